@@ -1,0 +1,54 @@
+# Concordat. `make` alone lists the targets. Everything a target makes lives in .venv/ and var/.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export PYTHONDONTWRITEBYTECODE := 1
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test test-full lint bench docs clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## virtual environment in .venv with exact versions
+
+$(STAMP): requirements.txt requirements-dev.txt config/machine.sh
+	@sh config/machine.sh $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps crypten==0.4.1
+	@touch $@
+
+demo: setup ## the main job: four hospitals, one explained prediction, one verified dossier
+	@$(BIN)/python -m config.demo run
+
+serve: setup ## bring the demonstration's state up again, to click through
+	@$(BIN)/python -m config.demo serve
+
+test: setup ## all tests that need no root, no PostgreSQL and no browser
+	$(BIN)/python -m pytest -n 2 -m "not full" tests
+
+test-full: setup ## the tests that need PostgreSQL, Chromium, a TLS Redis, anvil
+	$(BIN)/python -m pytest -m full tests
+
+lint: setup ## ruff, mypy, import rules, migrations, generated files, contracts, licences
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python -m ledger.contracts.build --check
+	$(BIN)/python -m config.reference --check
+	$(BIN)/python -m config.licences --check
+
+bench: setup ## what the secure job costs: rounds and bytes (exact), seconds as ratios
+	@$(BIN)/python bench/engine.py
+
+docs: setup ## write the generated pages: registries, API schema, third-party notice
+	$(BIN)/python -m config.reference
+	$(BIN)/python -m config.licences
+
+clean: ## leave nothing behind
+	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

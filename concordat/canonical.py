@@ -1,0 +1,102 @@
+"""One value, one byte string: canonical JSON after RFC 8785, restricted so that it cannot be read in two ways.
+
+Signed and hashed documents carry no floats (decimals are strings) and no integers beyond 2^53 - 1, because JSON readers
+disagree about both. Reading is strict: a duplicate key is an error, not a silent choice of one of the two.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+import rfc8785
+
+from concordat.reasons import Reason, Refused
+
+Json = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
+
+_LARGEST = 2**53 - 1
+
+
+def encode(value: Json) -> bytes:
+    """Canonical bytes of `value`. Raises Refused(MALFORMED) for floats, large integers and keys that are no strings."""
+    _check(value, "")
+    return rfc8785.dumps(value)
+
+
+def decode(data: bytes | str) -> Any:
+    """The value that strict JSON `data` stands for. Raises Refused(MALFORMED)."""
+    try:
+        value = json.loads(data, object_pairs_hook=_object, parse_float=_no_float, parse_constant=_no_float)
+    except (ValueError, RecursionError) as error:
+        raise Refused(Reason.MALFORMED, detail="This is not JSON.") from error
+    _check(value, "")
+    return value
+
+
+def digest(value: Json | bytes) -> str:
+    """`sha256:<hex>` of bytes as they are, or of any other value's canonical bytes."""
+    data = value if isinstance(value, bytes) else encode(value)
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def digest_bytes(text: str) -> bytes:
+    """The 32 bytes behind `sha256:<hex>`. Raises Refused(MALFORMED)."""
+    kind, _, body = text.partition(":")
+    if kind != "sha256" or len(body) != 64 or not set(body) <= set("0123456789abcdef"):
+        raise Refused(Reason.MALFORMED, detail="A digest reads sha256: and 64 lower-case hexadecimal digits.")
+    return bytes.fromhex(body)
+
+
+def b64(data: bytes) -> str:
+    """base64url without padding (RFC 4648, section 5)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def unb64(text: str) -> bytes:
+    """The bytes behind `b64`. Refuses padding, foreign characters and non-canonical endings."""
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError, TypeError) as error:
+        raise Refused(Reason.MALFORMED, detail="This is not base64url without padding.") from error
+    if b64(data) != text:
+        raise Refused(Reason.MALFORMED, detail="This is not base64url in its one canonical form.")
+    return data
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in result:
+            raise Refused(Reason.MALFORMED, detail="The same key stands twice in one object.", field=key)
+        result[key] = value
+    return result
+
+
+def _no_float(text: str) -> NoReturn:
+    raise Refused(Reason.MALFORMED, detail='Numbers here are whole; write a decimal as a string, such as "0.5".')
+
+
+def _check(value: object, path: str) -> None:
+    match value:
+        case None | bool() | str():
+            return
+        case int():
+            if abs(value) > _LARGEST:
+                raise Refused(Reason.MALFORMED, detail="A whole number here is at most 2^53 - 1.", field=path)
+        case Mapping():
+            for key, item in value.items():
+                if not isinstance(key, str):
+                    raise Refused(Reason.MALFORMED, detail="The keys of an object are strings.", field=path)
+                _check(item, f"{path}.{key}" if path else key)
+        case list() | tuple():
+            for index, item in enumerate(value):
+                _check(item, f"{path}[{index}]")
+        case _:
+            raise Refused(
+                Reason.MALFORMED,
+                detail=f"A {type(value).__name__} has no place in a signed document.",
+                field=path,
+            )

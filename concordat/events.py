@@ -1,0 +1,146 @@
+"""Every kind of entry in the log: what it says in the open and what it only commits to.
+
+`public` fields hold nothing about a person. `private` fields are salted commitments, openable one at a time; destroying
+the key they are derived from makes them meaningless for ever. `docs/reference/events.md` is generated from this file.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Event(StrEnum):
+    """Names are stable: a verifier reads them in twenty years."""
+
+    INSTITUTION_ENROLLED = "institution.enrolled"
+    ROSTER_PUBLISHED = "roster.published"
+    STUDY_SUBMITTED = "study.submitted"
+    REVIEW_SIGNED = "review.signed"
+    STUDY_APPROVED = "study.approved"
+    STUDY_SUSPENDED = "study.suspended"
+    MODEL_IMPORTED = "model.imported"
+    DISCLOSURE_SIGNED = "disclosure.signed"
+    DEFINITION_REGISTERED = "definition.registered"
+    DEFINITION_VOTED = "definition.voted"
+    CONSENT_GIVEN = "consent.given"
+    CONSENT_WITHDRAWN = "consent.withdrawn"
+    VERDICT = "verdict"
+    JOB_RESERVED = "job.reserved"
+    JOB_ENDED = "job.ended"
+    PREDICTION_RECORDED = "prediction.recorded"
+    EXPLANATION_RECORDED = "explanation.recorded"
+    RESULT_WITHHELD = "result.withheld"
+    RESULT_DISPLAYED = "result.displayed"
+    DOSSIER_READ = "dossier.read"
+    KEY_DESTROYED = "key.destroyed"
+
+
+@dataclass(frozen=True)
+class EventInfo:
+    """`public` and `private` name the allowed fields; `documents` the content-addressed documents it may carry."""
+
+    description: str
+    public: tuple[str, ...]
+    private: tuple[str, ...] = ()
+    documents: tuple[str, ...] = ()
+
+
+EVENTS: dict[Event, EventInfo] = {
+    Event.INSTITUTION_ENROLLED: EventInfo(
+        "An institution's public keys were enrolled.", ("institution", "jurisdiction"), (), ("enrolment",)
+    ),
+    Event.ROSTER_PUBLISHED: EventInfo(
+        "An institution published which officers' passkeys count, signed by its offline key.",
+        ("institution", "version"),
+        (),
+        ("roster",),
+    ),
+    Event.STUDY_SUBMITTED: EventInfo(
+        "A protocol version was submitted to the reviewing boards.",
+        ("study", "institution", "boards"),
+        ("submitter",),
+        ("protocol",),
+    ),
+    Event.REVIEW_SIGNED: EventInfo(
+        "A reviewing board's officer signed a determination.",
+        ("study", "institution", "determination", "relied_on_by"),
+        ("officer",),
+        ("protocol", "signature"),
+    ),
+    Event.STUDY_APPROVED: EventInfo("Every reviewing board has approved.", ("study", "expires"), (), ("protocol",)),
+    Event.STUDY_SUSPENDED: EventInfo(
+        "An officer suspended the study.", ("study", "institution", "epoch"), ("officer", "ground")
+    ),
+    Event.MODEL_IMPORTED: EventInfo(
+        "A model version was imported as sealed secret shares.",
+        ("model", "institution", "kind", "parties"),
+        (),
+        ("manifest",),
+    ),
+    Event.DISCLOSURE_SIGNED: EventInfo(
+        "A model's owner accepted that explanations disclose its weights.",
+        ("model", "institution", "study"),
+        (),
+        ("disclosure",),
+    ),
+    Event.DEFINITION_REGISTERED: EventInfo(
+        "A computation definition was registered.",
+        ("study", "definition", "model"),
+        (),
+        ("definition", "schema", "design", "disclosure"),
+    ),
+    Event.DEFINITION_VOTED: EventInfo(
+        "An institution approved or revoked a definition; the vote was relayed to the chain.",
+        ("definition", "institution", "approve", "transaction"),
+        (),
+        ("vote",),
+    ),
+    Event.CONSENT_GIVEN: EventInfo(
+        "A person consented, by a statement that the institution signed.",
+        ("study", "institution", "consent"),
+        ("subject", "statement"),
+    ),
+    Event.CONSENT_WITHDRAWN: EventInfo(
+        "A person withdrew consent.", ("study", "institution", "consent", "epoch"), ("subject", "statement")
+    ),
+    Event.VERDICT: EventInfo(
+        "The one authority check answered a request, with every check by name.",
+        ("study", "definition", "request", "institution", "authorised", "reasons", "epoch"),
+        ("subject", "request_statement", "consent"),
+        ("checks",),
+    ),
+    Event.JOB_RESERVED: EventInfo(
+        "Every node accepted the ticket.", ("job", "request", "definition"), (), ("ticket", "acceptances")
+    ),
+    Event.JOB_ENDED: EventInfo(
+        "A job ended without a result.", ("job", "request", "definition", "state", "reason"), (), ("answers",)
+    ),
+    Event.PREDICTION_RECORDED: EventInfo(
+        "A prediction was computed; each party committed to its output share.",
+        ("job", "request", "definition", "model", "study", "institution", "rounds", "bytes"),
+        ("subject", "request_statement", "consent"),
+        ("receipts", "ticket"),
+    ),
+    Event.EXPLANATION_RECORDED: EventInfo(
+        "An explanation was computed in the same job.",
+        ("job", "request", "definition", "model", "study", "institution", "prediction"),
+        ("subject",),
+        ("receipts", "design"),
+    ),
+    Event.RESULT_WITHHELD: EventInfo(
+        "Authority ended while the job ran; the result was never released.",
+        ("job", "request", "definition", "reason", "epoch"),
+        (),
+        ("receipts",),
+    ),
+    Event.RESULT_DISPLAYED: EventInfo(
+        "The requester's client says what it showed, to which role, and whether it was accepted.",
+        ("job", "request", "institution"),
+        ("display",),
+    ),
+    Event.DOSSIER_READ: EventInfo("Someone opened a decision's dossier.", ("request", "role"), ("reader",)),
+    Event.KEY_DESTROYED: EventInfo(
+        "A subject's governance key was destroyed; its commitments are meaningless from now on.",
+        ("ground",),
+        ("subject",),
+    ),
+}

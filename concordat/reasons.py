@@ -1,0 +1,366 @@
+"""Every way in which Concordat says no: a stable code, a sentence, what to do about it, and the HTTP status.
+
+A code never changes its meaning and is never reused. `docs/reference/reasons.md` is generated from this file.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Stable codes, grouped by who runs into them first."""
+
+    # any document
+    MALFORMED = "malformed"
+    FIELD_MISSING = "field-missing"
+    FIELD_UNKNOWN = "field-unknown"
+    FIELD_INVALID = "field-invalid"
+    DIGEST_MISMATCH = "digest-mismatch"
+    EXPIRED = "expired"
+    NOT_FOUND = "not-found"
+    CONFLICT = "conflict"
+    # keys, signatures, seals
+    SIGNATURE_INVALID = "signature-invalid"
+    KEY_UNKNOWN = "key-unknown"
+    KEYSTORE_UNSAFE = "keystore-unsafe"
+    SEAL_BROKEN = "seal-broken"
+    COMMITMENT_MISMATCH = "commitment-mismatch"
+    PASSKEY_INVALID = "passkey-invalid"
+    # clinical input
+    CODE_UNKNOWN = "code-unknown"
+    UNIT_WRONG = "unit-wrong"
+    VALUE_OUT_OF_RANGE = "value-out-of-range"
+    FEATURE_MISSING = "feature-missing"
+    BUNDLE_INVALID = "bundle-invalid"
+    # authority
+    SIGN_IN_REQUIRED = "sign-in-required"
+    SIGN_IN_REFUSED = "sign-in-refused"
+    SCOPE_MISSING = "scope-missing"
+    ROLE_MISSING = "role-missing"
+    WRONG_INSTITUTION = "wrong-institution"
+    WRONG_STATE = "wrong-state"
+    STUDY_NOT_APPROVED = "study-not-approved"
+    STUDY_EXPIRED = "study-expired"
+    DEFINITION_UNKNOWN = "definition-unknown"
+    DEFINITION_EXPIRED = "definition-expired"
+    DEFINITION_NOT_APPROVED = "definition-not-approved"
+    QUORUM_MISSING = "quorum-missing"
+    DISCLOSURE_REQUIRED = "disclosure-required"
+    MODEL_UNKNOWN = "model-unknown"
+    PURPOSE_NOT_ALLOWED = "purpose-not-allowed"
+    REQUESTER_NOT_ALLOWED = "requester-not-allowed"
+    TRANSFER_BASIS_MISSING = "transfer-basis-missing"
+    CONSENT_MISSING = "consent-missing"
+    CONSENT_WITHDRAWN = "consent-withdrawn"
+    CONSENT_EXPIRED = "consent-expired"
+    SELF_REVIEW = "self-review"
+    ROSTER_MISSING = "roster-missing"
+    VOTE_INVALID = "vote-invalid"
+    # nodes
+    POLICY_MISSING = "policy-missing"
+    POLICY_REFUSES = "policy-refuses"
+    TICKET_EXPIRED = "ticket-expired"
+    TICKET_REPLAYED = "ticket-replayed"
+    WRONG_PARTY = "wrong-party"
+    NODE_BUSY = "node-busy"
+    NODE_SILENT = "node-silent"
+    # the engine
+    TRANSPORT_NOT_LOOPBACK = "transport-not-loopback"
+    PROVIDER_UNSAFE = "provider-unsafe"
+    PEER_LOST = "peer-lost"
+    PEER_ABSENT = "peer-absent"
+    ENGINE_FAILED = "engine-failed"
+    RESULT_OUT_OF_RANGE = "result-out-of-range"
+    RECEIPTS_DISAGREE = "receipts-disagree"
+    RESULT_NOT_READY = "result-not-ready"
+    RESULT_WITHHELD = "result-withheld"
+    # services behind
+    BROKER_UNAVAILABLE = "broker-unavailable"
+    CHAIN_UNAVAILABLE = "chain-unavailable"
+    CHAIN_WRONG = "chain-wrong"
+    CHAIN_REVERTED = "chain-reverted"
+    CHAIN_AHEAD = "chain-ahead"
+    COORDINATOR_UNAVAILABLE = "coordinator-unavailable"
+    # the ledger
+    RECORD_NUMBER_INVALID = "record-number-invalid"
+    LEGAL_HOLD = "legal-hold"
+    ERASED = "erased"
+    ENTRY_ALTERED = "entry-altered"
+    INCLUSION_INVALID = "inclusion-invalid"
+    CONSISTENCY_INVALID = "consistency-invalid"
+    CHECKPOINT_INVALID = "checkpoint-invalid"
+    ANCHOR_MISMATCH = "anchor-mismatch"
+    ANCHOR_MISSING = "anchor-missing"
+    OPENING_MISMATCH = "opening-mismatch"
+    DOCUMENT_ALTERED = "document-altered"
+    BUNDLE_ALTERED = "bundle-altered"
+    SEQUENCE_BROKEN = "sequence-broken"
+    NOT_DISCLOSED = "not-disclosed"
+    # requests
+    RATE_LIMITED = "rate-limited"
+    TOO_LARGE = "too-large"
+    METHOD_NOT_ALLOWED = "method-not-allowed"
+    MEDIA_TYPE_WRONG = "media-type-wrong"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True)
+class ReasonInfo:
+    """What a person is told: one sentence, what to do, and the status of an HTTP answer that carries it."""
+
+    sentence: str
+    remedy: str
+    status: int
+
+
+REASONS: dict[Reason, ReasonInfo] = {
+    Reason.MALFORMED: ReasonInfo(
+        "The document cannot be read in exactly one way.",
+        "Send canonical JSON: no duplicate keys, no floats, decimals as strings.",
+        400,
+    ),
+    Reason.FIELD_MISSING: ReasonInfo("A required field is missing.", "Add the named field.", 422),
+    Reason.FIELD_UNKNOWN: ReasonInfo("A field is not known here.", "Remove the named field, or correct its name.", 422),
+    Reason.FIELD_INVALID: ReasonInfo("A field's value is not allowed.", "Correct the named field.", 422),
+    Reason.DIGEST_MISMATCH: ReasonInfo(
+        "A digest differs from the document it names.",
+        "Fetch the document again and name the digest of exactly those bytes.",
+        409,
+    ),
+    Reason.EXPIRED: ReasonInfo("The document's time has passed.", "Issue a new one.", 403),
+    Reason.NOT_FOUND: ReasonInfo("There is no such thing, or it is not yours to see.", "Check the identifier.", 404),
+    Reason.CONFLICT: ReasonInfo(
+        "The same identifier was used before with other content.",
+        "Repeat the first content unchanged, or choose a new identifier.",
+        409,
+    ),
+    Reason.SIGNATURE_INVALID: ReasonInfo(
+        "A signature does not belong to this document.", "Sign exactly the bytes that you send.", 403
+    ),
+    Reason.KEY_UNKNOWN: ReasonInfo(
+        "The signature's key is not one that was enrolled here.", "Enrol the key, or sign with an enrolled one.", 403
+    ),
+    Reason.KEYSTORE_UNSAFE: ReasonInfo(
+        "The key folder can be read by other users of the machine, or lacks a key.",
+        "Restrict the folder to its owner (chmod 700, files 600) and check that every key is there.",
+        500,
+    ),
+    Reason.SEAL_BROKEN: ReasonInfo(
+        "A sealed value does not open with this key in this context.",
+        "Seal again, to the recipient's current key and for this very request.",
+        422,
+    ),
+    Reason.COMMITMENT_MISMATCH: ReasonInfo(
+        "A share is not the one that was committed to.", "Build the request again from the original record.", 422
+    ),
+    Reason.PASSKEY_INVALID: ReasonInfo(
+        "The passkey's answer does not prove that this officer signed this record.",
+        "Sign again with the enrolled passkey, on the page that shows the record.",
+        403,
+    ),
+    Reason.CODE_UNKNOWN: ReasonInfo(
+        "A code is not one that the feature schema knows.", "Map the code to one of the schema's.", 422
+    ),
+    Reason.UNIT_WRONG: ReasonInfo(
+        "A value comes in another unit than the feature schema asks for.", "Convert the value to the named unit.", 422
+    ),
+    Reason.VALUE_OUT_OF_RANGE: ReasonInfo(
+        "A value lies outside the range that is possible for this feature.", "Check the record at its source.", 422
+    ),
+    Reason.FEATURE_MISSING: ReasonInfo(
+        "A feature that may not be imputed is missing.", "Supply the value, or do not ask for this prediction.", 422
+    ),
+    Reason.BUNDLE_INVALID: ReasonInfo(
+        "This is not a FHIR R4 Bundle of one patient.", "Send a Bundle with one Patient and its Observations.", 422
+    ),
+    Reason.SIGN_IN_REQUIRED: ReasonInfo("No valid access token came with the request.", "Ask for a token first.", 401),
+    Reason.SIGN_IN_REFUSED: ReasonInfo(
+        "The client assertion was refused.", "Sign a fresh assertion with an enrolled client key.", 401
+    ),
+    Reason.SCOPE_MISSING: ReasonInfo(
+        "The access token does not cover this.", "Ask for a token with the named scope.", 403
+    ),
+    Reason.ROLE_MISSING: ReasonInfo("Your role does not include this.", "Ask someone who holds the named role.", 403),
+    Reason.WRONG_INSTITUTION: ReasonInfo(
+        "This belongs to another institution.", "Act for your own institution only.", 403
+    ),
+    Reason.WRONG_STATE: ReasonInfo(
+        "This is not possible in the present state.", "Look at the state first; the named states allow it.", 409
+    ),
+    Reason.STUDY_NOT_APPROVED: ReasonInfo(
+        "The study is not approved by every reviewing board.", "Wait for the boards that have not decided.", 403
+    ),
+    Reason.STUDY_EXPIRED: ReasonInfo("The study's approval has lapsed.", "Ask for continuing review.", 403),
+    Reason.DEFINITION_UNKNOWN: ReasonInfo(
+        "No such computation definition is registered.", "Register the definition, or correct its digest.", 404
+    ),
+    Reason.DEFINITION_EXPIRED: ReasonInfo(
+        "The computation definition is no longer valid.", "Register and approve a new definition.", 403
+    ),
+    Reason.DEFINITION_NOT_APPROVED: ReasonInfo(
+        "An institution whose data, shares or node are used has not approved the definition.",
+        "Ask the named institution for its approval; a quorum does not replace it.",
+        403,
+    ),
+    Reason.QUORUM_MISSING: ReasonInfo(
+        "Too few institutions have approved the definition on chain.", "Wait for the missing approvals.", 403
+    ),
+    Reason.DISCLOSURE_REQUIRED: ReasonInfo(
+        "One log-odds explanation of a linear model gives its weights away.",
+        "Have the model's owner sign `disclosure: full`, or choose another model or target.",
+        403,
+    ),
+    Reason.MODEL_UNKNOWN: ReasonInfo("No such model version was imported.", "Import the model first.", 404),
+    Reason.PURPOSE_NOT_ALLOWED: ReasonInfo(
+        "The purpose is not one that the definition allows.", "Use a purpose that the definition names.", 403
+    ),
+    Reason.REQUESTER_NOT_ALLOWED: ReasonInfo(
+        "The definition does not let this institution ask.", "Amend the definition to name the institution.", 403
+    ),
+    Reason.TRANSFER_BASIS_MISSING: ReasonInfo(
+        "Shares would cross a border without a stated legal basis.", "State the basis in the definition.", 403
+    ),
+    Reason.CONSENT_MISSING: ReasonInfo(
+        "There is no consent of this person for this study and purpose.", "Ask for consent first.", 403
+    ),
+    Reason.CONSENT_WITHDRAWN: ReasonInfo("The person has withdrawn consent.", "Respect it: nothing is computed.", 403),
+    Reason.CONSENT_EXPIRED: ReasonInfo("The consent's period is over.", "Ask for consent again.", 403),
+    Reason.SELF_REVIEW: ReasonInfo("Nobody reviews a study of their own.", "Let another member decide.", 403),
+    Reason.ROSTER_MISSING: ReasonInfo(
+        "The institution's signed roster does not list this passkey.",
+        "Have the institution sign a roster that lists it, with its offline key.",
+        403,
+    ),
+    Reason.VOTE_INVALID: ReasonInfo(
+        "The vote was not signed by the institution it names, or is stale.",
+        "Sign a new vote with the institution's chain key and the next nonce.",
+        403,
+    ),
+    Reason.POLICY_MISSING: ReasonInfo(
+        "The node has no policy file, so it refuses everything.", "Write the node's policy file.", 403
+    ),
+    Reason.POLICY_REFUSES: ReasonInfo(
+        "The node's own policy does not allow this.", "Ask the institution that runs the node.", 403
+    ),
+    Reason.TICKET_EXPIRED: ReasonInfo("The ticket's time has passed.", "Submit the request again.", 403),
+    Reason.TICKET_REPLAYED: ReasonInfo("The ticket was used before.", "A ticket serves once; ask for a new one.", 409),
+    Reason.WRONG_PARTY: ReasonInfo(
+        "This share or ticket is for another party.", "Check which party each share was sealed to.", 403
+    ),
+    Reason.NODE_BUSY: ReasonInfo("The node's engine is taken.", "Try again shortly.", 503),
+    Reason.NODE_SILENT: ReasonInfo(
+        "A node did not answer in time.", "Check the node; the request can be repeated.", 504
+    ),
+    Reason.TRANSPORT_NOT_LOOPBACK: ReasonInfo(
+        "The engine's transport has no TLS and therefore runs on one machine only.",
+        "Run all parties on one machine with loopback addresses.",
+        500,
+    ),
+    Reason.PROVIDER_UNSAFE: ReasonInfo(
+        "The source of correlated randomness would let one party see everything.",
+        "Run the trusted third party at a body that is no compute party.",
+        500,
+    ),
+    Reason.PEER_LOST: ReasonInfo(
+        "Another party left during the computation.", "Nothing was opened; the request can be repeated.", 502
+    ),
+    Reason.PEER_ABSENT: ReasonInfo(
+        "Another party did not arrive in time.", "Nothing was opened; the request can be repeated.", 504
+    ),
+    Reason.ENGINE_FAILED: ReasonInfo(
+        "The computation stopped without a result.", "Nothing was opened; the request can be repeated.", 502
+    ),
+    Reason.RESULT_OUT_OF_RANGE: ReasonInfo(
+        "The opened result lies outside what this model can produce.",
+        "Discard it and repeat the request; report it if it happens again.",
+        502,
+    ),
+    Reason.RECEIPTS_DISAGREE: ReasonInfo(
+        "The parties' receipts name different computations.", "The result is withheld; ask the institutions.", 502
+    ),
+    Reason.RESULT_NOT_READY: ReasonInfo("The result is not there yet.", "Ask again shortly.", 409),
+    Reason.RESULT_WITHHELD: ReasonInfo(
+        "The authority for this result ended before it was released.", "It is recorded as withheld and not shown.", 403
+    ),
+    Reason.BROKER_UNAVAILABLE: ReasonInfo(
+        "The message broker cannot be reached.", "The work is kept and goes on when the broker is back.", 503
+    ),
+    Reason.CHAIN_UNAVAILABLE: ReasonInfo(
+        "The chain cannot be reached.", "The work is kept and goes on when the chain is back.", 503
+    ),
+    Reason.CHAIN_WRONG: ReasonInfo(
+        "This is another chain, or another contract, than the one configured.",
+        "Check the chain's id and the contracts' addresses.",
+        500,
+    ),
+    Reason.CHAIN_REVERTED: ReasonInfo("The contract refused the transaction.", "Read the contract's reason.", 409),
+    Reason.CHAIN_AHEAD: ReasonInfo(
+        "The chain knows more of the log than the database does.",
+        "Stop. The database was probably restored from a backup; reconcile it before going on.",
+        500,
+    ),
+    Reason.COORDINATOR_UNAVAILABLE: ReasonInfo(
+        "The coordinator cannot be reached.", "Nothing is lost; the call is repeated.", 503
+    ),
+    Reason.RECORD_NUMBER_INVALID: ReasonInfo(
+        "The record number has a typing error.", "Compare it with the document that it came from.", 400
+    ),
+    Reason.LEGAL_HOLD: ReasonInfo("A legal hold forbids destroying this key.", "Lift the hold first.", 409),
+    Reason.ERASED: ReasonInfo(
+        "The content was erased; its commitment remains.", "Nobody can open it any more. This is intended.", 410
+    ),
+    Reason.ENTRY_ALTERED: ReasonInfo(
+        "A log entry's bytes differ from what was hashed into the log.", "Do not rely on this record.", 409
+    ),
+    Reason.INCLUSION_INVALID: ReasonInfo(
+        "The entry is not in the log at the place it claims.", "Do not rely on this record.", 409
+    ),
+    Reason.CONSISTENCY_INVALID: ReasonInfo(
+        "The log was rewritten between two checkpoints.", "Do not rely on this log.", 409
+    ),
+    Reason.CHECKPOINT_INVALID: ReasonInfo(
+        "The checkpoint is not signed by the log's key, or was changed.", "Do not rely on this log.", 409
+    ),
+    Reason.ANCHOR_MISMATCH: ReasonInfo(
+        "The root on chain is not the log's root at that size.", "Do not rely on this log.", 409
+    ),
+    Reason.ANCHOR_MISSING: ReasonInfo("The entry is not anchored on chain yet.", "Wait for the next anchor.", 409),
+    Reason.OPENING_MISMATCH: ReasonInfo(
+        "A disclosed value is not the one that was committed to.", "Do not rely on the disclosed value.", 409
+    ),
+    Reason.DOCUMENT_ALTERED: ReasonInfo(
+        "A document differs from the digest in the log.", "Do not rely on the document.", 409
+    ),
+    Reason.BUNDLE_ALTERED: ReasonInfo(
+        "The bundle's files are not those of its manifest.", "Ask for the bundle again.", 409
+    ),
+    Reason.SEQUENCE_BROKEN: ReasonInfo("The log's entries have a gap or a double.", "Do not rely on this log.", 409),
+    Reason.NOT_DISCLOSED: ReasonInfo(
+        "Its holder has not disclosed the value, so it cannot be checked.", "Ask the requesting institution.", 200
+    ),
+    Reason.RATE_LIMITED: ReasonInfo("Too many requests.", "Wait as long as Retry-After says.", 429),
+    Reason.TOO_LARGE: ReasonInfo("The request is larger than is accepted here.", "Send less at once.", 413),
+    Reason.METHOD_NOT_ALLOWED: ReasonInfo(
+        "This address does not answer to this HTTP method.", "Use a method that the Allow header names.", 405
+    ),
+    Reason.MEDIA_TYPE_WRONG: ReasonInfo(
+        "This is not a media type that is read or written here.", "Send and accept application/json.", 415
+    ),
+    Reason.INTERNAL: ReasonInfo(
+        "Something failed here that should not have.", "Report the reference; nothing was lost.", 500
+    ),
+}
+
+
+class Refused(Exception):
+    """A named no. Its text may reach any user, so it never holds personal data or a secret."""
+
+    def __init__(self, reason: Reason, *, detail: str = "", field: str = "") -> None:
+        self.reason = reason
+        self.detail = detail or REASONS[reason].sentence
+        self.field = field
+        super().__init__(f"{reason}: {self.detail}" + (f" ({field})" if field else ""))
+
+    @property
+    def info(self) -> ReasonInfo:
+        return REASONS[self.reason]

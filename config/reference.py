@@ -1,0 +1,92 @@
+"""Writes the reference pages that are generated from code, and checks that the committed ones are current.
+
+python -m config.reference            writes docs/reference/*
+python -m config.reference --check    names the stale pages, status 1
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import django
+
+from concordat.events import EVENTS
+from concordat.reasons import REASONS
+from concordat.states import TRANSITIONS
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = list(head)
+    lines = [head, ["---"] * len(head), *(list(row) for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def reasons() -> str:
+    """Every refusal: code, sentence, remedy, HTTP status."""
+    rows = ((f"`{code}`", info.sentence, info.remedy, str(info.status)) for code, info in REASONS.items())
+    return (
+        "# Reasons\n\nEvery way in which Concordat says no. A code never changes its meaning. "
+        "Generated from `concordat/reasons.py`.\n\n" + _table(("code", "what it says", "what to do", "HTTP"), rows)
+    )
+
+
+def events() -> str:
+    """Every kind of log entry."""
+    rows = (
+        (f"`{event}`", info.description, ", ".join(info.public), ", ".join(info.private), ", ".join(info.documents))
+        for event, info in EVENTS.items()
+    )
+    return (
+        "# Events\n\nEvery kind of log entry. *Public* fields hold nothing about a person; *committed* fields are "
+        "salted commitments that can be opened one at a time; *documents* are named by digest. Generated from "
+        "`concordat/events.py`.\n\n" + _table(("event", "what it records", "public", "committed", "documents"), rows)
+    )
+
+
+def states() -> str:
+    """The states of a job, as a diagram."""
+    arrows = [f"    {before} --> {after}" for before, afters in TRANSITIONS.items() for after in sorted(afters)]
+    ends = [f"    {state} --> [*]" for state, afters in TRANSITIONS.items() if not afters]
+    return (
+        "# States of a job\n\nGenerated from `concordat/states.py`.\n\n"
+        "```mermaid\nstateDiagram-v2\n    [*] --> requested\n" + "\n".join([*arrows, *ends]) + "\n```\n"
+    )
+
+
+def openapi() -> str:
+    """The API's OpenAPI schema as YAML."""
+    from drf_spectacular.generators import SchemaGenerator
+    from drf_spectacular.renderers import OpenApiYamlRenderer
+
+    schema = SchemaGenerator().get_schema(request=None, public=True)
+    return OpenApiYamlRenderer().render(schema, renderer_context={}).decode()
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "reasons.md": reasons,
+    "events.md": events,
+    "states.md": states,
+    "openapi.yaml": openapi,
+}
+
+
+def main(arguments: list[str]) -> int:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    django.setup()
+    pages = {FOLDER / name: page() for name, page in PAGES.items()}
+    if arguments == ["--check"]:
+        stale = [path.name for path, text in pages.items() if not path.exists() or path.read_text() != text]
+        if stale:
+            sys.stderr.write(f"Stale in docs/reference: {', '.join(stale)}. Run `make docs`.\n")
+        return 1 if stale else 0
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for path, text in pages.items():
+        path.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,13 @@
+"""Addresses: the admin site for officers, the API for machines, health for operators."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from config.health import healthz, readyz
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("api/v1/", include("api.urls")),
+    path("healthz", healthz),
+    path("readyz", readyz),
+]
