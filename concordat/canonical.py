@@ -44,7 +44,7 @@ def digest(value: Json | bytes) -> str:
 
 def digest_bytes(text: str) -> bytes:
     """The 32 bytes behind `sha256:<hex>`. Raises Refused(MALFORMED)."""
-    kind, _, body = text.partition(":")
+    kind, _, body = text.partition(":") if isinstance(text, str) else ("", "", "")
     if kind != "sha256" or len(body) != 64 or not set(body) <= set("0123456789abcdef"):
         raise Refused(Reason.MALFORMED, detail="A digest reads sha256: and 64 lower-case hexadecimal digits.")
     return bytes.fromhex(body)
@@ -81,8 +81,10 @@ def _no_float(text: str) -> NoReturn:
 
 def _check(value: object, path: str) -> None:
     match value:
-        case None | bool() | str():
+        case None | bool():
             return
+        case str():
+            _check_text(value, path)
         case int():
             if abs(value) > _LARGEST:
                 raise Refused(Reason.MALFORMED, detail="A whole number here is at most 2^53 - 1.", field=path)
@@ -90,6 +92,7 @@ def _check(value: object, path: str) -> None:
             for key, item in value.items():
                 if not isinstance(key, str):
                     raise Refused(Reason.MALFORMED, detail="The keys of an object are strings.", field=path)
+                _check_text(key, path)
                 _check(item, f"{path}.{key}" if path else key)
         case list() | tuple():
             for index, item in enumerate(value):
@@ -100,3 +103,9 @@ def _check(value: object, path: str) -> None:
                 detail=f"A {type(value).__name__} has no place in a signed document.",
                 field=path,
             )
+
+
+def _check_text(text: str, path: str) -> None:
+    # JSON can write half of a surrogate pair, which has no UTF-8 form and so no canonical bytes.
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise Refused(Reason.MALFORMED, detail="A text here is valid Unicode.", field=path)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from concordat.reasons import Reason, Refused
 
-_FORM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_FORM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
 
 def now() -> datetime:

@@ -13,10 +13,12 @@ class Event(StrEnum):
 
     INSTITUTION_ENROLLED = "institution.enrolled"
     ROSTER_PUBLISHED = "roster.published"
+    MEMBER_ADDED = "member.added"
     STUDY_SUBMITTED = "study.submitted"
     REVIEW_SIGNED = "review.signed"
     STUDY_APPROVED = "study.approved"
     STUDY_SUSPENDED = "study.suspended"
+    STUDY_CLOSED = "study.closed"
     MODEL_IMPORTED = "model.imported"
     DISCLOSURE_SIGNED = "disclosure.signed"
     DEFINITION_REGISTERED = "definition.registered"
@@ -46,7 +48,10 @@ class EventInfo:
 
 EVENTS: dict[Event, EventInfo] = {
     Event.INSTITUTION_ENROLLED: EventInfo(
-        "An institution's public keys were enrolled.", ("institution", "jurisdiction"), (), ("enrolment",)
+        "An institution's public keys were enrolled, and on whose board it relies.",
+        ("institution", "jurisdiction", "reviewing_board"),
+        (),
+        ("enrolment",),
     ),
     Event.ROSTER_PUBLISHED: EventInfo(
         "An institution published which officers' passkeys count, signed by its offline key.",
@@ -54,6 +59,7 @@ EVENTS: dict[Event, EventInfo] = {
         (),
         ("roster",),
     ),
+    Event.MEMBER_ADDED: EventInfo("A person was given a role at an institution.", ("institution", "role"), ("officer",)),
     Event.STUDY_SUBMITTED: EventInfo(
         "A protocol version was submitted to the reviewing boards.",
         ("study", "institution", "boards"),
@@ -69,6 +75,9 @@ EVENTS: dict[Event, EventInfo] = {
     Event.STUDY_APPROVED: EventInfo("Every reviewing board has approved.", ("study", "expires"), (), ("protocol",)),
     Event.STUDY_SUSPENDED: EventInfo(
         "An officer suspended the study.", ("study", "institution", "epoch"), ("officer", "ground")
+    ),
+    Event.STUDY_CLOSED: EventInfo(
+        "The leading institution ended the study.", ("study", "institution", "epoch"), ("officer", "ground")
     ),
     Event.MODEL_IMPORTED: EventInfo(
         "A model version was imported as sealed secret shares.",

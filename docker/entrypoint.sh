@@ -26,7 +26,8 @@ worker)
     ;;
 chain)
     exec "$python" -m ledger.chain.devchain --state "${CONCORDAT_STATE:-var}/chain" \
-        --port "${CONCORDAT_CHAIN_PORT:-8545}"
+        --port "${CONCORDAT_CHAIN_PORT:-8545}" --chain-id "${CONCORDAT_CHAIN_ID:-31338}" \
+        ${CONCORDAT_CHAIN_FUND:+--fund "$CONCORDAT_CHAIN_FUND"}
     ;;
 node)
     exec "$python" -m compute.node run --home "${CONCORDAT_NODE_HOME:?the node needs a home folder}"

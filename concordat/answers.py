@@ -1,0 +1,152 @@
+"""A node's answer to a ticket: a signed acceptance, or a signed refusal that names its reason."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Literal
+
+from annotated_types import Ge
+from pydantic import AfterValidator, with_config
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
+
+from concordat import clock, signatures
+from concordat.documents import Keyring, sign, verify_from
+from concordat.fields import STRICT, Slug, Text, Time, Uuid
+from concordat.reasons import Reason, Refused
+from concordat.signatures import SigningKey
+from concordat.ticket import Ticket
+
+Role = Literal["party", "dealer"]
+
+
+def _reason(value: str) -> str:
+    if value not in set(Reason):
+        raise PydanticCustomError("reason", "a refusal names one of the reason codes")
+    return value
+
+
+@with_config(STRICT)
+class Acceptance(TypedDict):
+    """A reserved engine slot until `expires`. Rank 0 hosts the rendezvous and gives its `address` (host:port)."""
+
+    ticket: Uuid
+    job: Uuid
+    node: Slug
+    role: Role
+    rank: Annotated[int, Ge(0)]
+    address: Text | None
+    expires: Time
+
+
+@with_config(STRICT)
+class Refusal(TypedDict):
+    """`reason` is a code of `concordat.reasons`: the sentence belongs to the reader's language."""
+
+    ticket: Uuid
+    job: Uuid
+    node: Slug
+    reason: Annotated[str, AfterValidator(_reason)]
+    time: Time
+
+
+def accept(ticket: Ticket, *, node: str, address: str | None, expires: datetime, key: SigningKey) -> str:
+    """Accept a ticket in the role and rank that it gives this node.
+
+    Raises:
+        Refused: WRONG_PARTY if the ticket names the node neither as party nor as dealer; FIELD_INVALID if an address
+            is missing at rank 0 or given at another.
+    """
+    role, rank = place(ticket, node)
+    payload = {
+        "ticket": ticket["ticket"],
+        "job": ticket["job"],
+        "node": node,
+        "role": role,
+        "rank": rank,
+        "address": address,
+        "expires": clock.rfc3339(expires),
+    }
+    _check_address(rank, address)
+    return sign(payload, Acceptance, kind="acceptance", key=key)
+
+
+def refuse(ticket: Ticket, *, node: str, reason: Reason, time: datetime, key: SigningKey) -> str:
+    """Refuse a ticket for a reason that the other institutions may know."""
+    payload = {
+        "ticket": ticket["ticket"],
+        "job": ticket["job"],
+        "node": node,
+        "reason": str(reason),
+        "time": clock.rfc3339(time),
+    }
+    return sign(payload, Refusal, kind="refusal", key=key)
+
+
+def place(ticket: Ticket, node: str) -> tuple[Role, int]:
+    """A node's role and rank in a job: parties in the ticket's order, then the dealer. Raises Refused(WRONG_PARTY)."""
+    if node in ticket["parties"]:
+        return "party", ticket["parties"].index(node)
+    if node == ticket["dealer"]:
+        return "dealer", len(ticket["parties"])
+    raise Refused(Reason.WRONG_PARTY)
+
+
+def read_answer(token: str, keyring: Keyring, ticket: Ticket) -> Acceptance | Refusal:
+    """A node's signed answer to this very ticket; a refusal is the one that has a `reason`.
+
+    Raises:
+        Refused: WRONG_PARTY, CONFLICT if it answers another ticket, or the refusals of signature and shape.
+    """
+    header, _ = signatures.peek(token)
+    if header.get("typ") == "concordat.refusal+jws":
+        refusal = verify_from(token, Refusal, kind="refusal", signer="node", keyring=keyring)
+        _check_same(refusal, ticket)
+        place(ticket, refusal["node"])
+        return refusal
+    return check_acceptance(token, keyring, ticket)
+
+
+def check_acceptance(token: str, keyring: Keyring, ticket: Ticket, *, now: datetime | None = None) -> Acceptance:
+    """One node's acceptance of this very ticket, not lapsed at `now`.
+
+    Raises:
+        Refused: WRONG_PARTY, CONFLICT, FIELD_INVALID, EXPIRED, or the refusals of signature and shape.
+    """
+    acceptance = verify_from(token, Acceptance, kind="acceptance", signer="node", keyring=keyring)
+    _check_same(acceptance, ticket)
+    role, rank = place(ticket, acceptance["node"])
+    if (acceptance["role"], acceptance["rank"]) != (role, rank):
+        raise Refused(Reason.WRONG_PARTY, detail="The node claims another role or rank.", field="rank")
+    _check_address(rank, acceptance["address"])
+    if now is not None and now >= clock.parse(acceptance["expires"]):
+        raise Refused(Reason.EXPIRED, field="expires")
+    return acceptance
+
+
+def check_acceptances(
+    tokens: Sequence[str], keyring: Keyring, ticket: Ticket, *, now: datetime
+) -> dict[str, Acceptance]:
+    """Every node's acceptance, by node: no engine starts before this holds.
+
+    Raises:
+        Refused: NODE_SILENT if a node's acceptance is missing, CONFLICT if one stands twice, or what
+            :func:`check_acceptance` refuses.
+    """
+    acceptances = [check_acceptance(token, keyring, ticket, now=now) for token in tokens]
+    by_node = {acceptance["node"]: acceptance for acceptance in acceptances}
+    if len(by_node) != len(acceptances):
+        raise Refused(Reason.CONFLICT, detail="A node has accepted twice.")
+    for node in (*ticket["parties"], ticket["dealer"]):
+        if node not in by_node:
+            raise Refused(Reason.NODE_SILENT, detail=f"There is no acceptance of {node}.")
+    return by_node
+
+
+def _check_same(answer: Acceptance | Refusal, ticket: Ticket) -> None:
+    if (answer["ticket"], answer["job"]) != (ticket["ticket"], ticket["job"]):
+        raise Refused(Reason.CONFLICT, detail="This answers another ticket.", field="ticket")
+
+
+def _check_address(rank: int, address: str | None) -> None:
+    if (rank == 0) != (address is not None):
+        raise Refused(Reason.FIELD_INVALID, detail="Rank 0, and no other, gives an address.", field="address")

@@ -1,0 +1,57 @@
+"""The `concordat` command of an institution."""
+
+import click
+from rich.console import Console
+
+from concordat import __version__
+from concordat.client.cli.common import App, Commands
+from concordat.client.cli.consent import consent
+from concordat.client.cli.definition import definition
+from concordat.client.cli.prediction import disclose, open_command, predict_command, watch
+
+
+@click.group(cls=Commands)
+@click.version_option(__version__)
+@click.option(
+    "--home",
+    envvar="CONCORDAT_HOME",
+    default=".",
+    show_default=True,
+    type=click.Path(file_okay=False),
+    help="The institution's folder: client.json, pins.json, keys/.",
+)
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.pass_context
+def main(context: click.Context, home: str, output: str) -> None:
+    """Predictions with explanations that no single institution could have computed alone, or altered.
+
+    Exit codes: 0 done, 1 refused, 2 wrong usage, 75 not now: the same command may succeed later.
+    """
+    context.obj = App(home, machine=output == "json")
+
+
+@main.command()
+@click.pass_obj
+def login(app: App) -> None:
+    """Sign in, and compare the coordinator's list of institutions with what is pinned here."""
+    with app.api("institutions.read") as api:
+        known = {str(each["institution"]): each["enrolment"] for each in api.institutions()}
+    pinned = {slug: enrolment.token for slug, enrolment in app.home.enrolments.items()}
+    verdicts = {slug: _compare(known.get(slug), pinned.get(slug)) for slug in sorted({*known, *pinned})}
+
+    def people(console: Console) -> None:
+        console.print(f"Signed in at {app.home.config['coordinator']} as {app.home.institution}.")
+        for slug, verdict in verdicts.items():
+            console.print(f"  {slug:<20} {verdict}")
+
+    app.answer({"institution": app.home.institution, "institutions": verdicts}, people)
+
+
+def _compare(known: object, pinned: str | None) -> str:
+    if pinned is None:
+        return "not pinned"
+    return "pinned" if known == pinned else "DIFFERS from the pin" if known else "pinned, not enrolled there"
+
+
+for command in (definition, consent, predict_command, watch, open_command, disclose):
+    main.add_command(command)

@@ -1,0 +1,78 @@
+"""`concordat definition`: read what is proposed, and vote on it."""
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from concordat.client import governance
+from concordat.client.cli.common import App
+from concordat.client.governance import CheckedDefinition
+from concordat.fields import plain
+from concordat.model import KINDS
+
+
+@click.group()
+def definition() -> None:
+    """Computation definitions: what may be computed, by whom and for whom."""
+
+
+@definition.command()
+@click.argument("digest")
+@click.pass_obj
+def show(app: App, digest: str) -> None:
+    """Show the definition DIGEST after recomputing every digest, signature and mask in it."""
+    with app.api("definitions.read") as api:
+        found = governance.fetch_definition(app.home, api, digest)
+    value = {"digest": digest, "state": found.state, "definition": plain(found.content), "votes": found.approvals}
+    app.answer(value, lambda console: _print(console, found))
+
+
+@definition.command()
+@click.argument("digest")
+@click.pass_obj
+def approve(app: App, digest: str) -> None:
+    """Approve the definition DIGEST for this institution; it is checked first, and signed with the chain key."""
+    _vote(app, digest, approve=True)
+
+
+@definition.command()
+@click.argument("digest")
+@click.pass_obj
+def revoke(app: App, digest: str) -> None:
+    """Revoke this institution's approval of DIGEST. It takes effect at once; what is running is withheld."""
+    _vote(app, digest, approve=False)
+
+
+def _vote(app: App, digest: str, *, approve: bool) -> None:
+    with app.api("definitions.read definitions.vote") as api:
+        vote = governance.vote(app.home, api, digest, approve=approve)
+    word = "Approved" if approve else "Revoked"
+    app.answer(
+        {"vote": plain(vote)},
+        lambda console: console.print(f"{word} {digest}\nVote {vote['nonce']} of {app.home.institution} handed in."),
+    )
+
+
+def _print(console: Console, found: CheckedDefinition) -> None:
+    content = found.content
+    table = Table(show_header=False, box=None, title=found.digest, title_justify="left")
+    rows = {
+        "state": found.state,
+        "study": content["study"],
+        "computes": f"one prediction and its explanation in {content['target']}",
+        "model": f"{found.manifest['model']} {found.manifest['version']} ({found.manifest['kind']}) of "
+        f"{found.manifest['owner']}",
+        "parties": ", ".join(content["parties"]) + f"; dealer {content['dealer']}",
+        "requesters": ", ".join(content["requesters"]),
+        "purposes": ", ".join(content["purposes"]),
+        "opened": ", ".join(content["opened"]),
+        "weights": "disclosed to requesters by one explanation"
+        if KINDS[found.manifest["kind"]].told_by_one_explanation
+        else "not told by one explanation; many of them wear the secret down",
+        "quorum": f"{content['quorum']['needed']} of {', '.join(content['quorum']['of'])}",
+        "votes": ", ".join(f"{who}: {'yes' if yes else 'NO'}" for who, yes in found.approvals.items()) or "none yet",
+        "valid until": content["valid_until"],
+    }
+    for name, text in rows.items():
+        table.add_row(name, text)
+    console.print(table)

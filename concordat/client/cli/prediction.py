@@ -1,0 +1,126 @@
+"""`concordat predict`, `watch`, `open`, `disclose`: one explained prediction, step by step."""
+
+import json
+from pathlib import Path
+
+import click
+
+from concordat.client import governance, predict
+from concordat.client.api import Status
+from concordat.client.cli.common import App
+from concordat.client.work import Work
+from concordat.display import Decision
+from concordat.schema import FeatureSchema, Value
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_SECONDS = click.option("--seconds", default=180.0, show_default=True, help="How long to wait for the result.")
+_READ = "definitions.read predictions.read ledger.read"
+
+
+@click.command("predict")
+@click.option("--definition", "digest", required=True, help="Digest of the approved computation definition.")
+@click.option("--purpose", required=True, help="One of the definition's purposes.")
+@click.option("--consent", required=True, help="Id of the consent, as `concordat consent give` printed it.")
+@click.option("--fhir", type=_FILE, help="The record as a FHIR R4 Bundle of one patient.")
+@click.option("--csv", "table", type=_FILE, help="The record as a row of a table; see --row.")
+@click.option("--row", default=1, show_default=True, type=click.IntRange(1), help="Which row of the table.")
+@click.option("--json", "values", type=_FILE, help="The record as a JSON object of values by feature.")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the result can be opened.")
+@_SECONDS
+@click.pass_obj
+def predict_command(
+    app: App,
+    digest: str,
+    purpose: str,
+    consent: str,
+    fhir: Path | None,
+    table: Path | None,
+    row: int,
+    values: Path | None,
+    wait: bool,
+    seconds: float,
+) -> None:
+    """Ask for a prediction and its explanation, and print the request's id.
+
+    The record is checked, split into shares and sealed here; no single institution can read it. After a crash, `watch`
+    sends the same request again: it is answered by the same job.
+    """
+    if sum(source is not None for source in (fhir, table, values)) != 1:
+        raise click.UsageError("Give the record by exactly one of --fhir, --csv and --json.")
+    with app.api(f"{_READ} predictions.write") as api:
+        definition = governance.fetch_definition(app.home, api, digest)
+        record = _record(definition.schema, fhir, table, row, values)
+        work = predict.prepare(app.home, definition, record, purpose=purpose, consent=consent)
+        app.progress.print(f"Request {work.request}")
+        status = predict.submit(work, api)
+        if wait:
+            status = predict.wait(work, api, seconds=seconds, on_change=lambda each: _progress(app, each))
+    app.answer({**status}, lambda console: console.print(work.request))
+
+
+@click.command()
+@click.argument("request")
+@_SECONDS
+@click.pass_obj
+def watch(app: App, request: str, seconds: float) -> None:
+    """Follow REQUEST until its result can be opened; send it first if a crash came between."""
+    work = Work.of(app.home.work, request)
+    with app.api("predictions.read predictions.write") as api:
+        if not work.job:
+            predict.submit(work, api)
+        status = predict.wait(work, api, seconds=seconds, on_change=lambda each: _progress(app, each))
+    app.answer({**status}, lambda console: console.print(f"{status['state']}  {status['record']}"))
+
+
+@click.command("open")
+@click.argument("request")
+@click.option("--viewer", required=True, help="The role of who looks at it, for example clinician.")
+@click.option(
+    "--decision",
+    type=click.Choice(["shown", "accepted", "overridden"]),
+    default="shown",
+    show_default=True,
+    help="What they made of it.",
+)
+@click.pass_obj
+def open_command(app: App, request: str, viewer: str, decision: Decision) -> None:
+    """Verify, open and show the result of REQUEST, and sign for having shown it."""
+    work = Work.of(app.home.work, request)
+    with app.api(f"{_READ} predictions.write") as api:
+        opened = predict.open_result(app.home, api, work)
+        predict.show(app.home, api, work, opened, viewer=viewer, decision=decision)
+    value = {"record": opened.record, "log_size": opened.log_size, "explanation": opened.explanation.to_json()}
+    app.answer(
+        value,
+        lambda console: console.print(
+            f"{opened.text}\nRecord {opened.record}, verified in the log of {opened.log_size} entries.",
+            markup=False,
+        ),
+    )
+
+
+@click.command()
+@click.argument("request")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.pass_obj
+def disclose(app: App, request: str, file: Path) -> None:
+    """Write to FILE what a legal reviewer needs to rebuild REQUEST. Whoever holds the file knows the prediction."""
+    content = predict.disclose(Work.of(app.home.work, request))
+    file.touch(mode=0o600, exist_ok=False)
+    file.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+    app.answer({"file": str(file)}, lambda console: console.print(f"Written: {file}", markup=False))
+
+
+def _record(
+    schema: FeatureSchema, fhir: Path | None, table: Path | None, row: int, values: Path | None
+) -> dict[str, Value]:
+    if fhir is not None:
+        return predict.read_fhir(fhir, schema)
+    if table is not None:
+        return predict.read_csv(table, row, schema)
+    assert values is not None
+    return predict.read_json(values)
+
+
+def _progress(app: App, status: Status) -> None:
+    app.progress.print(f"  {status['state']}")

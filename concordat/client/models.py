@@ -1,0 +1,63 @@
+"""The model owner's side: weights are split and sealed here, and only shares leave this machine."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from concordat import definition as definitions
+from concordat.canonical import Json, digest
+from concordat.client.api import Api
+from concordat.client.home import Home
+from concordat.fields import plain
+from concordat.model import Tensors, check_manifest, publish
+from concordat.schema import FeatureSchema
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """A model version as it was handed in: its name everywhere else, and the signed manifest."""
+
+    digest: str
+    manifest: str
+
+
+def import_model(
+    home: Home,
+    api: Api,
+    *,
+    model: str,
+    version: str,
+    kind: str,
+    schema: Mapping[str, Json],
+    tensors: Tensors,
+    parties: Sequence[str],
+) -> PublishedModel:
+    """Split a model between `parties`, seal each share to its party's pinned key, and hand the shares in.
+
+    Args:
+        tensors: float64 arrays in the shapes of the kind, for the schema's columns.
+        parties: in the order that definitions will name them.
+
+    Raises:
+        Refused: KEY_UNKNOWN for a party not pinned, and what :func:`concordat.model.publish` refuses.
+    """
+    manifest, sealed = publish(
+        model=model,
+        version=version,
+        owner=home.institution,
+        kind=kind,
+        schema=digest(schema),
+        columns=len(FeatureSchema.from_json(schema).columns),
+        tensors=tensors,
+        party_keys={party: home.enrolment(party).sealing for party in parties},
+        key=home.keys.identity,
+    )
+    name = digest(plain(check_manifest(manifest, home.keyring)))
+    api.import_model(manifest, sealed)
+    return PublishedModel(name, manifest)
+
+
+def disclose_weights(home: Home, api: Api, *, model: str, study: str) -> str:
+    """Accept, as the model's owner, that explanations in this study tell requesters the weights. Answers the JWS."""
+    token = definitions.sign_disclosure(model=model, study=study, key=home.keys.identity)
+    api.disclose_model(model, token)
+    return token

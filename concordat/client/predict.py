@@ -1,0 +1,252 @@
+"""One explained prediction, from a patient's record to a signed display receipt.
+
+    prepare → submit → wait → open_result → show          and, for a legal reviewer, disclose
+
+The record is read, checked, shared and sealed on this machine; what comes back is verified against pinned keys, against
+commitments and against the log before it is added up; and nothing that was opened is sent anywhere.
+"""
+
+import csv
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from concordat import canonical, checkpoint, clock, display, merkle, sealing
+from concordat.canonical import Json, unb64
+from concordat.client.api import Api, Result, Status
+from concordat.client.governance import CheckedDefinition, consent_statement, fetch_definition
+from concordat.client.home import Home
+from concordat.client.work import Work
+from concordat.consent import read_consent
+from concordat.events import Event
+from concordat.explanation import LANGUAGE, TEMPLATE, Explanation, explain, render_text
+from concordat.fhir import features_from_bundle
+from concordat.outputs import open_outputs
+from concordat.reasons import Reason, Refused
+from concordat.receipt import check_receipts
+from concordat.request import prepare as prepare_request
+from concordat.schema import FeatureSchema, Value
+from concordat.signatures import keyring
+from concordat.states import JobState, ended
+from concordat.ticket import read_ticket
+
+AVAILABLE = frozenset({JobState.RECORDED, JobState.ANCHORED, JobState.FINAL})
+"""The states in which a result can be opened."""
+
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
+
+
+@dataclass(frozen=True)
+class OpenedPrediction:
+    """A verified result: its explanation, its record number, and how many log entries the proof covers."""
+
+    explanation: Explanation
+    text: str
+    record: str
+    log_size: int
+
+
+def read_fhir(path: Path, schema: FeatureSchema) -> dict[str, Value]:
+    """Values from a FHIR Bundle of one patient. Raises Refused(BUNDLE_INVALID) and what the mapping refuses."""
+    bundle = _json(path)
+    if not isinstance(bundle, dict):
+        raise Refused(Reason.BUNDLE_INVALID)
+    return features_from_bundle(bundle, schema)
+
+
+def read_csv(path: Path, row: int, schema: FeatureSchema) -> dict[str, Value]:
+    """Values from row `row` (the first below the heading is 1) of a table with a column for each feature."""
+    with path.open(newline="", encoding="utf-8") as file:
+        for number, cells in enumerate(csv.DictReader(file), start=1):
+            if number == row:
+                return schema.from_row({name: cell for name, cell in cells.items() if isinstance(cell, str)})
+    raise Refused(Reason.NOT_FOUND, detail="The table has no such row.", field="row")
+
+
+def read_json(path: Path) -> dict[str, Value]:
+    """Values by feature name, from a JSON object. Raises Refused(MALFORMED)."""
+    values = _json(path)
+    if not isinstance(values, dict):
+        raise Refused(Reason.MALFORMED, detail="A record is a JSON object: a value for each feature.")
+    return values
+
+
+def prepare(
+    home: Home, definition: CheckedDefinition, values: Mapping[str, Value], *, purpose: str, consent: str
+) -> Work:
+    """Check, encode, share, seal and sign one record; everything needed later is on disk before this returns.
+
+    Args:
+        consent: the id of a consent that was given from here; it names the person's pseudonym.
+
+    Raises:
+        Refused: what the schema refuses, naming the feature; CONSENT_MISSING; KEY_UNKNOWN for a party not pinned.
+    """
+    record = definition.schema.encode_row(values)
+    statement = consent_statement(home, consent)
+    request = str(uuid4())
+    prepared = prepare_request(
+        record.vector,
+        request=request,
+        requester=home.institution,
+        definition=definition.content,
+        purpose=purpose,
+        subject=read_consent(statement, home.keyring)["subject"],
+        consent=statement,
+        party_keys={party: home.enrolment(party).sealing for party in definition.content["parties"]},
+        key=home.keys.identity,
+        now=clock.now(),
+    )
+    return Work.begin(home.work, request=request, prepared=prepared, definition=definition.digest, values=values)
+
+
+def submit(work: Work, api: Api) -> Status:
+    """Send the request, or send it again: the coordinator answers the same request with the same job."""
+    content = work.content
+    status = api.request_prediction(content["token"], content["sealed"], idempotency_key=work.request)
+    work.submitted(status["prediction"])
+    return status
+
+
+def wait(
+    work: Work,
+    api: Api,
+    *,
+    seconds: float,
+    on_change: Callable[[Status], None] = lambda status: None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Status:
+    """Follow a prediction until its result is there.
+
+    Raises:
+        Refused: the reason for which it ended early; RESULT_NOT_READY after `seconds`.
+    """
+    pause, seen, until = _SHORTEST_PAUSE, "", time.monotonic() + seconds
+    while True:
+        status = api.prediction(_job(work))
+        if status["state"] != seen:
+            seen, pause = status["state"], _SHORTEST_PAUSE
+            on_change(status)
+        state = JobState(status["state"])
+        if state in AVAILABLE:
+            return status
+        if ended(state):
+            raise Refused(Reason(status["reason"] or Reason.WRONG_STATE), detail=status["detail"], field="state")
+        if time.monotonic() + pause > until:
+            raise Refused(Reason.RESULT_NOT_READY, detail=f"The prediction is {state}.")
+        sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def open_result(home: Home, api: Api, work: Work) -> OpenedPrediction:
+    """Verify what came back, add the shares up, and explain.
+
+    Checked, in this order: the coordinator's ticket, every node's receipt against pinned keys, that all receipts
+    name this request, each output share against its commitment, both log entries against a signed checkpoint.
+
+    Raises:
+        Refused: the first check that fails, by its own reason; RESULT_NOT_READY while the log has not published the
+            entries. The chain is not waited for.
+    """
+    job, name = _job(work), work.content["digest"]
+    definition = fetch_definition(home, api, work.content["definition"])
+    result = api.result(job)
+    ticket = read_ticket(result["ticket"], keyring(home.coordinator_key))
+    tokens = [each["receipt"] for each in result["results"]]
+    receipts = check_receipts(tokens, home.keyring, request=name, definition=definition.content)
+    for node, receipt in receipts.items():
+        if (receipt["job"], receipt["ticket"]) != (job, ticket["ticket"]):
+            raise Refused(Reason.RECEIPTS_DISAGREE, detail="A receipt is for another job.", field=node)
+    opened = open_outputs(
+        {each["node"]: each["sealed"] for each in result["results"] if each["sealed"]},
+        receipts,
+        key=work.output_key,
+        groups=len(definition.design.groups),
+    )
+    size = _check_logged(home, api, result, job=job)
+    record = definition.schema.encode_row(work.content["values"])
+    explanation = explain(opened, design=definition.design, schema=definition.schema, record=record)
+    work.opened({**result})
+    return OpenedPrediction(explanation, render_text(explanation), result["record"], size)
+
+
+def show(
+    home: Home, api: Api, work: Work, opened: OpenedPrediction, *, viewer: str, decision: display.Decision
+) -> None:
+    """Sign for what was shown to whom (`viewer` is a role) and what they made of it, and hand the receipt in."""
+    token = display.show(
+        request=work.request,
+        job=_job(work),
+        template=TEMPLATE,
+        language=LANGUAGE,
+        rendered=opened.text,
+        viewer=viewer,
+        decision=decision,
+        time=clock.now(),
+        key=home.keys.identity,
+    )
+    api.display(_job(work), token)
+
+
+def disclose(work: Work) -> dict[str, Json]:
+    """What a legal reviewer needs to rebuild this one result: the request, and the opening of every output share.
+
+    Whoever holds this document knows the prediction. It is written to a file here and sent to nobody.
+
+    Raises:
+        Refused: NOT_FOUND before the result was opened.
+    """
+    job, key = _job(work), work.output_key
+    outputs: dict[str, Json] = {
+        each["node"]: canonical.decode(
+            sealing.open(key, each["sealed"], context={"label": "output", "job": job, "node": each["node"]})
+        )
+        for each in work.result["results"]
+        if each["sealed"]
+    }
+    return {
+        "v": 1,
+        "record": work.result["record"],
+        "job": job,
+        "request": work.content["token"],
+        "outputs": outputs,
+    }
+
+
+def _check_logged(home: Home, api: Api, result: Result, *, job: str) -> int:
+    """Both entries are in the log under a checkpoint that the coordinator signed, and name these very receipts."""
+    note = api.checkpoint()
+    head = checkpoint.verify(note, {home.pins["log_origin"]: home.coordinator_key})
+    receipts = canonical.digest([each["receipt"] for each in result["results"]])
+    for event, index in (
+        (Event.PREDICTION_RECORDED, result["prediction_entry"]),
+        (Event.EXPLANATION_RECORDED, result["explanation_entry"]),
+    ):
+        if index >= head.size:
+            raise Refused(Reason.RESULT_NOT_READY, detail="The log has not published this entry yet.")
+        leaf = unb64(api.entry(index)["leaf"])
+        proof = [unb64(each) for each in api.inclusion(index, head.size)]
+        if not merkle.verify_inclusion(merkle.leaf_hash(leaf), index, head.size, proof, head.root):
+            raise Refused(Reason.INCLUSION_INVALID, field=str(event))
+        content = canonical.decode(leaf)
+        if content["event"] != event or content["public"]["job"] != job:
+            raise Refused(Reason.ENTRY_ALTERED, detail="The entry records something else.", field=str(event))
+        if content["documents"]["receipts"] != receipts:
+            raise Refused(Reason.DOCUMENT_ALTERED, detail="The log names other receipts.", field=str(event))
+    return head.size
+
+
+def _job(work: Work) -> str:
+    if not work.job:
+        raise Refused(Reason.WRONG_STATE, detail="The request was not sent yet; submit it first.")
+    return work.job
+
+
+def _json(path: Path) -> object:
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise Refused(Reason.MALFORMED, detail="The file is not JSON.") from error

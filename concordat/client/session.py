@@ -1,0 +1,159 @@
+"""A signed-in conversation with one coordinator: tokens, retries, and refusals as the same named errors as everywhere.
+
+Sign-in is SMART Backend Services (private_key_jwt, RFC 7523). A call is repeated only where repeating does no harm:
+reads, and posts under an idempotency key, which the coordinator answers once however often it hears them.
+"""
+
+import time
+from collections.abc import Callable, Generator, Mapping
+from typing import Any
+from uuid import uuid4
+
+import httpx
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+from concordat import canonical
+from concordat.canonical import Json
+from concordat.reasons import Reason, Refused
+
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+ASSERTION_SECONDS = 240
+ATTEMPTS = 4
+
+_PROBLEM = "urn:concordat:reason:"
+_TRANSIENT = {429, 502, 503, 504}
+_EARLY_SECONDS = 30
+_LONGEST_WAIT = 30.0
+
+
+class MachineSignIn(httpx.Auth):
+    """Asks for a token when there is none, or it is about to end, or the coordinator no longer takes it."""
+
+    requires_response_body = True
+
+    def __init__(self, *, token_url: str, client_id: str, key: ECKey, scopes: str) -> None:
+        self._token_url = token_url
+        self._client_id = client_id
+        self._key = key
+        self._scopes = scopes
+        self._token = ""
+        self._until = 0.0
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        if time.monotonic() >= self._until:
+            self._take(check((yield self._ask())))
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        response = yield request
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            self._take(check((yield self._ask())))
+            request.headers["Authorization"] = f"Bearer {self._token}"
+            yield request
+
+    def _ask(self) -> httpx.Request:
+        now = int(time.time())
+        claims = {
+            "iss": self._client_id,
+            "sub": self._client_id,
+            "aud": self._token_url,
+            "iat": now,
+            "exp": now + ASSERTION_SECONDS,
+            "jti": str(uuid4()),
+        }
+        header = {"alg": "ES384", "kid": self._key.kid, "typ": "JWT"}
+        form = {
+            "grant_type": "client_credentials",
+            "scope": self._scopes,
+            "client_assertion_type": ASSERTION_TYPE,
+            "client_assertion": jwt.encode(header, claims, self._key, algorithms=["ES384"]),
+        }
+        return httpx.Request("POST", self._token_url, data=form)
+
+    def _take(self, response: httpx.Response) -> None:
+        answer = canonical.decode(response.content)
+        self._token = answer["access_token"]
+        self._until = time.monotonic() + answer["expires_in"] - _EARLY_SECONDS
+
+
+class Session:
+    """Calls to `<coordinator>/api/v1`. Use it as a context manager, or close it.
+
+    Every call raises Refused with the coordinator's own reason, or COORDINATOR_UNAVAILABLE when there was no answer.
+    """
+
+    def __init__(
+        self,
+        *,
+        coordinator: str,
+        client_id: str,
+        key: ECKey,
+        scopes: str,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        base = coordinator.rstrip("/") + "/api/v1/"
+        auth = MachineSignIn(token_url=base + "token", client_id=client_id, key=key, scopes=scopes)
+        self._http = httpx.Client(base_url=base, auth=auth, transport=transport, timeout=30, follow_redirects=False)
+        self._sleep = sleep
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def get(self, path: str, **query: str | int) -> Any:
+        """The JSON at `path`."""
+        return canonical.decode(self._send("GET", path, params=query, attempts=ATTEMPTS).content)
+
+    def get_bytes(self, path: str) -> bytes:
+        """What is at `path`, as it is."""
+        return self._send("GET", path, attempts=ATTEMPTS).content
+
+    def post(self, path: str, body: Mapping[str, Json], *, idempotency_key: str = "") -> Any:
+        """The JSON answer to `body`; repeated on trouble only under an idempotency key."""
+        headers = {"Content-Type": "application/json"}
+        if idempotency_key:
+            headers["Idempotency-Key"] = idempotency_key
+        attempts = ATTEMPTS if idempotency_key else 1
+        response = self._send("POST", path, content=canonical.encode(body), headers=headers, attempts=attempts)
+        return canonical.decode(response.content)
+
+    def _send(self, method: str, path: str, *, attempts: int, **options: Any) -> httpx.Response:
+        for attempt in range(1, attempts + 1):
+            try:
+                response = self._http.request(method, path, **options)
+            except httpx.TransportError as error:
+                if attempt == attempts:
+                    raise Refused(Reason.COORDINATOR_UNAVAILABLE) from error
+                self._sleep(_wait(attempt))
+                continue
+            if response.status_code not in _TRANSIENT or attempt == attempts:
+                return check(response)
+            self._sleep(_wait(attempt, response))
+        raise AssertionError("every attempt returns, raises or is followed by another")
+
+
+def check(response: httpx.Response) -> httpx.Response:
+    """The response, if it is a success. Raises Refused with the reason that its problem details name."""
+    if response.is_success:
+        return response
+    try:
+        problem = canonical.decode(response.content)
+        reason = Reason(problem["type"].removeprefix(_PROBLEM))
+        detail, field, reference = problem["detail"], problem["field"], problem["instance"]
+    except (Refused, ValueError, KeyError, TypeError, AttributeError) as error:
+        detail = f"The coordinator answered {response.status_code} and gave no reason."
+        raise Refused(Reason.COORDINATOR_UNAVAILABLE, detail=detail) from error
+    if reason is Reason.INTERNAL:
+        detail = f"{detail} Reference: {reference}."
+    raise Refused(reason, detail=detail, field=field)
+
+
+def _wait(attempt: int, response: httpx.Response | None = None) -> float:
+    """Seconds: what Retry-After says, or 0.5, 1, 2 …, and never long."""
+    told = response.headers.get("Retry-After", "") if response is not None else ""
+    return min(float(told) if told.isdigit() else 0.25 * 2**attempt, _LONGEST_WAIT)

@@ -1,0 +1,136 @@
+"""The private state of one prediction, on disk before anything is sent.
+
+    work/<request>/request.json    the signed request, the sealed shares, what was asked about whom
+    work/<request>/output.key      the private key that opens the result
+    work/<request>/job             the coordinator's name for it, once it has answered
+    work/<request>/result.json     what the nodes returned, opened: what a disclosure is made of
+
+A crash at any point loses nothing: whatever was about to be sent is sent again under the same request id, which the
+coordinator answers with the same job. The folder is its owner's alone (0700, files 0600). Deleting it makes the result
+unreadable for ever, also for us.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from concordat.reasons import Reason, Refused
+from concordat.request import Prepared
+from concordat.schema import Value
+from concordat.sealing import SealingKey
+
+_MLKEM_BYTES = 64
+
+
+class Work:
+    """One prediction's folder. Reading what is not there raises Refused(NOT_FOUND)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def begin(
+        cls, root: Path, *, request: str, prepared: Prepared, definition: str, values: Mapping[str, Value]
+    ) -> "Work":
+        """Write down everything that sending the request and opening its answer will need."""
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        root.chmod(0o700)
+        work = cls(root / request)
+        work.folder.mkdir(mode=0o700)
+        key = prepared.output_key
+        _write(work.folder / "output.key", key.mlkem.private_bytes_raw() + key.x25519.private_bytes_raw())
+        content = {
+            "request": request,
+            "definition": definition,
+            "token": prepared.token,
+            "digest": prepared.digest,
+            "sealed": dict(prepared.sealed),
+            "values": dict(values),
+        }
+        _write(work.folder / "request.json", json.dumps(content).encode())
+        return work
+
+    @classmethod
+    def of(cls, root: Path, request: str) -> "Work":
+        """The work that was begun under this request id. Raises Refused(NOT_FOUND)."""
+        try:
+            folder = root / str(UUID(request))
+        except ValueError:
+            raise Refused(Reason.NOT_FOUND, detail="A request id is a UUID.", field="request") from None
+        if not (folder / "request.json").exists():
+            raise Refused(Reason.NOT_FOUND, detail="This prediction was not requested from here.", field="request")
+        return cls(folder)
+
+    @classmethod
+    def all(cls, root: Path) -> Iterator["Work"]:
+        """Every work that was begun, the oldest first."""
+        files = sorted(root.glob("*/request.json"), key=lambda file: file.stat().st_mtime)
+        return (cls(file.parent) for file in files)
+
+    @property
+    def request(self) -> str:
+        return self.folder.name
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """`request, definition, token, digest, sealed, values`, as `begin` was given them."""
+        return self._json("request.json")
+
+    @property
+    def output_key(self) -> SealingKey:
+        raw = self._read("output.key")
+        return SealingKey(
+            MLKEM768PrivateKey.from_seed_bytes(raw[:_MLKEM_BYTES]),
+            X25519PrivateKey.from_private_bytes(raw[_MLKEM_BYTES:]),
+        )
+
+    @property
+    def job(self) -> str:
+        """The coordinator's name for it; empty until it has answered."""
+        file = self.folder / "job"
+        return file.read_text() if file.exists() else ""
+
+    def submitted(self, job: str) -> None:
+        """The coordinator has answered. Raises Refused(CONFLICT) if it once answered with another job."""
+        if self.job not in ("", job):
+            raise Refused(Reason.CONFLICT, detail="The coordinator names another job for the same request.")
+        _write(self.folder / "job", job.encode())
+
+    def opened(self, result: Mapping[str, Any]) -> None:
+        """Keep the opened result."""
+        _write(self.folder / "result.json", json.dumps(result).encode())
+
+    @property
+    def result(self) -> dict[str, Any]:
+        return self._json("result.json")
+
+    def _json(self, name: str) -> dict[str, Any]:
+        value: dict[str, Any] = json.loads(self._read(name))
+        return value
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return (self.folder / name).read_bytes()
+        except FileNotFoundError:
+            raise Refused(Reason.NOT_FOUND, detail=f"This prediction has no {name} yet.") from None
+
+
+def _write(path: Path, data: bytes) -> None:
+    """The whole file or none of it, durable before this returns; mode 0600."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(file.name).replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,62 @@
+"""Salted commitments: a value can be fixed in public today and shown, or made meaningless for ever, later.
+
+    SHA-256( len(label) || label || len(salt) || salt || len(part) || part … )        lengths: 8 bytes, big-endian
+
+The length prefixes make the concatenation readable in one way only. The label keeps commitments of different kinds
+apart. Without its 32-byte salt a commitment to a guessable value (a date, a risk of 0.73) can neither be opened nor
+guessed, which is why destroying the salt erases the value. Hiding and binding rest on SHA-256 alone (Halevi and Micali,
+CRYPTO 1996, for the general construction).
+"""
+
+import hashlib
+import hmac
+import secrets
+
+from concordat.reasons import Reason, Refused
+
+SALT_BYTES = 32
+
+MODEL_SHARE = "concordat/model-share/v1"  # model, version, party, share
+INPUT_SHARE = "concordat/input-share/v1"  # request, party, index, share
+OUTPUT_SHARE = "concordat/output-share/v1"  # job, party, part, share
+FIELD = "concordat/field/v1"  # log entry, field name, canonical value
+
+
+def new_salt() -> bytes:
+    """32 bytes from the operating system's random source."""
+    return secrets.token_bytes(SALT_BYTES)
+
+
+def commit(label: str, salt: bytes, *parts: bytes | str | int) -> str:
+    """`sha256:<hex>` over label, salt and parts, in this order.
+
+    Text is committed to as UTF-8, a whole number (0 … 2^64 - 1) as 8 bytes, big-endian.
+    Raises Refused(MALFORMED) for a salt that is not 32 bytes long, a number out of range, or no part at all.
+    """
+    if len(salt) != SALT_BYTES:
+        raise Refused(Reason.MALFORMED, detail="A commitment's salt is 32 bytes long.")
+    if not parts:
+        raise Refused(Reason.MALFORMED, detail="A commitment commits to at least one part.")
+    state = hashlib.sha256()
+    for part in (label, salt, *parts):
+        data = _bytes(part)
+        state.update(len(data).to_bytes(8, "big") + data)
+    return "sha256:" + state.hexdigest()
+
+
+def open_commitment(commitment: str, label: str, salt: bytes, *parts: bytes | str | int) -> bool:
+    """Whether `commitment` is the one that `commit(label, salt, *parts)` makes."""
+    if len(salt) != SALT_BYTES:
+        return False
+    return hmac.compare_digest(commit(label, salt, *parts).encode(), commitment.encode())
+
+
+def _bytes(part: bytes | str | int) -> bytes:
+    if isinstance(part, bytes):
+        return part
+    if isinstance(part, str):
+        return part.encode()
+    try:
+        return part.to_bytes(8, "big")
+    except OverflowError as error:
+        raise Refused(Reason.MALFORMED, detail="A committed number lies between 0 and 2^64 - 1.") from error

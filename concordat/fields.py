@@ -1,0 +1,113 @@
+"""The shapes of documents: exactly which fields, of which form, with errors that name the field.
+
+A shape is a typed dictionary, so a document stays the plain JSON object that is signed while its fields have types.
+"""
+
+import re
+from collections.abc import Hashable, Mapping
+from functools import cache
+from typing import Annotated, Any, TypeVar, cast
+from uuid import UUID
+
+from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
+
+from concordat import clock
+from concordat.canonical import Json, digest_bytes
+from concordat.reasons import Reason, Refused
+
+STRICT = ConfigDict(extra="forbid", strict=True)
+
+_SLUG = re.compile(r"[a-z][a-z0-9-]{0,62}")
+_COUNTRY = re.compile(r"[A-Z]{2}")
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
+_LONGEST = 2000
+
+_REASONS = {"missing": Reason.FIELD_MISSING, "extra_forbidden": Reason.FIELD_UNKNOWN}
+
+T = TypeVar("T")
+
+
+def _slug(value: str) -> str:
+    if not _SLUG.fullmatch(value):
+        raise PydanticCustomError("slug", "a short name is lower-case letters, digits and hyphens")
+    return value
+
+
+def _decimal(value: str) -> str:
+    if not _DECIMAL.fullmatch(value):
+        raise PydanticCustomError("decimal", 'a decimal is written as a string such as "-0.5"')
+    return value
+
+
+def _digest(value: str) -> str:
+    try:
+        digest_bytes(value)
+    except Refused as error:
+        raise PydanticCustomError("digest", "a digest reads sha256: and 64 lower-case hexadecimal digits") from error
+    return value
+
+
+def _uuid(value: str) -> str:
+    try:
+        canonical = str(UUID(value))
+    except ValueError:
+        canonical = ""
+    if canonical != value:
+        raise PydanticCustomError("uuid", "an identifier is a UUID in lower case with hyphens")
+    return value
+
+
+def _time(value: str) -> str:
+    try:
+        clock.parse(value)
+    except Refused as error:
+        raise PydanticCustomError("time", "a time reads like 2026-01-31T12:00:00Z") from error
+    return value
+
+
+def _country(value: str) -> str:
+    if not _COUNTRY.fullmatch(value):
+        raise PydanticCustomError("country", "a jurisdiction is a two-letter country code such as CH")
+    return value
+
+
+def _text(value: str) -> str:
+    if not value.strip() or len(value) > _LONGEST:
+        raise PydanticCustomError("text", "a text has between 1 and 2000 characters")
+    return value
+
+
+Slug = Annotated[str, AfterValidator(_slug)]
+Country = Annotated[str, AfterValidator(_country)]
+DecimalText = Annotated[str, AfterValidator(_decimal)]
+Digest = Annotated[str, AfterValidator(_digest)]
+Uuid = Annotated[str, AfterValidator(_uuid)]
+Time = Annotated[str, AfterValidator(_time)]
+Text = Annotated[str, AfterValidator(_text)]
+
+
+@cache
+def _adapter(shape: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(shape)
+
+
+def read(document: object, shape: type[T]) -> T:
+    """`document`, checked to have exactly the fields of `shape`.
+
+    Raises:
+        Refused: FIELD_MISSING, FIELD_UNKNOWN or FIELD_INVALID, with the path of the first offending field.
+    """
+    try:
+        checked: T = _adapter(cast(Hashable, shape)).validate_python(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        reason = _REASONS.get(first["type"], Reason.FIELD_INVALID)
+        raise Refused(reason, detail=first["msg"], field=field) from None
+    return checked
+
+
+def plain(document: object) -> Mapping[str, Json]:
+    """A typed document as the JSON value that is signed and hashed."""
+    return cast(Mapping[str, Json], document)

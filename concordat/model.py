@@ -1,0 +1,238 @@
+"""Models: what their owner publishes about one, and how its weights are split into shares.
+
+The signed manifest says everything that may be known of a model: kind, shapes, commitments. The weights themselves
+exist in one piece at their owner only. All kinds answer in log-odds; the requester applies the sigmoid.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AfterValidator, with_config
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
+
+from concordat import ring, sealing
+from concordat.canonical import Json, digest
+from concordat.clock import now, rfc3339
+from concordat.commitments import MODEL_SHARE, SALT_BYTES, commit, new_salt, open_commitment
+from concordat.documents import Keyring, sign, verify_from
+from concordat.fields import STRICT, Digest, Slug, Text, Time, plain
+from concordat.reasons import Reason, Refused
+from concordat.ring import Ring
+from concordat.sealing import SealingKey
+from concordat.signatures import SigningKey
+
+Floats = NDArray[np.float64]
+Tensors = Mapping[str, Floats]
+Shapes = list[tuple[str, tuple[int, ...]]]
+
+HIDDEN = 16
+"""Width of the hidden layer of an `mlp`."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A family of models.
+
+    Attributes:
+        shapes: names and shapes of the tensors, in the order in which shares are written, for a number of columns.
+        forward: plaintext reference; tensors and X (n, columns) to log-odds (n,).
+        told_by_one_explanation: whether one log-odds explanation gives the weights away.
+    """
+
+    shapes: Callable[[int], Shapes]
+    forward: Callable[[Tensors, Floats], Floats]
+    told_by_one_explanation: bool
+
+
+def _linear_shapes(columns: int) -> Shapes:
+    return [("weight", (columns,)), ("bias", ())]
+
+
+def _linear(tensors: Tensors, X: Floats) -> Floats:
+    return X @ tensors["weight"] + tensors["bias"]
+
+
+def _mlp_shapes(columns: int) -> Shapes:
+    return [
+        ("hidden.weight", (HIDDEN, columns)),
+        ("hidden.bias", (HIDDEN,)),
+        ("output.weight", (HIDDEN,)),
+        ("output.bias", ()),
+    ]
+
+
+def _mlp(tensors: Tensors, X: Floats) -> Floats:
+    hidden = np.maximum(X @ tensors["hidden.weight"].T + tensors["hidden.bias"], 0)
+    return hidden @ tensors["output.weight"] + tensors["output.bias"]
+
+
+KINDS: dict[str, Kind] = {
+    "linear": Kind(_linear_shapes, _linear, told_by_one_explanation=True),
+    "mlp": Kind(_mlp_shapes, _mlp, told_by_one_explanation=False),
+}
+
+
+def _known_kind(kind: str) -> str:
+    if kind not in KINDS:
+        raise PydanticCustomError("kind", "the kinds of models are: " + ", ".join(KINDS))
+    return kind
+
+
+KindName = Annotated[str, AfterValidator(_known_kind)]
+
+
+@with_config(STRICT)
+class TensorShape(TypedDict):
+    """A tensor's name and its shape; a scalar has the empty shape."""
+
+    name: Text
+    shape: list[int]
+
+
+@with_config(STRICT)
+class Manifest(TypedDict):
+    """The signed "model" document. Its digest is the model's name everywhere else."""
+
+    model: Slug
+    version: Text
+    owner: Slug
+    kind: KindName
+    tensors: list[TensorShape]
+    parameters: int
+    bits: Literal[16]
+    schema: Digest
+    parties: list[Slug]
+    commitments: dict[Slug, Digest]
+    sealing_keys: dict[Slug, Text]
+    issued: Time
+
+
+def forward(kind: str, tensors: Tensors, X: Floats) -> Floats:
+    """Log-odds (n,) of encoded records X (n, columns), in plaintext: what the engine is tested against."""
+    return KINDS[kind].forward(tensors, X)
+
+
+def parameters(shapes: Shapes) -> int:
+    """How many numbers the model consists of."""
+    return sum(math.prod(shape) for _, shape in shapes)
+
+
+def publish(
+    *,
+    model: str,
+    version: str,
+    owner: str,
+    kind: str,
+    schema: str,
+    columns: int,
+    tensors: Tensors,
+    party_keys: Mapping[str, str],
+    key: SigningKey,
+) -> tuple[str, dict[str, str]]:
+    """Split a model into shares, one for each party.
+
+    Args:
+        schema: digest of the feature schema, whose number of columns is `columns`.
+        tensors: float64 arrays of exactly the shapes of the kind.
+        party_keys: public sealing keys by party, in the order of the parties.
+
+    Returns:
+        The signed manifest, and for each party its sealed share (salt, then the tensors as int64 little-endian).
+
+    Raises:
+        Refused: FIELD_INVALID naming a tensor of the wrong shape, VALUE_OUT_OF_RANGE for weights beyond fixed point.
+    """
+    shapes = KINDS[kind].shapes(columns)
+    flat = _flatten(tensors, shapes)
+    salts = {party: new_salt() for party in party_keys}
+    shares = dict(zip(party_keys, map(ring.to_bytes, ring.split(ring.encode(flat), len(party_keys))), strict=True))
+    manifest: dict[str, Json] = {
+        "model": model,
+        "version": version,
+        "owner": owner,
+        "kind": kind,
+        "tensors": [{"name": name, "shape": list(shape)} for name, shape in shapes],
+        "parameters": parameters(shapes),
+        "bits": ring.BITS,
+        "schema": schema,
+        "parties": list(party_keys),
+        "commitments": {
+            party: commit(MODEL_SHARE, salts[party], model, version, party, shares[party]) for party in party_keys
+        },
+        "sealing_keys": {party: sealing.sealing_key_id(public) for party, public in party_keys.items()},
+        "issued": rfc3339(now()),
+    }
+    token = sign(manifest, Manifest, kind="model", key=key)
+    sealed = {
+        party: sealing.seal(public, salts[party] + shares[party], context=_context(manifest, party))
+        for party, public in party_keys.items()
+    }
+    return token, sealed
+
+
+def check_manifest(token: str, keyring: Keyring) -> Manifest:
+    """The manifest in a JWS signed by the model's owner.
+
+    Raises:
+        Refused: KEY_UNKNOWN, SIGNATURE_INVALID, or FIELD_INVALID if shapes, count and parties do not fit together.
+    """
+    manifest = verify_from(token, Manifest, kind="model", signer="owner", keyring=keyring)
+    shapes = [(tensor["name"], tuple(tensor["shape"])) for tensor in manifest["tensors"]]
+    columns = shapes[0][1][-1] if shapes and shapes[0][1] else 0
+    if columns < 1 or shapes != KINDS[manifest["kind"]].shapes(columns):
+        raise Refused(Reason.FIELD_INVALID, detail="These are not the tensors of this kind.", field="tensors")
+    if manifest["parameters"] != parameters(shapes):
+        raise Refused(Reason.FIELD_INVALID, detail="The number of parameters is another.", field="parameters")
+    parties = manifest["parties"]
+    if len(parties) < 2 or len(set(parties)) != len(parties):
+        raise Refused(Reason.FIELD_INVALID, detail="A model is shared between two parties or more.", field="parties")
+    for field, named in (("commitments", manifest["commitments"]), ("sealing_keys", manifest["sealing_keys"])):
+        if set(named) != set(parties):
+            raise Refused(Reason.FIELD_INVALID, detail="There is one for each party.", field=field)
+    return manifest
+
+
+def columns_of(manifest: Manifest) -> int:
+    """How many input columns the model has: the last dimension of its first tensor."""
+    return manifest["tensors"][0]["shape"][-1]
+
+
+def open_share(sealed: str, manifest: Manifest, party: str, key: SealingKey) -> dict[str, Ring]:
+    """A party's own share of the weights, by tensor name.
+
+    Raises:
+        Refused: WRONG_PARTY, SEAL_BROKEN, MALFORMED, or COMMITMENT_MISMATCH if it is not what the owner committed to.
+    """
+    if party not in manifest["parties"]:
+        raise Refused(Reason.WRONG_PARTY)
+    opened = sealing.open(key, sealed, context=_context(plain(manifest), party))
+    salt, share = opened[:SALT_BYTES], opened[SALT_BYTES:]
+    commitment = manifest["commitments"][party]
+    if not open_commitment(commitment, MODEL_SHARE, salt, manifest["model"], manifest["version"], party, share):
+        raise Refused(Reason.COMMITMENT_MISMATCH)
+    flat = ring.from_bytes(share, (manifest["parameters"],))
+    tensors, start = {}, 0
+    for tensor in manifest["tensors"]:
+        stop = start + math.prod(tensor["shape"])
+        tensors[tensor["name"]] = flat[start:stop].reshape(tensor["shape"])
+        start = stop
+    return tensors
+
+
+def _flatten(tensors: Mapping[str, Any], shapes: Shapes) -> Floats:
+    for name, shape in shapes:
+        if name not in tensors or np.shape(tensors[name]) != shape:
+            raise Refused(Reason.FIELD_INVALID, detail=f"A tensor of shape {shape} is expected.", field=name)
+    unknown = sorted(set(tensors) - {name for name, _ in shapes})
+    if unknown:
+        raise Refused(Reason.FIELD_UNKNOWN, detail="This kind of model has no such tensor.", field=unknown[0])
+    return np.concatenate([np.ravel(np.asarray(tensors[name], dtype=np.float64)) for name, _ in shapes])
+
+
+def _context(manifest: Mapping[str, Json], party: str) -> dict[str, Json]:
+    return {"label": "model", "party": party, "model": digest(manifest)}

@@ -1,0 +1,144 @@
+"""A node's receipt: which computation it took part in, what it cost, and commitments to the output shares it made."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from annotated_types import Ge
+from pydantic import with_config
+from typing_extensions import TypedDict
+
+from concordat import clock
+from concordat.answers import Role, place
+from concordat.canonical import digest
+from concordat.definition import Definition
+from concordat.documents import Keyring, sign, verify_from
+from concordat.fields import STRICT, DecimalText, Digest, Slug, Time, Uuid, plain
+from concordat.reasons import Reason, Refused
+from concordat.signatures import SigningKey
+from concordat.ticket import Ticket
+
+Count = Annotated[int, Ge(0)]
+
+
+@with_config(STRICT)
+class Outputs(TypedDict):
+    """Commitments to a party's two output shares."""
+
+    prediction: Digest
+    explanation: Digest
+
+
+@with_config(STRICT)
+class Receipt(TypedDict):
+    """`rounds` and `bytes_sent` are exact; `energy_joules` is an estimate. The dealer has no outputs."""
+
+    job: Uuid
+    ticket: Uuid
+    node: Slug
+    role: Role
+    rank: Count
+    request: Digest
+    definition: Digest
+    model: Digest
+    design: Digest
+    engine: Literal["crypten-ttp"]
+    rounds: Count
+    bytes_sent: Count
+    cpu_seconds: DecimalText
+    energy_joules: DecimalText
+    outputs: Outputs | None
+    started: Time
+    finished: Time
+
+
+def write(
+    ticket: Ticket,
+    *,
+    node: str,
+    rounds: int,
+    bytes_sent: int,
+    cpu_seconds: Decimal,
+    energy_joules: Decimal,
+    outputs: Outputs | None,
+    started: datetime,
+    finished: datetime,
+    key: SigningKey,
+) -> str:
+    """Sign a receipt for the job of a ticket.
+
+    Raises:
+        Refused: WRONG_PARTY, or FIELD_INVALID if a party has no outputs or the dealer has some.
+    """
+    role, rank = place(ticket, node)
+    _check_outputs(role, outputs)
+    payload = {
+        "job": ticket["job"],
+        "ticket": ticket["ticket"],
+        "node": node,
+        "role": role,
+        "rank": rank,
+        "request": ticket["request"],
+        "definition": ticket["definition"],
+        "model": ticket["model"],
+        "design": ticket["design"],
+        "engine": "crypten-ttp",
+        "rounds": rounds,
+        "bytes_sent": bytes_sent,
+        "cpu_seconds": f"{cpu_seconds:.3f}",
+        "energy_joules": f"{energy_joules:.3f}",
+        "outputs": outputs,
+        "started": clock.rfc3339(started),
+        "finished": clock.rfc3339(finished),
+    }
+    return sign(payload, Receipt, kind="receipt", key=key)
+
+
+def read_receipt(token: str, keyring: Keyring) -> Receipt:
+    """The receipt in a JWS signed by the node's institution."""
+    receipt = verify_from(token, Receipt, kind="receipt", signer="node", keyring=keyring)
+    _check_outputs(receipt["role"], receipt["outputs"])
+    return receipt
+
+
+def check_receipts(
+    tokens: Sequence[str], keyring: Keyring, *, request: str, definition: Definition
+) -> dict[str, Receipt]:
+    """The receipts of all parties and the dealer, by node, if they name one and the same computation.
+
+    Args:
+        request: digest of the request that the computation has to be for.
+
+    Raises:
+        Refused: RECEIPTS_DISAGREE naming the field, NODE_SILENT if one is missing, or the refusals of signature and
+            shape.
+    """
+    receipts = [read_receipt(token, keyring) for token in tokens]
+    by_node = {receipt["node"]: receipt for receipt in receipts}
+    nodes = (*definition["parties"], definition["dealer"])
+    for node in nodes:
+        if node not in by_node:
+            raise Refused(Reason.NODE_SILENT, detail=f"There is no receipt of {node}.")
+    if len(receipts) != len(nodes):
+        raise Refused(Reason.RECEIPTS_DISAGREE, detail="There are more receipts than nodes.", field="node")
+    first = by_node[nodes[0]]
+    expected = {
+        "job": first["job"],
+        "ticket": first["ticket"],
+        "request": request,
+        "definition": digest(plain(definition)),
+        "model": definition["model"],
+        "design": definition["design"],
+    }
+    for rank, node in enumerate(nodes):
+        role = "dealer" if node == definition["dealer"] else "party"
+        for field, value in {**expected, "role": role, "rank": rank}.items():
+            if by_node[node][field] != value:  # type: ignore[literal-required]
+                raise Refused(Reason.RECEIPTS_DISAGREE, field=field)
+    return by_node
+
+
+def _check_outputs(role: Role, outputs: Outputs | None) -> None:
+    if (role == "party") != (outputs is not None):
+        raise Refused(Reason.FIELD_INVALID, detail="Parties have outputs, the dealer none.", field="outputs")

@@ -1,0 +1,164 @@
+"""Who allowed it: institutions, boards, approvals, consent, and the verdict that drew them together."""
+
+from concordat import clock, votes
+from concordat.canonical import digest
+from concordat.consent import read_consent
+from concordat.events import Event
+from concordat.fields import plain
+from concordat.reasons import Reason, Refused
+from concordat.request import check_request, read_request
+from concordat.verifier.case import Case
+from concordat.verifier.evidence import Entry
+from concordat.votes import Domain, Vote
+
+
+def institutions(case: Case) -> str:
+    """Every institution's enrolment is signed by its own keys, every roster by its offline key."""
+    for institution in (*case.definition["parties"], case.definition["dealer"], case.model["owner"]):
+        case.enrolled(institution)
+    return f"{len(case.enrolments)} institutions are enrolled with their keys; {len(case.rosters)} rosters are signed."
+
+
+def officers(case: Case) -> str:
+    """Each reviewing board's officer approved exactly this protocol, by a passkey of the board's roster."""
+    protocol, study = case.definition["protocol"], case.definition["study"]
+    submitted = [
+        entry
+        for entry in case.evidence.of(Event.STUDY_SUBMITTED, study=study)
+        if entry.leaf["documents"].get("protocol") == protocol and entry.index < case.verdict.index
+    ]
+    if not submitted:
+        raise Refused(Reason.STUDY_NOT_APPROVED, detail="The protocol was never submitted.")
+    boards = submitted[-1].leaf["public"].get("boards")
+    if not isinstance(boards, list) or not boards:
+        raise Refused(Reason.STUDY_NOT_APPROVED, detail="No board was asked.")
+    for board in boards:
+        last = reviews(case, str(board))[-1:]
+        if not last or last[0].text("determination") != "approved":
+            raise Refused(Reason.STUDY_NOT_APPROVED, detail=f"{board} did not approve this protocol.")
+        case.check_officer(last[0])
+    return f"{len(boards)} boards approved the protocol, each by an officer's passkey: {', '.join(map(str, boards))}."
+
+
+def reviews(case: Case, board: str) -> list[Entry]:
+    """What this board said about the protocol before the verdict."""
+    return [
+        entry
+        for entry in case.evidence.of(Event.REVIEW_SIGNED, study=case.definition["study"], institution=board)
+        if entry.index < case.verdict.index and entry.leaf["documents"].get("protocol") == case.definition["protocol"]
+    ]
+
+
+def study(case: Case) -> str:
+    """The study was approved, not suspended and not expired, from the verdict to the decision."""
+    name = case.definition["study"]
+    approved = [
+        entry
+        for entry in case.evidence.of(Event.STUDY_APPROVED, study=name)
+        if entry.index < case.verdict.index and entry.leaf["documents"].get("protocol") == case.definition["protocol"]
+    ]
+    if not approved:
+        raise Refused(Reason.STUDY_NOT_APPROVED)
+    for entry in case.before(case.evidence.of(Event.STUDY_SUSPENDED, study=name)):
+        if entry.index > approved[-1].index:
+            raise Refused(Reason.STUDY_NOT_APPROVED, detail=f"The study was suspended before ({entry.number}).")
+    if case.decision.time >= clock.parse(approved[-1].text("expires")):
+        raise Refused(Reason.STUDY_EXPIRED)
+    return f"The study “{name}” was approved ({approved[-1].number}) and in force at the decision."
+
+
+def approvals(case: Case) -> str:
+    """A quorum of institutions, and each party for itself, had approved the definition by EIP-712 votes."""
+    given = standing_votes(case)
+    quorum, parties = case.definition["quorum"], case.definition["parties"]
+    approving = [institution for institution in quorum["of"] if institution in given and given[institution].approve]
+    if len(approving) < quorum["needed"]:
+        raise Refused(Reason.QUORUM_MISSING, detail=f"{len(approving)} of {quorum['needed']} approvals are there.")
+    for party in parties:
+        if party not in given or not given[party].approve:
+            raise Refused(Reason.DEFINITION_NOT_APPROVED, detail=f"{party} computed without having approved.")
+    return f"{len(approving)} of {len(quorum['of'])} institutions had approved; {quorum['needed']} were needed."
+
+
+def standing_votes(case: Case) -> dict[str, Vote]:
+    """Each institution's last vote before the verdict, verified against its enrolled chain key."""
+    about, given = case.evidence.about["chain"], dict[str, Vote]()
+    if about["registry"] is None:
+        raise Refused(Reason.DEFINITION_NOT_APPROVED, detail="No registry is named, so no vote can be for it.")
+    name = case.decision.text("definition")
+    for entry in case.evidence.of(Event.DEFINITION_VOTED, definition=name):
+        institution = entry.text("institution")
+        vote = votes.verify(case.evidence.json(entry, "vote"), domain=Domain(about["id"], about["registry"]))
+        known = {enrolment.chain for enrolment in case.enrolled(institution)}
+        if vote.institution not in known or vote.definition != name:
+            raise Refused(Reason.VOTE_INVALID, detail=f"The vote in {entry.number} is another's, or on something else.")
+        if vote.approve is not entry.leaf["public"].get("approve"):
+            raise Refused(Reason.VOTE_INVALID, detail=f"The entry {entry.number} reports the vote wrongly.")
+        if entry.index < case.verdict.index:
+            if institution in given and given[institution].nonce >= vote.nonce:
+                raise Refused(Reason.VOTE_INVALID, detail=f"The vote in {entry.number} is older than the one before.")
+            given[institution] = vote
+    return given
+
+
+def verdict(case: Case) -> str:
+    """The authority check passed for this request, every single check of it, before any node was asked."""
+    entry, decision = case.verdict, case.decision
+    if not entry.index < case.one(Event.JOB_RESERVED, job=case.job).index < decision.index:
+        raise Refused(Reason.SEQUENCE_BROKEN, detail="Verdict, reservation and decision are not in this order.")
+    for field in ("definition", "study", "institution"):
+        if field in entry.leaf["public"] and entry.text(field) != decision.text(field):
+            raise Refused(Reason.DIGEST_MISMATCH, detail="The verdict is about something else.", field=field)
+    if case.ticket["epoch"] != entry.leaf["public"].get("epoch"):
+        raise Refused(Reason.DIGEST_MISMATCH, detail="The ticket was issued under another verdict.", field="epoch")
+    checks = case.evidence.json(entry, "checks")
+    if not isinstance(checks, list) or not checks:
+        raise Refused(Reason.MALFORMED, detail="The verdict names no checks.", field="checks")
+    for check in checks:
+        if not isinstance(check, dict) or check.get("passed") is not True:
+            raise Refused(Reason.DEFINITION_NOT_APPROVED, detail="A check failed, and the verdict passed all the same.")
+    return f"{len(checks)} checks passed on {entry.leaf['time']} ({entry.number}), before any node was asked."
+
+
+def request(case: Case) -> str:
+    """The requester signed this very request; the definition allowed it and the consent in it covered it."""
+    asked = case.request
+    check_request(
+        str(case.evidence.opened(case.decision, "request_statement")),
+        case.keyring,
+        case.verdict.time,
+        definition=case.definition,
+    )
+    earlier = read_request(str(case.evidence.opened(case.verdict, "request_statement")), case.keyring)
+    if digest(plain(earlier)) != digest(plain(asked)):
+        raise Refused(Reason.DIGEST_MISMATCH, detail="The verdict was about another request.", field="request")
+    if asked["requester"] != case.decision.text("institution"):
+        raise Refused(Reason.WRONG_INSTITUTION, detail="The decision names another requester.", field="institution")
+    return f"{asked['requester']} asked for it, for the purpose “{asked['purpose']}”, at {asked['issued']}."
+
+
+def consent(case: Case) -> str:
+    """The person's consent was in the log and not withdrawn when the decision was recorded."""
+    given, withdrawn = consent_entries(case)
+    if not [entry for entry in given if entry.index < case.verdict.index]:
+        raise Refused(Reason.CONSENT_MISSING, detail="The log had no consent when the verdict was given.")
+    for entry in case.before(withdrawn):
+        raise Refused(Reason.CONSENT_WITHDRAWN, detail=f"Consent was withdrawn before ({entry.number}).")
+    return f"Consent had been given ({given[0].number}) and stood at the decision."
+
+
+def consent_since(case: Case) -> str:
+    """Whether the consent has been withdrawn since, as far as this dossier goes."""
+    _, withdrawn = consent_entries(case)
+    if withdrawn:
+        return f"Consent was withdrawn later, on {withdrawn[0].leaf['time']} ({withdrawn[0].number})."
+    return "Consent has not been withdrawn since."
+
+
+def consent_entries(case: Case) -> tuple[list[Entry], list[Entry]]:
+    """Where this consent was given, and where it was withdrawn. Raises NotCheckable without the request."""
+    name = read_consent(case.request["consent"], case.keyring)["consent"]
+    return (
+        case.evidence.of(Event.CONSENT_GIVEN, consent=name),
+        case.evidence.of(Event.CONSENT_WITHDRAWN, consent=name),
+    )

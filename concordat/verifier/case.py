@@ -1,0 +1,233 @@
+"""The case that the evidence makes: who is who, and the documents on which the decision rests, verified as they are read.
+
+Every property verifies what it answers, and raises Refused with the reason if that fails.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from urllib.parse import urlsplit
+
+from concordat import definition as definitions
+from concordat import model, passkeys
+from concordat.answers import Acceptance, check_acceptances
+from concordat.canonical import digest
+from concordat.definition import Definition
+from concordat.documents import Keyring
+from concordat.enrolment import Enrolment, Roster, verify_enrolment, verify_roster
+from concordat.events import Event
+from concordat.fields import plain
+from concordat.model import Manifest
+from concordat.reasons import Reason, Refused
+from concordat.receipt import Receipt, check_receipts
+from concordat.request import Request, read_request
+from concordat.signatures import VerifyKey
+from concordat.ticket import Ticket, read_ticket
+from concordat.verifier.evidence import Entry, Evidence
+
+
+class Case:
+    """One decision, seen through its evidence."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+
+    @property
+    def decision(self) -> Entry:
+        return self.evidence.decision
+
+    @cached_property
+    def job(self) -> str:
+        return self.decision.text("job")
+
+    def before(self, entries: list[Entry]) -> list[Entry]:
+        """Those that were recorded before the decision."""
+        return [entry for entry in entries if entry.index < self.decision.index]
+
+    def one(self, event: Event, **public: str) -> Entry:
+        """The one entry of this kind. Raises Refused(NOT_FOUND), or SEQUENCE_BROKEN if there are more."""
+        found = self.evidence.of(event, **public)
+        if not found:
+            raise Refused(Reason.NOT_FOUND, detail=f"The dossier has no entry “{event}” for this decision.")
+        if len(found) > 1:
+            raise Refused(Reason.SEQUENCE_BROKEN, detail=f"There are {len(found)} entries “{event}” where one belongs.")
+        return found[0]
+
+    # --- who is who
+
+    @cached_property
+    def enrolments(self) -> Mapping[str, list[Enrolment]]:
+        """Every enrolment of each institution, the earliest first."""
+        found: dict[str, list[Enrolment]] = {}
+        for entry in self.evidence.of(Event.INSTITUTION_ENROLLED):
+            enrolment = verify_enrolment(self.evidence.token(entry, "enrolment"))
+            if enrolment.institution != entry.text("institution"):
+                raise Refused(Reason.WRONG_INSTITUTION, detail=f"{entry.number} enrols another institution.")
+            found.setdefault(enrolment.institution, []).append(enrolment)
+        return found
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        """Identity keys by institution."""
+        return {
+            institution: {enrolment.identity.kid: enrolment.identity for enrolment in enrolments}
+            for institution, enrolments in self.enrolments.items()
+        }
+
+    @cached_property
+    def coordinator(self) -> Mapping[str, VerifyKey]:
+        return {self.evidence.key.kid: self.evidence.key}
+
+    def enrolled(self, institution: str) -> list[Enrolment]:
+        """Raises Refused(KEY_UNKNOWN)."""
+        if institution not in self.enrolments:
+            raise Refused(Reason.KEY_UNKNOWN, detail=f"{institution} is not enrolled in this dossier.")
+        return self.enrolments[institution]
+
+    @cached_property
+    def rosters(self) -> list[tuple[Entry, Roster]]:
+        """Every roster with its entry, each signed by its institution's offline key."""
+        return [(entry, self._roster(entry)) for entry in self.evidence.of(Event.ROSTER_PUBLISHED)]
+
+    def roster_at(self, institution: str, index: int) -> Roster:
+        """The roster in force when entry `index` was recorded. Raises Refused(ROSTER_MISSING)."""
+        in_force = [
+            roster
+            for entry, roster in self.rosters
+            if entry.index < index and roster.document["institution"] == institution
+        ]
+        if not in_force:
+            raise Refused(Reason.ROSTER_MISSING, detail=f"{institution} had no roster at that time.")
+        return max(in_force, key=lambda roster: roster.document["version"])
+
+    def _roster(self, entry: Entry) -> Roster:
+        token, tried = self.evidence.token(entry, "roster"), self.enrolled(entry.text("institution"))
+        for enrolment in tried[:-1]:
+            try:
+                return verify_roster(token, enrolment)
+            except Refused as refused:
+                if refused.reason is not Reason.KEY_UNKNOWN:
+                    raise
+        return verify_roster(token, tried[-1])
+
+    # --- what it rests on
+
+    @cached_property
+    def definition(self) -> Definition:
+        """The definition, with the model, schema and design that it names."""
+        entry = self.one(Event.DEFINITION_REGISTERED, definition=self.decision.text("definition"))
+        document = self.evidence.json(entry, "definition")
+        if not isinstance(document, dict) or digest(document) != self.decision.text("definition"):
+            raise Refused(Reason.DIGEST_MISMATCH, detail="The definition is another one.", field="definition")
+        for name in ("schema", "design"):
+            if entry.leaf["documents"].get(name) != document.get(name):
+                raise Refused(Reason.DIGEST_MISMATCH, detail=f"The definition names another {name}.", field=name)
+        disclosed = "disclosure" in entry.leaf["documents"]
+        return definitions.check(
+            document,
+            manifest=self.model,
+            disclosure=self.evidence.token(entry, "disclosure") if disclosed else None,
+            keyring=self.keyring,
+            now=self.decision.time,
+        )
+
+    @cached_property
+    def model(self) -> Manifest:
+        """The model's manifest, signed by its owner."""
+        entry = self.one(Event.MODEL_IMPORTED, model=self.decision.text("model"))
+        manifest = model.check_manifest(self.evidence.token(entry, "manifest"), self.keyring)
+        if digest(plain(manifest)) != self.decision.text("model"):
+            raise Refused(Reason.DIGEST_MISMATCH, detail="The model is another one.", field="model")
+        return manifest
+
+    @cached_property
+    def verdict(self) -> Entry:
+        """The verdict that the ticket names, which let this request pass."""
+        passed = self.evidence.of(Event.VERDICT, request=self.decision.text("request"), authorised=True)
+        for entry in passed:
+            if entry.index == self.ticket["verdict"]:
+                return entry
+        raise Refused(Reason.NOT_FOUND, detail="No verdict in this dossier let the request pass.", field="verdict")
+
+    @cached_property
+    def ticket(self) -> Ticket:
+        """The coordinator's ticket, for this definition and its nodes."""
+        ticket = read_ticket(self.evidence.token(self.decision, "ticket"), self.coordinator)
+        expected = {
+            "job": self.job,
+            "definition": self.decision.text("definition"),
+            **{name: self.definition[name] for name in ("model", "design", "parties", "dealer")},
+        }
+        for field, value in expected.items():
+            if ticket[field] != value:  # type: ignore[literal-required]
+                raise Refused(Reason.DIGEST_MISMATCH, detail="The ticket is for something else.", field=field)
+        return ticket
+
+    @cached_property
+    def acceptances(self) -> Mapping[str, Acceptance]:
+        """Every node's acceptance of the ticket."""
+        reserved = self.one(Event.JOB_RESERVED, job=self.job)
+        if reserved.leaf["documents"].get("ticket") != self.decision.leaf["documents"].get("ticket"):
+            raise Refused(Reason.DIGEST_MISMATCH, detail="The nodes accepted another ticket.", field="ticket")
+        tokens = self.evidence.tokens(reserved, "acceptances")
+        return check_acceptances(tokens, self.keyring, self.ticket, now=reserved.time)
+
+    @cached_property
+    def receipts(self) -> Mapping[str, Receipt]:
+        """Every node's receipt; they agree with one another and with the ticket."""
+        tokens = self.evidence.tokens(self.decision, "receipts")
+        receipts = check_receipts(tokens, self.keyring, request=self.ticket["request"], definition=self.definition)
+        for receipt in receipts.values():
+            if (receipt["job"], receipt["ticket"]) != (self.job, self.ticket["ticket"]):
+                raise Refused(Reason.RECEIPTS_DISAGREE, detail="The receipts are for another ticket.", field="ticket")
+        return receipts
+
+    @cached_property
+    def explanation(self) -> Entry:
+        """The explanation that was computed in the same job, on the same receipts."""
+        entry = self.one(Event.EXPLANATION_RECORDED, job=self.job)
+        expected = self.decision.leaf["documents"].get("receipts")
+        if entry.leaf["documents"].get("receipts") != expected:
+            raise Refused(Reason.RECEIPTS_DISAGREE, detail="The explanation rests on other receipts.")
+        return entry
+
+    @cached_property
+    def request(self) -> Request:
+        """The requester's signed request. Raises NotCheckable while it is not disclosed to this reader."""
+        token = self.evidence.opened(self.decision, "request_statement")
+        request = read_request(str(token), self.keyring)
+        if digest(plain(request)) != self.ticket["request"] or request["request"] != self.decision.text("request"):
+            raise Refused(Reason.DIGEST_MISMATCH, detail="The job was done for another request.", field="request")
+        return request
+
+    def check_officer(self, entry: Entry) -> Mapping[str, str]:
+        """The statement on a protocol that an officer signed with a passkey of the roster in force."""
+        document = self.evidence.json(entry, "signature")
+        if not isinstance(document, dict) or set(document) != {"statement", "assertion"}:
+            raise Refused(Reason.MALFORMED, detail=f"The signature of {entry.number} has another form.")
+        statement, assertion = document["statement"], document["assertion"]
+        if not isinstance(statement, dict) or not isinstance(assertion, dict):
+            raise Refused(Reason.MALFORMED, detail=f"The signature of {entry.number} has another form.")
+        roster = self.roster_at(entry.text("institution"), entry.index)
+        officer = roster.officer(str(assertion.get("credential")))
+        site = self.evidence.about["site"]
+        passkeys.verify_assertion(
+            assertion,
+            credential=officer["credential"],
+            key=officer["key"],
+            challenge=passkeys.challenge(statement),
+            rp_id=urlsplit(site).hostname or "",
+            origin=site,
+        )
+        expected = {
+            "institution": entry.text("institution"),
+            "study": entry.text("study"),
+            "meaning": entry.text("determination"),
+            "record": entry.leaf["documents"].get("protocol"),
+            "signer": officer["officer"],
+            "name": officer["name"],
+            "role": officer["role"],
+        }
+        for field, value in expected.items():
+            if statement.get(field) != value:
+                raise Refused(Reason.SIGNATURE_INVALID, detail="The officer signed something else.", field=field)
+        return statement

@@ -1,0 +1,210 @@
+"""All checks in their order, each with one line for an answer.
+
+A check passes, fails with a reason code, or cannot be made, which proves nothing either way. Where the evidence itself is
+broken, nothing is concluded from it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from concordat import canonical
+from concordat.canonical import Json
+from concordat.reasons import REASONS, Reason, Refused
+from concordat.signatures import VerifyKey
+from concordat.verifier import authority, bundle, chain, computation, disclosure, integrity, report, story
+from concordat.verifier.case import Case
+from concordat.verifier.disclosure import Disclosure
+from concordat.verifier.evidence import Evidence, NotCheckable, about
+
+
+class Status(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_CHECKABLE = "not checkable"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question and its answer. `reason` is there unless it passed."""
+
+    name: str
+    status: Status
+    reason: Reason | None
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the reader brings: trusted key ids by name (`log`, or an institution), a chain to ask, a disclosure."""
+
+    keys: Mapping[str, str] = field(default_factory=dict)
+    rpc: str | None = None
+    disclosure: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """The answer about one dossier. `story` is what the evidence says, and None where it cannot be read."""
+
+    checks: tuple[Check, ...]
+    story: Mapping[str, Json] | None
+
+    @property
+    def holds(self) -> bool:
+        """Nothing failed."""
+        return all(check.status is not Status.FAILED for check in self.checks)
+
+    def to_json(self) -> dict[str, Json]:
+        """The whole answer, for machines."""
+        checks: list[Json] = [
+            {
+                "name": check.name,
+                "status": check.status.value,
+                "reason": check.reason.value if check.reason else None,
+                "sentence": check.sentence,
+            }
+            for check in self.checks
+        ]
+        return {"v": 1, "holds": self.holds, "story": self.story, "checks": checks}
+
+
+Question = Callable[[], str]
+
+
+def verify(data: bytes, options: Options | None = None) -> Result:
+    """Verify a bundle. Never raises for what is in it: whatever is wrong is a failed check."""
+    options = options or Options()
+    unpacked: dict[str, bytes] = {}
+
+    def envelope() -> str:
+        unpacked.update(bundle.unpack(data))
+        manifest = bundle.read_manifest(unpacked, VerifyKey.from_b64(about(unpacked)["key"]))
+        bundle.check_files(unpacked, manifest)
+        return f"{len(unpacked)} files are those of the manifest that the coordinator signed."
+
+    first = _ask("bundle", envelope)
+    if first.status is not Status.PASSED:
+        return Result((first,), None)
+    given = options.disclosure or unpacked.get(bundle.DISCLOSURE)
+    examined = examine(unpacked, options, given)
+    summary = _ask("summary", lambda: _summary(unpacked))
+    return Result((first, *examined.checks, summary), examined.story)
+
+
+def examine(files: Mapping[str, bytes], options: Options | None = None, disclosed: bytes | None = None) -> Result:
+    """Verify a dossier's files without their envelope: what the coordinator, too, does before it signs."""
+    options = options or Options()
+    read: list[Evidence] = []
+
+    def entries() -> str:
+        read.append(Evidence.load(files))
+        return f"{len(read[0].entries)} entries, of which {read[0].decision.number} is the decision, can be read."
+
+    first = _ask("entries", entries)
+    if first.status is not Status.PASSED:
+        return Result((first,), None)
+    evidence, case = read[0], Case(read[0])
+    whole = (first, *(_ask(name, question) for name, question in _integrity(evidence).items()))
+    broken = next((check for check in whole if check.status is Status.FAILED), None)
+    if broken is not None:
+        rest = (Check(name, Status.NOT_CHECKABLE, broken.reason, "The evidence itself is broken.") for name in _NAMES)
+        return Result((*whole, *rest), None)
+    parsed: list[Disclosure] = []
+
+    def disclosed_shares() -> str:
+        if disclosed is None:
+            raise NotCheckable(Reason.NOT_DISCLOSED)
+        claimed = disclosure.parse(disclosed)
+        sentence = disclosure.check(case, claimed)
+        parsed.append(claimed)
+        return sentence
+
+    questions: dict[str, Question] = {
+        "keys": lambda: _trusted(case, options.keys),
+        **{name: _bound(question, case) for name, question in _CASE.items()},
+        "disclosure": disclosed_shares,
+        "chain anchor": lambda: chain.anchored(evidence, options.rpc),
+        "chain approvals": lambda: chain.authorised(evidence, options.rpc, case.decision.text("definition")),
+    }
+    checks = (*whole, *(_ask(name, question) for name, question in questions.items()))
+    holds = all(check.status is not Status.FAILED for check in checks)
+    return Result(checks, story.tell(case, parsed[0] if parsed else None) if holds else None)
+
+
+_CASE: dict[str, Callable[[Case], str]] = {
+    "institutions": authority.institutions,
+    "model": computation.model,
+    "definition": computation.definition,
+    "officers": authority.officers,
+    "study": authority.study,
+    "approvals": authority.approvals,
+    "verdict": authority.verdict,
+    "request": authority.request,
+    "consent": authority.consent,
+    "consent since": authority.consent_since,
+    "ticket": computation.ticket,
+    "acceptances": computation.acceptances,
+    "receipts": computation.receipts,
+    "shown": computation.shown,
+}
+_NAMES = ("keys", *_CASE, "disclosure", "chain anchor", "chain approvals")
+
+
+def _integrity(evidence: Evidence) -> dict[str, Question]:
+    return {
+        "checkpoint": lambda: integrity.signed_head(evidence),
+        "inclusion": lambda: integrity.inclusion(evidence),
+        "documents": lambda: integrity.documents(evidence),
+        "openings": lambda: integrity.openings(evidence),
+        "anchors": lambda: integrity.extends_anchors(evidence),
+    }
+
+
+def _trusted(case: Case, keys: Mapping[str, str]) -> str:
+    """The keys that the reader trusts are those in the dossier."""
+    found = {"log": {case.evidence.key.kid}, **{name: set(known) for name, known in case.keyring.items()}}
+    for name, kid in keys.items():
+        if found.get(name) != {kid}:
+            raise Refused(Reason.KEY_UNKNOWN, detail=f"The key of “{name}” in this dossier is not the one you trust.")
+    if "log" not in keys:
+        raise NotCheckable(Reason.KEY_UNKNOWN, f"Compare the log's key yourself, or name it: {case.evidence.key.kid}")
+    return f"The dossier uses the keys that you trust, of: {', '.join(keys)}."
+
+
+def _summary(files: Mapping[str, bytes]) -> str:
+    """`dossier.json` and `dossier.html` say what the evidence says, and nothing else."""
+    for path, content in summary(files).items():
+        if files.get(path) != content:
+            raise Refused(
+                Reason.BUNDLE_ALTERED, detail=f"{path} is not what this verifier concludes from the evidence."
+            )
+    return "The readable dossier says what the evidence says."
+
+
+def summary(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """`dossier.json` and `dossier.html` for these files, concluded off line, without a disclosure."""
+    result = examine(files)
+    document = result.to_json()
+    return {bundle.JSON: canonical.encode(document), bundle.HTML: report.html(document).encode()}
+
+
+def _bound(question: Callable[[Case], str], case: Case) -> Question:
+    return lambda: question(case)
+
+
+def _ask(name: str, question: Question) -> Check:
+    try:
+        return Check(name, Status.PASSED, None, question())
+    except NotCheckable as missing:
+        return Check(name, Status.NOT_CHECKABLE, missing.reason, missing.detail)
+    except Refused as refused:
+        return _failed(name, refused)
+    except (ValueError, TypeError, RecursionError):  # no document that this project writes leads here
+        return _failed(name, Refused(Reason.MALFORMED))
+
+
+def _failed(name: str, refused: Refused) -> Check:
+    sentence = REASONS[refused.reason].sentence
+    detail = "" if refused.detail == sentence else f" {refused.detail}"
+    return Check(name, Status.FAILED, refused.reason, sentence + detail)

@@ -1,0 +1,182 @@
+"""The dossier as one page for people: a pure function from the verifier's answer to HTML.
+
+Self-contained, no script, readable on paper and by screen readers. Everything in it is escaped: what institutions wrote in
+their documents is text here, never markup.
+"""
+
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import Any
+
+from concordat.canonical import Json
+
+_MARK = {"passed": "✓", "failed": "✗", "not checkable": "–"}
+
+_STYLE = """
+:root{color-scheme:light;--ink:#1b1f24;--quiet:#57606a;--line:#d0d7de;--good:#116329;--bad:#a40e26}
+body{font:1rem/1.55 system-ui,sans-serif;color:var(--ink);background:#fff;max-width:52rem;margin:0 auto;padding:2rem 1.25rem}
+h1{font-size:1.7rem;margin:0 0 .25rem}h2{font-size:1.2rem;margin:2.2rem 0 .5rem;border-top:1px solid var(--line);padding-top:1.1rem}
+p{margin:.5rem 0}.quiet{color:var(--quiet)}code{font-size:.86em;overflow-wrap:anywhere}
+table{border-collapse:collapse;width:100%;margin:.75rem 0}caption{text-align:left;font-weight:600;padding:.25rem 0}
+th,td{text-align:left;vertical-align:top;padding:.35rem .75rem .35rem 0;border-bottom:1px solid var(--line)}
+td.number{text-align:right;font-variant-numeric:tabular-nums}
+.verdict{border-left:.4rem solid var(--good);padding:.5rem 1rem;background:#f6f8fa}.verdict.failed{border-color:var(--bad)}
+.passed{color:var(--good)}.failed{color:var(--bad);font-weight:600}
+@media print{body{max-width:none;padding:0}}
+"""
+
+
+def html(answer: Mapping[str, Any]) -> str:
+    """The page for `Result.to_json()`."""
+    story, holds = answer["story"], bool(answer["holds"])
+    title = f"Decision {story['record']}" if story else "A dossier that does not hold"
+    parts = [
+        f"<h1>{_t(title)}</h1>",
+        _verdict(holds, story),
+        *(_tell(story) if story else ()),
+        "<h2>Every check, with its result</h2>",
+        _checks(answer["checks"]),
+        '<p class="quiet">This page repeats what a program found. Whoever must rely on it runs the program: '
+        "<code>python -m concordat.verifier BUNDLE --rpc URL</code></p>",
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{_t(title)}</title><style>{_STYLE}</style></head><body><main>\n"
+        + "\n".join(parts)
+        + "\n</main></body></html>\n"
+    )
+
+
+def _verdict(holds: bool, story: Mapping[str, Any] | None) -> str:
+    if not holds:
+        return (
+            '<p class="verdict failed"><strong>This dossier does not hold.</strong> At least one check failed; '
+            "nothing is concluded from it.</p>"
+        )
+    when = f"Recorded on {_t(story['time'])} for {_t(story['requester'])}." if story else ""
+    return f'<p class="verdict"><strong>No check failed.</strong> {when}</p>'
+
+
+def _tell(story: Mapping[str, Any]) -> Iterable[str]:
+    yield from _allowed(story["allowed"])
+    yield from _computed(story["computed"])
+    yield from _came_out(story["result"])
+    yield from _was_shown(story["shown"])
+    yield "<h2>What happened since</h2>"
+    yield (
+        _table(None, ("When", "Record", "What"), ((e["time"], e["entry"], e["sentence"]) for e in story["since"]))
+        if story["since"]
+        else "<p>Nothing that this dossier knows of.</p>"
+    )
+    yield from _trust(story["trust"])
+
+
+def _allowed(allowed: Mapping[str, Any]) -> Iterable[str]:
+    yield "<h2>Who allowed it</h2>"
+    yield f"<p>Study <strong>{_t(allowed['study'])}</strong>, protocol <code>{_t(allowed['protocol'])}</code>.</p>"
+    reviews = ((r["institution"], r["name"], r["role"], r["meaning"], r["time"]) for r in allowed["reviews"])
+    yield _table("Determinations of the reviewing boards", ("Board", "Officer", "Role", "Meaning", "Signed"), reviews)
+    votes = ((v["institution"], "approves" if v["approve"] else "does not approve") for v in allowed["votes"])
+    caption = f"Institutions' votes on the computation ({allowed['needed']} of {allowed['of']} needed)"
+    yield _table(caption, ("Institution", "Vote"), votes)
+    yield f"<p>Computation <code>{_t(allowed['definition'])}</code>.</p>"
+    checks = ((c["name"], c["sentence"]) for c in allowed["checks"])
+    yield _table(f"The authority check before the computation ({allowed['verdict']})", ("Check", "Answer"), checks)
+    purpose = allowed["purpose"] or "not disclosed to the reader of this dossier"
+    consent = allowed["consent"] or "Not disclosed to the reader of this dossier, or erased."
+    yield f"<p>Purpose: {_t(purpose)}. Consent: {_t(consent)}</p>"
+
+
+def _computed(computed: Mapping[str, Any]) -> Iterable[str]:
+    yield "<h2>What was computed</h2>"
+    yield (
+        f"<p>The model <strong>{_t(computed['model'])}</strong>, version {_t(computed['version'])} of "
+        f"{_t(computed['owner'])} (<code>{_t(computed['digest'])}</code>), on secret shares: a prediction and its "
+        f"explanation ({_t(computed['explanation'])}), in {_t(computed['target'])}, from {_t(computed['started'])} to "
+        f"{_t(computed['finished'])}.</p>"
+    )
+    nodes = ((n["node"], n["role"], n["rounds"], n["bytes_sent"], n["cpu_seconds"]) for n in computed["nodes"])
+    yield _table("The nodes that signed for it", ("Node", "Role", "Rounds", "Bytes sent", "CPU seconds"), nodes)
+
+
+def _came_out(result: Mapping[str, Any] | None) -> Iterable[str]:
+    yield "<h2>What came out</h2>"
+    if result is None:
+        yield (
+            "<p>The result is known to the requester alone, who has not disclosed it here. The nodes' commitments to it "
+            "are part of this dossier, so a later disclosure can be checked against them.</p>"
+        )
+        return
+    yield f"<p>Log-odds <strong>{_t(result['log_odds'])}</strong>; reference record {_t(result['intercept'])}.</p>"
+    yield _table(
+        "Factors, in log-odds compared with the reference record",
+        ("Factor", "Coefficient"),
+        ((factor["label"], factor["coefficient"]) for factor in result["factors"]),
+    )
+    fit = "reliable" if result["reliable"] else "UNRELIABLE"
+    yield f"<p>Fit of the explanation: adjusted R² {_t(result['adjusted_r_squared'])} ({fit}).</p>"
+
+
+def _was_shown(shown: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    yield "<h2>What was shown</h2>"
+    rows = [
+        (s["time"], s["entry"], f"to a {s['viewer']}, {s['decision']}" if "viewer" in s else f"closed: {s['closed']}")
+        for s in shown
+    ]
+    yield _table(None, ("When", "Record", "What"), rows) if rows else "<p>Nobody says that it was shown.</p>"
+
+
+def _trust(trust: Mapping[str, Any]) -> Iterable[str]:
+    chain = trust["chain"]
+    yield "<h2>Why believe it</h2>"
+    yield (
+        f"<p>Every entry named here is in the log <strong>{_t(trust['log'])}</strong>, whose head is signed with the key "
+        f"<code>{_t(trust['log_key'])}</code>. Compare this key, and those below, with what the institutions tell you "
+        "themselves.</p>"
+    )
+    anchors = ((a["sequence"], a["size"], a["block"], a["state"], a["root"]) for a in trust["anchors"])
+    caption = f"Heads of the log on chain {chain['id']}, contract {chain['anchor_log'] or 'none'}"
+    if trust["anchors"]:
+        yield _table(caption, ("Anchor", "Entries", "Block", "State", "Root"), anchors)
+    else:
+        yield "<p>No head that covers this decision is on a chain yet.</p>"
+    if chain["self_hosted"]:
+        yield (
+            "<p><strong>Self-hosted anchor:</strong> the coordinator runs this chain alone, so the anchor proves the order "
+            "of events to nobody but its owner. Times are asserted by the operator.</p>"
+        )
+    keys = ((name, ", ".join(kids)) for name, kids in trust["institutions"].items())
+    yield _table("Identity keys of the institutions", ("Institution", "Key id"), keys)
+
+
+def _checks(checks: Iterable[Mapping[str, Any]]) -> str:
+    rows = "".join(
+        f'<tr><th scope="row">{_t(check["name"])}</th><td class="{_t(str(check["status"]).split()[0])}">'
+        f"{_MARK[check['status']]} {_t(check['status'])}{_reason(check['reason'])}</td><td>{_t(check['sentence'])}</td></tr>"
+        for check in checks
+    )
+    head = '<tr><th scope="col">Check</th><th scope="col">Result</th><th scope="col">In words</th></tr>'
+    return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+
+
+def _reason(code: str | None) -> str:
+    return f" <code>{_t(code)}</code>" if code else ""
+
+
+def _table(caption: str | None, heads: tuple[str, ...], rows: Iterable[tuple[Json, ...]]) -> str:
+    head = "".join(f'<th scope="col">{_t(name)}</th>' for name in heads)
+    body = "".join("<tr>" + "".join(_cell(value) for value in row) + "</tr>" for row in rows)
+    named = f"<caption>{_t(caption)}</caption>" if caption else ""
+    return f"<table>{named}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(value: Json) -> str:
+    text = str(value)
+    if isinstance(value, int):
+        return f'<td class="number">{_t(text)}</td>'
+    return f"<td><code>{_t(text)}</code></td>" if text.startswith("sha256:") else f"<td>{_t(text)}</td>"
+
+
+def _t(text: object) -> str:
+    return escape(str(text))

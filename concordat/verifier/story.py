@@ -1,0 +1,138 @@
+"""What the verified evidence says, as one plain document: the dossier that people read is made of this and nothing else."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
+
+from concordat import canonical
+from concordat.canonical import Json, digest
+from concordat.events import EVENTS, Event
+from concordat.fields import plain
+from concordat.schema import FeatureSchema
+from concordat.verifier import authority, computation, disclosure
+from concordat.verifier.case import Case
+from concordat.verifier.disclosure import Disclosure
+from concordat.verifier.evidence import Entry, NotCheckable
+
+
+def tell(case: Case, disclosed: Disclosure | None) -> dict[str, Json]:
+    """The story of a case in which no check failed, in six parts."""
+    decision = case.decision
+    return {
+        "record": decision.number,
+        "time": decision.leaf["time"],
+        "requester": decision.text("institution"),
+        "allowed": _allowed(case),
+        "computed": _computed(case),
+        "result": _result(case, disclosed) if disclosed else None,
+        "shown": [_shown(case, entry) for entry in computation.displays(case)],
+        "since": [_event(entry) for entry in case.evidence.entries if entry.index > case.explanation.index],
+        "trust": _trust(case),
+    }
+
+
+def _allowed(case: Case) -> dict[str, Json]:
+    definition, votes = case.definition, authority.standing_votes(case)
+    reviewers = {
+        entry.text("institution") for entry in case.evidence.of(Event.REVIEW_SIGNED, study=definition["study"])
+    }
+    checks = cast(Sequence[Mapping[str, Json]], case.evidence.json(case.verdict, "checks"))
+    return {
+        "study": definition["study"],
+        "protocol": definition["protocol"],
+        "reviews": [_review(case, entry) for board in sorted(reviewers) for entry in authority.reviews(case, board)],
+        "definition": digest(plain(definition)),
+        "votes": [{"institution": name, "approve": vote.approve} for name, vote in sorted(votes.items())],
+        "needed": definition["quorum"]["needed"],
+        "of": len(definition["quorum"]["of"]),
+        "verdict": case.verdict.number,
+        "checks": [{"name": check.get("name"), "sentence": check.get("sentence")} for check in checks],
+        "purpose": _opened(lambda: case.request["purpose"]),
+        "consent": _opened(lambda: authority.consent(case)),
+    }
+
+
+def _review(case: Case, entry: Entry) -> dict[str, Json]:
+    statement = case.check_officer(entry)
+    kept = {field: statement.get(field) for field in ("institution", "name", "role", "meaning", "time")}
+    return {**kept, "entry": entry.number}
+
+
+def _computed(case: Case) -> dict[str, Json]:
+    manifest, receipts = case.model, case.receipts.values()
+    return {
+        "model": manifest["model"],
+        "version": manifest["version"],
+        "owner": manifest["owner"],
+        "kind": manifest["kind"],
+        "digest": case.decision.text("model"),
+        "target": case.definition["target"],
+        "job": case.job,
+        "nodes": [
+            {
+                "node": receipt["node"],
+                "role": receipt["role"],
+                "rounds": receipt["rounds"],
+                "bytes_sent": receipt["bytes_sent"],
+                "cpu_seconds": receipt["cpu_seconds"],
+            }
+            for receipt in receipts
+        ],
+        "started": min(receipt["started"] for receipt in receipts),
+        "finished": max(receipt["finished"] for receipt in receipts),
+        "explanation": case.explanation.number,
+    }
+
+
+def _result(case: Case, disclosed: Disclosure) -> dict[str, Json]:
+    opened, design = disclosure.result(disclosed), disclosure.design(case)
+    fit = design.fit(opened.coefficients, opened.intercept, opened.total_sum_of_squares)
+    schema = FeatureSchema.from_json(canonical.decode(case.evidence.documents[case.definition["schema"]]))
+    labels = {
+        group: ", ".join(feature.label for feature in schema.features if feature.group == group)
+        for group in design.groups
+    }
+    factors = sorted(
+        zip(design.groups, map(float, fit.coefficients), strict=True), key=lambda each: (-abs(each[1]), each[0])
+    )
+    return {
+        "log_odds": f"{opened.prediction:.4f}",
+        "intercept": f"{fit.intercept:.4f}",
+        "adjusted_r_squared": f"{fit.adjusted_r_squared:.4f}",
+        "reliable": fit.reliable,
+        "factors": [{"label": labels[group], "coefficient": f"{value:.4f}"} for group, value in factors],
+    }
+
+
+def _shown(case: Case, entry: Entry) -> dict[str, Json]:
+    try:
+        said = computation.check_display(case, entry)
+    except NotCheckable as missing:
+        return {"entry": entry.number, "time": entry.leaf["time"], "closed": missing.reason.value}
+    kept = {field: said[field] for field in ("time", "viewer", "decision", "template", "language", "rendered")}  # type: ignore[literal-required]
+    return {"entry": entry.number, **kept}
+
+
+def _event(entry: Entry) -> dict[str, Json]:
+    said = EVENTS[entry.event].description
+    return {"entry": entry.number, "time": entry.leaf["time"], "event": entry.event.value, "sentence": said}
+
+
+def _trust(case: Case) -> dict[str, Json]:
+    evidence = case.evidence
+    return {
+        "log": evidence.about["log"],
+        "log_key": evidence.key.kid,
+        "institutions": {name: list(keys) for name, keys in sorted(case.keyring.items())},
+        "chain": plain(evidence.about["chain"]),
+        "anchors": [
+            {field: anchor[field] for field in ("sequence", "size", "root", "block", "transaction", "state")}  # type: ignore[literal-required]
+            for anchor in evidence.anchors
+        ],
+    }
+
+
+def _opened(question: Callable[[], str]) -> str | None:
+    try:
+        return question()
+    except NotCheckable:
+        return None

@@ -1,0 +1,55 @@
+"""The same prediction and explanation in plaintext, by scikit-learn and by the `lime` package: what the secure job is
+held against. Only the demonstration may do this, because it plays every institution at once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from lime.lime_base import LimeBase
+from numpy.typing import NDArray
+from sklearn.linear_model import Ridge
+
+from concordat.design import Design
+from config.demo.training import Trained
+
+
+@dataclass(frozen=True)
+class Reference:
+    """`probability` by the estimator; `coefficients` (d,), `intercept` and `r_squared` by `LimeBase`."""
+
+    probability: float
+    coefficients: NDArray[np.float64]
+    intercept: float
+    r_squared: float
+
+
+def explain(model: Trained, design: Design, record: NDArray[np.float64]) -> Reference:
+    """LIME of one encoded record (columns,) on exactly the design's masks.
+
+    `LimeBase` takes the first row for the record itself, so it gets the row of ones in front with zero weight.
+    """
+    masks = np.vstack([np.ones((1, design.masks.shape[1]), dtype=np.int64), design.masks])
+    columns = np.vstack([np.ones((1, design.column_masks.shape[1]), dtype=np.int64), design.column_masks])
+    log_odds = model.log_odds(columns * record)
+    distances = np.sqrt((1 - masks).sum(axis=1))
+    width = design.kernel_width * np.sqrt(masks.shape[1])
+
+    def kernel(distance: NDArray[np.float64]) -> NDArray[np.float64]:
+        weights = np.sqrt(np.exp(-(distance**2) / width**2))
+        weights[0] = 0.0
+        return np.asarray(weights)
+
+    base = LimeBase(kernel, random_state=np.random.RandomState(0))
+    intercept, ranked, score, _ = base.explain_instance_with_data(
+        masks,
+        log_odds[:, None],
+        distances,
+        0,
+        masks.shape[1],
+        feature_selection="none",
+        model_regressor=Ridge(alpha=design.ridge, fit_intercept=True),
+    )
+    coefficients = np.zeros(masks.shape[1])
+    for feature, weight in ranked:
+        coefficients[feature] = weight
+    probability = float(model.estimator.predict_proba(record[None, :])[0, 1])
+    return Reference(probability, coefficients, float(intercept), float(score))

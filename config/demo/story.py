@@ -1,0 +1,276 @@
+"""The main job, stage by stage. Each institution acts through its own client, keys and processes only."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from concordat import canonical, clock, design
+from concordat.client import governance, models, predict
+from concordat.client.api import Status
+from concordat.client.models import PublishedModel
+from concordat.client.predict import OpenedPrediction
+from concordat.client.work import Work
+from concordat.reasons import Reason, Refused
+from concordat.schema import FeatureSchema
+from concordat.states import JobState
+from config.demo import review
+from config.demo.consortium import BOARDS, CLEVELAND, HOSPITALS, LONG_BEACH, NODES, PARTIES, STUDY_FOLDER, Member
+from config.demo.reference import explain
+from config.demo.report import Report, Secrets
+from config.demo.screen import Screen
+from config.demo.training import Trained, read_rows, train
+from config.demo.waiting import until
+from config.demo.world import World, write_policy
+
+SEED = "chest-pain-explained/1"
+CONSENT_DAYS = 365
+ANCHOR_SECONDS = 60.0
+
+
+class Story:
+    """The stages, in order. `run` tells all of them; what one stage makes, the next ones use."""
+
+    def __init__(self, world: World, screen: Screen) -> None:
+        self.world = world
+        self.screen = screen
+        self.report = Report()
+        self.secrets = Secrets()
+        self.protocol: dict[str, Any] = _json("protocol.json")
+        self.schema_document: dict[str, Any] = _json("schema.json")
+        self.schema = FeatureSchema.from_json(self.schema_document)
+        self.trained: dict[str, Trained] = {}
+        self.published: dict[str, PublishedModel] = {}
+        self.definition = ""
+        self.consent = ""
+        self.opened: OpenedPrediction | None = None
+        self.work: Work | None = None
+
+    def run(self) -> Report:
+        """All stages after the consortium stands."""
+        with self.screen.stage("study", "An investigator submits the study; three boards sign"):
+            self.review_study()
+        with self.screen.stage("model", "The model's owner trains two models and imports them as secret shares"):
+            self.import_models()
+        with self.screen.stage("definition", "Each institution approves the computation, on chain"):
+            self.approve_definition()
+        with self.screen.stage("prediction", "A patient's record is shared, sealed, and computed on"):
+            self.predict()
+        with self.screen.stage("ledger", "Prediction and explanation are recorded and anchored"):
+            self.anchor()
+        with self.screen.stage("dossier", "A legal reviewer reconstructs the decision"):
+            self.reconstruct()
+        with self.screen.stage("withdrawal", "The patient withdraws consent"):
+            self.withdraw()
+        self.report.seconds = dict(self.screen.seconds)
+        return self.report
+
+    # --- 2. the study
+
+    def review_study(self) -> None:
+        self.world.api(CLEVELAND).submit_study(self.protocol)
+        self.screen.done(f"submitted: {self.protocol['title']}")
+        for board in BOARDS:
+            self.screen.doing(f"{board.name}: the chair reads, and signs with a passkey")
+            officer = self.world.officers[board.slug]
+            answer = officer.determine(officer.find_study(self.protocol["title"]), "approved")
+            also = " (and for long-beach, which relies on this board: 45 CFR 46.114)" if board is CLEVELAND else ""
+            self.screen.done(f"{board.name}: approved and signed{also}; the study is {answer['state']}")
+
+    # --- 3. the models
+
+    def import_models(self) -> None:
+        home, api = self.world.home(CLEVELAND), self.world.api(CLEVELAND)
+        self.trained = train(read_rows(self.world.folder(CLEVELAND) / "data.csv"), self.schema)
+        for kind, trained in self.trained.items():
+            self.secrets.add_weights(trained.tensors)
+            self.published[kind] = models.import_model(
+                home,
+                api,
+                model=f"chest-pain-{kind}",
+                version="1",
+                kind=kind,
+                schema=self.schema_document,
+                tensors=trained.tensors,
+                parties=[party.slug for party in PARTIES],
+            )
+            self.screen.done(f"{kind}: one sealed share each for {', '.join(party.slug for party in PARTIES)}")
+        self._refuse(
+            "before-disclosure",
+            "explaining the linear model without its owner's word",
+            lambda: self._register("linear", disclosure="none"),
+            Reason.DISCLOSURE_REQUIRED,
+        )
+        models.disclose_weights(home, api, model=self.published["linear"].digest, study=self.protocol["study"])
+        self._register("linear", disclosure="full")
+        self.screen.done("the owner signs `disclosure: full`; now the linear model's definition is accepted")
+
+    # --- 4. the definition
+
+    def approve_definition(self) -> None:
+        self.definition = self._register("mlp", disclosure="none")
+        self.screen.done(f"definition {self.definition[:19]}… names protocol, model, schema, design, parties, dealer")
+        for member in NODES:
+            write_policy(self.world, member, self._policy())
+        home, api = self.world.home(LONG_BEACH), self.world.api(LONG_BEACH)
+        self.consent = governance.give_consent(
+            home,
+            api,
+            subject=str(uuid4()),
+            study=self.protocol["study"],
+            purposes=self._template()["purposes"],
+            form=(STUDY_FOLDER / "consent-form.md").read_bytes(),
+            language="en",
+            signer="self",
+            until=clock.now() + timedelta(days=CONSENT_DAYS),
+        )
+        self.screen.done("a patient of Long Beach consents")
+        first, rest = HOSPITALS[:2], HOSPITALS[2:]
+        self._vote(first)
+        self._refuse("before-quorum", "a request before the quorum is there", self._request, Reason.QUORUM_MISSING)
+        self._vote(rest)
+        self.screen.done("quorum reached, and every institution has approved for its own data and node")
+
+    # --- 5. the prediction
+
+    def predict(self) -> None:
+        home, api = self.world.home(LONG_BEACH), self.world.api(LONG_BEACH)
+        self.screen.doing("FHIR bundle → features → shares → sealed")
+        self.work = work = self._prepare()
+        self.screen.done("record read from a FHIR R4 Bundle, split into three shares, each sealed to one party")
+        predict.submit(work, api)
+        shown: list[str] = []
+
+        def changed(status: Status) -> None:
+            shown.append(status["state"])
+            self.screen.doing(" → ".join(shown))
+
+        predict.wait(work, api, seconds=90, on_change=changed)
+        self.screen.done("states: " + " → ".join(shown))
+        self.opened = opened = until(
+            lambda: predict.open_result(home, api, work), seconds=ANCHOR_SECONDS, retry=Reason.RESULT_NOT_READY
+        )
+        predict.show(home, api, work, opened, viewer="clinician", decision="shown")
+        self.secrets.add_record(self.schema, work)
+        self.secrets.add_result(opened.explanation)
+        self.screen.done("opened at Long Beach only: the shares added up on the requester's own machine")
+        self.screen.plain("")
+        for line in opened.text.rstrip().splitlines():
+            self.screen.plain(line)
+        self.screen.explanation(opened.explanation)
+        self._compare(work, opened)
+
+    def _compare(self, work: Work, opened: OpenedPrediction) -> None:
+        model = self.trained["mlp"]
+        checked = governance.fetch_definition(self.world.home(LONG_BEACH), self.world.api(LONG_BEACH), self.definition)
+        record = self.schema.encode_row(work.content["values"])
+        reference = explain(model, checked.design, record.vector)
+        self.report.compare(opened.explanation, reference, checked, work.result)
+        self.screen.done(
+            f"against scikit-learn and lime in plaintext: largest difference {self.report.max_abs_error:.1e}; "
+            f"{self.report.rounds} rounds, {self.report.bytes_total:,} bytes"
+        )
+
+    # --- 6. the ledger
+
+    def anchor(self) -> None:
+        assert self.work is not None
+        api = self.world.api(LONG_BEACH)
+        self.screen.doing("waiting until the log's head is final on chain")
+
+        def final() -> Status | None:
+            status = api.prediction(self._job())
+            return status if status["state"] == JobState.FINAL else None
+
+        until(final, seconds=ANCHOR_SECONDS)
+        self.report.record = self.work.result["record"]
+        self.screen.done(f"record {self.report.record}: logged, anchored, final")
+
+    # --- 7. the dossier
+
+    def reconstruct(self) -> None:
+        assert self.work is not None
+        review.reconstruct(self.world, self.screen, self.report, self.work)
+
+    # --- 8. the withdrawal
+
+    def withdraw(self) -> None:
+        home, api = self.world.home(LONG_BEACH), self.world.api(LONG_BEACH)
+        governance.withdraw_consent(home, api, self.consent)
+        self.screen.done("one call; effective at once, and logged")
+        self._refuse("after-withdrawal", "the next request for this patient", self._request, Reason.CONSENT_WITHDRAWN)
+
+    # --- helpers
+
+    def _template(self) -> dict[str, Any]:
+        return _json("definition.template.json")
+
+    def _register(self, kind: str, *, disclosure: str) -> str:
+        design_document = design.build(self.schema, seed=SEED)
+        document = {
+            **self._template(),
+            "protocol": canonical.digest(self.protocol),
+            "model": self.published[kind].digest,
+            "schema": canonical.digest(self.schema_document),
+            "design": canonical.digest(design_document),
+            "disclosure": disclosure,
+        }
+        answer = self.world.api(CLEVELAND).register_definition(document, self.schema_document, design_document)
+        return answer["digest"]
+
+    def _policy(self) -> Mapping[str, canonical.Json]:
+        template = self._template()
+        return {
+            "definitions": [self.definition],
+            "studies": [],
+            "requesters": template["requesters"],
+            "purposes": template["purposes"],
+            "jobs_a_day": 100,
+        }
+
+    def _vote(self, members: tuple[Member, ...]) -> None:
+        for member in members:
+            self.screen.doing(f"{member.name} checks the definition and signs its vote (EIP-712)")
+            governance.vote(self.world.home(member), self.world.api(member), self.definition, approve=True)
+        names = [member.slug for member in members]
+        self.screen.doing("waiting until the votes are on chain")
+        until(lambda: self._on_chain(names), seconds=ANCHOR_SECONDS)
+        self.screen.done(f"approved on chain: {', '.join(names)}")
+
+    def _on_chain(self, institutions: list[str]) -> bool:
+        answer = self.world.api(LONG_BEACH).votes(self.definition)
+        return set(institutions) <= set(answer["on_chain"])
+
+    def _prepare(self) -> Work:
+        home, api = self.world.home(LONG_BEACH), self.world.api(LONG_BEACH)
+        checked = governance.fetch_definition(home, api, self.definition)
+        values = predict.read_fhir(STUDY_FOLDER / "bundle.json", checked.schema)
+        return predict.prepare(home, checked, values, purpose=self._template()["purposes"][0], consent=self.consent)
+
+    def _request(self) -> None:
+        api, work = self.world.api(LONG_BEACH), self._prepare()
+        predict.submit(work, api)
+        predict.wait(work, api, seconds=60)
+
+    def _job(self) -> str:
+        assert self.work is not None
+        return self.work.job
+
+    def _refuse(self, when: str, what: str, act: Callable[[], object], reason: Reason) -> None:
+        """Does what has to be refused. Anything but that refusal ends the demonstration."""
+        try:
+            act()
+        except Refused as refused:
+            if refused.reason is not reason:
+                raise
+            self.screen.refused(what, refused)
+            self.report.refusals.append({"when": when, "reason": str(refused.reason)})
+            return
+        raise Refused(Reason.INTERNAL, detail=f"{what} was not refused, and should have been")
+
+
+def _json(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path(STUDY_FOLDER / name).read_text())
+    return found

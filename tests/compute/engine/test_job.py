@@ -1,0 +1,93 @@
+import uuid
+
+import pytest
+
+from compute.engine.job import read_job, split_address
+from concordat.reasons import Reason, Refused
+
+
+@pytest.fixture
+def dealer_job():
+    return {
+        "job": str(uuid.uuid4()),
+        "role": "dealer",
+        "rank": 3,
+        "parties": 3,
+        "address": "127.0.0.1:40000",
+        "startup_seconds": 10,
+        "round_seconds": 5,
+    }
+
+
+@pytest.fixture
+def party_job(dealer_job):
+    shares = {"kind": "linear", "tensors": [{"name": "bias", "shape": []}], "design": {}, "model": "", "input": ""}
+    return dealer_job | shares | {"role": "party", "rank": 1}
+
+
+def refusal(document, role, rank):
+    with pytest.raises(Refused) as refused:
+        read_job(document, role=role, rank=rank)
+    return refused.value.reason, refused.value.field
+
+
+def test_a_whole_job_is_read(party_job, dealer_job):
+    assert read_job(party_job, role="party", rank=1) == party_job
+    assert read_job(dealer_job, role="dealer", rank=3) == dealer_job
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["job", "role", "rank", "parties", "address", "kind", "tensors", "design", "model", "input", "round_seconds"],
+)
+def test_a_missing_field_is_named(party_job, field):
+    del party_job[field]
+    assert refusal(party_job, "party", 1) == (Reason.FIELD_MISSING, field)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("job", "not-a-uuid"),
+        ("role", "dealer"),
+        ("rank", 2),
+        ("parties", 1),
+        ("address", "127.0.0.1"),
+        ("tensors", {}),
+        ("startup_seconds", 0),
+        ("round_seconds", "5"),
+        ("model", None),
+    ],
+)
+def test_a_wrong_field_is_named(party_job, field, value):
+    assert refusal(party_job | {field: value}, "party", 1) == (Reason.FIELD_INVALID, field)
+
+
+def test_a_dealer_takes_no_share(dealer_job):
+    assert refusal(dealer_job | {"input": "AAAA"}, "dealer", 3) == (Reason.FIELD_UNKNOWN, "input")
+    assert "input" not in read_job(dealer_job | {"input": None}, role="dealer", rank=3)
+
+
+@pytest.mark.parametrize(("role", "rank"), [("party", 3), ("dealer", 2), ("dealer", 4)])
+def test_the_dealer_has_the_rank_after_the_last_party(party_job, dealer_job, role, rank):
+    document = (party_job if role == "party" else dealer_job) | {"rank": rank}
+    assert refusal(document, role, rank) == (Reason.FIELD_INVALID, "rank")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.3.2.1"])
+def test_loopback_addresses_are_accepted(host):
+    assert split_address(f"{host}:40000") == (host, 40000)
+
+
+@pytest.mark.parametrize("host", ["10.0.0.5", "0.0.0.0", "192.0.2.7", "localhost", "cleveland.example", "::1", ""])
+def test_every_other_host_is_refused_because_there_is_no_tls(host):
+    with pytest.raises(Refused, match="no TLS") as refused:
+        split_address(f"{host}:40000")
+    assert refused.value.reason == Reason.TRANSPORT_NOT_LOOPBACK
+
+
+@pytest.mark.parametrize("port", ["", "0", "65536", "-1", "4e4", "٣"])
+def test_a_port_is_a_port(port):
+    with pytest.raises(Refused) as refused:
+        split_address(f"127.0.0.1:{port}")
+    assert refused.value.reason == Reason.FIELD_INVALID

@@ -1,0 +1,127 @@
+import copy
+from datetime import UTC, datetime
+
+import pytest
+
+from concordat import canonical, definition
+from concordat.reasons import Reason, Refused
+
+
+def refusal(study, document, **arguments):
+    with pytest.raises(Refused) as caught:
+        definition.check(document, manifest=study.manifest, keyring=study.keyring, **arguments)
+    return caught.value.reason, caught.value.field
+
+
+def test_a_definition_for_a_model_that_keeps_its_weights(study):
+    assert definition.check(study.definition, manifest=study.manifest) == study.definition
+
+
+def test_it_has_a_digest_for_the_chain(study):
+    assert len(canonical.digest_bytes(canonical.digest(study.definition))) == 32
+
+
+@pytest.mark.parametrize("field", list(definition.Definition.__annotations__))
+def test_every_field_is_required(study, field):
+    document = {name: value for name, value in study.definition.items() if name != field}
+    assert refusal(study, document) == (Reason.FIELD_MISSING, field)
+
+
+def test_no_other_field_is_allowed(study):
+    assert refusal(study, {**study.definition, "priority": "high"}) == (Reason.FIELD_UNKNOWN, "priority")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "named"),
+    [
+        ("v", 2, "v"),
+        ("study", "Chest Pain", "study"),
+        ("protocol", "sha256:0", "protocol"),
+        ("kind", "train", "kind"),
+        ("target", "probability", "target"),
+        ("parties", ["cleveland"], "parties"),
+        ("parties", ["cleveland", "budapest", "budapest"], "parties"),
+        ("parties", ["budapest", "cleveland", "zurich"], "parties"),
+        ("dealer", "zurich", "dealer"),
+        ("requesters", [], "requesters"),
+        ("purposes", ["a", "a"], "purposes"),
+        ("opened", ["prediction"], "opened"),
+        ("disclosure", "some", "disclosure"),
+        ("jurisdictions", ["Switzerland"], "jurisdictions.0"),
+        ("quorum", {"of": ["zurich"], "needed": 2}, "quorum.needed"),
+        ("quorum", {"of": ["zurich"], "needed": 0}, "quorum.needed"),
+        ("quorum", {"of": ["zurich", "zurich"], "needed": 1}, "quorum.of"),
+        ("valid_until", "next year", "valid_until"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(study, field, value, named):
+    assert refusal(study, {**study.definition, field: value}) == (Reason.FIELD_INVALID, named)
+
+
+@pytest.mark.parametrize("field", ["model", "schema"])
+def test_it_names_this_model_and_this_models_schema(study, field):
+    other = {**study.definition, field: "sha256:" + "0" * 64}
+    assert refusal(study, other) == (Reason.DIGEST_MISMATCH, field)
+
+
+def test_each_border_needs_a_legal_basis(study):
+    document = copy.deepcopy(study.definition)
+    document["transfers"] = [each for each in document["transfers"] if (each["from"], each["to"]) != ("HU", "US")]
+    assert refusal(study, document) == (Reason.TRANSFER_BASIS_MISSING, "transfers")
+
+
+@pytest.mark.parametrize(
+    "extra", [{"from": "US", "to": "HU", "basis": "twice"}, {"from": "US", "to": "FR", "basis": "x"}]
+)
+def test_no_transfer_stands_twice_or_goes_elsewhere(study, extra):
+    document = {**study.definition, "transfers": [*study.definition["transfers"], extra]}
+    assert refusal(study, document) == (Reason.FIELD_INVALID, "transfers")
+
+
+def test_a_definition_ends(study):
+    moment = datetime(2027, 1, 1, tzinfo=UTC)
+    assert refusal(study, study.definition, now=moment) == (Reason.DEFINITION_EXPIRED, "valid_until")
+
+
+class TestDisclosureOfLinearModels:
+    """One log-odds explanation of a linear model is its weights, so the owner has to say yes, by signature."""
+
+    def statement(self, trial, **changes):
+        fields = {
+            "model": canonical.digest(trial.manifest),
+            "study": "chest-pain",
+            "key": trial.keys["cleveland"],
+        }
+        return definition.sign_disclosure(**{**fields, **changes})
+
+    def test_the_owners_statement_and_the_definition_agree(self, linear_study):
+        checked = definition.check(
+            linear_study.definition,
+            manifest=linear_study.manifest,
+            disclosure=self.statement(linear_study),
+            keyring=linear_study.keyring,
+        )
+        assert checked["disclosure"] == "full"
+
+    def test_without_a_statement(self, linear_study):
+        expected = (Reason.DISCLOSURE_REQUIRED, "disclosure")
+        assert refusal(linear_study, linear_study.definition) == expected
+
+    def test_without_saying_so_in_the_definition(self, linear_study):
+        document = {**linear_study.definition, "disclosure": "none"}
+        expected = (Reason.DISCLOSURE_REQUIRED, "disclosure")
+        assert refusal(linear_study, document, disclosure=self.statement(linear_study)) == expected
+
+    @pytest.mark.parametrize("change", [{"model": "sha256:" + "0" * 64}, {"study": "another"}])
+    def test_a_statement_about_something_else(self, linear_study, change):
+        token = self.statement(linear_study, **change)
+        expected = (Reason.DISCLOSURE_REQUIRED, "disclosure")
+        assert refusal(linear_study, linear_study.definition, disclosure=token) == expected
+
+    def test_a_statement_of_somebody_else(self, linear_study):
+        token = self.statement(linear_study, key=linear_study.keys["zurich"])
+        assert refusal(linear_study, linear_study.definition, disclosure=token)[0] is Reason.KEY_UNKNOWN
+
+    def test_full_disclosure_of_any_model_needs_the_owner(self, study):
+        document = {**study.definition, "disclosure": "full"}
+        assert refusal(study, document) == (Reason.DISCLOSURE_REQUIRED, "disclosure")

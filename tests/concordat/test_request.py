@@ -1,0 +1,133 @@
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from concordat import canonical, documents, request, ring, sealing
+from concordat.reasons import Reason, Refused
+from concordat.sealing import SealingKey
+
+PARTIES = ["cleveland", "budapest", "zurich"]
+
+
+def open_input(study, party, sealed=None, **changes):
+    arguments = {
+        "party": party,
+        "parties": PARTIES,
+        "columns": len(study.vector),
+        "key": study.sealing.get(party),
+    }
+    return request.open_input(sealed or study.prepared.sealed[party], study.request, **{**arguments, **changes})
+
+
+def refusal(call, *arguments, **changes):
+    with pytest.raises(Refused) as caught:
+        call(*arguments, **changes)
+    return caught.value.reason
+
+
+def check(study, prepared, **changes):
+    arguments = {"now": study.now, "definition": study.definition, **changes}
+    return request.check_request(prepared.token, study.keyring, **arguments)
+
+
+def test_the_shares_of_all_parties_are_the_record(study):
+    together = ring.combine([open_input(study, party) for party in PARTIES])
+    assert np.abs(ring.decode(together) - study.vector).max() <= 2.0**-17
+
+
+def test_two_parties_learn_nothing(study):
+    together = ring.combine([open_input(study, party) for party in PARTIES[1:]])
+    assert np.abs(ring.decode(together)).min() > 1e3
+
+
+def test_a_request_in_order_is_allowed(study):
+    assert check(study, study.prepared) == study.request
+    assert study.prepared.digest == canonical.digest(study.request)
+
+
+def test_the_answer_can_be_opened_by_the_requester_alone(study):
+    sealed = sealing.seal(study.request["output_key"], b"answer", context={})
+    assert sealing.open(study.prepared.output_key, sealed, context={}) == b"answer"
+
+
+def test_requests_never_share_an_output_key(study):
+    assert study.prepare().output_key.public != study.prepare().output_key.public
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"requester": "zurich"}, Reason.KEY_UNKNOWN),
+        ({"purpose": "marketing"}, Reason.PURPOSE_NOT_ALLOWED),
+        ({"subject": "00000000-0000-4000-8000-000000000000"}, Reason.CONSENT_MISSING),
+    ],
+)
+def test_what_the_definition_or_the_consent_does_not_cover_is_refused(study, changes, reason):
+    assert refusal(check, study, study.prepare(**changes)) is reason
+
+
+def test_an_enrolled_institution_that_the_definition_does_not_name_is_refused(study):
+    prepared = study.prepare(requester="zurich", key=study.keys["zurich"])
+    assert refusal(check, study, prepared) is Reason.REQUESTER_NOT_ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("offset", "reason"),
+    [(timedelta(minutes=15), Reason.EXPIRED), (timedelta(minutes=-10), Reason.FIELD_INVALID)],
+)
+def test_a_request_lives_for_minutes(study, offset, reason):
+    assert refusal(check, study, study.prepared, now=study.now + offset) is reason
+
+
+def test_a_request_under_another_definition_is_refused(study):
+    other = {**study.definition, "purposes": ["decision-support", "marketing"]}
+    assert refusal(check, study, study.prepared, definition=other) is Reason.DIGEST_MISMATCH
+
+
+def test_an_expired_definition_covers_nothing(study):
+    later = study.now + timedelta(days=400)
+    prepared = study.prepare(now=later)
+    assert refusal(check, study, prepared, now=later) is Reason.DEFINITION_EXPIRED
+
+
+def test_a_commitment_is_needed_for_each_party(study):
+    payload = {**study.request, "commitments": {"zurich": study.request["commitments"]["zurich"]}}
+    token = documents.sign(payload, request.Request, kind="request", key=study.keys["long-beach"])
+    assert (
+        refusal(request.check_request, token, study.keyring, study.now, definition=study.definition)
+        is Reason.WRONG_PARTY
+    )
+
+
+def test_a_share_opens_for_its_party_and_its_request_only(study):
+    assert refusal(open_input, study, "zurich", study.prepared.sealed["budapest"]) is Reason.SEAL_BROKEN
+    assert refusal(open_input, study, "zurich", study.prepare().sealed["zurich"]) is Reason.SEAL_BROKEN
+    assert refusal(open_input, study, "notary", study.prepared.sealed["zurich"]) is Reason.WRONG_PARTY
+    assert refusal(open_input, study, "zurich", key=SealingKey.generate()) is Reason.WRONG_PARTY
+
+
+def test_a_share_that_was_not_committed_to_is_refused(study):
+    context = {"label": "input", "party": "zurich", "request": study.prepared.digest}
+    forged = sealing.seal(study.party_keys["zurich"], bytes(32 + 8 * len(study.vector)), context=context)
+    assert refusal(open_input, study, "zurich", forged) is Reason.COMMITMENT_MISMATCH
+
+
+def test_a_share_counts_at_its_place_only(study):
+    order = ["zurich", "budapest", "cleveland"]
+    assert refusal(open_input, study, "zurich", parties=order) is Reason.COMMITMENT_MISMATCH
+
+
+def test_a_share_of_another_length_is_refused(study):
+    assert refusal(open_input, study, "zurich", columns=3) is Reason.MALFORMED
+
+
+def test_every_party_needs_a_key(study):
+    keys = {party: study.party_keys[party] for party in PARTIES[:2]}
+    assert refusal(study.prepare, party_keys=keys) is Reason.WRONG_PARTY
+
+
+def test_the_record_appears_nowhere_in_what_is_sent(study):
+    sent = study.prepared.token + str(study.prepared.sealed) + str(study.request)
+    assert canonical.b64(ring.to_bytes(ring.encode(study.vector))) not in sent
+    assert "output_key=" not in repr(study.prepared)
