@@ -211,3 +211,13 @@ def _publish_roster(world: World, board: Member) -> None:
         issued=clock.now(),
     )
     world.api(board).publish_roster(token)
+
+
+def readdress(stack: Stack) -> None:
+    """Tells every institution's folder where coordinator, broker and chain are now; ports may have changed."""
+    for member in MEMBERS:
+        folder = stack.node_home(member.slug)
+        client = Home(folder)
+        Home.create(folder, {**client.config, "coordinator": stack.base_url})
+        if member in NODES:
+            NodeHome(folder).move(coordinator=stack.base_url, broker=stack.broker_url(member.slug), rpc=stack.chain_url)

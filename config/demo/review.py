@@ -1,0 +1,124 @@
+"""What a legal reviewer does: ask for the dossier, verify it, look at what is disclosed, and find a changed byte."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from concordat import canonical, record_number
+from concordat.client import predict
+from concordat.client.work import Work
+from concordat.reasons import Reason, Refused
+from config.demo.consortium import LONG_BEACH
+from config.demo.report import Report
+from config.demo.screen import Screen
+from config.demo.world import World
+from config.local.stack import ROOT, Stack
+
+
+def reconstruct(world: World, screen: Screen, report: Report, work: Work) -> None:
+    """Verifies the dossier from the record number and the chain, then with the disclosure, then from a changed copy."""
+    folder = world.stack.state / "dossier"
+    folder.mkdir(exist_ok=True)
+    bundle, disclosure = folder / f"{report.record}.zip", folder / "disclosure.json"
+    screen.doing("the dossier is built from the log and verified by a process that knows nothing else")
+    bundle.write_bytes(world.api(LONG_BEACH).dossier(report.record))
+
+    ledger_only = verify(world.stack, bundle)
+    _must_hold(ledger_only)
+    screen.done(f"from the record number and the chain alone: {_count(ledger_only)}")
+
+    disclosure.touch(mode=0o600)
+    disclosure.write_bytes(canonical.encode(predict.disclose(work)))
+    readable = bundle.with_suffix(".html")
+    disclosed = verify(world.stack, bundle, disclosure=disclosure, html=readable)
+    _must_hold(disclosed)
+    machine = bundle.with_suffix(".json")
+    machine.write_bytes(canonical.encode(disclosed))
+    screen.done(f"with the requester's disclosure: {_count(disclosed)}; the result is the one that was computed")
+    report.dossier = {"bundle": str(bundle), "html": str(readable), "json": str(machine), "verified": True}
+    report.ledger = _ledger(disclosed, report.record)
+
+    screen.doing("one byte of the record is changed in a copy of the database")
+    report.tamper = _tamper(world.stack, report.record, folder)
+    screen.done(f"one byte changed in a copy: detected, {report.tamper['reason']} — {report.tamper['where']}")
+
+
+def verify(stack: Stack, bundle: Path, *, disclosure: Path | None = None, html: Path | None = None) -> dict[str, Any]:
+    """The stand-alone verifier's answer, from a process without database, coordinator or Django."""
+    options = ["--rpc", stack.chain_url, "--json"]
+    options += ["--disclosure", str(disclosure)] if disclosure else []
+    options += ["--html", str(html)] if html else []
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "ledger.verify", str(bundle), *options],
+        env=environment,
+        cwd=bundle.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if not done.stdout:
+        raise Refused(Reason.INTERNAL, detail="The verifier gave no answer.")
+    answer: dict[str, Any] = canonical.decode(done.stdout)
+    assert answer["holds"] == (done.returncode == 0)
+    return answer
+
+
+def _tamper(stack: Stack, record: str, folder: Path) -> dict[str, Any]:
+    """Changes one byte of the decision's entry in a copy of the database and has the dossier built and verified."""
+    copy = folder / "altered.sqlite3"
+    copy.unlink(missing_ok=True)
+    with sqlite3.connect(f"file:{stack.database}?mode=ro", uri=True) as source, sqlite3.connect(copy) as target:
+        source.backup(target)
+    index = record_number.parse(record)
+    with sqlite3.connect(copy) as altered:
+        # The table refuses updates; whoever owns the machine can remove that rule, and is noticed all the same.
+        rules = altered.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'ledger_logentry'"
+        )
+        for (name,) in rules.fetchall():
+            altered.execute(f'DROP TRIGGER "{name}"')
+        (leaf,) = altered.execute('SELECT leaf FROM ledger_logentry WHERE "index" = ?', (index,)).fetchone()
+        place = leaf.index(b'"rounds":') + len(b'"rounds":')
+        changed = leaf[:place] + (b"1" if leaf[place : place + 1] != b"1" else b"2") + leaf[place + 1 :]
+        altered.execute('UPDATE ledger_logentry SET leaf = ? WHERE "index" = ?', (changed, index))
+    bundle = folder / "altered.zip"
+    build = subprocess.run(  # noqa: S603
+        [sys.executable, "manage.py", "dossier", record, str(bundle)],
+        env={**os.environ, **stack.environment(), "CONCORDAT_DATABASE_URL": f"sqlite:///{copy}"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if build.returncode:
+        raise Refused(Reason.INTERNAL, detail=f"manage.py dossier: {build.stderr.strip().splitlines()[-1]}")
+    answer = verify(stack, bundle)
+    failed = [check for check in answer["checks"] if check["status"] == "failed"]
+    if not failed:
+        raise Refused(Reason.INTERNAL, detail="A changed byte was not detected.")
+    return {"detected": True, "reason": failed[0]["reason"], "where": failed[0]["sentence"], "bundle": str(bundle)}
+
+
+def _must_hold(answer: dict[str, Any]) -> None:
+    for check in answer["checks"]:
+        if check["status"] == "failed":
+            raise Refused(Reason(check["reason"]), detail=f"The dossier does not hold: {check['sentence']}")
+
+
+def _count(answer: dict[str, Any]) -> str:
+    passed = sum(check["status"] == "passed" for check in answer["checks"])
+    return f"{passed} checks passed, {len(answer['checks']) - passed} not checkable"
+
+
+def _ledger(answer: dict[str, Any], record: str) -> dict[str, Any]:
+    anchor = answer["story"]["anchor"]
+    return {
+        "record": record,
+        "log_size": anchor["size"],
+        "anchor_tx": anchor["transaction"],
+        "block": anchor["block"],
+    }

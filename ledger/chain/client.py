@@ -1,0 +1,279 @@
+"""Typed access to the two contracts through any Ethereum JSON-RPC endpoint.
+
+Reading and building raise `Refused`: CHAIN_UNAVAILABLE if the endpoint cannot be reached or does not answer in time,
+CHAIN_WRONG if it serves another chain or other code than the committed artefacts, CHAIN_REVERTED, with the contract's
+or the node's words as detail, if the transaction would fail.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal, cast
+
+from eth_account.signers.local import LocalAccount
+from eth_typing import BlockNumber, ChecksumAddress, HexStr
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+from hexbytes import HexBytes
+from web3 import HTTPProvider, Web3
+from web3.contract import Contract
+from web3.contract.contract import ContractFunction
+from web3.exceptions import TransactionNotFound
+from web3.middleware import ExtraDataToPOAMiddleware
+from web3.types import Nonce, TxParams
+
+from concordat.canonical import digest_bytes
+from concordat.reasons import Reason, Refused
+from concordat.votes import Domain, Vote
+from ledger.chain.devchain import CLIENT_NAME
+from ledger.chain.errors import chain_errors
+from ledger.chain.types import AnchorHead, Authorisation, Block, Receipt, SignedTransaction, VoteEvent
+from ledger.contracts import ANCHOR_LOG, GOVERNANCE_REGISTRY, artefact
+
+ONE_PROCESS_CHAINS = (CLIENT_NAME, "anvil", "hardhat", "ethereumtester")
+"""What `web3_clientVersion` begins with on a chain that one process makes on its own."""
+
+
+def connect(rpc_url: str, timeout: float = 10.0) -> Web3:
+    """A web3 without retries: callers that may repeat (the outbox) decide so themselves. `timeout` in seconds."""
+    provider = HTTPProvider(rpc_url, request_kwargs={"timeout": timeout}, exception_retry_configuration=None)
+    web3 = Web3(provider)
+    web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)  # QBFT puts its seals into extraData
+    return web3
+
+
+class ChainClient:
+    """The anchor log and the governance registry of one deployment.
+
+    `finality` is a number of blocks, or the tag by which the chain itself names its last final block. `first_block`
+    is where the deployment is, the earliest block that can hold a vote. Definitions are digests ("sha256:<hex>"),
+    addresses are checksummed, roots and hashes are 32 bytes.
+    """
+
+    def __init__(
+        self,
+        rpc_url: str,
+        chain_id: int,
+        anchor_address: str,
+        registry_address: str,
+        *,
+        finality: int | Literal["finalized", "safe"] = "finalized",
+        first_block: int = 0,
+        timeout: float = 10.0,
+    ) -> None:
+        self.chain_id = chain_id
+        self.anchor_address = to_checksum_address(anchor_address)
+        self.registry_address = to_checksum_address(registry_address)
+        self._finality = finality
+        self._first_block = first_block
+        self._web3 = connect(rpc_url, timeout)
+        self._anchor: Contract = self._web3.eth.contract(self.anchor_address, abi=artefact(ANCHOR_LOG).abi)
+        self._registry: Contract = self._web3.eth.contract(self.registry_address, abi=artefact(GOVERNANCE_REGISTRY).abi)
+        self._checked = False
+
+    def check(self) -> None:
+        """Refuse a chain or a contract other than the configured ones; done before the first use, then remembered."""
+        if self._checked:
+            return
+        with chain_errors():
+            found = self._web3.eth.chain_id
+            if found != self.chain_id:
+                raise Refused(Reason.CHAIN_WRONG, detail=f"the endpoint serves chain {found}, not {self.chain_id}")
+            for address, name in ((self.anchor_address, ANCHOR_LOG), (self.registry_address, GOVERNANCE_REGISTRY)):
+                if keccak(self._web3.eth.get_code(address)) != artefact(name).code_hash:
+                    raise Refused(Reason.CHAIN_WRONG, detail=f"the code at {address} is not {name}")
+        self._checked = True
+
+    @property
+    def self_hosted(self) -> bool:
+        """Whether one process makes this chain, so that an anchor proves order to nobody but its owner."""
+        with chain_errors():
+            return self._web3.client_version.lower().startswith(ONE_PROCESS_CHAINS)
+
+    @property
+    def domain(self) -> Domain:
+        """What votes for this registry are signed for."""
+        return Domain(chain_id=self.chain_id, registry=self.registry_address)
+
+    # --- blocks
+
+    def latest_block(self) -> Block:
+        with chain_errors():
+            block = self._web3.eth.get_block("latest")
+        return Block(number=block["number"], hash=block["hash"].to_0x_hex(), time=block["timestamp"])
+
+    def finalised_block(self) -> int:
+        """Number of the last block that is taken to be final."""
+        with chain_errors():
+            if isinstance(self._finality, int):
+                return max(0, self._web3.eth.block_number - self._finality)
+            return int(self._web3.eth.get_block(self._finality)["number"])
+
+    # --- the anchor log
+
+    def head(self) -> AnchorHead | None:
+        """The latest anchored head; None before the first."""
+        self.check()
+        with chain_errors():
+            sequence, root, meta = self._anchor.functions.head().call()
+        return _anchor_head(sequence, root, meta) if sequence else None
+
+    def anchored(self, sequence: int) -> AnchorHead | None:
+        """The head anchored under that number, if there is one."""
+        self.check()
+        with chain_errors():
+            root = self._anchor.functions.root_at(sequence).call()
+            meta = self._anchor.functions.meta_at(sequence).call()
+        return _anchor_head(sequence, root, meta) if meta else None
+
+    def includes(self, sequence: int, leaf_hash: bytes, index: int, proof: Sequence[bytes]) -> bool:
+        """Ask the contract whether a leaf is in the log as anchored under `sequence` (RFC 9162 inclusion proof)."""
+        self.check()
+        with chain_errors():
+            return bool(self._anchor.functions.verify_inclusion(sequence, leaf_hash, index, list(proof)).call())
+
+    def build_anchor(
+        self,
+        *,
+        submitter: str,
+        sequence: int,
+        previous_root: bytes,
+        root: bytes,
+        size: int,
+        checkpoint_hash: bytes,
+        proof: Sequence[bytes],
+        nonce: int | None = None,
+    ) -> TxParams:
+        """The next anchor, unsigned. `proof` is the consistency proof from the previous size, empty for the first."""
+        call = self._anchor.functions.anchor(sequence, previous_root, root, size, checkpoint_hash, list(proof))
+        return self._build(call, submitter, nonce)
+
+    # --- the governance registry
+
+    def vote_nonce(self, institution: str) -> int:
+        """The nonce of the institution's next vote."""
+        self.check()
+        with chain_errors():
+            return int(self._registry.functions.nonces(to_checksum_address(institution)).call())
+
+    def build_vote_by_sig(self, *, relayer: str, vote: Vote, signature: str, nonce: int | None = None) -> TxParams:
+        """A vote that its institution signed (`concordat.votes.sign`), to be sent by any `relayer`, unsigned."""
+        call = self._registry.functions.vote_by_sig(
+            digest_bytes(vote.definition),
+            vote.approve,
+            to_checksum_address(vote.institution),
+            vote.nonce,
+            vote.deadline,
+            HexBytes(signature),
+        )
+        return self._build(call, relayer, nonce)
+
+    def authorisation(self, definition: str, block: int | None = None) -> Authorisation:
+        """Who approves a definition, now or at the end of an earlier block; needs no archive node."""
+        self.check()
+        functions = self._registry.functions
+        with chain_errors():
+            at = self._web3.eth.block_number if block is None else block
+            approvals, members, quorum = functions.tally_at(digest_bytes(definition), at).call()
+            institutions = functions.institutions().call()
+        states = {
+            address: bool(approvals >> slot & 1) for slot, address in enumerate(institutions) if members >> slot & 1
+        }
+        return Authorisation(
+            authorised=sum(states.values()) >= quorum, approvals=states, quorum=int(quorum), block=int(at)
+        )
+
+    def votes(self, definition: str) -> tuple[VoteEvent, ...]:
+        """Every vote on a definition, in the order of the chain."""
+        self.check()
+        with chain_errors():
+            logs = self._registry.events.Voted.get_logs(
+                argument_filters={"definition": digest_bytes(definition)}, from_block=BlockNumber(self._first_block)
+            )
+        return tuple(
+            VoteEvent(
+                institution=log["args"]["institution"],
+                approve=log["args"]["approve"],
+                nonce=log["args"]["nonce"],
+                block=log["blockNumber"],
+                log_index=log["logIndex"],
+                transaction=log["transactionHash"].to_0x_hex(),
+            )
+            for log in logs
+        )
+
+    def change_digest(self, *, joining: str | None, leaving: str | None, quorum: int) -> str:
+        """The digest that members vote on, like on a definition, to make this change of membership."""
+        self.check()
+        with chain_errors():
+            digest = self._registry.functions.change_digest(_or_zero(joining), _or_zero(leaving), quorum).call()
+        return "sha256:" + bytes(digest).hex()
+
+    def build_enact(
+        self, *, sender: str, joining: str | None, leaving: str | None, quorum: int, nonce: int | None = None
+    ) -> TxParams:
+        """A membership change that a quorum voted for, to be carried out by anyone, unsigned."""
+        return self._build(self._registry.functions.enact(_or_zero(joining), _or_zero(leaving), quorum), sender, nonce)
+
+    # --- transactions
+
+    def transaction_nonce(self, address: str) -> int:
+        """The nonce of the address's next transaction, pending ones counted."""
+        with chain_errors():
+            return int(self._web3.eth.get_transaction_count(to_checksum_address(address), "pending"))
+
+    def sign(self, transaction: TxParams, key: LocalAccount) -> SignedTransaction:
+        """Sign here; the endpoint never sees the key."""
+        signed = key.sign_transaction(cast(dict[str, Any], transaction))
+        return SignedTransaction(raw=bytes(signed.raw_transaction), hash=signed.hash.to_0x_hex())
+
+    def broadcast(self, signed: SignedTransaction) -> None:
+        """Send, or send again: a transaction that the chain already has is no error."""
+        try:
+            with chain_errors(sending=True):
+                self._web3.eth.send_raw_transaction(HexBytes(signed.raw))
+        except Refused as refused:
+            if refused.reason is not Reason.CHAIN_REVERTED or not self._knows(signed.hash):
+                raise
+
+    def receipt(self, transaction_hash: str) -> Receipt | None:
+        """What became of a transaction; None while it is in no block, or no longer in one."""
+        try:
+            with chain_errors():
+                receipt = self._web3.eth.get_transaction_receipt(HexStr(transaction_hash))
+        except TransactionNotFound:
+            return None
+        return Receipt(
+            succeeded=receipt["status"] == 1,
+            block=receipt["blockNumber"],
+            block_hash=receipt["blockHash"].to_0x_hex(),
+            gas=receipt["gasUsed"],
+        )
+
+    def _knows(self, transaction_hash: str) -> bool:
+        try:
+            with chain_errors():
+                self._web3.eth.get_transaction(HexStr(transaction_hash))
+        except TransactionNotFound:
+            return False
+        return True
+
+    def _build(self, call: ContractFunction, sender: str, nonce: int | None) -> TxParams:
+        self.check()
+        address = to_checksum_address(sender)
+        number = self.transaction_nonce(address) if nonce is None else nonce
+        with chain_errors(sending=True):
+            gas = call.estimate_gas({"from": address})
+            return call.build_transaction(
+                {"from": address, "chainId": self.chain_id, "nonce": Nonce(number), "gas": gas + gas // 4}
+            )
+
+
+def _anchor_head(sequence: int, root: bytes, meta: int) -> AnchorHead:
+    """Unpack `size << 128 | block << 64 | time`."""
+    low_64 = 2**64 - 1
+    return AnchorHead(
+        sequence=sequence, root=bytes(root), size=meta >> 128, block=meta >> 64 & low_64, time=meta & low_64
+    )
+
+
+def _or_zero(address: str | None) -> ChecksumAddress:
+    return to_checksum_address(address or "0x" + "00" * 20)

@@ -1,0 +1,63 @@
+"""What the chain answers, in our own words."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Block:
+    """`time` is Unix seconds as the block's maker claims them."""
+
+    number: int
+    hash: str
+    time: int
+
+
+@dataclass(frozen=True)
+class AnchorHead:
+    """A head of the log as the anchor contract keeps it: root of `size` leaves, anchored in `block` at `time`."""
+
+    sequence: int
+    root: bytes
+    size: int
+    block: int
+    time: int
+
+
+@dataclass(frozen=True)
+class Authorisation:
+    """Where a definition stood at the end of `block`; `approvals` names every member institution by address."""
+
+    authorised: bool
+    approvals: dict[str, bool]
+    quorum: int
+    block: int
+
+
+@dataclass(frozen=True)
+class VoteEvent:
+    """One vote as the registry logged it; block and log index give the order."""
+
+    institution: str
+    approve: bool
+    nonce: int
+    block: int
+    log_index: int
+    transaction: str
+
+
+@dataclass(frozen=True)
+class SignedTransaction:
+    """The exact bytes to send, and to send again after a failure; `hash` is known before the chain knows it."""
+
+    raw: bytes
+    hash: str
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """`succeeded` is false if the contract reverted, in which case only gas was spent."""
+
+    succeeded: bool
+    block: int
+    block_hash: str
+    gas: int
