@@ -23,7 +23,7 @@ ALLOWED = frozenset(
         *("study", "definition", "model", "request", "job", "ticket", "consent", "batch", "epoch", "record"),
         *("state", "status", "method", "route", "scope", "verdict", "check", "task", "queue", "attempt", "attempts"),
         *("index", "size", "root", "sequence", "nonce", "block", "transaction", "chain", "address", "port"),
-        *("count", "rounds", "bytes_sent", "seconds", "cpu_seconds", "energy_joules"),
+        *("reference", "count", "rounds", "bytes_sent", "seconds", "cpu_seconds", "energy_joules"),
     }
 )
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from fido2 import cbor
 from fido2.cose import ES256, RS256, CoseKey, EdDSA
-from fido2.webauthn import AuthenticatorData, CollectedClientData
+from fido2.webauthn import AttestationObject, AttestedCredentialData, AuthenticatorData, CollectedClientData
 from pydantic import with_config
 from typing_extensions import TypedDict
 
@@ -38,6 +38,14 @@ class Assertion(TypedDict):
     client_data: str
     authenticator_data: str
     signature: str
+
+
+@with_config(STRICT)
+class Registration(TypedDict):
+    """What `navigator.credentials.create` answers; both fields are base64url."""
+
+    client_data: str
+    attestation_object: str
 
 
 def challenge(statement: Mapping[str, Json]) -> bytes:
@@ -109,6 +117,16 @@ class SoftwarePasskey:
         """The public COSE key, base64url, as a roster lists it."""
         cose: CoseKey = ES256.from_cryptography_key(self.private.public_key())  # type: ignore[no-untyped-call]
         return b64(cbor.encode(dict(cose)))
+
+    def registration(self, challenge: bytes) -> Registration:
+        """Answer the challenge of a registration, without attestation."""
+        flags = AuthenticatorData.FLAG.UP | AuthenticatorData.FLAG.UV | AuthenticatorData.FLAG.AT
+        cose: CoseKey = ES256.from_cryptography_key(self.private.public_key())  # type: ignore[no-untyped-call]
+        made = AttestedCredentialData.create(bytes(16), unb64(self.credential), cose)
+        data = AuthenticatorData.create(hashlib.sha256(self.rp_id.encode()).digest(), flags, self.counter, made)
+        client_data = CollectedClientData.create(CollectedClientData.TYPE.CREATE, challenge, self.origin)
+        attestation = AttestationObject.create("none", data, {})
+        return {"client_data": b64(client_data), "attestation_object": b64(attestation)}
 
     def assertion(self, challenge: bytes) -> Assertion:
         """Sign `challenge`, as a browser and an authenticator together would."""

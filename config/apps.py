@@ -1,6 +1,8 @@
-"""Registers the production checks."""
+"""Registers the production checks and sets logging up: JSON lines of allow-listed keys, without tracebacks."""
 
 from django.apps import AppConfig
+
+from concordat import logs
 
 
 class ConfigConfig(AppConfig):
@@ -8,3 +10,5 @@ class ConfigConfig(AppConfig):
 
     def ready(self) -> None:
         import config.checks  # noqa: F401
+
+        logs.configure()

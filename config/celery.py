@@ -3,10 +3,13 @@
 import os
 
 from celery import Celery
+from celery.signals import setup_logging, task_postrun, worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from django.conf import settings
+
+from concordat import logs
 
 COORDINATOR_QUEUE = "coordinator"
 
@@ -31,4 +34,20 @@ app.conf.update(
         "move jobs on": {"task": "compute.sweep", "schedule": 2.0},
     },
 )
+
+
+def _alive(**_: object) -> None:
+    # Touched when the worker is ready and after every task, so that its age says whether work is being done.
+    settings.STATE_DIR.mkdir(parents=True, exist_ok=True)
+    (settings.STATE_DIR / "worker.alive").touch()
+
+
+def _logs(**_: object) -> None:
+    # With a receiver of this signal Celery sets up no logging of its own, which would print tracebacks.
+    logs.configure()
+
+
+setup_logging.connect(_logs, weak=False)
+worker_ready.connect(_alive, weak=False)
+task_postrun.connect(_alive, weak=False)
 app.autodiscover_tasks(["ledger", "governance", "compute"])

@@ -14,6 +14,7 @@ migrate)
     ;;
 web)
     # Threads, not processes: SQLite has one writer, and the work here is waiting. Behind a proxy that ends TLS.
+    "$python" manage.py collectstatic --no-input --verbosity 0
     exec "$python" -m gunicorn config.wsgi --bind "$listen" --worker-class gthread --threads 8 \
         --workers "${CONCORDAT_WEB_PROCESSES:-1}" --timeout 60 --graceful-timeout 10 \
         --worker-tmp-dir "${CONCORDAT_SHM:-/dev/shm}" --log-level warning
@@ -21,7 +22,7 @@ web)
 worker)
     # -B: the clock that publishes the log, settles anchors and moves jobs on runs in this one worker.
     exec "$python" -m celery --app config worker --beat --queues coordinator --pool threads --concurrency 4 \
-        --schedule "${CONCORDAT_STATE:-var}/celerybeat-schedule" --loglevel WARNING \
+        --scheduler celery.beat:Scheduler --loglevel WARNING \
         --without-gossip --without-mingle --without-heartbeat
     ;;
 chain)

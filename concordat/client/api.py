@@ -56,9 +56,10 @@ class DefinitionAnswer(TypedDict):
 
 
 class Votes(TypedDict):
-    """The votes on a definition, and the nonce that our own next vote must carry."""
+    """The votes on a definition, whose approval a block holds, and the nonce that our own next vote must carry."""
 
     votes: list[VoteDocument]
+    on_chain: list[str]
     next_nonce: int
 
 
@@ -81,6 +82,10 @@ class Api:
         """Every enrolled institution with its enrolment."""
         found: list[dict[str, Json]] = self._session.get("institutions")
         return found
+
+    def publish_roster(self, roster: str) -> dict[str, Json]:
+        """Put this institution's roster of officers (JWS) in force."""
+        return self._object("rosters", {"roster": roster})
 
     def submit_study(self, protocol: Mapping[str, Json]) -> dict[str, Json]:
         """Put a protocol version before the boards."""

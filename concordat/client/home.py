@@ -1,7 +1,6 @@
 """An institution's home folder: its keys, whom it trusts, and the private state of its predictions.
 
-    client.json    who we are, and where the coordinator is
-    pins.json      what we pinned about everyone else
+    client.json    who we are, where the coordinator is, and what we pinned about everyone else
     keys/          the keystore
     consents/      the consents that we attested (mode 0700)
     work/          one folder a prediction (mode 0700)
@@ -27,7 +26,7 @@ from concordat.signatures import VerifyKey, keyring
 
 @with_config(STRICT)
 class Pins(TypedDict):
-    """Whom we trust: the content of `pins.json`.
+    """Whom we trust; an institution's node keeps the same document.
 
     Attributes:
         coordinator_key: signs tickets and the log's checkpoints (Ed25519, base64url).
@@ -49,37 +48,42 @@ class Config(TypedDict):
 
     institution: Slug
     coordinator: Text
+    pins: Pins
 
 
 class Home:
     """The folder of one institution.
 
-    Reading raises Refused: NOT_FOUND for a missing file, MALFORMED, or what a pinned enrolment is refused for.
+    Reading raises Refused: NOT_FOUND without a client.json, MALFORMED, or what a pinned enrolment is refused for.
     """
 
     def __init__(self, directory: Path | str) -> None:
         self.directory = Path(directory)
 
     @classmethod
-    def create(cls, directory: Path | str, config: Config, pins: Pins) -> "Home":
-        """Write configuration and pins into a folder that may hold keys already."""
+    def create(cls, directory: Path | str, config: Config) -> "Home":
+        """Write `client.json` into a folder that may hold keys already; an older one is replaced."""
         home = cls(directory)
+        content = canonical.encode(plain(read(config, Config)))
         home.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        home._file("client.json").write_bytes(canonical.encode(plain(read(config, Config))))
-        home._file("pins.json").write_bytes(canonical.encode(plain(read(pins, Pins))))
+        home._file.write_bytes(content)
         return home
 
     @property
     def institution(self) -> str:
         return self.config["institution"]
 
-    @cached_property
-    def config(self) -> Config:
-        return read(self._json("client.json"), Config)
+    @property
+    def pins(self) -> Pins:
+        return self.config["pins"]
 
     @cached_property
-    def pins(self) -> Pins:
-        return read(self._json("pins.json"), Pins)
+    def config(self) -> Config:
+        try:
+            return read(canonical.decode(self._file.read_bytes()), Config)
+        except FileNotFoundError:
+            detail = "There is no client.json in the institution's folder."
+            raise Refused(Reason.NOT_FOUND, detail=detail, field="home") from None
 
     @cached_property
     def keys(self) -> Keystore:
@@ -119,12 +123,6 @@ class Home:
         """Where the predictions' private state is kept."""
         return self.directory / "work"
 
-    def _file(self, name: str) -> Path:
-        return self.directory / name
-
-    def _json(self, name: str) -> object:
-        try:
-            return canonical.decode(self._file(name).read_bytes())
-        except FileNotFoundError:
-            detail = f"There is no {name} in the institution's folder."
-            raise Refused(Reason.NOT_FOUND, detail=detail, field=name) from None
+    @property
+    def _file(self) -> Path:
+        return self.directory / "client.json"

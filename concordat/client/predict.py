@@ -24,6 +24,7 @@ from concordat.consent import read_consent
 from concordat.events import Event
 from concordat.explanation import LANGUAGE, TEMPLATE, Explanation, explain, render_text
 from concordat.fhir import features_from_bundle
+from concordat.fields import plain, read
 from concordat.outputs import open_outputs
 from concordat.reasons import Reason, Refused
 from concordat.receipt import check_receipts
@@ -32,6 +33,7 @@ from concordat.schema import FeatureSchema, Value
 from concordat.signatures import keyring
 from concordat.states import JobState, ended
 from concordat.ticket import read_ticket
+from concordat.verifier.disclosure import Disclosure
 
 AVAILABLE = frozenset({JobState.RECORDED, JobState.ANCHORED, JobState.FINAL})
 """The states in which a result can be opened."""
@@ -192,28 +194,30 @@ def show(
 
 
 def disclose(work: Work) -> dict[str, Json]:
-    """What a legal reviewer needs to rebuild this one result: the request, and the opening of every output share.
+    """What a legal reviewer rebuilds this one result with: the opening of every output share.
 
-    Whoever holds this document knows the prediction. It is written to a file here and sent to nobody.
+    Whoever holds this document knows the prediction. It is written to disk here and sent to nobody. The record itself
+    stays private: its shares are sealed to the parties.
 
     Raises:
         Refused: NOT_FOUND before the result was opened.
     """
-    job, key = _job(work), work.output_key
-    outputs: dict[str, Json] = {
+    result, job, key = work.result, _job(work), work.output_key
+    openings = {
         each["node"]: canonical.decode(
             sealing.open(key, each["sealed"], context={"label": "output", "job": job, "node": each["node"]})
         )
-        for each in work.result["results"]
+        for each in result["results"]
         if each["sealed"]
     }
-    return {
+    document = {
         "v": 1,
-        "record": work.result["record"],
+        "record": result["record"],
         "job": job,
         "request": work.content["token"],
-        "outputs": outputs,
+        "outputs": openings,
     }
+    return dict(plain(read(document, Disclosure)))
 
 
 def _check_logged(home: Home, api: Api, result: Result, *, job: str) -> int:

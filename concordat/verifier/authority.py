@@ -1,12 +1,10 @@
 """Who allowed it: institutions, boards, approvals, consent, and the verdict that drew them together."""
 
 from concordat import clock, votes
-from concordat.canonical import digest
 from concordat.consent import read_consent
 from concordat.events import Event
-from concordat.fields import plain
 from concordat.reasons import Reason, Refused
-from concordat.request import check_request, read_request
+from concordat.request import check_request
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import Entry
 from concordat.votes import Domain, Vote
@@ -123,14 +121,9 @@ def verdict(case: Case) -> str:
 def request(case: Case) -> str:
     """The requester signed this very request; the definition allowed it and the consent in it covered it."""
     asked = case.request
-    check_request(
-        str(case.evidence.opened(case.decision, "request_statement")),
-        case.keyring,
-        case.verdict.time,
-        definition=case.definition,
-    )
-    earlier = read_request(str(case.evidence.opened(case.verdict, "request_statement")), case.keyring)
-    if digest(plain(earlier)) != digest(plain(asked)):
+    check_request(case.request_token, case.keyring, case.verdict.time, definition=case.definition)
+    opened = case.evidence.openings["opened"].get(str(case.verdict.index), {})
+    if "request_statement" in opened and opened["request_statement"]["value"] != case.request_token:
         raise Refused(Reason.DIGEST_MISMATCH, detail="The verdict was about another request.", field="request")
     if asked["requester"] != case.decision.text("institution"):
         raise Refused(Reason.WRONG_INSTITUTION, detail="The decision names another requester.", field="institution")

@@ -5,10 +5,10 @@
     entries/0000042.json          an entry's exact bytes; its number is its index in the log
     documents/<sha256>            what entries refer to by digest
     proofs.json  checkpoint.txt   inclusion proofs, and the signed head that they lead to
-    anchors.json                  the first head on the chain that covers the decision, and the last: the head extends both
+    anchors.json                  the first and the last head on the chain that cover the decision
     openings.json                 salts and values of the private fields that this reader may see
     dossier.json  dossier.html    what the above amounts to, for machines and for people
-    disclosure.json               the requester's own disclosure of input and result; added later, so not in the manifest
+    disclosure.json               the requester's own disclosure of the result; added later, so not in the manifest
 
 Files are stored uncompressed, in order, without dates, so that equal content means equal bytes and nothing can hide
 between them.
@@ -93,7 +93,7 @@ def read_manifest(files: Mapping[str, bytes], key: VerifyKey) -> Manifest:
 
 
 def check_files(files: Mapping[str, bytes], manifest: Manifest) -> None:
-    """Exactly the manifest's files with their digests. Raises Refused(BUNDLE_ALTERED), naming the first that differs."""
+    """Exactly the manifest's files, with their digests. Raises Refused(BUNDLE_ALTERED), naming one that differs."""
     listed, present = set(manifest["files"]), set(files) - {MANIFEST, SIGNATURE, DISCLOSURE}
     for path in sorted(listed ^ present):
         raise _altered(f"{path} is {'missing' if path in listed else 'not in the manifest'}.")

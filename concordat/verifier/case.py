@@ -1,4 +1,4 @@
-"""The case that the evidence makes: who is who, and the documents on which the decision rests, verified as they are read.
+"""The case that the evidence makes: who is who, and the documents that the decision rests on, verified when read.
 
 Every property verifies what it answers, and raises Refused with the reason if that fails.
 """
@@ -7,29 +7,33 @@ from collections.abc import Mapping
 from functools import cached_property
 from urllib.parse import urlsplit
 
+from concordat import canonical, model, passkeys
 from concordat import definition as definitions
-from concordat import model, passkeys
 from concordat.answers import Acceptance, check_acceptances
 from concordat.canonical import digest
 from concordat.definition import Definition
+from concordat.design import Design
 from concordat.documents import Keyring
 from concordat.enrolment import Enrolment, Roster, verify_enrolment, verify_roster
 from concordat.events import Event
 from concordat.fields import plain
 from concordat.model import Manifest
+from concordat.outputs import Opened
 from concordat.reasons import Reason, Refused
 from concordat.receipt import Receipt, check_receipts
 from concordat.request import Request, read_request
-from concordat.signatures import VerifyKey
+from concordat.schema import FeatureSchema
+from concordat.signatures import VerifyKey, peek
 from concordat.ticket import Ticket, read_ticket
-from concordat.verifier.evidence import Entry, Evidence
+from concordat.verifier.disclosure import Disclosure, check_input, open_result
+from concordat.verifier.evidence import Entry, Evidence, NotCheckable
 
 
 class Case:
-    """One decision, seen through its evidence."""
+    """One decision, seen through its evidence and, where the requester gave one, its own disclosure."""
 
-    def __init__(self, evidence: Evidence) -> None:
-        self.evidence = evidence
+    def __init__(self, evidence: Evidence, disclosure: Disclosure | None = None) -> None:
+        self.evidence, self.disclosure = evidence, disclosure
 
     @property
     def decision(self) -> Entry:
@@ -172,7 +176,7 @@ class Case:
         return check_acceptances(tokens, self.keyring, self.ticket, now=reserved.time)
 
     @cached_property
-    def receipts(self) -> Mapping[str, Receipt]:
+    def receipts(self) -> dict[str, Receipt]:
         """Every node's receipt; they agree with one another and with the ticket."""
         tokens = self.evidence.tokens(self.decision, "receipts")
         receipts = check_receipts(tokens, self.keyring, request=self.ticket["request"], definition=self.definition)
@@ -180,6 +184,27 @@ class Case:
             if (receipt["job"], receipt["ticket"]) != (self.job, self.ticket["ticket"]):
                 raise Refused(Reason.RECEIPTS_DISAGREE, detail="The receipts are for another ticket.", field="ticket")
         return receipts
+
+    @cached_property
+    def schema(self) -> FeatureSchema:
+        """The feature schema that the definition names."""
+        return FeatureSchema.from_json(canonical.decode(self.evidence.documents[self.definition["schema"]]))
+
+    @cached_property
+    def design(self) -> Design:
+        """The design of perturbations that the definition names."""
+        return Design.from_json(canonical.decode(self.evidence.documents[self.definition["design"]]))
+
+    @cached_property
+    def result(self) -> Opened:
+        """The result, from the shares that the requester disclosed. Raises NotCheckable(NOT_DISCLOSED)."""
+        if self.disclosure is None:
+            raise NotCheckable(Reason.NOT_DISCLOSED)
+        named = (self.disclosure["record"], self.disclosure["job"], self.disclosure["request"])
+        if named[:2] != (self.decision.number, self.job) or digest(peek(named[2])[1]) != self.ticket["request"]:
+            raise Refused(Reason.OPENING_MISMATCH, detail="The disclosure is about another decision.")
+        check_input(self.disclosure, self.request, self.definition, self.model)
+        return open_result(self.disclosure, self.definition, self.receipts, self.design)
 
     @cached_property
     def explanation(self) -> Entry:
@@ -190,11 +215,20 @@ class Case:
             raise Refused(Reason.RECEIPTS_DISAGREE, detail="The explanation rests on other receipts.")
         return entry
 
+    @property
+    def request_token(self) -> str:
+        """The request, opened for this reader in the dossier, or else by the requester; not verified yet."""
+        try:
+            return str(self.evidence.opened(self.decision, "request_statement"))
+        except NotCheckable:
+            if self.disclosure is None:
+                raise
+            return self.disclosure["request"]
+
     @cached_property
     def request(self) -> Request:
         """The requester's signed request. Raises NotCheckable while it is not disclosed to this reader."""
-        token = self.evidence.opened(self.decision, "request_statement")
-        request = read_request(str(token), self.keyring)
+        request = read_request(self.request_token, self.keyring)
         if digest(plain(request)) != self.ticket["request"] or request["request"] != self.decision.text("request"):
             raise Refused(Reason.DIGEST_MISMATCH, detail="The job was done for another request.", field="request")
         return request

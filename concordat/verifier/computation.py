@@ -58,6 +58,13 @@ def check_display(case: Case, entry: Entry) -> Display:
     return display
 
 
+def disclosed(case: Case) -> str:
+    """The shares that the requester discloses fit every commitment, and add up to the result shown here."""
+    parties = len(case.disclosure["outputs"]) if case.result and case.disclosure else 0
+    about = "input and result" if case.disclosure and "inputs" in case.disclosure else "result"
+    return f"The {parties} parties' disclosed shares of the {about} fit every commitment."
+
+
 def definition(case: Case) -> str:
-    """The definition is the one that the decision names, fits its model, and discloses no more than the owner signed."""
+    """The definition is the one that the decision names, fits its model, and discloses no more than was signed."""
     return f"The computation was the one with the digest {digest(plain(case.definition))}."

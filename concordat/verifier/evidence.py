@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 @with_config(STRICT)
 class Chain(TypedDict):
-    """The contracts' addresses are null where no chain is configured. `self_hosted`: the coordinator runs it alone."""
+    """The contracts' addresses are null where there is no chain. `self_hosted`: the coordinator runs it alone."""
 
     id: Index
     anchor_log: Address | None
@@ -36,7 +36,7 @@ class Chain(TypedDict):
 
 @with_config(STRICT)
 class About(TypedDict):
-    """`record` is the decision's number, `log` the log's origin, `key` the coordinator's, `site` where officers sign."""
+    """`record` is the decision's number, `log` the log's origin, `key` the coordinator's, `site` the officers' page."""
 
     v: Literal[1]
     record: Text

@@ -1,11 +1,11 @@
 """All checks in their order, each with one line for an answer.
 
-A check passes, fails with a reason code, or cannot be made, which proves nothing either way. Where the evidence itself is
-broken, nothing is concluded from it.
+A check passes, fails with a reason code, or cannot be made, which proves nothing either way. Where the evidence itself
+is broken, nothing is concluded from it.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from concordat import canonical
@@ -86,50 +86,51 @@ def verify(data: bytes, options: Options | None = None) -> Result:
     first = _ask("bundle", envelope)
     if first.status is not Status.PASSED:
         return Result((first,), None)
-    given = options.disclosure or unpacked.get(bundle.DISCLOSURE)
-    examined = examine(unpacked, options, given)
+    options = replace(options, disclosure=options.disclosure or unpacked.get(bundle.DISCLOSURE))
+    examined = examine(unpacked, options)
     summary = _ask("summary", lambda: _summary(unpacked))
     return Result((first, *examined.checks, summary), examined.story)
 
 
-def examine(files: Mapping[str, bytes], options: Options | None = None, disclosed: bytes | None = None) -> Result:
+def examine(files: Mapping[str, bytes], options: Options | None = None) -> Result:
     """Verify a dossier's files without their envelope: what the coordinator, too, does before it signs."""
     options = options or Options()
     read: list[Evidence] = []
+    disclosed: list[Disclosure] = []
 
     def entries() -> str:
         read.append(Evidence.load(files))
+        if options.disclosure is not None:
+            disclosed.append(disclosure.parse(options.disclosure))
         return f"{len(read[0].entries)} entries, of which {read[0].decision.number} is the decision, can be read."
 
     first = _ask("entries", entries)
     if first.status is not Status.PASSED:
         return Result((first,), None)
-    evidence, case = read[0], Case(read[0])
+    evidence = read[0]
+    case = Case(evidence, *disclosed)
     whole = (first, *(_ask(name, question) for name, question in _integrity(evidence).items()))
     broken = next((check for check in whole if check.status is Status.FAILED), None)
     if broken is not None:
         rest = (Check(name, Status.NOT_CHECKABLE, broken.reason, "The evidence itself is broken.") for name in _NAMES)
         return Result((*whole, *rest), None)
-    parsed: list[Disclosure] = []
-
-    def disclosed_shares() -> str:
-        if disclosed is None:
-            raise NotCheckable(Reason.NOT_DISCLOSED)
-        claimed = disclosure.parse(disclosed)
-        sentence = disclosure.check(case, claimed)
-        parsed.append(claimed)
-        return sentence
-
     questions: dict[str, Question] = {
         "keys": lambda: _trusted(case, options.keys),
         **{name: _bound(question, case) for name, question in _CASE.items()},
-        "disclosure": disclosed_shares,
         "chain anchor": lambda: chain.anchored(evidence, options.rpc),
         "chain approvals": lambda: chain.authorised(evidence, options.rpc, case.decision.text("definition")),
     }
     checks = (*whole, *(_ask(name, question) for name, question in questions.items()))
-    holds = all(check.status is not Status.FAILED for check in checks)
-    return Result(checks, story.tell(case, parsed[0] if parsed else None) if holds else None)
+    if not Result(checks, None).holds:
+        return Result(checks, None)
+    told: list[Mapping[str, Json]] = []
+
+    def account() -> str:
+        told.append(story.tell(case))
+        return "The evidence adds up to one account of the decision."
+
+    last = _ask("account", account)
+    return Result((*checks, last), told[0] if told else None)
 
 
 _CASE: dict[str, Callable[[Case], str]] = {
@@ -147,8 +148,9 @@ _CASE: dict[str, Callable[[Case], str]] = {
     "acceptances": computation.acceptances,
     "receipts": computation.receipts,
     "shown": computation.shown,
+    "disclosure": computation.disclosed,
 }
-_NAMES = ("keys", *_CASE, "disclosure", "chain anchor", "chain approvals")
+_NAMES = ("keys", *_CASE, "chain anchor", "chain approvals", "account")
 
 
 def _integrity(evidence: Evidence) -> dict[str, Question]:

@@ -1,7 +1,7 @@
 """The dossier as one page for people: a pure function from the verifier's answer to HTML.
 
-Self-contained, no script, readable on paper and by screen readers. Everything in it is escaped: what institutions wrote in
-their documents is text here, never markup.
+Self-contained, no script, readable on paper and by screen readers. Everything in it is escaped: what institutions wrote
+in their documents is text here, never markup.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,13 +14,16 @@ _MARK = {"passed": "✓", "failed": "✗", "not checkable": "–"}
 
 _STYLE = """
 :root{color-scheme:light;--ink:#1b1f24;--quiet:#57606a;--line:#d0d7de;--good:#116329;--bad:#a40e26}
-body{font:1rem/1.55 system-ui,sans-serif;color:var(--ink);background:#fff;max-width:52rem;margin:0 auto;padding:2rem 1.25rem}
-h1{font-size:1.7rem;margin:0 0 .25rem}h2{font-size:1.2rem;margin:2.2rem 0 .5rem;border-top:1px solid var(--line);padding-top:1.1rem}
+body{font:1rem/1.55 system-ui,sans-serif;color:var(--ink);background:#fff}
+body{max-width:52rem;margin:0 auto;padding:2rem 1.25rem}
+h1{font-size:1.7rem;margin:0 0 .25rem}
+h2{font-size:1.2rem;margin:2.2rem 0 .5rem;border-top:1px solid var(--line);padding-top:1.1rem}
 p{margin:.5rem 0}.quiet{color:var(--quiet)}code{font-size:.86em;overflow-wrap:anywhere}
 table{border-collapse:collapse;width:100%;margin:.75rem 0}caption{text-align:left;font-weight:600;padding:.25rem 0}
 th,td{text-align:left;vertical-align:top;padding:.35rem .75rem .35rem 0;border-bottom:1px solid var(--line)}
 td.number{text-align:right;font-variant-numeric:tabular-nums}
-.verdict{border-left:.4rem solid var(--good);padding:.5rem 1rem;background:#f6f8fa}.verdict.failed{border-color:var(--bad)}
+.verdict{border-left:.4rem solid var(--good);padding:.5rem 1rem;background:#f6f8fa}
+.verdict.failed{border-color:var(--bad)}
 .passed{color:var(--good)}.failed{color:var(--bad);font-weight:600}
 @media print{body{max-width:none;padding:0}}
 """
@@ -104,8 +107,8 @@ def _came_out(result: Mapping[str, Any] | None) -> Iterable[str]:
     yield "<h2>What came out</h2>"
     if result is None:
         yield (
-            "<p>The result is known to the requester alone, who has not disclosed it here. The nodes' commitments to it "
-            "are part of this dossier, so a later disclosure can be checked against them.</p>"
+            "<p>The result is known to the requester alone, who has not disclosed it here. The nodes' commitments to "
+            "it are part of this dossier, so a later disclosure can be checked against them.</p>"
         )
         return
     yield f"<p>Log-odds <strong>{_t(result['log_odds'])}</strong>; reference record {_t(result['intercept'])}.</p>"
@@ -131,9 +134,9 @@ def _trust(trust: Mapping[str, Any]) -> Iterable[str]:
     chain = trust["chain"]
     yield "<h2>Why believe it</h2>"
     yield (
-        f"<p>Every entry named here is in the log <strong>{_t(trust['log'])}</strong>, whose head is signed with the key "
-        f"<code>{_t(trust['log_key'])}</code>. Compare this key, and those below, with what the institutions tell you "
-        "themselves.</p>"
+        f"<p>Every entry named here is in the log <strong>{_t(trust['log'])}</strong>, whose head is signed "
+        f"with the key <code>{_t(trust['log_key'])}</code>. Compare this key, and those below, "
+        "with what the institutions tell you themselves.</p>"
     )
     anchors = ((a["sequence"], a["size"], a["block"], a["state"], a["root"]) for a in trust["anchors"])
     caption = f"Heads of the log on chain {chain['id']}, contract {chain['anchor_log'] or 'none'}"
@@ -143,8 +146,8 @@ def _trust(trust: Mapping[str, Any]) -> Iterable[str]:
         yield "<p>No head that covers this decision is on a chain yet.</p>"
     if chain["self_hosted"]:
         yield (
-            "<p><strong>Self-hosted anchor:</strong> the coordinator runs this chain alone, so the anchor proves the order "
-            "of events to nobody but its owner. Times are asserted by the operator.</p>"
+            "<p><strong>Self-hosted anchor:</strong> the coordinator runs this chain alone, so the anchor proves the "
+            "order of events to nobody but its owner. Times are asserted by the operator.</p>"
         )
     keys = ((name, ", ".join(kids)) for name, kids in trust["institutions"].items())
     yield _table("Identity keys of the institutions", ("Institution", "Key id"), keys)
@@ -153,7 +156,8 @@ def _trust(trust: Mapping[str, Any]) -> Iterable[str]:
 def _checks(checks: Iterable[Mapping[str, Any]]) -> str:
     rows = "".join(
         f'<tr><th scope="row">{_t(check["name"])}</th><td class="{_t(str(check["status"]).split()[0])}">'
-        f"{_MARK[check['status']]} {_t(check['status'])}{_reason(check['reason'])}</td><td>{_t(check['sentence'])}</td></tr>"
+        f"{_MARK[check['status']]} {_t(check['status'])}{_reason(check['reason'])}</td>"
+        f"<td>{_t(check['sentence'])}</td></tr>"
         for check in checks
     )
     head = '<tr><th scope="col">Check</th><th scope="col">Result</th><th scope="col">In words</th></tr>'

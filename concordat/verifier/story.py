@@ -1,20 +1,17 @@
-"""What the verified evidence says, as one plain document: the dossier that people read is made of this and nothing else."""
+"""What the verified evidence says, as one plain document: the dossier that people read is made of nothing else."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
-from concordat import canonical
 from concordat.canonical import Json, digest
 from concordat.events import EVENTS, Event
 from concordat.fields import plain
-from concordat.schema import FeatureSchema
-from concordat.verifier import authority, computation, disclosure
+from concordat.verifier import authority, computation
 from concordat.verifier.case import Case
-from concordat.verifier.disclosure import Disclosure
 from concordat.verifier.evidence import Entry, NotCheckable
 
 
-def tell(case: Case, disclosed: Disclosure | None) -> dict[str, Json]:
+def tell(case: Case) -> dict[str, Json]:
     """The story of a case in which no check failed, in six parts."""
     decision = case.decision
     return {
@@ -23,7 +20,7 @@ def tell(case: Case, disclosed: Disclosure | None) -> dict[str, Json]:
         "requester": decision.text("institution"),
         "allowed": _allowed(case),
         "computed": _computed(case),
-        "result": _result(case, disclosed) if disclosed else None,
+        "result": _result(case) if case.disclosure else None,
         "shown": [_shown(case, entry) for entry in computation.displays(case)],
         "since": [_event(entry) for entry in case.evidence.entries if entry.index > case.explanation.index],
         "trust": _trust(case),
@@ -83,12 +80,11 @@ def _computed(case: Case) -> dict[str, Json]:
     }
 
 
-def _result(case: Case, disclosed: Disclosure) -> dict[str, Json]:
-    opened, design = disclosure.result(disclosed), disclosure.design(case)
+def _result(case: Case) -> dict[str, Json]:
+    opened, design = case.result, case.design
     fit = design.fit(opened.coefficients, opened.intercept, opened.total_sum_of_squares)
-    schema = FeatureSchema.from_json(canonical.decode(case.evidence.documents[case.definition["schema"]]))
     labels = {
-        group: ", ".join(feature.label for feature in schema.features if feature.group == group)
+        group: ", ".join(feature.label for feature in case.schema.features if feature.group == group)
         for group in design.groups
     }
     factors = sorted(
@@ -108,7 +104,7 @@ def _shown(case: Case, entry: Entry) -> dict[str, Json]:
         said = computation.check_display(case, entry)
     except NotCheckable as missing:
         return {"entry": entry.number, "time": entry.leaf["time"], "closed": missing.reason.value}
-    kept = {field: said[field] for field in ("time", "viewer", "decision", "template", "language", "rendered")}  # type: ignore[literal-required]
+    kept = {field: said[field] for field in ("time", "viewer", "decision", "template", "language", "rendered")}
     return {"entry": entry.number, **kept}
 
 
@@ -125,7 +121,7 @@ def _trust(case: Case) -> dict[str, Json]:
         "institutions": {name: list(keys) for name, keys in sorted(case.keyring.items())},
         "chain": plain(evidence.about["chain"]),
         "anchors": [
-            {field: anchor[field] for field in ("sequence", "size", "root", "block", "transaction", "state")}  # type: ignore[literal-required]
+            {field: anchor[field] for field in ("sequence", "size", "root", "block", "transaction", "state")}
             for anchor in evidence.anchors
         ],
     }

@@ -115,7 +115,9 @@ def _count(answer: dict[str, Any]) -> str:
 
 
 def _ledger(answer: dict[str, Any], record: str) -> dict[str, Any]:
-    anchor = answer["story"]["anchor"]
+    """Where the decision is on chain: the first anchored head that covers it."""
+    index = record_number.parse(record)
+    anchor = next(anchor for anchor in answer["story"]["trust"]["anchors"] if anchor["size"] > index)
     return {
         "record": record,
         "log_size": anchor["size"],

@@ -21,7 +21,7 @@ from config.local.supervisor import Supervisor
 from ledger.chain.deploy import deploy
 
 SCOPES = {
-    "party": "studies.read definitions.read definitions.vote ledger.read dossiers.read",
+    "party": "institutions.write studies.read definitions.read definitions.vote ledger.read dossiers.read",
     "owner": "studies.write studies.read models.write definitions.write definitions.read definitions.vote ledger.read",
     "requester": "definitions.read definitions.vote consents.write predictions.write predictions.read ledger.read "
     "dossiers.read",

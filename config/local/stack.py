@@ -124,7 +124,7 @@ class Stack:
         for user in users:
             digest = hashlib.sha256(self.passwords[user].encode()).hexdigest()
             prefix = "concordat:*" if user == "coordinator" else f"concordat:{user}:*"
-            lines.append(f"user {user} on #{digest} ~{prefix} &{prefix} +@all -@dangerous -@admin +info")
+            lines.append(f"user {user} on #{digest} resetchannels ~{prefix} &{prefix} +@all -@dangerous -@admin +info")
         acl = folder / "users.acl"
         acl.touch(mode=0o600)
         acl.write_text("\n".join(lines) + "\n")
@@ -143,10 +143,9 @@ class Stack:
         return Program("web", ["sh", str(ENTRYPOINT), "web"], self.environment(), ready=self._web_ready)
 
     def worker(self) -> Program:
-        # The schedule file appears when the worker's clock has started, which is after its broker connection.
-        schedule = self.state / "coordinator" / "celerybeat-schedule"
-        schedule.unlink(missing_ok=True)
-        return Program("worker", ["sh", str(ENTRYPOINT), "worker"], self.environment(), ready=schedule.exists)
+        alive = self.state / "coordinator" / "worker.alive"
+        alive.unlink(missing_ok=True)
+        return Program("worker", ["sh", str(ENTRYPOINT), "worker"], self.environment(), ready=alive.exists)
 
     def node(self, slug: str) -> Program:
         """An institution's node sees its own home and nothing of the coordinator's environment."""

@@ -7,6 +7,7 @@ from concordat import __version__
 from concordat.client.cli.common import App, Commands
 from concordat.client.cli.consent import consent
 from concordat.client.cli.definition import definition
+from concordat.client.cli.dossier import dossier, verify_command
 from concordat.client.cli.prediction import disclose, open_command, predict_command, watch
 
 
@@ -18,7 +19,7 @@ from concordat.client.cli.prediction import disclose, open_command, predict_comm
     default=".",
     show_default=True,
     type=click.Path(file_okay=False),
-    help="The institution's folder: client.json, pins.json, keys/.",
+    help="The institution's folder: client.json and keys/.",
 )
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_context
@@ -53,5 +54,5 @@ def _compare(known: object, pinned: str | None) -> str:
     return "pinned" if known == pinned else "DIFFERS from the pin" if known else "pinned, not enrolled there"
 
 
-for command in (definition, consent, predict_command, watch, open_command, disclose):
+for command in (definition, consent, predict_command, watch, open_command, disclose, dossier, verify_command):
     main.add_command(command)

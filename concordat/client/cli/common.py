@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import click
@@ -81,6 +82,15 @@ class Commands(click.Group):
         except Refused as refused:
             _tell(refused, machine=ctx.params["output"] == "json")
             ctx.exit(TRY_AGAIN if refused.reason in _TEMPORARY else REFUSED)
+
+
+def write_new(file: Path, content: bytes) -> None:
+    """Write a file that is the owner's alone (0600). Raises click.UsageError rather than replace one."""
+    try:
+        file.touch(mode=0o600, exist_ok=False)
+    except OSError as error:
+        raise click.UsageError(f"{file}: {error.strerror}") from error
+    file.write_bytes(content)
 
 
 def _tell(refused: Refused, *, machine: bool) -> None:

@@ -1,13 +1,13 @@
 """`concordat predict`, `watch`, `open`, `disclose`: one explained prediction, step by step."""
 
-import json
 from pathlib import Path
 
 import click
 
+from concordat import canonical
 from concordat.client import governance, predict
 from concordat.client.api import Status
-from concordat.client.cli.common import App
+from concordat.client.cli.common import App, write_new
 from concordat.client.work import Work
 from concordat.display import Decision
 from concordat.schema import FeatureSchema, Value
@@ -106,8 +106,7 @@ def open_command(app: App, request: str, viewer: str, decision: Decision) -> Non
 def disclose(app: App, request: str, file: Path) -> None:
     """Write to FILE what a legal reviewer needs to rebuild REQUEST. Whoever holds the file knows the prediction."""
     content = predict.disclose(Work.of(app.home.work, request))
-    file.touch(mode=0o600, exist_ok=False)
-    file.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+    write_new(file, canonical.encode(content))
     app.answer({"file": str(file)}, lambda console: console.print(f"Written: {file}", markup=False))
 
 

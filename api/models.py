@@ -1,0 +1,73 @@
+"""What machine sign-in must remember: tokens (hashed) and the assertions that were used up."""
+
+import hashlib
+from datetime import datetime
+
+from django.db import IntegrityError, models, transaction
+from django.utils import timezone
+
+from governance.models import Institution
+
+
+class Expiring(models.QuerySet):
+    """Rows that mean nothing once their time has passed."""
+
+    def forget_expired(self) -> None:
+        self.filter(expires__lte=timezone.now()).delete()
+
+
+class Tokens(Expiring):
+    """Looked up by hash: whoever reads this table cannot sign in with what stands there."""
+
+    def issue(self, token: str, *, institution: Institution, scopes: str, expires: datetime) -> "AccessToken":
+        return self.create(hash=_hash(token), institution=institution, scopes=scopes, expires=expires)
+
+    def of(self, token: str) -> "AccessToken | None":
+        """The row of a token that is still valid."""
+        valid = self.filter(hash=_hash(token), expires__gt=timezone.now())
+        return valid.select_related("institution").first()
+
+
+class AccessToken(models.Model):
+    """A bearer token of an institution: SHA-256 of it, and what it covers until when."""
+
+    hash = models.BinaryField(max_length=32, unique=True)
+    institution = models.ForeignKey(Institution, on_delete=models.CASCADE, related_name="+")
+    scopes = models.TextField()
+    expires = models.DateTimeField(db_index=True)
+
+    objects = Tokens.as_manager()
+
+    def __str__(self) -> str:
+        return f"token of {self.institution_id} until {self.expires}"
+
+
+class Assertions(Expiring):
+    def use(self, *, issuer: str, jti: str, expires: datetime) -> bool:
+        """Use an assertion up. False when it was used before; durable before the answer, also between processes."""
+        try:
+            with transaction.atomic():
+                self.create(issuer=issuer, jti=jti, expires=expires)
+        except IntegrityError:
+            return False
+        return True
+
+
+class UsedAssertion(models.Model):
+    """A client assertion that has bought its token, kept until it would have expired anyway."""
+
+    issuer = models.CharField(max_length=63)
+    jti = models.CharField(max_length=255)
+    expires = models.DateTimeField(db_index=True)
+
+    objects = Assertions.as_manager()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["issuer", "jti"], name="assertion_used_once"),)
+
+    def __str__(self) -> str:
+        return f"assertion of {self.issuer}"
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

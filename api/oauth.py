@@ -1,0 +1,166 @@
+"""Machine sign-in after SMART Backend Services: OAuth 2 client credentials with a signed JWT (RFC 7523), on Authlib.
+
+https://hl7.org/fhir/smart-app-launch/backend-services.html. The client id is the institution's short name; its keys are
+the JWKs of kind `client` that were enrolled for it and not revoked since. An assertion is good for five minutes at the
+most and for one token, which is good for five minutes as well.
+"""
+
+import secrets
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+from authlib.integrations.django_oauth2 import AuthorizationServer
+from authlib.oauth2.rfc6749 import (
+    ClientMixin,
+    InsecureTransportError,
+    InvalidClientError,
+    InvalidScopeError,
+    OAuth2Error,
+    OAuth2Request,
+    grants,
+)
+from authlib.oauth2.rfc6750 import BearerTokenGenerator
+from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from api.errors import problem
+from api.models import AccessToken, UsedAssertion
+from api.scopes import allowed
+from concordat import clock
+from concordat.reasons import REASONS, Reason, Refused
+from governance.models import Institution, InstitutionKey
+
+TOKEN_SECONDS = 300
+ASSERTION_SECONDS = 300
+LEEWAY_SECONDS = 30
+ALGORITHMS = ["ES384", "RS384"]
+
+_LONGEST_ASSERTION = 8192
+_LONGEST_JTI = 255
+
+
+def token_url() -> str:
+    """The audience of every client assertion."""
+    return f"{settings.BASE_URL.rstrip('/')}/api/v1/token"
+
+
+class InstitutionClient(ClientMixin):
+    """An enrolled institution as Authlib's client."""
+
+    def __init__(self, institution: Institution) -> None:
+        self.institution = institution
+
+    def get_client_id(self) -> str:
+        return self.institution.slug
+
+    def get_allowed_scope(self, scope: str) -> str:
+        mine = allowed(self.institution.roles)
+        return " ".join(name for name in scope.split() if name in mine)
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
+        return method == ClientAssertion.CLIENT_AUTH_METHOD and endpoint == "token"
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        return grant_type == grants.ClientCredentialsGrant.GRANT_TYPE
+
+
+class ClientAssertion(JWTBearerClientAssertion):
+    """`private_key_jwt`, stricter than Authlib's own: two algorithms, a bounded life, and a durable replay table."""
+
+    CLIENT_AUTH_METHOD = "private_key_jwt"
+
+    def __init__(self) -> None:
+        super().__init__(leeway=LEEWAY_SECONDS)
+
+    def __call__(self, query_client: Any, request: OAuth2Request) -> InstitutionClient | None:
+        if len(request.form.get("client_assertion", "")) > _LONGEST_ASSERTION:
+            raise InvalidClientError(description="The assertion is too long.")
+        return super().__call__(query_client, request)
+
+    def get_audiences(self) -> list[str]:
+        return [token_url()]
+
+    def resolve_client_public_key(self, client: InstitutionClient) -> KeySet:
+        keys = client.institution.keys.filter(kind=InstitutionKey.Kind.CLIENT, revoked=None)
+        public = list(keys.values_list("public", flat=True))
+        if not public:
+            raise InvalidClientError(description="The institution has no client key that is not revoked.")
+        return KeySet.import_key_set({"keys": public})
+
+    def process_assertion_claims(self, assertion: str, resolve_key: KeySet) -> dict[str, Any]:
+        try:
+            token = jwt.decode(assertion, resolve_key, algorithms=ALGORITHMS)
+        except (JoseError, ValueError) as error:
+            raise InvalidClientError(description="The signature is not one of an enrolled client key.") from error
+        self.verify_claims(token.claims)
+        return token.claims
+
+    def validate_jti(self, claims: dict[str, Any], jti: str) -> bool:
+        """Bounds the assertion's life as well: the table must remember it only that long."""
+        if claims["exp"] > time.time() + ASSERTION_SECONDS + LEEWAY_SECONDS:
+            raise InvalidClientError(description="The assertion may be valid for five minutes at most.")
+        if not 0 < len(jti) <= _LONGEST_JTI:
+            raise InvalidClientError(description="The assertion's jti has between 1 and 255 characters.")
+        forget_after = datetime.fromtimestamp(claims["exp"] + LEEWAY_SECONDS, UTC)
+        return UsedAssertion.objects.use(issuer=claims["iss"], jti=jti, expires=forget_after)
+
+
+class ClientCredentials(grants.ClientCredentialsGrant):
+    TOKEN_ENDPOINT_AUTH_METHODS: ClassVar = [ClientAssertion.CLIENT_AUTH_METHOD]
+
+    def validate_requested_scope(self) -> None:
+        """At least one of the scopes asked for must be open to the institution's roles; the answer names them."""
+        if not self.client.get_allowed_scope(self.request.payload.scope or ""):
+            raise InvalidScopeError(description="None of the scopes asked for is open to this institution.")
+
+
+class Server(AuthorizationServer):
+    """Authlib's server over our tables."""
+
+    def query_client(self, client_id: str) -> InstitutionClient | None:
+        institution = Institution.objects.filter(slug=client_id).first()
+        return InstitutionClient(institution) if institution else None
+
+    def create_token_response(self, request: HttpRequest) -> HttpResponse:
+        try:
+            return super().create_token_response(request)
+        except InsecureTransportError as error:  # which Authlib raises before it begins to handle errors
+            return self.handle_error_response(None, error)
+
+    def save_token(self, token: dict[str, Any], request: OAuth2Request) -> None:
+        AccessToken.objects.forget_expired()
+        UsedAssertion.objects.forget_expired()
+        AccessToken.objects.issue(
+            token["access_token"],
+            institution=request.client.institution,
+            scopes=token["scope"],
+            expires=clock.now() + timedelta(seconds=token["expires_in"]),
+        )
+
+    def create_bearer_token_generator(self) -> BearerTokenGenerator:
+        return BearerTokenGenerator(
+            access_token_generator=lambda *_args, **_kwargs: secrets.token_urlsafe(32),
+            expires_generator=TOKEN_SECONDS,
+        )
+
+    def handle_error_response(self, request: OAuth2Request | None, error: OAuth2Error) -> HttpResponse:
+        """RFC 6749's `error` and `error_description`, and the problem details that every other refusal has."""
+        status, body, headers = error()
+        invalid_client = isinstance(error, InvalidClientError)
+        reason = Reason.SIGN_IN_REFUSED if invalid_client else Reason.FIELD_INVALID
+        status = REASONS[reason].status if invalid_client else status
+        details = problem(Refused(reason, detail=error.description)) | {"status": status}
+        return self.handle_response(status, details | dict(body), headers)
+
+
+def build_server() -> Server:
+    """The authorization server: one grant, one way to authenticate."""
+    server = Server(client_model=None, token_model=AccessToken)
+    server.register_grant(ClientCredentials)
+    server.register_client_auth_method(ClientAssertion.CLIENT_AUTH_METHOD, ClientAssertion())
+    return server

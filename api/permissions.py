@@ -1,0 +1,26 @@
+"""Who may call what: a view declares one scope a method; a method without one is closed."""
+
+from typing import TYPE_CHECKING
+
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from concordat.reasons import Reason, Refused
+
+if TYPE_CHECKING:  # rest_framework.views imports this module
+    from rest_framework.views import APIView
+
+
+class HasScope(BasePermission):
+    """The token covers the scope that the view declares in `scopes` for this method."""
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        """Raises Refused: SIGN_IN_REQUIRED without a token, SCOPE_MISSING when the token does not cover this."""
+        if request.auth is None:
+            raise Refused(Reason.SIGN_IN_REQUIRED)
+        needed = getattr(view, "scopes", {}).get(request.method)
+        if needed is None:
+            raise Refused(Reason.METHOD_NOT_ALLOWED)
+        if needed not in request.auth.scopes:
+            raise Refused(Reason.SCOPE_MISSING, field=needed)
+        return True

@@ -1,0 +1,71 @@
+"""What a token may be good for, and which roles of an institution may ask for it."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """`<resource>.<read or verb>`; `node` is the whole of a node's own interface."""
+
+    INSTITUTIONS_READ = "institutions.read"
+    INSTITUTIONS_WRITE = "institutions.write"
+    STUDIES_READ = "studies.read"
+    STUDIES_WRITE = "studies.write"
+    MODELS_READ = "models.read"
+    MODELS_WRITE = "models.write"
+    DEFINITIONS_READ = "definitions.read"
+    DEFINITIONS_WRITE = "definitions.write"
+    DEFINITIONS_VOTE = "definitions.vote"
+    CONSENTS_WRITE = "consents.write"
+    PREDICTIONS_READ = "predictions.read"
+    PREDICTIONS_WRITE = "predictions.write"
+    LEDGER_READ = "ledger.read"
+    DOSSIERS_READ = "dossiers.read"
+    NODE = "node"
+
+
+SCOPES: dict[Scope, str] = {
+    Scope.INSTITUTIONS_READ: "Read institutions and their public keys.",
+    Scope.INSTITUTIONS_WRITE: "Publish the institution's own roster of officers.",
+    Scope.STUDIES_READ: "Read studies and where their review stands.",
+    Scope.STUDIES_WRITE: "Draft and submit studies.",
+    Scope.MODELS_READ: "Read model manifests.",
+    Scope.MODELS_WRITE: "Import models and sign what explanations disclose of them.",
+    Scope.DEFINITIONS_READ: "Read computation definitions and their votes.",
+    Scope.DEFINITIONS_WRITE: "Register computation definitions.",
+    Scope.DEFINITIONS_VOTE: "Hand in the institution's signed votes.",
+    Scope.CONSENTS_WRITE: "Record consents and withdrawals.",
+    Scope.PREDICTIONS_READ: "Follow and open the institution's own predictions.",
+    Scope.PREDICTIONS_WRITE: "Request and cancel predictions, and sign what was displayed.",
+    Scope.LEDGER_READ: "Read the log and its proofs.",
+    Scope.DOSSIERS_READ: "Read the dossiers of decisions that the institution took part in.",
+    Scope.NODE: "Be a node: fetch jobs, answer tickets, hand in results.",
+}
+
+_EVERYONE = frozenset(
+    {
+        Scope.INSTITUTIONS_READ,
+        Scope.INSTITUTIONS_WRITE,
+        Scope.STUDIES_READ,
+        Scope.STUDIES_WRITE,
+        Scope.MODELS_READ,
+        Scope.DEFINITIONS_READ,
+        Scope.DEFINITIONS_WRITE,
+        Scope.DEFINITIONS_VOTE,
+        Scope.LEDGER_READ,
+        Scope.DOSSIERS_READ,
+    }
+)
+_REQUESTER = frozenset({Scope.CONSENTS_WRITE, Scope.PREDICTIONS_READ, Scope.PREDICTIONS_WRITE})
+
+BY_ROLE: dict[str, frozenset[Scope]] = {
+    "owner": _EVERYONE | {Scope.MODELS_WRITE},
+    "requester": _EVERYONE | _REQUESTER,
+    "party": _EVERYONE | {Scope.NODE},
+    "dealer": _EVERYONE | {Scope.NODE},
+}
+
+
+def allowed(roles: Iterable[str]) -> frozenset[Scope]:
+    """Every scope that an institution with these roles may ask for."""
+    return frozenset().union(*(BY_ROLE.get(role, frozenset()) for role in roles))

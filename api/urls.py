@@ -1,0 +1,45 @@
+"""The addresses below /api/v1/."""
+
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
+
+from api.views import consents, definitions, dossiers, institutions, ledger, models, node, predictions, studies, token
+
+
+class DigestConverter(StringConverter):
+    """`sha256:` and 64 hexadecimal digits."""
+
+    regex = "sha256:[0-9a-f]{64}"
+
+
+register_converter(DigestConverter, "digest")
+
+urlpatterns = [
+    path("token", token.Token.as_view(), name="token"),
+    path("institutions", institutions.Institutions.as_view(), name="institutions"),
+    path("institutions/<slug:institution>", institutions.OneInstitution.as_view(), name="institution"),
+    path("rosters", institutions.Rosters.as_view(), name="rosters"),
+    path("studies", studies.Studies.as_view(), name="studies"),
+    path("studies/<slug:study>", studies.OneStudy.as_view(), name="study"),
+    path("models", models.Models.as_view(), name="models"),
+    path("models/<digest:model>", models.OneModel.as_view(), name="model"),
+    path("models/<digest:model>/disclosure", models.Disclosure.as_view(), name="model-disclosure"),
+    path("definitions", definitions.Definitions.as_view(), name="definitions"),
+    path("definitions/<digest:definition>", definitions.OneDefinition.as_view(), name="definition"),
+    path("definitions/<digest:definition>/votes", definitions.Votes.as_view(), name="definition-votes"),
+    path("consents", consents.Consents.as_view(), name="consents"),
+    path("consents/<uuid:consent>/withdraw", consents.Withdrawal.as_view(), name="consent-withdrawal"),
+    path("predictions", predictions.Predictions.as_view(), name="predictions"),
+    path("predictions/<uuid:prediction>", predictions.OnePrediction.as_view(), name="prediction"),
+    path("predictions/<uuid:prediction>/cancel", predictions.Cancellation.as_view(), name="prediction-cancel"),
+    path("predictions/<uuid:prediction>/result", predictions.Result.as_view(), name="prediction-result"),
+    path("predictions/<uuid:prediction>/display", predictions.Displays.as_view(), name="prediction-display"),
+    path("ledger/checkpoint", ledger.Checkpoint.as_view(), name="ledger-checkpoint"),
+    path("ledger/entries/<int:index>", ledger.Entry.as_view(), name="ledger-entry"),
+    path("ledger/inclusion", ledger.Inclusion.as_view(), name="ledger-inclusion"),
+    path("ledger/consistency", ledger.Consistency.as_view(), name="ledger-consistency"),
+    path("dossiers/<str:record>", dossiers.Dossier.as_view(), name="dossier"),
+    path("node/jobs/<uuid:job>", node.NodeJob.as_view(), name="node-job"),
+    path("node/jobs/<uuid:job>/answer", node.NodeAnswer.as_view(), name="node-answer"),
+    path("node/jobs/<uuid:job>/result", node.NodeResult.as_view(), name="node-result"),
+]

@@ -1,0 +1,102 @@
+"""The log and its proofs. Nothing in it is about a person, so every institution may read all of it."""
+
+from typing import ClassVar
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from api.scopes import Scope
+from api.views.base import Resource, Shape
+from concordat import clock
+from concordat.canonical import b64
+from concordat.reasons import Reason, Refused
+from ledger import selectors
+
+
+class CheckpointAnswer(Shape):
+    size = serializers.IntegerField()
+    note = serializers.CharField(help_text="The signed head of the log (C2SP tlog-checkpoint).")
+    time = serializers.CharField()
+
+
+class EntryAnswer(Shape):
+    index = serializers.IntegerField()
+    record = serializers.CharField(help_text="The number under which people know the entry.")
+    leaf = serializers.CharField(help_text="The exact bytes that were hashed into the log (base64url).")
+    status = serializers.CharField(help_text="logged, published, queued, sent, mined or final.")
+
+
+class ProofAnswer(Shape):
+    proof = serializers.ListField(child=serializers.CharField(), help_text="RFC 9162 hashes (base64url).")
+
+
+class Checkpoint(Resource):
+    """The latest signed head of the log."""
+
+    scopes: ClassVar = {"GET": Scope.LEDGER_READ}
+
+    @extend_schema(responses=CheckpointAnswer)
+    def get(self, request: Request) -> Response:
+        latest = selectors.latest_checkpoint()
+        if latest is None:
+            raise Refused(Reason.NOT_FOUND, detail="The log has not published a head yet.")
+        return Response({"size": latest.size, "note": latest.note, "time": clock.rfc3339(latest.time)})
+
+
+class Entry(Resource):
+    """One entry, and how far it has come on its way to the chain."""
+
+    scopes: ClassVar = {"GET": Scope.LEDGER_READ}
+
+    @extend_schema(responses=EntryAnswer)
+    def get(self, request: Request, index: int) -> Response:
+        entry = selectors.entry(index)
+        return Response(
+            {
+                "index": entry.index,
+                "record": entry.record_number,
+                "leaf": b64(bytes(entry.leaf)),
+                "status": selectors.status(index),
+            }
+        )
+
+
+class Inclusion(Resource):
+    """The proof that an entry is in the tree of a size."""
+
+    scopes: ClassVar = {"GET": Scope.LEDGER_READ}
+
+    @extend_schema(
+        parameters=[OpenApiParameter("index", int, required=True), OpenApiParameter("size", int, required=True)],
+        responses=ProofAnswer,
+    )
+    def get(self, request: Request) -> Response:
+        return _proof(selectors.inclusion(_number(request, "index"), _number(request, "size")))
+
+
+class Consistency(Resource):
+    """The proof that the tree of one size begins with the tree of a smaller one."""
+
+    scopes: ClassVar = {"GET": Scope.LEDGER_READ}
+
+    @extend_schema(
+        parameters=[OpenApiParameter("first", int, required=True), OpenApiParameter("second", int, required=True)],
+        responses=ProofAnswer,
+    )
+    def get(self, request: Request) -> Response:
+        return _proof(selectors.consistency(_number(request, "first"), _number(request, "second")))
+
+
+def _proof(hashes: list[bytes]) -> Response:
+    return Response({"proof": [b64(each) for each in hashes]})
+
+
+def _number(request: Request, name: str) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        raise Refused(Reason.FIELD_MISSING, field=name)
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise Refused(Reason.FIELD_INVALID, detail="A whole number is expected.", field=name)
+    return int(text)

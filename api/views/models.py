@@ -1,0 +1,93 @@
+"""Models: the owner's manifest in the open, the weights as sealed shares that only their parties can open."""
+
+from typing import Any, ClassVar
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from api.scopes import Scope
+from api.views.base import Resource, Shape, body, one
+from compute.models import ModelVersion
+from compute.services.models import import_model
+from concordat import clock
+from concordat.reasons import Reason, Refused
+from concordat.signatures import peek
+from governance.services.definitions import disclose
+
+
+class ModelImport(Shape):
+    manifest = serializers.CharField(help_text="The signed manifest (JWS).")
+    sealed = serializers.DictField(child=serializers.CharField(), help_text="For each party its sealed share.")
+
+
+class DisclosureStatement(Shape):
+    disclosure = serializers.CharField(help_text="The owner's signed statement (JWS).")
+
+
+class ModelAnswer(Shape):
+    model = serializers.CharField(help_text="Digest of the manifest.")
+    name = serializers.CharField()
+    version = serializers.CharField()
+    owner = serializers.CharField()
+    kind = serializers.CharField()
+    manifest = serializers.CharField()
+    imported = serializers.CharField()
+
+
+class DisclosureAnswer(Shape):
+    model = serializers.CharField()
+    study = serializers.CharField()
+
+
+class Models(Resource):
+    """Models are secret-shared by their owner before they come here."""
+
+    scopes: ClassVar = {"GET": Scope.MODELS_READ, "POST": Scope.MODELS_WRITE}
+
+    @extend_schema(operation_id="models_list", responses=ModelAnswer(many=True))
+    def get(self, request: Request) -> Response:
+        return Response([_shown(model) for model in ModelVersion.objects.select_related("owner")])
+
+    @extend_schema(request=ModelImport, responses={201: ModelAnswer})
+    def post(self, request: Request) -> Response:
+        model = import_model(**body(request, ModelImport), by=self.caller)
+        return Response(_shown(model), status=status.HTTP_201_CREATED)
+
+
+class OneModel(Resource):
+    """A model version's manifest. Nobody but its party can read a share, so none is shown."""
+
+    scopes: ClassVar = {"GET": Scope.MODELS_READ}
+
+    @extend_schema(responses=ModelAnswer)
+    def get(self, request: Request, model: str) -> Response:
+        return Response(_shown(one(ModelVersion.objects.select_related("owner"), digest=model)))
+
+
+class Disclosure(Resource):
+    """The owner accepts that explanations in one study tell requesters the model's weights."""
+
+    scopes: ClassVar = {"POST": Scope.MODELS_WRITE}
+
+    @extend_schema(request=DisclosureStatement, responses={201: DisclosureAnswer})
+    def post(self, request: Request, model: str) -> Response:
+        one(ModelVersion.objects.filter(owner=self.caller), digest=model)
+        token = body(request, DisclosureStatement)["disclosure"]
+        if peek(token)[1].get("model") != model:
+            raise Refused(Reason.DIGEST_MISMATCH, detail="The statement is about another model.", field="disclosure")
+        kept = disclose(token=token)
+        return Response({"model": kept.model, "study": kept.study.slug}, status=status.HTTP_201_CREATED)
+
+
+def _shown(model: ModelVersion) -> dict[str, Any]:
+    return {
+        "model": model.digest,
+        "name": model.name,
+        "version": model.version,
+        "owner": model.owner.slug,
+        "kind": model.kind,
+        "manifest": model.manifest,
+        "imported": clock.rfc3339(model.imported),
+    }

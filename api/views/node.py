@@ -1,0 +1,81 @@
+"""A node's own interface. Celery carries tickets and identifiers; all that matters is fetched and handed in here."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from api.scopes import Scope
+from api.views.base import Resource, Shape, body
+from api.views.definitions import SignedVote
+from compute import selectors
+from compute.services import dispatch, results
+
+
+class JobDocuments(Shape):
+    job = serializers.UUIDField()
+    request = serializers.CharField(help_text="The signed request (JWS).")
+    definition = serializers.JSONField()
+    manifest = serializers.CharField(help_text="The model's signed manifest (JWS).")
+    disclosure = serializers.CharField(allow_null=True, help_text="The owner's disclosure statement (JWS).")
+    schema = serializers.JSONField()
+    design = serializers.JSONField()
+    votes = SignedVote(many=True)
+    withdrawal = serializers.CharField(allow_null=True, help_text="The consent's withdrawal (JWS).")
+    input = serializers.CharField(allow_null=True, help_text="This node's sealed share of the record.")
+    model_share = serializers.CharField(allow_null=True, help_text="This node's sealed share of the weights.")
+    acceptances = serializers.ListField(
+        child=serializers.CharField(), help_text="Every node's acceptance (JWS), once all have accepted."
+    )
+
+
+class TicketAnswer(Shape):
+    answer = serializers.CharField(help_text="The signed acceptance or refusal (JWS).")
+
+
+class ComputedResult(Shape):
+    receipt = serializers.CharField(help_text="The signed receipt (JWS).")
+    sealed = serializers.CharField(allow_null=True, help_text="Sealed output shares; null from the dealer.")
+
+
+class JobState(Shape):
+    job = serializers.UUIDField()
+    state = serializers.CharField()
+
+
+class NodeJob(Resource):
+    """All that the calling node needs to decide about a job and to do its part: its own sealed shares, no others."""
+
+    scopes: ClassVar = {"GET": Scope.NODE}
+
+    @extend_schema(responses=JobDocuments)
+    def get(self, request: Request, job: UUID) -> Response:
+        found = selectors.job_at_node(self.caller, job)
+        return Response(selectors.documents_for(job=found, node=self.caller))
+
+
+class NodeAnswer(Resource):
+    """The node's answer to the job's ticket; a refusal after an acceptance says that it has dropped out."""
+
+    scopes: ClassVar = {"POST": Scope.NODE}
+
+    @extend_schema(request=TicketAnswer, responses=JobState)
+    def post(self, request: Request, job: UUID) -> Response:
+        found = selectors.job_at_node(self.caller, job)
+        taken = dispatch.take_answer(job=found, node=self.caller, answer=body(request, TicketAnswer)["answer"])
+        return Response({"job": str(taken.uuid), "state": taken.state})
+
+
+class NodeResult(Resource):
+    """The node's receipt and its sealed output."""
+
+    scopes: ClassVar = {"POST": Scope.NODE}
+
+    @extend_schema(request=ComputedResult, responses=JobState)
+    def post(self, request: Request, job: UUID) -> Response:
+        found = selectors.job_at_node(self.caller, job)
+        taken = results.take_result(job=found, node=self.caller, **body(request, ComputedResult))
+        return Response({"job": str(taken.uuid), "state": taken.state})

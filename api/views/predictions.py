@@ -1,0 +1,160 @@
+"""Predictions with their explanations: asked for, followed, opened and shown by the one institution that asked."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.urls import reverse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from api.scopes import Scope
+from api.views.base import Resource, Shape, body
+from compute import selectors
+from compute.models import Job
+from compute.services import jobs, results
+from concordat.reasons import Reason, Refused
+
+LONGEST_KEY = 64
+
+_IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    required=True,
+    description="Chosen by the caller, one for each request; the same request again is answered with the same job.",
+)
+_LOCATION = OpenApiParameter(
+    "Location", OpenApiTypes.URI, OpenApiParameter.HEADER, response=[202], description="Where to follow it."
+)
+
+
+class PredictionRequest(Shape):
+    request = serializers.CharField(help_text="The signed request (JWS).")
+    sealed = serializers.DictField(child=serializers.CharField(), help_text="For each party its sealed share.")
+
+
+class PredictionAnswer(Shape):
+    prediction = serializers.UUIDField()
+    request = serializers.UUIDField()
+    state = serializers.CharField(help_text="docs/reference/states.md shows which may follow.")
+    reason = serializers.CharField(help_text="A code of docs/reference/reasons.md, or empty.")
+    detail = serializers.CharField()
+    record = serializers.CharField(help_text="The decision's number; empty until it is recorded.")
+
+
+class NodeResult(Shape):
+    node = serializers.CharField()
+    receipt = serializers.CharField(help_text="The signed receipt (JWS).")
+    sealed = serializers.CharField(help_text="Output shares sealed to the request's output key; empty for the dealer.")
+
+
+class ResultAnswer(Shape):
+    prediction = serializers.UUIDField()
+    record = serializers.CharField()
+    ticket = serializers.CharField(help_text="The coordinator's ticket (JWS).")
+    results = NodeResult(many=True)
+    prediction_entry = serializers.IntegerField(help_text="Index in the log.")
+    explanation_entry = serializers.IntegerField(help_text="Index in the log.")
+
+
+class DisplayReceipt(Shape):
+    display = serializers.CharField(help_text="The signed display receipt (JWS).")
+
+
+class Predictions(Resource):
+    """The institution's own predictions."""
+
+    scopes: ClassVar = {"GET": Scope.PREDICTIONS_READ, "POST": Scope.PREDICTIONS_WRITE}
+
+    @extend_schema(operation_id="predictions_list", responses=PredictionAnswer(many=True))
+    def get(self, request: Request) -> Response:
+        return Response([_shown(job) for job in selectors.jobs_of(self.caller)[:100]])
+
+    @extend_schema(
+        request=PredictionRequest, responses={202: PredictionAnswer}, parameters=[_IDEMPOTENCY_KEY, _LOCATION]
+    )
+    def post(self, request: Request) -> Response:
+        """Ask for a prediction. The answer says whether it is authorised; the computation follows."""
+        job = jobs.request_prediction(
+            **body(request, PredictionRequest), idempotency_key=_idempotency_key(request), by=self.caller
+        )
+        headers = {"Location": reverse("prediction", kwargs={"prediction": job.uuid})}
+        return Response(_shown(job), status=status.HTTP_202_ACCEPTED, headers=headers)
+
+
+class OnePrediction(Resource):
+    """Where a prediction stands, and why."""
+
+    scopes: ClassVar = {"GET": Scope.PREDICTIONS_READ}
+
+    @extend_schema(responses=PredictionAnswer)
+    def get(self, request: Request, prediction: UUID) -> Response:
+        return Response(_shown(selectors.job_of(self.caller, prediction)))
+
+
+class Cancellation(Resource):
+    """Take a request back before there is a result."""
+
+    scopes: ClassVar = {"POST": Scope.PREDICTIONS_WRITE}
+
+    @extend_schema(request=None, responses=PredictionAnswer)
+    def post(self, request: Request, prediction: UUID) -> Response:
+        return Response(_shown(jobs.cancel(job=selectors.job_of(self.caller, prediction), by=self.caller)))
+
+
+class Result(Resource):
+    """Receipts and sealed output shares. Only the holder of the request's output key can read them."""
+
+    scopes: ClassVar = {"GET": Scope.PREDICTIONS_READ}
+
+    @extend_schema(responses=ResultAnswer)
+    def get(self, request: Request, prediction: UUID) -> Response:
+        release = results.release(job=selectors.job_of(self.caller, prediction), by=self.caller)
+        job = release.job
+        return Response(
+            {
+                "prediction": str(job.uuid),
+                "record": job.record,
+                "ticket": job.ticket,
+                "results": [
+                    {"node": each.node, "receipt": each.receipt, "sealed": each.sealed} for each in release.outputs
+                ],
+                "prediction_entry": job.prediction_entry,
+                "explanation_entry": job.explanation_entry,
+            }
+        )
+
+
+class Displays(Resource):
+    """What was shown to whom, and what they made of it, as the requester signs it."""
+
+    scopes: ClassVar = {"POST": Scope.PREDICTIONS_WRITE}
+
+    @extend_schema(request=DisplayReceipt, responses={201: PredictionAnswer})
+    def post(self, request: Request, prediction: UUID) -> Response:
+        job = selectors.job_of(self.caller, prediction)
+        results.note_display(job=job, display=body(request, DisplayReceipt)["display"], by=self.caller)
+        return Response(_shown(job), status=status.HTTP_201_CREATED)
+
+
+def _idempotency_key(request: Request) -> str:
+    key = request.headers.get("Idempotency-Key", "")
+    if not key:
+        raise Refused(Reason.FIELD_MISSING, field="Idempotency-Key")
+    if len(key) > LONGEST_KEY or not key.isascii() or not key.isprintable():
+        raise Refused(Reason.FIELD_INVALID, detail=f"At most {LONGEST_KEY} ASCII characters.", field="Idempotency-Key")
+    return key
+
+
+def _shown(job: Job) -> dict[str, Any]:
+    return {
+        "prediction": str(job.uuid),
+        "request": str(job.request_uuid),
+        "state": job.state,
+        "reason": job.reason,
+        "detail": job.detail,
+        "record": job.record,
+    }

@@ -1,0 +1,43 @@
+"""Machine sign-in: an assertion in, a token out."""
+
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.parsers import FormParser
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from api.oauth import build_server
+from api.openapi import ApiSchema
+from api.views.base import Shape
+
+server = build_server()
+
+
+class TokenQuestion(Shape):
+    grant_type = serializers.CharField(help_text="client_credentials")
+    scope = serializers.CharField(help_text="Scopes, separated by spaces.")
+    client_assertion_type = serializers.CharField(help_text="urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+    client_assertion = serializers.CharField(
+        help_text="A JWT (ES384 or RS384): iss and sub the institution, aud this address, exp within five minutes, jti."
+    )
+
+
+class TokenAnswer(Shape):
+    token_type = serializers.CharField()
+    access_token = serializers.CharField()
+    expires_in = serializers.IntegerField()
+    scope = serializers.CharField(help_text="Those of the scopes that the institution's roles include.")
+
+
+class Token(APIView):
+    """The token endpoint of RFC 6749; its refusals carry that standard's `error` beside the problem details."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    parser_classes = (FormParser,)
+    schema = ApiSchema()
+
+    @extend_schema(request=TokenQuestion, responses=TokenAnswer)
+    def post(self, request: Request) -> HttpResponse:
+        return server.create_token_response(request._request)

@@ -1,0 +1,32 @@
+"""Hand tasks to the broker. They carry a ticket or an identifier, nothing else.
+
+Every node has a key prefix of its own, so that the broker's access list can confine it to its own queue.
+"""
+
+from celery import current_app
+from kombu.exceptions import KombuError, OperationalError
+from redis.exceptions import RedisError
+
+from concordat.reasons import Reason, Refused
+
+_IMPATIENT = {"socket_connect_timeout": 2, "socket_timeout": 5, "max_retries": 1, "interval_start": 0}
+"""The database holds what is to be done and the sweep repeats it: better to fail now than to hold a request up."""
+
+
+def to_node(task: str, argument: str, *, institution: str) -> None:
+    """Queue a task for an institution's node. Raises Refused(BROKER_UNAVAILABLE)."""
+    _send(task, argument, queue=f"node.{institution}", prefix=f"concordat:{institution}:")
+
+
+def to_coordinator(task: str, argument: str) -> None:
+    """Queue a task for a worker of our own. Raises Refused(BROKER_UNAVAILABLE)."""
+    _send(task, argument, queue=current_app.conf.task_default_queue, prefix="concordat:")
+
+
+def _send(task: str, argument: str, *, queue: str, prefix: str) -> None:
+    options = {**_IMPATIENT, "global_keyprefix": prefix}
+    try:
+        with current_app.connection_for_write(transport_options=options) as connection:
+            current_app.send_task(task, [argument], queue=queue, connection=connection, retry=False)
+    except (KombuError, OperationalError, RedisError, OSError) as error:
+        raise Refused(Reason.BROKER_UNAVAILABLE) from error

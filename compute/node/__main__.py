@@ -1,0 +1,5 @@
+"""`python -m compute.node`."""
+
+from compute.node.cli import main
+
+main()

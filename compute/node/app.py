@@ -1,0 +1,71 @@
+"""The node's Celery worker: one queue of its own, under a key prefix of its own, on a broker that it does not trust.
+
+No result backend (it would keep exception texts), no remote control, and no Django, whatever the environment says.
+A message is acknowledged before it is worked on: a task lost with its worker is not repeated, the coordinator's
+time-outs notice it. The prefix is what the broker's access list confines this node's user to.
+"""
+
+import logging
+
+from celery import Celery
+
+from compute.node import tasks
+from compute.node.coordinator import HttpCoordinator
+from compute.node.home import Home
+from compute.node.jobs import Node
+from concordat import logs
+
+THREADS = 4
+
+
+def queue(institution: str) -> str:
+    """The name of an institution's queue."""
+    return f"node.{institution}"
+
+
+def key_prefix(institution: str) -> str:
+    """What every key of an institution's queue on the broker begins with."""
+    return f"concordat:{institution}:"
+
+
+def make_app(home: Home) -> Celery:
+    """The worker's configuration, without its tasks."""
+    app = Celery("concordat-node", fixups=[], set_as_current=False)
+    app.conf.update(
+        broker_url=home.settings["broker"],
+        broker_transport_options={"global_keyprefix": key_prefix(home.institution)},
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        task_default_queue=queue(home.institution),
+        task_ignore_result=True,
+        task_serializer="json",
+        accept_content=["json"],
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        worker_hijack_root_logger=False,
+        worker_prefetch_multiplier=1,
+        timezone="UTC",
+    )
+    return app
+
+
+def run(home: Home) -> None:
+    """Work until told to stop. Raises Refused before that if keys or pins are not in order."""
+    logs.configure()
+    logging.captureWarnings(True)
+    home.keys.load()
+    node = Node(home, HttpCoordinator(home))
+    app = make_app(home)
+    tasks.register(app, node)
+    node.recover()
+    try:
+        app.Worker(
+            pool="threads",
+            concurrency=THREADS,
+            quiet=True,
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+        ).start()
+    finally:
+        node.close()

@@ -1,0 +1,148 @@
+"""Is this node allowed to do this, now? It answers for itself, from signatures, pins, its policy file and the clock.
+
+The coordinator's ticket only invites. What authorises is the institutions' votes, the requester's signed request with
+the consent statement in it, and this institution's own policy. The same check runs when a ticket comes in, again before
+the engine is given its shares, and again before the output leaves.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from compute.node import policy
+from compute.node.approvals import check_approved, has_vote
+from compute.node.coordinator import JobDocuments
+from compute.node.home import Home
+from compute.node.registry import Registry
+from concordat import canonical, consent, definition, model, request, ring
+from concordat import ticket as tickets
+from concordat.answers import Role, place
+from concordat.definition import Definition
+from concordat.design import Design
+from concordat.documents import check_period
+from concordat.model import Manifest
+from concordat.reasons import Reason, Refused
+from concordat.request import Request
+from concordat.schema import FeatureSchema
+from concordat.ticket import Ticket
+
+
+@dataclass(frozen=True, repr=False)
+class Shares:
+    """A party's own two shares in the clear: of the record (columns,) and of the weights, both little-endian int64."""
+
+    record: bytes
+    weights: bytes
+
+
+@dataclass(frozen=True, repr=False)
+class Grant:
+    """What the node has convinced itself of. `shares` is None for the dealer."""
+
+    ticket: Ticket
+    request: Request
+    manifest: Manifest
+    role: Role
+    rank: int
+    shares: Shares | None
+
+
+def read_ticket(token: str, home: Home) -> Ticket:
+    """A ticket that the pinned coordinator signed and that names this node, whatever the time.
+
+    Raises:
+        Refused: KEY_UNKNOWN, SIGNATURE_INVALID, WRONG_PARTY, or the refusal of a malformed field.
+    """
+    ticket = tickets.read_ticket(token, home.pins.coordinator)
+    place(ticket, home.institution)
+    return ticket
+
+
+def check(
+    token: str,
+    documents: JobDocuments,
+    *,
+    home: Home,
+    registry: Registry,
+    received: datetime,
+    now: datetime,
+    jobs_today: int,
+) -> Grant:
+    """Everything that must hold for this node to take part in the ticket's job at `now`.
+
+    Args:
+        token: the ticket (JWS), which had to be valid when it was `received`.
+        documents: what the coordinator says belongs to the job; each is checked against a digest or a signature.
+        jobs_today: how many other tickets this node has accepted today, for the policy.
+
+    Raises:
+        Refused: the first thing that does not hold, by its own reason.
+    """
+    pins, ticket = home.pins, read_ticket(token, home)
+    check_period(ticket["issued"], ticket["expires"], received, expired=Reason.TICKET_EXPIRED)
+    for field in ("definition", "design"):
+        if canonical.digest(documents[field]) != ticket[field]:
+            raise Refused(Reason.DIGEST_MISMATCH, detail="The ticket names another one.", field=field)
+    manifest = model.check_manifest(documents["manifest"], pins.keyring)
+    agreed = definition.check(
+        documents["definition"],
+        manifest=manifest,
+        disclosure=documents["disclosure"],
+        keyring=pins.keyring,
+        now=now,
+    )
+    _check_design(documents, agreed, manifest)
+    asked = request.check_request(documents["request"], pins.keyring, now, definition=agreed)
+    tickets.check_ticket(token, pins.coordinator, received, request=asked, definition=agreed)
+    _check_not_withdrawn(documents["withdrawal"], asked, home)
+    check_approved(documents["votes"], digest=ticket["definition"], definition=agreed, own=home.institution, pins=pins)
+    policy.check(
+        home.policy,
+        digest=ticket["definition"],
+        definition=agreed,
+        requester=asked["requester"],
+        purpose=asked["purpose"],
+        jobs_today=jobs_today,
+    )
+    registry.check(
+        ticket["definition"],
+        member=pins.addresses[home.institution] if has_vote(home.institution, agreed) else None,
+    )
+    role, rank = place(ticket, home.institution)
+    shares = _open_shares(documents, asked, manifest, home) if role == "party" else None
+    return Grant(ticket, asked, manifest, role, rank, shares)
+
+
+def _check_design(documents: JobDocuments, agreed: Definition, manifest: Manifest) -> None:
+    if canonical.digest(documents["schema"]) != agreed["schema"]:
+        raise Refused(Reason.DIGEST_MISMATCH, detail="The definition names another one.", field="schema")
+    schema, design = FeatureSchema.from_json(documents["schema"]), Design.from_json(documents["design"])
+    if documents["design"].get("schema") != agreed["schema"] or design.groups != schema.groups:
+        raise Refused(Reason.DIGEST_MISMATCH, detail="The design was made for another schema.", field="design")
+    if len(schema.columns) != model.columns_of(manifest):
+        raise Refused(Reason.FIELD_INVALID, detail="Schema and model differ in columns.", field="schema")
+
+
+def _check_not_withdrawn(withdrawal: str | None, asked: Request, home: Home) -> None:
+    if withdrawal is None:
+        return
+    withdrawn = consent.read_withdrawal(withdrawal, home.pins.keyring)
+    given = consent.read_consent(asked["consent"], home.pins.keyring)
+    if (withdrawn["consent"], withdrawn["institution"]) == (given["consent"], given["institution"]):
+        raise Refused(Reason.CONSENT_WITHDRAWN)
+
+
+def _open_shares(documents: JobDocuments, asked: Request, manifest: Manifest, home: Home) -> Shares:
+    if documents["input"] is None or documents["model_share"] is None:
+        raise Refused(Reason.WRONG_PARTY, detail="A share of this party is missing.")
+    key = home.keys.sealing
+    record = request.open_input(
+        documents["input"],
+        asked,
+        party=home.institution,
+        parties=manifest["parties"],
+        columns=model.columns_of(manifest),
+        key=key,
+    )
+    tensors = model.open_share(documents["model_share"], manifest, home.institution, key)
+    weights = b"".join(ring.to_bytes(tensors[tensor["name"]]) for tensor in manifest["tensors"])
+    return Shares(ring.to_bytes(record), weights)

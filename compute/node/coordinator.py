@@ -1,0 +1,67 @@
+"""The node's three calls to the coordinator. What comes back is material to verify, not something to believe."""
+
+from typing import Any, Protocol
+
+import httpx
+from pydantic import with_config
+from typing_extensions import TypedDict
+
+from compute.node.home import Home
+from concordat.client.session import Session
+from concordat.fields import STRICT, Uuid, read
+from concordat.votes import VoteDocument
+
+
+@with_config(STRICT)
+class JobDocuments(TypedDict):
+    """All that a node needs in order to decide about a job and to do its part.
+
+    Signed documents are JWS. `input` and `model_share` are the calling node's own, sealed to it; None for the dealer.
+    `acceptances` is empty until every node has accepted.
+    """
+
+    job: Uuid
+    request: str
+    definition: dict[str, Any]
+    manifest: str
+    disclosure: str | None
+    schema: dict[str, Any]
+    design: dict[str, Any]
+    votes: list[VoteDocument]
+    withdrawal: str | None
+    input: str | None
+    model_share: str | None
+    acceptances: list[str]
+
+
+class Coordinator(Protocol):
+    """The coordinator, seen from a node. Each call raises Refused: its reason, or COORDINATOR_UNAVAILABLE."""
+
+    def job(self, job: str) -> JobDocuments: ...
+
+    def answer(self, job: str, answer: str) -> None: ...
+
+    def result(self, job: str, receipt: str, sealed: str | None) -> None: ...
+
+
+class HttpCoordinator:
+    """The coordinator at its URL. Sign-in is by `private_key_jwt` (RFC 7523) with the node's client key."""
+
+    def __init__(self, home: Home, *, transport: httpx.BaseTransport | None = None) -> None:
+        self._session = Session(
+            coordinator=home.settings["coordinator"],
+            client_id=home.institution,
+            key=home.keys.client,
+            scopes="node",
+            transport=transport,
+        )
+
+    def job(self, job: str) -> JobDocuments:
+        return read(self._session.get(f"node/jobs/{job}"), JobDocuments)
+
+    def answer(self, job: str, answer: str) -> None:
+        self._session.post(f"node/jobs/{job}/answer", {"answer": answer}, idempotency_key=f"answer-{job}")
+
+    def result(self, job: str, receipt: str, sealed: str | None) -> None:
+        body = {"receipt": receipt, "sealed": sealed}
+        self._session.post(f"node/jobs/{job}/result", body, idempotency_key=f"result-{job}")

@@ -1,0 +1,125 @@
+"""A node's home folder. It never leaves the institution.
+
+node.json       who we are; where the coordinator, the broker and the chain are (0600: the broker's password)
+keys/           the keystore (0700)
+enrolment.jws   what the institution hands to the others, to be enrolled and pinned
+pins.json       whom we believe
+policy.json     what we allow; without it, nothing
+state.sqlite3   what must never be forgotten
+data.csv        the institution's own rows, read by its own tools; the engine gets secret shares only
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import with_config
+from typing_extensions import TypedDict
+
+from compute.node import policy
+from compute.node.pins import Pins
+from compute.node.policy import Policy
+from concordat import canonical, clock
+from concordat.enrolment import Role, build_enrolment
+from concordat.fields import STRICT, Slug, Text, plain, read
+from concordat.keystore import Keystore
+from concordat.reasons import Reason, Refused
+
+
+@with_config(STRICT)
+class Settings(TypedDict):
+    """`node.json`. `coordinator`, `broker` and `rpc` are URLs; the node trusts none of the three."""
+
+    institution: Slug
+    coordinator: Text
+    broker: Text
+    rpc: Text
+
+
+class Home:
+    """The folder. Reading raises Refused, with the file's name in the detail where it is missing."""
+
+    def __init__(self, directory: Path | str) -> None:
+        self.directory = Path(directory)
+
+    @classmethod
+    def create(
+        cls, directory: Path | str, settings: Settings, *, name: str, jurisdiction: str, roles: Sequence[Role]
+    ) -> "Home":
+        """Make the folder, generate whichever keys are missing, and sign the enrolment.
+
+        Raises Refused: CONFLICT if a node lives there already, and the refusal of a malformed field.
+        """
+        home = cls(directory)
+        checked = read(settings, Settings)
+        if home._file("node.json").exists():
+            raise Refused(Reason.CONFLICT, detail="There is a node in this folder already.")
+        home.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        home.keys.create()
+        token = build_enrolment(
+            home.keys,
+            institution=checked["institution"],
+            name=name,
+            jurisdiction=jurisdiction,
+            roles=roles,
+            issued=clock.now(),
+        )
+        home._write("enrolment.jws", token.encode())
+        home._write("node.json", canonical.encode(plain(checked)))
+        return home
+
+    @property
+    def institution(self) -> str:
+        return self.settings["institution"]
+
+    @property
+    def enrolment(self) -> str:
+        """The signed enrolment."""
+        return self._read("enrolment.jws").decode()
+
+    @cached_property
+    def settings(self) -> Settings:
+        return read(canonical.decode(self._read("node.json")), Settings)
+
+    @cached_property
+    def keys(self) -> Keystore:
+        return Keystore(self.directory / "keys")
+
+    @cached_property
+    def pins(self) -> Pins:
+        return Pins.parse(self._read("pins.json"))
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force now: read afresh each time, so that a change counts at once."""
+        return policy.load(self._file("policy.json"))
+
+    @property
+    def state(self) -> Path:
+        return self._file("state.sqlite3")
+
+    def pin(self, content: bytes) -> Pins:
+        """Replace the pins. Raises Refused, and changes nothing, unless all of them hold and one is our own."""
+        pins = Pins.parse(content)
+        if pins.enrolments.get(self.institution) is None:
+            raise Refused(Reason.FIELD_MISSING, detail="The pins do not name this node's own institution.")
+        if pins.enrolments[self.institution].identity != self.keys.identity.public:
+            raise Refused(Reason.KEY_UNKNOWN, detail="The pins name another identity key than this node's own.")
+        self._write("pins.json", content)
+        self.pins = pins
+        return pins
+
+    def _file(self, name: str) -> Path:
+        return self.directory / name
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return self._file(name).read_bytes()
+        except FileNotFoundError:
+            raise Refused(Reason.NOT_FOUND, detail=f"The node's home has no {name}.") from None
+
+    def _write(self, name: str, content: bytes) -> None:
+        new = self._file(f".{name}.new")
+        new.touch(mode=0o600)
+        new.write_bytes(content)
+        new.replace(self._file(name))

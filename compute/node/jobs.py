@@ -1,0 +1,227 @@
+"""A node's part in a job: answer the ticket, hold the one engine for it, compute, seal, and sign for it.
+
+Tickets that the pinned coordinator did not sign are not answered at all: an answer would let whoever reaches the broker
+speak for us. Everything else is answered, by an acceptance or by a refusal with its reason; a refusal that follows an
+acceptance says that this node has dropped out.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import structlog
+
+from compute.engine.runner import EngineResult
+from compute.node import authority
+from compute.node.authority import Grant
+from compute.node.coordinator import Coordinator, JobDocuments
+from compute.node.home import Home
+from compute.node.registry import Registry
+from compute.node.replay import ReplayCache, Seen
+from compute.node.slot import EngineSlot
+from concordat import answers, canonical, clock, outputs, receipt, ring
+from concordat.canonical import Json
+from concordat.reasons import Reason, Refused
+from concordat.ring import Ring
+from concordat.ticket import Ticket
+
+RESERVATION_SECONDS = 60
+MEETING_SECONDS = 20
+ROUND_SECONDS = 20
+COMPUTE_SECONDS = 90
+
+WATTS = Decimal(15)
+"""What a busy processor core and its share of the machine are taken to draw: stated, not measured."""
+
+log = structlog.get_logger()
+
+
+class Node:
+    """One institution's node. Safe for several threads."""
+
+    def __init__(
+        self,
+        home: Home,
+        coordinator: Coordinator,
+        *,
+        registry: Registry | None = None,
+        now: Callable[[], datetime] = clock.now,
+        slot: EngineSlot | None = None,
+    ) -> None:
+        self.home = home
+        self.slug = home.institution
+        self.replay = ReplayCache(home.state)
+        self._coordinator = coordinator
+        self._registry = registry or Registry(home.settings["rpc"], home.pins.domain)
+        self._now = now
+        self._slot = slot or EngineSlot()
+
+    def reserve(self, token: str) -> None:
+        """Answer a ticket; after an acceptance the engine waits, until the reservation lapses.
+
+        Raises:
+            Refused: TICKET_REPLAYED for a ticket seen before, whose old answer is then given again;
+                COORDINATOR_UNAVAILABLE; what is wrong with a ticket that is not the coordinator's, or not for us.
+        """
+        received = self._now()
+        ticket = authority.read_ticket(token, self.home)
+        try:
+            self.replay.claim(
+                ticket=ticket["ticket"], batch=ticket["batch"], job=ticket["job"], token=token, now=received
+            )
+        except Refused:
+            self._answer_again(ticket)
+            raise
+        try:
+            answer = self._accept(token, ticket, received)
+        except Refused as refused:
+            self._slot.free(ticket["job"])
+            answer = self._refuse(ticket, refused.reason)
+        try:
+            self._coordinator.answer(ticket["job"], answer)
+        except Refused:
+            self._slot.free(ticket["job"])  # nobody will start a job whose acceptance was not heard
+            raise
+
+    def start(self, job: str) -> None:
+        """Compute an accepted job, once, when every node has accepted; hand in the receipt and the sealed output.
+
+        A second call for the same job does nothing. Raises Refused(COORDINATOR_UNAVAILABLE).
+        """
+        seen = self.replay.seen(job=job)
+        if seen is None or not self.replay.start(seen.ticket):
+            log.warning("start.ignored", job=job)
+            return
+        try:
+            token, sealed = self._compute(seen)
+        except Refused as refused:
+            self._drop_out(seen, refused.reason)
+        else:
+            self._coordinator.result(job, token, sealed)
+            self.replay.end(seen.ticket)
+        finally:
+            self._slot.free(job)
+
+    def release(self, job: str) -> None:
+        """Let go of a job, whatever it is doing. Repeatable."""
+        self._slot.free(job)
+
+    def recover(self) -> None:
+        """After a restart: engines are gone, so everything that had not ended is refused now. Call before any task."""
+        for seen in self.replay.unfinished():
+            with suppress(Refused):  # the coordinator's own time-out tells it, too
+                self._drop_out(seen, Reason.ENGINE_FAILED)
+
+    def close(self) -> None:
+        """Leave no engine behind."""
+        self._slot.close()
+
+    # --- answering
+
+    def _accept(self, token: str, ticket: Ticket, received: datetime) -> str:
+        documents = self._coordinator.job(ticket["job"])
+        grant = self._check(token, documents, received, ticket["ticket"])
+        now = self._now()
+        expires = min(now + timedelta(seconds=RESERVATION_SECONDS), clock.parse(ticket["expires"]))
+        address = self._slot.take(ticket["job"], grant.role, grant.rank, now=now, until=expires)
+        answer = answers.accept(ticket, node=self.slug, address=address, expires=expires, key=self.home.keys.identity)
+        self.replay.answered(ticket["ticket"], answer, accepted=True)
+        log.info("ticket.accepted", job=ticket["job"], role=grant.role, rank=grant.rank)
+        return answer
+
+    def _refuse(self, ticket: Ticket, reason: Reason) -> str:
+        answer = answers.refuse(ticket, node=self.slug, reason=reason, time=self._now(), key=self.home.keys.identity)
+        self.replay.answered(ticket["ticket"], answer, accepted=False)
+        log.warning("ticket.refused", job=ticket["job"], reason=reason.value)
+        return answer
+
+    def _answer_again(self, ticket: Ticket) -> None:
+        seen = self.replay.seen(ticket=ticket["ticket"])
+        if seen is None:  # another ticket with a used batch
+            self._coordinator.answer(ticket["job"], self._refuse(ticket, Reason.TICKET_REPLAYED))
+        elif seen.answer is not None and seen.job == ticket["job"]:
+            self._coordinator.answer(seen.job, seen.answer)
+
+    def _drop_out(self, seen: Seen, reason: Reason) -> None:
+        answer = self._refuse(authority.read_ticket(seen.token, self.home), reason)
+        self._coordinator.answer(seen.job, answer)
+
+    def _check(self, token: str, documents: JobDocuments, received: datetime, ticket: str) -> Grant:
+        now = self._now()
+        return authority.check(
+            token,
+            documents,
+            home=self.home,
+            registry=self._registry,
+            received=received,
+            now=now,
+            jobs_today=self.replay.accepted_on(now, besides=ticket),
+        )
+
+    # --- computing
+
+    def _compute(self, seen: Seen) -> tuple[str, str | None]:
+        documents = self._coordinator.job(seen.job)
+        grant = self._check(seen.token, documents, seen.claimed, seen.ticket)
+        accepted = answers.check_acceptances(
+            documents["acceptances"], self.home.pins.keyring, grant.ticket, now=self._now()
+        )
+        address = accepted[grant.ticket["parties"][0]]["address"]
+        assert address is not None  # check_acceptances saw to it
+        started = self._now()
+        with self._slot.conversation(seen.job) as engine:
+            result = engine.run(_engine_job(grant, documents, address), COMPUTE_SECONDS)
+        self._check(seen.token, documents, seen.claimed, seen.ticket)
+        return self._sign(grant, result, started)
+
+    def _sign(self, grant: Grant, result: EngineResult, started: datetime) -> tuple[str, str | None]:
+        committed, sealed = None, None
+        if result.prediction is not None and result.explanation is not None:
+            committed, sealed = outputs.seal_outputs(
+                job=grant.ticket["job"],
+                node=self.slug,
+                prediction=_share(result.prediction),
+                explanation=_share(result.explanation),
+                output_key=grant.request["output_key"],
+            )
+        cpu_seconds = Decimal(result.cpu_seconds)
+        token = receipt.write(
+            grant.ticket,
+            node=self.slug,
+            rounds=result.rounds,
+            bytes_sent=result.bytes_sent,
+            cpu_seconds=cpu_seconds,
+            energy_joules=cpu_seconds * WATTS,
+            outputs=committed,
+            started=started,
+            finished=self._now(),
+            key=self.home.keys.identity,
+        )
+        log.info("job.computed", job=grant.ticket["job"], rounds=result.rounds, bytes_sent=result.bytes_sent)
+        return token, sealed
+
+
+def _engine_job(grant: Grant, documents: JobDocuments, address: str) -> dict[str, Json]:
+    job: dict[str, Json] = {
+        "job": grant.ticket["job"],
+        "role": grant.role,
+        "rank": grant.rank,
+        "parties": len(grant.ticket["parties"]),
+        "address": address,
+        "startup_seconds": MEETING_SECONDS,
+        "round_seconds": ROUND_SECONDS,
+    }
+    if grant.shares is not None:
+        job |= {
+            "kind": grant.manifest["kind"],
+            "tensors": [{"name": tensor["name"], "shape": tensor["shape"]} for tensor in grant.manifest["tensors"]],
+            "design": documents["design"],
+            "model": canonical.b64(grant.shares.weights),
+            "input": canonical.b64(grant.shares.record),
+        }
+    return job
+
+
+def _share(data: bytes) -> Ring:
+    return ring.from_bytes(data, (len(data) // 8,))

@@ -1,0 +1,59 @@
+"""The institution's own word on what its node may do, in `policy.json`. Without that file the node refuses everything.
+
+Nobody but the institution writes this file. It narrows what the votes allow, and never widens it: removing a
+definition here stops the node at once, whatever the coordinator or the chain say.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge
+from pydantic import with_config
+from typing_extensions import TypedDict
+
+from concordat import canonical
+from concordat.definition import Definition
+from concordat.fields import STRICT, Digest, Slug, Text, read
+from concordat.reasons import Reason, Refused
+
+
+@with_config(STRICT)
+class Policy(TypedDict):
+    """A definition is allowed if its digest or its study is listed. An empty list allows nothing."""
+
+    definitions: list[Digest]
+    studies: list[Text]
+    requesters: list[Slug]
+    purposes: list[Text]
+    jobs_a_day: Annotated[int, Ge(0)]
+
+
+def load(path: Path) -> Policy:
+    """The policy in force now: the file is read afresh for every ticket.
+
+    Raises:
+        Refused: POLICY_MISSING without a file; what :func:`concordat.fields.read` refuses for a malformed one.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise Refused(Reason.POLICY_MISSING) from None
+    return read(canonical.decode(content), Policy)
+
+
+def check(
+    policy: Policy, *, digest: str, definition: Definition, requester: str, purpose: str, jobs_today: int
+) -> None:
+    """Raises Refused(POLICY_REFUSES), naming in `field` the rule that says no."""
+    if digest not in policy["definitions"] and definition["study"] not in policy["studies"]:
+        raise _refuses("definitions", "Neither this definition nor its study is allowed here.")
+    if requester not in policy["requesters"]:
+        raise _refuses("requesters", "This institution may not ask here.")
+    if purpose not in policy["purposes"]:
+        raise _refuses("purposes", "This purpose is not allowed here.")
+    if jobs_today >= policy["jobs_a_day"]:
+        raise _refuses("jobs_a_day", "The day's number of jobs is used up.")
+
+
+def _refuses(field: str, detail: str) -> Refused:
+    return Refused(Reason.POLICY_REFUSES, detail=detail, field=field)

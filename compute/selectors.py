@@ -1,0 +1,112 @@
+"""Reads of jobs, for their requester and for the nodes that compute them."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from compute.models import Answer, Job
+from compute.services.endings import nodes
+from concordat import canonical
+from concordat.canonical import Json
+from concordat.reasons import Reason, Refused
+from concordat.signatures import peek
+from concordat.states import JobState
+from governance import selectors as governance
+from governance.models import Consent, DefinitionVote, DisclosureStatement, Institution
+from ledger.selectors import document, entry, private_fields
+
+_FOR_NODES = frozenset({JobState.AUTHORISED, JobState.RESERVED, JobState.COMPUTING})
+
+
+def jobs_of(requester: Institution) -> QuerySet[Job]:
+    """The institution's own jobs, newest first."""
+    return _jobs().filter(requester=requester)
+
+
+def job_of(requester: Institution, uuid: UUID) -> Job:
+    """One of the institution's own jobs. Raises Refused(NOT_FOUND) for every other."""
+    return _one(jobs_of(requester), uuid)
+
+
+def job_at_node(node: Institution, uuid: UUID) -> Job:
+    """A job with a ticket that names the institution's node. Raises Refused(NOT_FOUND) for every other."""
+    job = _one(_jobs().exclude(ticket=""), uuid)
+    if node.slug not in nodes(job):
+        raise Refused(Reason.NOT_FOUND, field="job")
+    return job
+
+
+def request_of(job: Job) -> str:
+    """The request as the requester signed it (JWS). Raises Refused(ERASED) once its subject's key is destroyed."""
+    assert job.verdict is not None
+    token: str = private_fields(entry(job.verdict))["request_statement"]
+    return token
+
+
+def checks(job: Job) -> list[dict[str, Json]]:
+    """Every check of the job's verdict: name, passed, reason, sentence."""
+    assert job.verdict is not None
+    found: list[dict[str, Json]] = canonical.decode(document(entry(job.verdict).documents["checks"]))
+    return found
+
+
+def documents_for(*, job: Job, node: Institution) -> dict[str, Any]:
+    """All that a node needs to decide about a job and to do its part; its own sealed shares, nobody else's.
+
+    Raises:
+        Refused: NOT_FOUND for a node that is not in the job; WRONG_STATE when there is nothing to decide or to compute.
+    """
+    if node.slug not in nodes(job):
+        raise Refused(Reason.NOT_FOUND, field="job")
+    if job.job_state not in _FOR_NODES:
+        raise Refused(Reason.WRONG_STATE, detail=f"The job is {job.state}.", field="state")
+    definition = governance.definition(job.definition.digest)
+    content = definition.content
+    disclosure = DisclosureStatement.objects.filter(study=definition.study, model=job.model.digest).first()
+    request = request_of(job)
+    consent = Consent.objects.filter(uuid=peek(peek(request)[1]["consent"])[1]["consent"]).first()
+    own_input = job.inputs.filter(party=node).first()
+    own_share = job.model.shares.filter(party=node).first()
+    accepted = dict(
+        job.answers.filter(kind=Answer.Kind.ACCEPTANCE).values_list("node__slug", "document")
+        if job.job_state is not JobState.AUTHORISED
+        else ()
+    )
+    return {
+        "job": str(job.uuid),
+        "request": request,
+        "definition": content,
+        "manifest": job.model.manifest,
+        "disclosure": disclosure.statement if disclosure else None,
+        "schema": canonical.decode(document(content["schema"])),
+        "design": canonical.decode(document(content["design"])),
+        "votes": [_vote(vote) for vote in governance.last_votes(definition).values()],
+        "withdrawal": consent.withdrawal or None if consent else None,
+        "input": own_input.sealed if own_input else None,
+        "model_share": own_share.sealed if own_share else None,
+        "acceptances": [accepted[each] for each in nodes(job) if each in accepted],
+    }
+
+
+def _jobs() -> QuerySet[Job]:
+    return Job.objects.select_related("definition__study", "model", "requester")
+
+
+def _one(jobs: QuerySet[Job], uuid: UUID) -> Job:
+    found = jobs.filter(uuid=uuid).first()
+    if found is None:
+        raise Refused(Reason.NOT_FOUND, field="job")
+    return found
+
+
+def _vote(vote: DefinitionVote) -> dict[str, Any]:
+    return {
+        "definition": vote.definition.digest,
+        "approve": vote.approve,
+        "institution": vote.institution.slug,
+        "address": vote.address,
+        "nonce": vote.nonce,
+        "deadline": vote.deadline,
+        "signature": vote.signature,
+    }

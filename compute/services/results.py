@@ -1,0 +1,204 @@
+"""Take in what the nodes computed, record it, and give it to the requester alone, while authority lasts."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import transaction
+
+from compute.models import Display, Job, PartyResult
+from compute.selectors import request_of
+from compute.services.dispatch import begin_computing, read_own_ticket
+from compute.services.endings import nodes
+from compute.services.jobs import private_fields
+from compute.services.states import lock, transition
+from concordat import clock, fields
+from concordat.canonical import digest
+from concordat.display import read_display
+from concordat.events import Event
+from concordat.reasons import Reason, Refused
+from concordat.receipt import Receipt, check_receipts, read_receipt
+from concordat.request import Request
+from concordat.signatures import peek
+from concordat.states import JobState
+from governance import selectors as governance
+from governance import verdict
+from governance.models import Institution
+from ledger.selectors import document
+from ledger.services.record import record
+
+_S = JobState
+
+AVAILABLE = frozenset({_S.RECORDED, _S.ANCHORED, _S.FINAL})
+"""The states in which there is a result to release."""
+
+
+@dataclass(frozen=True)
+class NodeOutput:
+    """One node's receipt (JWS) and, from a compute party, its sealed output shares (else empty)."""
+
+    node: str
+    receipt: str
+    sealed: str
+
+
+@dataclass(frozen=True)
+class Release:
+    """Everything the requester needs to open a result and to verify it, the nodes in the order of their ranks."""
+
+    job: Job
+    outputs: tuple[NodeOutput, ...]
+
+
+@transaction.atomic
+def take_result(*, job: Job, node: Institution, receipt: str, sealed: str | None) -> Job:
+    """Keep a node's receipt and sealed output. The same again is no harm.
+
+    With the last one the result is recorded, or withheld: because receipts disagree, or because authority has ended.
+
+    Raises:
+        Refused: what :func:`concordat.receipt.read_receipt` refuses; WRONG_INSTITUTION for another node's receipt;
+            FIELD_INVALID if a party hands in no output or the dealer one; CONFLICT for a receipt of another job or a
+            second, different one; WRONG_STATE when nothing is awaited.
+    """
+    locked = lock(job)
+    statement = read_receipt(receipt, governance.keyring(nodes(locked)))
+    if statement["node"] != node.slug:
+        raise Refused(Reason.WRONG_INSTITUTION, detail="This is another node's receipt.", field="node")
+    if (sealed is None) != (statement["outputs"] is None):
+        raise Refused(Reason.FIELD_INVALID, detail="A party hands in a sealed output, the dealer none.", field="sealed")
+    if (statement["job"], statement["ticket"]) != (str(locked.uuid), read_own_ticket(locked)["ticket"]):
+        raise Refused(Reason.CONFLICT, detail="This is the receipt of another job.", field="ticket")
+    known = locked.results.filter(node=node).first()
+    if known is not None and (known.receipt, known.sealed) == (receipt, sealed or ""):
+        return locked
+    if known is not None:
+        raise Refused(Reason.CONFLICT, detail="This node has handed in something else.", field="receipt")
+    computing = begin_computing(locked)
+    if computing.job_state is not _S.COMPUTING:
+        raise Refused(Reason.WRONG_STATE, detail=f"The job is {computing.state}.", field="state")
+    PartyResult.objects.create(job=computing, node=node, receipt=receipt, sealed=sealed or "", received=clock.now())
+    outputs = _outputs(computing)
+    return _finish(computing, outputs) if len(outputs) == len(nodes(computing)) else computing
+
+
+def release(*, job: Job, by: Institution) -> Release:
+    """The recorded result, for the institution that asked for it.
+
+    Raises:
+        Refused: WRONG_INSTITUTION; RESULT_NOT_READY; RESULT_WITHHELD if authority has ended, even after recording;
+            ERASED once the subject's key is destroyed; the reason for which the job ended without a result.
+    """
+    job.refresh_from_db()
+    _check_requester(job, by)
+    if job.job_state is _S.WITHHELD:
+        raise Refused(Reason.RESULT_WITHHELD)
+    if job.job_state in (_S.REFUSED, _S.FAILED, _S.EXPIRED, _S.CANCELLED):
+        raise Refused(Reason(job.reason or Reason.WRONG_STATE), detail=job.detail)
+    if job.job_state not in AVAILABLE:
+        raise Refused(Reason.RESULT_NOT_READY, detail=f"The job is {job.state}.")
+    if verdict.epoch(request_of(job)) != job.epoch:
+        raise Refused(Reason.RESULT_WITHHELD)
+    return Release(job, _outputs(job))
+
+
+@transaction.atomic
+def note_display(*, job: Job, display: str, by: Institution) -> None:
+    """Log what the requester says it has shown, to which role, and what was made of it. The same again is no harm.
+
+    Raises:
+        Refused: WRONG_INSTITUTION; what :func:`concordat.display.read_display` refuses; CONFLICT for the receipt of
+            another job; WRONG_STATE before there is a result.
+    """
+    locked = lock(job)
+    _check_requester(locked, by)
+    statement = read_display(display, governance.keyring([by.slug]).get(by.slug, {}))
+    if (statement["job"], statement["request"]) != (str(locked.uuid), str(locked.request_uuid)):
+        raise Refused(Reason.CONFLICT, detail="This is the display receipt of another job.", field="job")
+    if locked.job_state not in AVAILABLE:
+        raise Refused(Reason.WRONG_STATE, detail=f"The job is {locked.state}.", field="state")
+    _, new = Display.objects.get_or_create(digest=digest(display.encode()), defaults={"job": locked})
+    if new:
+        record(
+            event=Event.RESULT_DISPLAYED,
+            public={"job": str(locked.uuid), "request": str(locked.request_uuid), "institution": by.slug},
+            private={"display": display},
+            subject=UUID(peek(request_of(locked))[1]["subject"]),
+        )
+
+
+def _finish(job: Job, outputs: tuple[NodeOutput, ...]) -> Job:
+    tokens = [output.receipt for output in outputs]
+    keys = governance.keyring(nodes(job))
+    try:
+        receipts = check_receipts(tokens, keys, request=job.request_digest, definition=job.definition.content)
+    except Refused as refused:
+        if refused.reason is not Reason.RECEIPTS_DISAGREE:
+            raise
+        return _withhold(job, tokens, refused.reason, f"They differ in: {refused.field}.")
+    returned = transition(job, _S.RETURNED)
+    if verdict.epoch(request_of(job)) != job.epoch:
+        return _withhold(returned, tokens, Reason.RESULT_WITHHELD, "")
+    return _record(returned, tokens, receipts)
+
+
+def _record(job: Job, tokens: list[str], receipts: dict[str, Receipt]) -> Job:
+    """One entry for the prediction and one for the explanation, in the transaction that makes the job recorded."""
+    statement = request_of(job)
+    request = fields.read(peek(statement)[1], Request)
+    public = {
+        "job": str(job.uuid),
+        "request": str(job.request_uuid),
+        "definition": job.definition.digest,
+        "model": job.model.digest,
+        "study": job.definition.study.slug,
+        "institution": job.requester.slug,
+    }
+    parties = [receipt for receipt in receipts.values() if receipt["outputs"] is not None]
+    prediction = record(
+        event=Event.PREDICTION_RECORDED,
+        public={
+            **public,
+            "rounds": max(receipt["rounds"] for receipt in parties),
+            "bytes": sum(receipt["bytes_sent"] for receipt in receipts.values()),
+        },
+        private=private_fields(request, statement),
+        subject=UUID(request["subject"]),
+        documents={"receipts": tokens, "ticket": job.ticket},
+    )
+    explanation = record(
+        event=Event.EXPLANATION_RECORDED,
+        public={**public, "prediction": prediction.index},
+        private={"subject": request["subject"]},
+        subject=UUID(request["subject"]),
+        documents={"receipts": tokens, "design": document(job.definition.content["design"])},
+    )
+    Job.objects.filter(pk=job.pk).update(prediction_entry=prediction.index, explanation_entry=explanation.index)
+    return transition(job, _S.RECORDED)
+
+
+def _withhold(job: Job, tokens: list[str], reason: Reason, detail: str) -> Job:
+    """Record that there was a result which nobody will see, and destroy the sealed shares of it."""
+    job.results.update(sealed="")
+    withheld = transition(job, _S.WITHHELD, reason=reason, detail=detail)
+    record(
+        event=Event.RESULT_WITHHELD,
+        public={
+            "job": str(job.uuid),
+            "request": str(job.request_uuid),
+            "definition": job.definition.digest,
+            "reason": reason.value,
+            "epoch": verdict.epoch(request_of(job)),
+        },
+        documents={"receipts": tokens},
+    )
+    return withheld
+
+
+def _outputs(job: Job) -> tuple[NodeOutput, ...]:
+    kept = {result.node.slug: result for result in job.results.select_related("node")}
+    return tuple(NodeOutput(node, kept[node].receipt, kept[node].sealed) for node in nodes(job) if node in kept)
+
+
+def _check_requester(job: Job, by: Institution) -> None:
+    if job.requester != by:
+        raise Refused(Reason.WRONG_INSTITUTION, detail="The job is another institution's.")

@@ -1,0 +1,58 @@
+"""`concordat dossier` and `concordat verify`: fetch a decision's dossier, and check it against what is pinned here."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from concordat.client.cli.common import REFUSED, App, write_new
+from concordat.client.home import Home
+from concordat.reasons import Refused
+from concordat.verifier import Options, bundle, verify
+from concordat.verifier.case import Case
+from concordat.verifier.evidence import Evidence
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("record")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.pass_obj
+def dossier(app: App, record: str, file: Path) -> None:
+    """Fetch the dossier of the decision RECORD (such as C-0000042-3) into FILE, a zip file."""
+    with app.api("dossiers.read") as api:
+        content = api.dossier(record)
+    write_new(file, content)
+    app.answer({"file": str(file)}, lambda console: console.print(f"Written: {file}", markup=False))
+
+
+@click.command("verify")
+@click.argument("file", type=_FILE)
+@click.option("--disclosure", type=_FILE, help="The requester's disclosure of the result.")
+@click.option("--rpc", metavar="URL", help="Also ask this chain endpoint (JSON-RPC).")
+@click.pass_context
+def verify_command(context: click.Context, file: Path, disclosure: Path | None, rpc: str | None) -> None:
+    """Verify the dossier FILE off line, with the keys that are pinned here; exit code 1 if a check failed."""
+    app: App = context.obj
+    data = file.read_bytes()
+    given = disclosure.read_bytes() if disclosure else None
+    result = verify(data, Options(keys=_pinned(app.home, data), rpc=rpc, disclosure=given))
+
+    def people(console: Console) -> None:
+        for check in result.checks:
+            console.print(f"{check.status:<14} {check.name:<16} {check.sentence}", markup=False)
+        console.print("No check failed." if result.holds else "THIS DOSSIER DOES NOT HOLD.")
+
+    app.answer(result.to_json(), people)
+    context.exit(0 if result.holds else REFUSED)
+
+
+def _pinned(home: Home, data: bytes) -> dict[str, str]:
+    """The key ids that we trust, of the log and of every institution in the dossier. Raises Refused(KEY_UNKNOWN)."""
+    try:
+        named = list(Case(Evidence.load(bundle.unpack(data))).keyring)
+    except Refused:  # the verifier says what is wrong with it
+        named = []
+    pinned = {slug: home.enrolment(slug).identity.kid for slug in named}
+    return {"log": home.coordinator_key.kid, **pinned}

@@ -1,0 +1,1 @@
+"""Who may do what: institutions and their people, studies and their review, definitions, consent, the verdict."""

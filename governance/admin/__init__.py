@@ -1,0 +1,12 @@
+"""The officers' site: pages to read, and buttons with names that call the services. Nothing is edited in place."""
+
+from django.contrib import admin
+
+from governance.admin import institutions, people, records, studies
+
+admin.site.site_header = "Concordat"
+admin.site.site_title = "Concordat"
+admin.site.index_title = "Governance"
+admin.site.enable_nav_sidebar = False
+
+__all__ = ["institutions", "people", "records", "studies"]

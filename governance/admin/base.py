@@ -1,0 +1,50 @@
+"""What all pages share: nothing can be changed or deleted, and everyone sees what concerns their institution."""
+
+from typing import Any
+
+from django.contrib.admin import ModelAdmin
+from django.contrib.auth.models import User
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+from governance.models import Institution, Membership
+
+
+def user_of(request: HttpRequest) -> User:
+    """The signed-in officer; the admin site lets nobody else through."""
+    assert isinstance(request.user, User)
+    return request.user
+
+
+def institutions_of(user: User) -> QuerySet[Institution]:
+    """Where this person is a member."""
+    return Institution.objects.filter(memberships__user=user).distinct()
+
+
+class ScopedReadOnly(ModelAdmin):  # type: ignore[type-arg]
+    """Rights come from memberships, not from Django's permission tables, so that there is one place to look."""
+
+    actions = None
+    list_display_links: Any = None
+
+    def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
+        """The rows that concern this person's institutions; each page says which."""
+        raise NotImplementedError
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return self.scope(super().get_queryset(request), user_of(request))
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return bool(request.user.is_active and Membership.objects.filter(user=request.user.pk).exists())
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False

@@ -1,0 +1,49 @@
+"""Definitions, signatures and consents, to read."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+
+from governance import selectors
+from governance.admin.base import ScopedReadOnly, institutions_of
+from governance.models import Consent, Definition, Signature
+
+
+@admin.register(Definition)
+class DefinitionAdmin(ScopedReadOnly):
+    list_display = ("digest", "study", "state", "valid_until")
+    list_display_links = ("digest",)
+    fields = ("digest", "study", "state", "owner", "valid_until", "registered", "content")
+
+    def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
+        return rows.filter(study__in=selectors.visible_studies(user)).prefetch_related(
+            "votes__institution", "votes__transaction"
+        )
+
+    @admin.display(description="State")
+    def state(self, definition: Definition) -> str:
+        return selectors.definition_state(definition)
+
+
+@admin.register(Signature)
+class SignatureAdmin(ScopedReadOnly):
+    list_display = ("printed_name", "role", "institution", "meaning", "signed", "record")
+    list_display_links = ("printed_name",)
+    fields = ("printed_name", "role", "institution", "meaning", "signed", "record", "statement", "assertion")
+
+    def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
+        return rows.filter(review__version__study__in=selectors.visible_studies(user))
+
+
+@admin.register(Consent)
+class ConsentAdmin(ScopedReadOnly):
+    """Only the institution that asked for a consent sees it, and never whose it is."""
+
+    list_display = ("uuid", "study", "institution", "given", "until", "withdrawn")
+    list_display_links = ("uuid",)
+    fields = ("uuid", "study", "institution", "purposes", "given", "until", "withdrawn")
+
+    def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
+        return rows.filter(institution__in=institutions_of(user))

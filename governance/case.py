@@ -1,0 +1,127 @@
+"""What is known about one request: the facts that the verdict's questions are asked of."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import Protocol
+
+from django.conf import settings
+
+from concordat import consent, fields, votes
+from concordat.reasons import Reason, Refused
+from concordat.request import Request
+from concordat.signatures import VerifyKey, peek
+from governance import selectors
+from governance.models import Consent, Definition, Institution, InstitutionKey
+from ledger.chain.types import Authorisation
+from ledger.models import TransactionState
+from ledger.services.anchoring import chain_client
+
+
+class ChainReader(Protocol):
+    """What is asked of the chain: who approves a definition there. `ledger.chain.client.ChainClient` is one."""
+
+    def authorisation(self, definition: str) -> Authorisation: ...
+
+
+class Case:
+    """One request; each fact is looked up once, when it is first needed."""
+
+    def __init__(self, token: str, now: datetime, chain: ChainReader | None) -> None:
+        self.token = token
+        self.now = now
+        self.request: Request = fields.read(peek(token)[1], Request)
+        self._chain = chain
+
+    @cached_property
+    def _found(self) -> Definition | Refused:
+        try:
+            return selectors.definition(self.request["definition"])
+        except Refused as refused:
+            return refused
+
+    @property
+    def definition(self) -> Definition:
+        """Raises Refused(DEFINITION_UNKNOWN): a question that needs the definition then has that for an answer."""
+        if isinstance(self._found, Refused):
+            raise self._found
+        return self._found
+
+    @cached_property
+    def consent(self) -> Consent | None:
+        try:
+            statement = peek(self.request["consent"])[1]
+            named = fields.read(statement, consent.Consent)
+        except Refused:
+            return None
+        return Consent.objects.filter(uuid=named["consent"]).first()
+
+    @property
+    def epoch(self) -> int:
+        """A sum of counters that only grow: it stays the same only while each of them does."""
+        if isinstance(self._found, Refused):
+            return 0
+        return self._found.epoch + self._found.study.epoch + (self.consent.epoch if self.consent else 0)
+
+    @cached_property
+    def institutions(self) -> Mapping[str, Institution]:
+        """Everyone whose keys or law are asked about."""
+        named = {self.request["requester"]}
+        if isinstance(self._found, Definition):
+            named |= selectors.voters(self._found)
+        return {each.slug: each for each in Institution.objects.filter(slug__in=named).prefetch_related("keys")}
+
+    def key(self, slug: str, kind: InstitutionKey.Kind) -> InstitutionKey:
+        """The live key of that kind. Raises Refused(KEY_UNKNOWN)."""
+        owner = self.institutions.get(slug)
+        for key in owner.keys.all() if owner else ():
+            if key.kind == kind and key.revoked is None:
+                return key
+        raise Refused(Reason.KEY_UNKNOWN, detail=f"No {kind} key of “{slug}” is enrolled.")
+
+    @property
+    def keyring(self) -> Mapping[str, Mapping[str, VerifyKey]]:
+        """The requester's identity key, and no other."""
+        key = self.key(self.request["requester"], InstitutionKey.Kind.IDENTITY)
+        return {self.request["requester"]: {key.key_id: VerifyKey.from_b64(key.public)}}
+
+    @cached_property
+    def on_chain(self) -> Authorisation | Refused:
+        try:
+            if not settings.REGISTRY_ADDRESS:
+                raise Refused(Reason.CHAIN_WRONG, detail="No governance registry is configured.")
+            return (self._chain or chain_client()).authorisation(self.definition.digest)
+        except Refused as refused:
+            return refused
+
+    @property
+    def standing(self) -> str:
+        """Where the approvals were read, as a sentence."""
+        if isinstance(self.on_chain, Authorisation):
+            return f"Read from the chain at block {self.on_chain.block}."
+        return "The chain cannot be reached: only votes that were seen in a block before count."
+
+    @cached_property
+    def approving(self) -> frozenset[str]:
+        """Whoever signed an approval that the chain holds, and no revocation since.
+
+        Raises Refused for a chain that answers, but is not the configured one.
+        """
+        if isinstance(self.on_chain, Refused) and self.on_chain.reason is not Reason.CHAIN_UNAVAILABLE:
+            raise self.on_chain
+        domain = votes.Domain(settings.CHAIN_ID, settings.REGISTRY_ADDRESS)
+        counted = set()
+        for slug, last in selectors.last_votes(self.definition).items():
+            vote = votes.Vote(self.definition.digest, last.approve, last.address, last.nonce, last.deadline)
+            try:
+                votes.check(vote, last.signature, domain=domain)
+                own = self.key(slug, InstitutionKey.Kind.CHAIN).public == last.address
+            except Refused:
+                continue
+            if isinstance(self.on_chain, Authorisation):
+                mined = self.on_chain.approvals.get(last.address, False)
+            else:
+                mined = last.transaction.state in (TransactionState.MINED, TransactionState.FINAL)
+            if last.approve and own and mined:
+                counted.add(slug)
+        return frozenset(counted)

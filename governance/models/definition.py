@@ -1,0 +1,78 @@
+"""Computation definitions, the institutions' votes on them, and the model owner's word on disclosure."""
+
+from enum import StrEnum
+
+from django.db import models
+
+from governance.models.institution import Institution
+from governance.models.study import Study
+
+
+class DefinitionState(StrEnum):
+    """Derived from the votes; nobody sets it."""
+
+    REGISTERED = "registered"
+    APPROVED = "approved"
+    REVOKED = "revoked"
+
+
+class Definition(models.Model):
+    """What may be computed, by whom, for whom. Its digest is what institutions vote on, here and on chain.
+
+    `epoch` counts revocations, as `Study.epoch` counts suspensions."""
+
+    digest = models.CharField(max_length=71, unique=True)
+    study = models.ForeignKey(Study, on_delete=models.PROTECT, related_name="definitions")
+    content = models.JSONField()
+    owner = models.ForeignKey(
+        Institution, on_delete=models.PROTECT, related_name="definitions", help_text="The model's owner."
+    )
+    epoch = models.PositiveIntegerField(default=0)
+    valid_until = models.DateTimeField()
+    registered = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-registered",)
+
+    def __str__(self) -> str:
+        return self.digest[:19] + "…"
+
+
+class DefinitionVote(models.Model):
+    """One institution's signed word on one definition. Its last vote counts (`selectors.last_votes`). A nonce may stand
+    twice: a vote that the contract refused has not used it up."""
+
+    definition = models.ForeignKey(Definition, on_delete=models.PROTECT, related_name="votes")
+    institution = models.ForeignKey(Institution, on_delete=models.PROTECT, related_name="votes")
+    approve = models.BooleanField()
+    address = models.CharField(max_length=42)
+    nonce = models.PositiveBigIntegerField()
+    deadline = models.PositiveBigIntegerField(help_text="Unix time in seconds.")
+    signature = models.CharField(max_length=132)
+    transaction = models.OneToOneField(
+        "ledger.ChainTransaction", on_delete=models.PROTECT, related_name="+", help_text="The one that relays it."
+    )
+    received = models.DateTimeField()
+
+    class Meta:
+        ordering = ("pk",)
+        constraints = (models.UniqueConstraint(fields=("signature",), name="governance_vote_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.institution.slug} {'approves' if self.approve else 'revokes'} {self.definition}"
+
+
+class DisclosureStatement(models.Model):
+    """A model owner's signed acceptance, for one study, that explanations disclose the model's weights."""
+
+    study = models.ForeignKey(Study, on_delete=models.PROTECT, related_name="disclosures")
+    owner = models.ForeignKey(Institution, on_delete=models.PROTECT, related_name="disclosures")
+    model = models.CharField(max_length=71)
+    statement = models.TextField()
+    received = models.DateTimeField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("study", "model"), name="governance_disclosure_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.owner.slug} discloses {self.model[:19]}…"

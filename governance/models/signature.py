@@ -1,0 +1,52 @@
+"""Electronic signatures (21 CFR Part 11) and the single-use challenges that they answer."""
+
+import secrets
+
+from django.conf import settings
+from django.db import models
+
+from governance.models.institution import Institution
+from governance.models.people import OfficerProfile
+from governance.models.study import Review, Study
+
+
+def new_nonce() -> str:
+    """256 random bits, base64url."""
+    return secrets.token_urlsafe(32)
+
+
+class SigningChallenge(models.Model):
+    """What an officer was asked to sign. It serves one officer, once, for a few minutes."""
+
+    nonce = models.CharField(max_length=64, unique=True, default=new_nonce)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    study = models.ForeignKey(Study, null=True, on_delete=models.CASCADE, related_name="+")
+    statement = models.JSONField()
+    credential = models.CharField(max_length=1400, blank=True, help_text="The passkey that is asked; empty: a new one.")
+    expires = models.DateTimeField()
+    used = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"challenge until {self.expires:%Y-%m-%d %H:%M:%SZ}"
+
+
+class Signature(models.Model):
+    """An officer's signature on a record: who, when, and what it means (21 CFR 11.50), bound to the record's digest
+    (11.70) so that it cannot be carried over to another."""
+
+    review = models.ForeignKey(Review, on_delete=models.PROTECT, related_name="signatures")
+    officer = models.ForeignKey(OfficerProfile, on_delete=models.PROTECT, related_name="signatures")
+    institution = models.ForeignKey(Institution, on_delete=models.PROTECT, related_name="signatures")
+    printed_name = models.CharField(max_length=200)
+    role = models.CharField(max_length=24)
+    meaning = models.CharField(max_length=24)
+    record = models.CharField(max_length=71, help_text="Digest of the signed record.")
+    signed = models.DateTimeField()
+    statement = models.JSONField(help_text="What the passkey's challenge is the digest of.")
+    assertion = models.JSONField(help_text="The passkey's answer.")
+
+    class Meta:
+        ordering = ("-signed",)
+
+    def __str__(self) -> str:
+        return f"{self.printed_name}, {self.signed:%Y-%m-%d %H:%M:%SZ}: {self.meaning}"

@@ -1,0 +1,132 @@
+"""Reads that services, views and the apps above share. None of them changes anything."""
+
+from collections.abc import Iterable, Mapping
+
+from django.db.models import Prefetch, Q, QuerySet
+
+from concordat.events import Event
+from concordat.model import Manifest, check_manifest
+from concordat.reasons import Reason, Refused
+from concordat.signatures import VerifyKey
+from governance.models import Definition, DefinitionVote, Institution, InstitutionKey, Roster, Study
+from governance.models.definition import DefinitionState
+from governance.permissions import User
+from governance.states import StudyState
+from ledger.models import TransactionState
+from ledger.selectors import document, entries
+
+Kind = InstitutionKey.Kind
+
+
+def institution(slug: str, *, field: str = "institution") -> Institution:
+    """Raises Refused(NOT_FOUND), naming the field that named it."""
+    return institutions([slug], field=field)[slug]
+
+
+def institutions(slugs: Iterable[str], *, field: str) -> dict[str, Institution]:
+    """The enrolled institutions by slug, with their boards. Raises Refused(NOT_FOUND) for one that is not enrolled."""
+    wanted = set(slugs)
+    found = {each.slug: each for each in Institution.objects.filter(slug__in=wanted).select_related("reviewing_board")}
+    for missing in sorted(wanted - set(found)):
+        raise Refused(Reason.NOT_FOUND, detail=f"No institution “{missing}” is enrolled.", field=field)
+    return found
+
+
+def study(slug: str) -> Study:
+    """Raises Refused(NOT_FOUND)."""
+    try:
+        return Study.objects.select_related("institution").get(slug=slug)
+    except Study.DoesNotExist:
+        raise Refused(Reason.NOT_FOUND, detail=f"There is no study “{slug}”.", field="study") from None
+
+
+def definition(digest: str) -> Definition:
+    """The definition with its study and votes. Raises Refused(DEFINITION_UNKNOWN)."""
+    votes = DefinitionVote.objects.select_related("institution", "transaction")
+    try:
+        return (
+            Definition.objects.select_related("study", "owner")
+            .prefetch_related(Prefetch("votes", queryset=votes))
+            .get(digest=digest)
+        )
+    except Definition.DoesNotExist:
+        raise Refused(Reason.DEFINITION_UNKNOWN, field="definition") from None
+
+
+def keyring(slugs: Iterable[str] | None = None) -> Mapping[str, Mapping[str, VerifyKey]]:
+    """The live identity keys by institution and key id; of all institutions, or of those named."""
+    keys = InstitutionKey.objects.filter(kind=Kind.IDENTITY, revoked=None)
+    if slugs is not None:
+        keys = keys.filter(institution__slug__in=list(slugs))
+    ring: dict[str, dict[str, VerifyKey]] = {}
+    for slug, key_id, public in keys.values_list("institution__slug", "key_id", "public"):
+        ring.setdefault(slug, {})[key_id] = VerifyKey.from_b64(public)
+    return ring
+
+
+def chain_addresses(slugs: Iterable[str]) -> dict[str, str]:
+    """The live chain addresses by institution."""
+    keys = InstitutionKey.objects.filter(kind=Kind.CHAIN, revoked=None, institution__slug__in=list(slugs))
+    return dict(keys.values_list("institution__slug", "public"))
+
+
+def roster(of: Institution) -> Roster | None:
+    """The roster in force: the one of the highest version."""
+    return of.rosters.order_by("-version").first()
+
+
+def visible_studies(user: User) -> QuerySet[Study]:
+    """The studies that concern an institution of this person: those it leads, those it is a site of, those its board
+    reviews. A draft is seen at the leading institution alone."""
+    mine = Institution.objects.filter(memberships__user=user.pk)
+    leads = Q(institution__in=mine)
+    takes_part = Q(sites__in=mine) | Q(versions__reviews__board__in=mine)
+    return Study.objects.filter(leads | (takes_part & ~Q(state=StudyState.DRAFT))).distinct()
+
+
+def needed_approvals(definition: Definition) -> tuple[str, ...]:
+    """The institutions without which nothing runs under a definition: its parties and the model's owner. A requester
+    adds itself; no quorum replaces one of them."""
+    return tuple(dict.fromkeys([*definition.content["parties"], definition.owner.slug]))
+
+
+def voters(definition: Definition) -> frozenset[str]:
+    """Every institution that has a say in a definition."""
+    content = definition.content
+    return frozenset(
+        [*needed_approvals(definition), *content["requesters"], *content["quorum"]["of"], content["dealer"]]
+    )
+
+
+def last_votes(definition: Definition) -> dict[str, DefinitionVote]:
+    """Each institution's last vote: the one that counts. An approval that the contract refused counts for nothing; a
+    revocation counts from the moment it was signed, whatever became of its transaction."""
+    return {
+        vote.institution.slug: vote
+        for vote in definition.votes.all()
+        if not vote.approve or vote.transaction.state != TransactionState.FAILED
+    }
+
+
+def definition_state(definition: Definition) -> DefinitionState:
+    """Approved with every needed approval and the quorum; revoked once one that is needed has said no."""
+    last = {slug: vote.approve for slug, vote in last_votes(definition).items()}
+    needed, quorum = needed_approvals(definition), definition.content["quorum"]
+    if any(last.get(slug) is False for slug in needed):
+        return DefinitionState.REVOKED
+    enough = sum(last.get(slug, False) for slug in quorum["of"]) >= quorum["needed"]
+    approved = enough and all(last.get(slug) for slug in needed)
+    return DefinitionState.APPROVED if approved else DefinitionState.REGISTERED
+
+
+def model_imported(model: str) -> bool:
+    """Whether the log holds the import of the model of this digest."""
+    return entries(event=Event.MODEL_IMPORTED, model=model).exists()
+
+
+def manifest(model: str) -> Manifest:
+    """The verified manifest of an imported model. Raises Refused(MODEL_UNKNOWN)."""
+    entry = entries(event=Event.MODEL_IMPORTED, model=model).first()
+    if entry is None:
+        raise Refused(Reason.MODEL_UNKNOWN, field="model")
+    return check_manifest(document(entry.documents["manifest"]).decode(), keyring())

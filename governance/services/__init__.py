@@ -1,0 +1,1 @@
+"""The verbs. Each is one transaction, and its entry in the log is a required part of it."""

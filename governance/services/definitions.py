@@ -1,0 +1,196 @@
+"""Computation definitions: registered by a site, voted on by institutions, each with its own key."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from django.conf import settings
+from django.db import transaction
+
+from concordat import clock, votes
+from concordat import definition as definitions
+from concordat.canonical import Json, digest
+from concordat.design import check_design
+from concordat.events import Event
+from concordat.fields import plain, read
+from concordat.reasons import Reason, Refused
+from concordat.schema import FeatureSchema
+from concordat.signatures import peek
+from governance import permissions, policies, selectors
+from governance.models import Definition, DefinitionVote, DisclosureStatement, Institution, Study
+from governance.permissions import Verb
+from ledger.models import TransactionState
+from ledger.services.anchoring import queue_vote
+from ledger.services.record import record
+
+
+@transaction.atomic
+def disclose(*, token: str) -> DisclosureStatement:
+    """Keep a model owner's statement that explanations may disclose the model's weights in one study.
+
+    Raises:
+        Refused: MODEL_UNKNOWN; NOT_FOUND for an unknown study; what :func:`concordat.definition.check_disclosure`
+            refuses; WRONG_INSTITUTION for an owner that takes no part in the study.
+    """
+    claimed = read(peek(token)[1], definitions.Disclosure)
+    known = DisclosureStatement.objects.filter(model=claimed["model"], study__slug=claimed["study"]).first()
+    if known is not None and known.statement == token:
+        return known
+    manifest = selectors.manifest(claimed["model"])
+    owner = selectors.institution(manifest["owner"], field="model")
+    statement = definitions.check_disclosure(token, owner=owner.slug, keyring=selectors.keyring([owner.slug]))
+    study = selectors.study(statement["study"])
+    permissions.check_takes_part(owner, study)
+    if known is not None:
+        return known
+    kept = DisclosureStatement.objects.create(
+        study=study, owner=owner, model=statement["model"], statement=token, received=clock.now()
+    )
+    record(
+        event=Event.DISCLOSURE_SIGNED,
+        public={"model": kept.model, "institution": owner.slug, "study": study.slug},
+        documents={"disclosure": token},
+    )
+    return kept
+
+
+@transaction.atomic
+def register(
+    *, institution: Institution, content: Mapping[str, Json], schema: Mapping[str, Json], design: Mapping[str, Json]
+) -> Definition:
+    """Register a definition under an approved study, so that institutions can vote on it. Twice is no harm.
+
+    Args:
+        institution: the site that registers it.
+        content: the definition document; its digest is its name.
+        schema: the feature schema and
+        design: the design of perturbations that it names by digest.
+
+    Raises:
+        Refused: MODEL_UNKNOWN; what :func:`concordat.definition.check` and :func:`concordat.design.check_design`
+            refuse; WRONG_INSTITUTION, WRONG_STATE; DIGEST_MISMATCH for another protocol, schema or design;
+            FIELD_INVALID for what goes beyond the protocol; TRANSFER_BASIS_MISSING.
+    """
+    named = read(content, definitions.Definition)
+    known = Definition.objects.filter(digest=digest(content)).first()
+    if known is not None:
+        return known
+    now = clock.now()
+    study = selectors.study(named["study"])
+    permissions.check_takes_part(institution, study)
+    policies.check_state(study, Verb.DEFINE, now)
+    manifest = selectors.manifest(named["model"])
+    disclosure = DisclosureStatement.objects.filter(model=named["model"], study=study).first()
+    document = definitions.check(
+        content,
+        manifest=manifest,
+        disclosure=disclosure.statement if disclosure else None,
+        keyring=selectors.keyring([manifest["owner"]]),
+        now=now,
+    )
+    for field, given in (("schema", schema), ("design", design)):
+        if digest(given) != named[field]:  # type: ignore[literal-required]
+            raise Refused(Reason.DIGEST_MISMATCH, field=field)
+    check_design(design, FeatureSchema.from_json(schema))
+    _check_within_protocol(document, study, owner=manifest["owner"])
+    definition = Definition.objects.create(
+        digest=digest(content),
+        study=study,
+        content=dict(content),
+        owner=selectors.institution(manifest["owner"], field="model"),
+        valid_until=clock.parse(document["valid_until"]),
+        registered=now,
+    )
+    record(
+        event=Event.DEFINITION_REGISTERED,
+        public={"study": study.slug, "definition": definition.digest, "model": document["model"]},
+        documents={"definition": content, "schema": schema, "design": design}
+        | ({"disclosure": disclosure.statement} if disclosure else {}),
+    )
+    return definition
+
+
+@transaction.atomic
+def relay_vote(*, vote: Mapping[str, Any]) -> DefinitionVote:
+    """Verify an institution's signed vote and queue it for the chain. The same vote again is no harm.
+
+    A revocation takes effect here at once: it does not wait for the chain, and ends what runs.
+
+    Raises:
+        Refused: what :func:`concordat.votes.verify` refuses; VOTE_INVALID for another's key, a past deadline or a
+            nonce that is not higher; DEFINITION_UNKNOWN; WRONG_INSTITUTION for who has no say; WRONG_STATE for an
+            approval while the study is not approved.
+    """
+    verified = votes.verify(vote, domain=votes.Domain(settings.CHAIN_ID, settings.REGISTRY_ADDRESS))
+    document = cast(votes.VoteDocument, dict(vote))
+    institution = selectors.institution(document["institution"])
+    if selectors.chain_addresses([institution.slug]).get(institution.slug) != verified.institution:
+        raise Refused(Reason.VOTE_INVALID, detail="The address is not the one that the institution enrolled.")
+    definition = selectors.definition(verified.definition)
+    same = DefinitionVote.objects.filter(signature=document["signature"]).first()
+    if same is not None:
+        return same
+    pending = DefinitionVote.objects.filter(address=verified.institution).exclude(
+        transaction__state=TransactionState.FAILED
+    )
+    if pending.filter(nonce__gte=verified.nonce).exists():
+        raise Refused(Reason.VOTE_INVALID, detail="A vote with this nonce or a later one is here.", field="nonce")
+    now = clock.now()
+    if now.timestamp() >= verified.deadline:
+        raise Refused(Reason.VOTE_INVALID, detail="The vote's deadline has passed.", field="deadline")
+    if institution.slug not in selectors.voters(definition):
+        raise Refused(Reason.WRONG_INSTITUTION, detail=f"{institution} has no say in this definition.")
+    if verified.approve:
+        policies.check_state(definition.study, Verb.DEFINE, now)
+    else:
+        Definition.objects.select_for_update().get(pk=definition.pk)
+        definition.epoch += 1
+        definition.save(update_fields=["epoch"])
+    kept = DefinitionVote.objects.create(
+        definition=definition,
+        institution=institution,
+        approve=verified.approve,
+        address=verified.institution,
+        nonce=verified.nonce,
+        deadline=verified.deadline,
+        signature=document["signature"],
+        transaction=queue_vote(document),
+        received=now,
+    )
+    record(
+        event=Event.DEFINITION_VOTED,
+        public={
+            "definition": definition.digest,
+            "institution": institution.slug,
+            "approve": kept.approve,
+            "transaction": kept.transaction_id,
+        },
+        documents={"vote": plain(document)},
+    )
+    return kept
+
+
+def _check_within_protocol(document: definitions.Definition, study: Study, *, owner: str) -> None:
+    """A definition does no more than the protocol that the boards approved."""
+    version = study.versions.first()
+    if version is None or document["protocol"] != version.digest:
+        raise Refused(Reason.DIGEST_MISMATCH, detail="The boards approved another protocol.", field="protocol")
+    protocol = version.content
+    limits = {
+        "parties": (document["parties"], protocol["sites"]),
+        "model": ([owner], protocol["sites"]),
+        "requesters": (document["requesters"], protocol["requesters"]),
+        "purposes": (document["purposes"], protocol["purposes"]),
+    }
+    for field, (named, allowed) in limits.items():
+        for beyond in sorted(set(named) - set(allowed)):
+            raise Refused(Reason.FIELD_INVALID, detail=f"The protocol does not name “{beyond}”.", field=field)
+    selectors.institutions([document["dealer"]], field="dealer")
+    selectors.institutions(document["quorum"]["of"], field="quorum.of")
+    taking_part = selectors.institutions([*document["parties"], *document["requesters"]], field="parties")
+    for each in taking_part.values():
+        if each.jurisdiction not in document["jurisdictions"]:
+            raise Refused(
+                Reason.TRANSFER_BASIS_MISSING,
+                detail=f"{each} is under the law of {each.jurisdiction}, which is not named.",
+                field="jurisdictions",
+            )

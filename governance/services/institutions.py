@@ -1,0 +1,113 @@
+"""Institutions come in with their keys, and say whose passkeys speak for them."""
+
+from typing import Any
+
+from django.db import transaction
+
+from concordat import clock, enrolment
+from concordat.canonical import digest
+from concordat.events import Event
+from concordat.fields import plain
+from concordat.reasons import Reason, Refused
+from concordat.sealing import sealing_key_id
+from concordat.signatures import key_id, peek
+from governance import selectors
+from governance.models import Institution, InstitutionKey, Roster
+from ledger.services.record import record
+
+Kind = InstitutionKey.Kind
+
+
+@transaction.atomic
+def enrol(*, token: str, reviewing_board: str | None = None) -> Institution:
+    """Take in an institution by its signed enrolment, which proves that it holds its keys. Saying it twice is no harm.
+
+    Args:
+        token: the enrolment (JWS); signed by its own identity key and endorsed by its offline key.
+        reviewing_board: slug of the institution on whose board it relies (45 CFR 46.114), if not on its own.
+
+    Raises:
+        Refused: what :func:`concordat.enrolment.verify_enrolment` refuses; CONFLICT if the name or one of the keys is
+            taken; NOT_FOUND for an unknown board; FIELD_INVALID for a board that itself relies on another.
+    """
+    verified = enrolment.verify_enrolment(token)
+    document = verified.document
+    known = Institution.objects.filter(slug=document["institution"]).first()
+    if known is not None:
+        if known.enrolment == token:
+            return known
+        raise Refused(Reason.CONFLICT, detail="An institution of this name is enrolled.", field="institution")
+    board = selectors.institution(reviewing_board, field="reviewing_board") if reviewing_board else None
+    if board is not None and board.reviewing_board_id is not None:
+        raise Refused(Reason.FIELD_INVALID, detail=f"{board} has no board of its own.", field="reviewing_board")
+    keys = document["keys"]
+    public: dict[str, Any] = dict(plain(keys))
+    ids = {
+        Kind.IDENTITY: key_id(keys["identity"]),
+        Kind.OFFLINE: key_id(keys["offline"]),
+        Kind.SEALING: sealing_key_id(keys["sealing"]),
+        Kind.CHAIN: keys["chain"],
+        Kind.CLIENT: keys["client"]["kid"],
+    }
+    if InstitutionKey.objects.filter(key_id__in=ids.values()).exists():
+        raise Refused(Reason.CONFLICT, detail="One of the keys belongs to another institution.", field="keys")
+    now = clock.now()
+    institution = Institution.objects.create(
+        slug=document["institution"],
+        name=document["name"],
+        jurisdiction=document["jurisdiction"],
+        roles=list(document["roles"]),
+        reviewing_board=board,
+        enrolment=token,
+        enrolled=now,
+    )
+    InstitutionKey.objects.bulk_create(
+        InstitutionKey(institution=institution, kind=kind, public=public[kind], key_id=ids[kind], enrolled=now)
+        for kind in ids
+    )
+    record(
+        event=Event.INSTITUTION_ENROLLED,
+        public={
+            "institution": institution.slug,
+            "jurisdiction": institution.jurisdiction,
+            "reviewing_board": institution.board.slug,
+        },
+        documents={"enrolment": token},
+    )
+    return institution
+
+
+@transaction.atomic
+def publish_roster(*, token: str) -> Roster:
+    """Put a roster in force, as the institution's offline key signed it. Saying it twice is no harm.
+
+    Raises:
+        Refused: NOT_FOUND for an institution that is not enrolled; what :func:`concordat.enrolment.verify_roster`
+            refuses; CONFLICT for a version that is not higher than the one in force.
+    """
+    _, payload = peek(token)
+    institution = selectors.institution(str(payload.get("institution", "")))
+    verified = enrolment.verify_roster(token, enrolment.verify_enrolment(institution.enrolment))
+    document = verified.document
+    Institution.objects.select_for_update().get(pk=institution.pk)
+    in_force = selectors.roster(institution)
+    if in_force is not None and document["version"] <= in_force.version:
+        if in_force.statement == token:
+            return in_force
+        raise Refused(
+            Reason.CONFLICT, detail=f"Version {in_force.version} is in force; a new one is higher.", field="version"
+        )
+    roster = Roster.objects.create(
+        institution=institution,
+        version=document["version"],
+        officers=[dict(officer) for officer in document["officers"]],
+        statement=token,
+        digest=digest(token.encode()),
+        issued=clock.parse(document["issued"]),
+    )
+    record(
+        event=Event.ROSTER_PUBLISHED,
+        public={"institution": institution.slug, "version": roster.version},
+        documents={"roster": token},
+    )
+    return roster

@@ -1,0 +1,53 @@
+"""People: their accounts and their roles."""
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from concordat import clock
+from concordat.events import Event
+from concordat.reasons import Reason, Refused
+from governance import permissions
+from governance.models import Institution, Membership, OfficerProfile
+from governance.permissions import Verb
+from ledger.services.record import record
+
+
+@transaction.atomic
+def invite(*, by: User, email: str, name: str, institution: Institution, role: str) -> Membership:
+    """An institution's administrator gives a person a role there; a new account has no password until it is set.
+
+    Raises:
+        Refused: WRONG_INSTITUTION or ROLE_MISSING for who may not; what :func:`add_member` refuses.
+    """
+    permissions.check_may(by, Verb.INVITE, institution)
+    return add_member(email=email, name=name, institution=institution, role=role)
+
+
+@transaction.atomic
+def add_member(*, email: str, name: str, institution: Institution, role: str) -> Membership:
+    """The operator's way in: the first administrator of an institution has nobody to be invited by.
+
+    Raises:
+        Refused: FIELD_INVALID for an unknown role; CONFLICT if the person holds the role already, or signs under
+            another name.
+    """
+    if role not in Membership.Role.values:
+        roles = ", ".join(Membership.Role.values)
+        raise Refused(Reason.FIELD_INVALID, detail=f"The roles are: {roles}.", field="role")
+    users = User.objects
+    user = users.filter(username=email).first() or users.create_user(email, email=email, is_staff=True)
+    profile, _ = OfficerProfile.objects.get_or_create(user=user, defaults={"name": name})
+    if profile.name != name:
+        raise Refused(Reason.CONFLICT, detail="This person has an account under another name.", field="name")
+    membership, created = Membership.objects.get_or_create(
+        user=user, institution=institution, role=role, defaults={"since": clock.now()}
+    )
+    if not created:
+        raise Refused(Reason.CONFLICT, detail="This person holds the role already.", field="role")
+    record(
+        event=Event.MEMBER_ADDED,
+        public={"institution": institution.slug, "role": role},
+        private={"officer": str(profile.uuid)},
+        subject=profile.uuid,
+    )
+    return membership

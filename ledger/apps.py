@@ -1,0 +1,13 @@
+"""The Django app `ledger`: what was decided, and the proof of it."""
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class LedgerConfig(AppConfig):
+    name = "ledger"
+
+    def ready(self) -> None:
+        from ledger import checks, triggers  # noqa: F401  (registers the system check)
+
+        post_migrate.connect(triggers.install)

@@ -1,0 +1,5 @@
+"""Dossiers: everything that shows how one decision came about, from log entries, documents and openings alone."""
+
+from ledger.dossier.build import build
+
+__all__ = ["build"]

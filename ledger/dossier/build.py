@@ -1,0 +1,114 @@
+"""Build a decision's bundle: the files that `concordat.verifier` reads, and the dossier that it concludes from them."""
+
+from collections.abc import Collection, Iterable
+from typing import cast
+
+from django.conf import settings
+
+from concordat import canonical
+from concordat.canonical import Json, b64
+from concordat.keystore import Keystore
+from concordat.reasons import Reason, Refused
+from concordat.verifier import bundle
+from concordat.verifier.examine import summary
+from ledger import selectors, vault
+from ledger.dossier import collect
+from ledger.models import Anchor, LogEntry, SignedCheckpoint, TransactionState
+from ledger.tree import Tree
+
+
+def build(index: int, *, disclose: Collection[str] = ()) -> bytes:
+    """The signed bundle of the decision recorded at `index`. Equal state of the log gives equal bytes.
+
+    Args:
+        disclose: names of private fields that this reader may see (`request_statement`, `display` …). Only their single
+            salts and values enter the bundle, never a key.
+
+    Raises:
+        Refused: NOT_FOUND if the record is no decision or not published yet; DOCUMENT_ALTERED.
+    """
+    decided = collect.decision(index)
+    head = selectors.latest_checkpoint()
+    if head is None or head.size <= index:
+        raise Refused(Reason.NOT_FOUND, detail="The decision is not published yet; try again shortly.", field="record")
+    entries = [entry for entry in collect.entries(decided) if entry.index < head.size]
+    key = Keystore(settings.KEYS_DIR).identity
+    tree = Tree()
+    values: dict[str, Json] = {
+        "about.json": _about(decided, key.public.b64),
+        "proofs.json": {
+            "size": head.size,
+            "paths": {
+                str(entry.index): [b64(node) for node in tree.inclusion(entry.index, head.size)] for entry in entries
+            },
+        },
+        "anchors.json": [_anchor(anchor, head, tree) for anchor in _anchors(index)],
+        "openings.json": _openings(entries, disclose),
+    }
+    files = {path: canonical.encode(value) for path, value in values.items()}
+    files["checkpoint.txt"] = head.note.encode()
+    for entry in entries:
+        files[f"entries/{entry.index:07d}.json"] = bytes(entry.leaf)
+        for digest in entry.documents.values():
+            files[f"documents/{digest.removeprefix('sha256:')}"] = selectors.document(digest)
+    return bundle.sealed({**files, **summary(files)}, key)
+
+
+def _about(decided: LogEntry, key: str) -> Json:
+    return {
+        "v": 1,
+        "record": decided.record_number,
+        "log": settings.LOG_ORIGIN,
+        "key": key,
+        "site": settings.BASE_URL.rstrip("/"),
+        "chain": {
+            "id": settings.CHAIN_ID,
+            "anchor_log": settings.ANCHOR_ADDRESS or None,
+            "registry": settings.REGISTRY_ADDRESS or None,
+            "self_hosted": settings.CHAIN_SELF_HOSTED,
+        },
+    }
+
+
+def _anchors(index: int) -> Iterable[Anchor]:
+    """The first anchor in a block that covers the entry, and the last; one if they are the same."""
+    on_chain = Anchor.objects.select_related("checkpoint", "transaction").filter(
+        checkpoint__size__gt=index, transaction__state__in=(TransactionState.MINED, TransactionState.FINAL)
+    )
+    first, last = on_chain.first(), on_chain.last()
+    return [anchor for anchor in dict.fromkeys((first, last)) if anchor is not None]
+
+
+def _anchor(anchor: Anchor, head: SignedCheckpoint, tree: Tree) -> Json:
+    sent, anchored = anchor.transaction, anchor.checkpoint
+    return {
+        "sequence": anchor.sequence,
+        "size": anchored.size,
+        "root": "sha256:" + bytes(anchored.root).hex(),
+        "transaction": sent.hash or None,
+        "block": sent.block,
+        "block_hash": sent.block_hash or None,
+        "state": sent.state,
+        "consistency": [b64(node) for node in tree.consistency(anchored.size, head.size)],
+    }
+
+
+def _openings(entries: Iterable[LogEntry], disclose: Collection[str]) -> Json:
+    opened: dict[str, dict[str, Json]] = {}
+    closed: dict[str, dict[str, Json]] = {}
+    for entry in entries:
+        shown = [field for field in entry.commitments if field in disclose]
+        try:
+            key, fields = vault.unseal(entry) if shown else (b"", {})
+            erased = False
+        except Refused as refused:
+            if refused.reason is not Reason.ERASED:
+                raise
+            fields, erased = {}, True
+        for field in entry.commitments:
+            if field in shown and not erased:
+                opening = {"salt": b64(vault.salt(key, field)), "value": fields[field]}
+                opened.setdefault(str(entry.index), {})[field] = opening
+            else:
+                closed.setdefault(str(entry.index), {})[field] = "erased" if erased else "not-disclosed"
+    return cast(Json, {"opened": opened, "closed": closed})

@@ -1,0 +1,25 @@
+"""The ledger's tables, one file a family."""
+
+from ledger.models.anchor import Anchor, ChainAccount, ChainTransaction, TransactionKind, TransactionState
+from ledger.models.checkpoint import SignedCheckpoint
+from ledger.models.document import Document
+from ledger.models.log import LogEntry, LogHead, Reference
+from ledger.models.subject import LegalHold, Payload, SubjectKey
+from ledger.models.tile import Tile
+
+__all__ = [
+    "Anchor",
+    "ChainAccount",
+    "ChainTransaction",
+    "Document",
+    "LegalHold",
+    "LogEntry",
+    "LogHead",
+    "Payload",
+    "Reference",
+    "SignedCheckpoint",
+    "SubjectKey",
+    "Tile",
+    "TransactionKind",
+    "TransactionState",
+]

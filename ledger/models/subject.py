@@ -1,0 +1,55 @@
+"""Keys that can be destroyed, what they keep readable, and what forbids their destruction."""
+
+from django.db import models
+from django.db.models import Q
+
+from ledger.models.log import LogEntry
+
+
+class SubjectKey(models.Model):
+    """The key from which the salts and payloads of one subject's entries derive, wrapped under the master key.
+
+    `subject` is a person's pseudonym. An entry that concerns nobody but has private fields is its own subject, under
+    its entry id. A destroyed key's row stays, without the key.
+    """
+
+    subject = models.UUIDField(unique=True)
+    wrapped = models.BinaryField(null=True)
+    created = models.DateTimeField()
+    destroyed = models.DateTimeField(null=True)
+    ground = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(wrapped__isnull=False, destroyed__isnull=True)
+                | Q(wrapped__isnull=True, destroyed__isnull=False),
+                name="a_key_is_there_or_destroyed",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return str(self.subject)
+
+
+class Payload(models.Model):
+    """An entry's private fields, AES-256-GCM under a key derived from the subject's: nonce || ciphertext."""
+
+    entry = models.OneToOneField(LogEntry, models.PROTECT, primary_key=True, related_name="payload")
+    key = models.ForeignKey(SubjectKey, models.PROTECT, related_name="payloads")
+    sealed = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"payload of {self.entry_id}"
+
+
+class LegalHold(models.Model):
+    """A duty to keep a subject's records. While it is in force their key cannot be destroyed."""
+
+    subject = models.UUIDField(db_index=True)
+    ground = models.CharField(max_length=200)
+    placed = models.DateTimeField()
+    lifted = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.ground

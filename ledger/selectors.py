@@ -1,0 +1,124 @@
+"""Reading the log: entries, proofs, documents, and how far an entry has come."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from django.db.models import QuerySet
+
+from concordat import canonical
+from concordat.events import Event
+from concordat.reasons import Reason, Refused
+from ledger import vault
+from ledger.models import Anchor, ChainTransaction, Document, LogEntry, Reference, SignedCheckpoint, TransactionState
+from ledger.tree import Tree
+
+
+class EntryStatus(StrEnum):
+    """How far an entry has come: logged, published under a signed checkpoint, and its anchor's way to the chain."""
+
+    LOGGED = "logged"
+    PUBLISHED = "published"
+    QUEUED = "queued"
+    SENT = "sent"
+    MINED = "mined"
+    FINAL = "final"
+
+
+@dataclass(frozen=True)
+class OutboxStatus:
+    """What waits for the chain, since when, and why (the reason code of the last failure, or empty)."""
+
+    waiting: int
+    oldest: datetime | None
+    reason: str
+
+
+def entry(index: int) -> LogEntry:
+    """Raises Refused(NOT_FOUND)."""
+    found = LogEntry.objects.filter(index=index).first()
+    if found is None:
+        raise Refused(Reason.NOT_FOUND, field="index")
+    return found
+
+
+def entries(*, event: Event | None = None, **references: str) -> QuerySet[LogEntry]:
+    """Entries in log order, of one event or all, by public fields (`study=…`). Raises ValueError for unknown ones."""
+    found = LogEntry.objects.all()
+    if event is not None:
+        found = found.filter(event=event.value)
+    for name, value in references.items():
+        if name not in Reference.NAMES:
+            raise ValueError(f"entries are not found by {name}")
+        found = found.filter(references__name=name, references__value=value)
+    return found
+
+
+def latest_checkpoint() -> SignedCheckpoint | None:
+    """The last published head."""
+    return SignedCheckpoint.objects.last()
+
+
+def inclusion(index: int, size: int) -> list[bytes]:
+    """The RFC 9162 proof of entry `index` in the published tree of `size`. Raises Refused(NOT_FOUND)."""
+    _check_published(size)
+    if not 0 <= index < size:
+        raise Refused(Reason.NOT_FOUND, field="index")
+    return Tree().inclusion(index, size)
+
+
+def consistency(first: int, second: int) -> list[bytes]:
+    """The RFC 9162 proof between the published trees of `first` and `second` entries. Raises Refused(NOT_FOUND)."""
+    _check_published(second)
+    if not 0 < first <= second:
+        raise Refused(Reason.NOT_FOUND, field="first")
+    return Tree().consistency(first, second)
+
+
+def document(digest: str) -> bytes:
+    """A document's bytes. Raises Refused: NOT_FOUND, or DOCUMENT_ALTERED if they no longer have this digest."""
+    found = Document.objects.filter(digest=digest).first()
+    if found is None:
+        raise Refused(Reason.NOT_FOUND, field="digest")
+    content = bytes(found.content)
+    if canonical.digest(content) != digest:
+        raise Refused(Reason.DOCUMENT_ALTERED)
+    return content
+
+
+def private_fields(entry: LogEntry) -> Mapping[str, Any]:
+    """The entry's private fields in the clear. Raises Refused(ERASED) once the subject's key is destroyed."""
+    return vault.unseal(entry)[1]
+
+
+def anchor_of(index: int) -> Anchor | None:
+    """The first anchor whose checkpoint covers the entry."""
+    anchors = Anchor.objects.select_related("checkpoint", "transaction")
+    return anchors.filter(checkpoint__size__gt=index).first()
+
+
+def status(index: int) -> EntryStatus:
+    """How far the entry has come. Raises Refused(NOT_FOUND)."""
+    entry(index)
+    anchor = anchor_of(index)
+    if anchor is not None:
+        return EntryStatus(anchor.transaction.state)
+    published = latest_checkpoint()
+    return EntryStatus.PUBLISHED if published and index < published.size else EntryStatus.LOGGED
+
+
+def outbox() -> OutboxStatus:
+    """What has not reached the chain yet."""
+    waiting = ChainTransaction.objects.filter(state__in=(TransactionState.QUEUED, TransactionState.SENT))
+    first = waiting.first()
+    return OutboxStatus(
+        waiting=waiting.count(), oldest=first.created if first else None, reason=first.reason if first else ""
+    )
+
+
+def _check_published(size: int) -> None:
+    published = latest_checkpoint()
+    if published is None or size > published.size:
+        raise Refused(Reason.NOT_FOUND, detail="The log has no published head of that size.", field="size")

@@ -1,0 +1,232 @@
+"""The outbox to the chain: one sender, one transaction in flight, states queued → sent → mined → final.
+
+The chain is asked outside of database transactions, so a chain that hangs holds nobody up. What is to be sent is signed
+and stored first and sent afterwards; after a crash the very same bytes go out again.
+"""
+
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from concordat import canonical, clock
+from concordat.keystore import Keystore
+from concordat.reasons import Reason, Refused
+from concordat.votes import Vote, VoteDocument
+from ledger.chain.client import ChainClient
+from ledger.chain.types import AnchorHead, SignedTransaction
+from ledger.models import Anchor, ChainAccount, ChainTransaction, LogHead, TransactionKind, TransactionState
+from ledger.tree import Tree
+
+_S = TransactionState
+
+
+def chain_client() -> ChainClient:
+    """The configured chain. With `n` confirmations, what lies `n - 1` blocks behind its head is final.
+
+    Raises Refused(CHAIN_WRONG) where the contracts' addresses are not configured.
+    """
+    if not (settings.ANCHOR_ADDRESS and settings.REGISTRY_ADDRESS):
+        raise Refused(Reason.CHAIN_WRONG, detail="The contracts' addresses are not configured.")
+    return ChainClient(
+        settings.CHAIN_RPC,
+        settings.CHAIN_ID,
+        settings.ANCHOR_ADDRESS,
+        settings.REGISTRY_ADDRESS,
+        finality=max(0, settings.CHAIN_CONFIRMATIONS - 1),
+    )
+
+
+def queue_vote(vote: VoteDocument) -> ChainTransaction:
+    """Put an institution's signed vote in the outbox, inside the caller's transaction; twice the same is once.
+
+    The registry itself verifies the vote. Whoever queues it has checked it before.
+    """
+    content = dict(vote)
+    known = ChainTransaction.objects.filter(kind=TransactionKind.VOTE, content__signature=vote["signature"]).first()
+    return known or ChainTransaction.objects.create(kind=TransactionKind.VOTE, content=content, created=clock.now())
+
+
+def send() -> bool:
+    """Send the next transaction of the outbox, or again what was sent and is in no block yet.
+
+    Answers whether the outbox has moved on, so that asking again may find more to do.
+
+    Raises:
+        Refused: what the chain refuses, also noted on the transaction, which stays queued: CHAIN_UNAVAILABLE,
+            CHAIN_WRONG; CHAIN_AHEAD, ANCHOR_MISSING or ANCHOR_MISMATCH when chain and log do not agree, and then
+            nothing is sent until somebody has found out why.
+    """
+    client = chain_client()
+    unmined = ChainTransaction.objects.filter(state=_S.SENT).order_by("nonce")
+    if unmined:
+        for sent in unmined:
+            _broadcast(client, sent)
+        return False
+    queued = ChainTransaction.objects.filter(state=_S.QUEUED).first()
+    if queued is None:
+        return False
+    try:
+        if queued.kind == TransactionKind.ANCHOR:
+            return _send_anchor(client, queued)
+        return _send_vote(client, queued)
+    except Refused as refused:
+        _note(queued, refused)
+        raise
+
+
+def settle() -> None:
+    """Look what became of what was sent: mined, final, refused by the contract, or gone with a reorganised block."""
+    client = chain_client()
+    open_ones = ChainTransaction.objects.filter(state__in=(_S.SENT, _S.MINED)).order_by("id")
+    if not open_ones:
+        return
+    finalised = client.finalised_block()
+    for row in open_ones:
+        _settle(client, row, finalised)
+
+
+def _send_anchor(client: ChainClient, queued: ChainTransaction) -> bool:
+    anchor = Anchor.objects.select_related("checkpoint").get(transaction=queued)
+    checkpoint = anchor.checkpoint
+    head = client.head()
+    _check_agreement(client, anchor, head)
+    if head is not None and head.sequence >= anchor.sequence:  # it is there already, by a transaction that we lost
+        return _move(queued, _S.QUEUED, state=_S.MINED, block=head.block, reason="", detail="")
+    size = head.size if head else 0
+    account = _account(client)
+    built = client.build_anchor(
+        submitter=account.address,
+        sequence=anchor.sequence,
+        previous_root=head.root if head else bytes(32),
+        root=bytes(checkpoint.root),
+        size=checkpoint.size,
+        checkpoint_hash=canonical.digest_bytes(canonical.digest(checkpoint.note.encode())),
+        proof=Tree().consistency(size, checkpoint.size) if size else [],
+        nonce=account.nonce,
+    )
+    return _sign_and_send(client, account, queued, built, checkpoint_size=checkpoint.size)
+
+
+def _check_agreement(client: ChainClient, anchor: Anchor, head: AnchorHead | None) -> None:
+    """Whether the chain's head is the log's last anchor, or this very one."""
+    if head is None:
+        if anchor.sequence != 1:
+            raise Refused(Reason.ANCHOR_MISSING, detail="The chain has lost the log's earlier anchors.")
+        return
+    if head.sequence > anchor.sequence or head.size > LogHead.objects.get(pk=1).size:
+        raise Refused(Reason.CHAIN_AHEAD)
+    if head.sequence < anchor.sequence - 1:
+        raise Refused(Reason.ANCHOR_MISSING, detail=f"Anchor {head.sequence + 1} is not on the chain.")
+    known = Anchor.objects.select_related("checkpoint").filter(sequence=head.sequence).first()
+    if known is None or bytes(known.checkpoint.root) != head.root:
+        ahead = head.sequence == anchor.sequence
+        raise Refused(Reason.CHAIN_AHEAD if ahead else Reason.ANCHOR_MISMATCH)
+
+
+def _send_vote(client: ChainClient, queued: ChainTransaction) -> bool:
+    account, vote = _account(client), queued.content
+    try:
+        built = client.build_vote_by_sig(
+            relayer=account.address,
+            vote=Vote(vote["definition"], vote["approve"], vote["address"], vote["nonce"], vote["deadline"]),
+            signature=vote["signature"],
+            nonce=account.nonce,
+        )
+    except Refused as refused:
+        if refused.reason is not Reason.CHAIN_REVERTED:
+            raise
+        # The registry's answer to this vote: it will not change, and others must not wait behind it.
+        return _move(queued, _S.QUEUED, state=_S.FAILED, reason=refused.reason, detail=refused.detail)
+    return _sign_and_send(client, account, queued, built)
+
+
+def _sign_and_send(
+    client: ChainClient,
+    account: ChainAccount,
+    queued: ChainTransaction,
+    built: Any,
+    *,
+    checkpoint_size: int | None = None,
+) -> bool:
+    """Store the signed bytes under the account's lock, commit, and only then send them."""
+    signed = client.sign(built, Keystore(settings.KEYS_DIR).chain)
+    with transaction.atomic():
+        locked = ChainAccount.objects.select_for_update().get(pk=account.pk)
+        row = ChainTransaction.objects.select_for_update().get(pk=queued.pk)
+        if row.state != _S.QUEUED or locked.nonce > account.nonce:
+            return False  # another sender came first
+        if checkpoint_size is not None and row.anchor.checkpoint_id != checkpoint_size:
+            return True  # a newer checkpoint has taken its place meanwhile; build again
+        row.account, row.nonce, row.raw, row.hash = locked, account.nonce, signed.raw, signed.hash
+        row.state, row.reason, row.detail = _S.SENT, "", ""
+        row.save()
+        locked.nonce = account.nonce + 1
+        locked.save(update_fields=["nonce"])
+    _broadcast(client, row)
+    return True
+
+
+def _broadcast(client: ChainClient, sent: ChainTransaction) -> None:
+    assert sent.raw is not None
+    assert sent.account is not None
+    assert sent.nonce is not None
+    try:
+        client.broadcast(SignedTransaction(raw=bytes(sent.raw), hash=sent.hash))
+    except Refused as refused:
+        _note(sent, refused)
+        if refused.reason is not Reason.CHAIN_REVERTED:
+            raise
+        if client.transaction_nonce(sent.account.address) > sent.nonce and client.receipt(sent.hash) is None:
+            _requeue(sent, refused)  # another transaction used up the nonce, so this one can never be mined
+
+
+def _settle(client: ChainClient, row: ChainTransaction, finalised: int) -> None:
+    if not row.hash:
+        _settle_found(client, row, finalised)
+        return
+    receipt = client.receipt(row.hash)
+    if receipt is None:
+        _move(row, _S.MINED, state=_S.SENT, block=None, block_hash="")
+    elif not receipt.succeeded:
+        refused = Refused(Reason.CHAIN_REVERTED)
+        if row.kind == TransactionKind.ANCHOR:
+            _requeue(row, refused)  # compared with the chain's head, and told apart, when it is sent again
+        else:
+            _move(row, row.state, state=_S.FAILED, reason=refused.reason, detail=refused.detail)
+    else:
+        same = row.block_hash in ("", receipt.block_hash)
+        state = _S.FINAL if same and receipt.block <= finalised else _S.MINED
+        _move(row, row.state, state=state, block=receipt.block, block_hash=receipt.block_hash, reason="", detail="")
+
+
+def _settle_found(client: ChainClient, row: ChainTransaction, finalised: int) -> None:
+    """An anchor that was found on the chain, without a transaction that we know."""
+    found = client.anchored(row.anchor.sequence)
+    if found is None or found.root != bytes(row.anchor.checkpoint.root):
+        _move(row, row.state, state=_S.QUEUED, block=None)
+    elif found.block <= finalised:
+        _move(row, row.state, state=_S.FINAL, block=found.block)
+
+
+def _account(client: ChainClient) -> ChainAccount:
+    """The coordinator's account with its next nonce; nothing is in flight when this is asked."""
+    address = Keystore(settings.KEYS_DIR).chain.address
+    on_chain = client.transaction_nonce(address)
+    account, _ = ChainAccount.objects.get_or_create(address=address, defaults={"nonce": on_chain})
+    account.nonce = max(account.nonce, on_chain)
+    return account
+
+
+def _requeue(row: ChainTransaction, refused: Refused) -> None:
+    cleared = {"account": None, "nonce": None, "raw": None, "hash": "", "block": None, "block_hash": ""}
+    _move(row, row.state, state=_S.QUEUED, reason=refused.reason, detail=refused.detail, **cleared)
+
+
+def _move(row: ChainTransaction, before: str, **after: Any) -> bool:
+    """Change a transaction that is still in the state `before`; another worker may have been faster."""
+    return bool(ChainTransaction.objects.filter(pk=row.pk, state=before).update(**after))
+
+
+def _note(row: ChainTransaction, refused: Refused) -> None:
+    ChainTransaction.objects.filter(pk=row.pk).update(reason=refused.reason, detail=refused.detail)

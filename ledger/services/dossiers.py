@@ -1,0 +1,33 @@
+"""Hand out a dossier. Who read which one is itself in the log."""
+
+from collections.abc import Collection
+
+from django.db import transaction
+
+from concordat import record_number
+from concordat.events import Event
+from ledger import dossier
+from ledger.dossier import collect
+from ledger.services.publish import publish
+from ledger.services.record import record
+
+
+@transaction.atomic
+def read(*, number: str, role: str, reader: str, disclose: Collection[str] = ()) -> bytes:
+    """The bundle of the decision with this record number, up to date, for `reader` in `role`.
+
+    Args:
+        disclose: names of private fields that this reader may see; whoever calls this has decided so.
+
+    Raises:
+        Refused: RECORD_NUMBER_INVALID, NOT_FOUND, and what `publish` refuses.
+    """
+    index = record_number.parse(number)
+    decided = collect.decision(index)
+    record(
+        event=Event.DOSSIER_READ,
+        public={"request": decided.public["request"], "role": role},
+        private={"reader": reader},
+    )
+    publish()
+    return dossier.build(index, disclose=disclose)

@@ -1,0 +1,33 @@
+"""The ledger's periodic work. A refusal is logged by its reason; the next beat tries again."""
+
+import structlog
+from celery import shared_task
+from django.conf import settings
+
+from concordat.reasons import Refused
+from ledger.services import anchoring
+from ledger.services import publish as publishing
+
+log = structlog.get_logger()
+
+
+@shared_task(name="ledger.publish")
+def publish() -> None:
+    """Integrate new entries and sign the head."""
+    try:
+        publishing.publish()
+    except Refused as refused:
+        log.error("ledger.publish_refused", reason=refused.reason)
+
+
+@shared_task(name="ledger.anchor")
+def anchor() -> None:
+    """Bring the outbox to the chain, one transaction after the other, as far as it gets."""
+    if not settings.ANCHOR_ADDRESS:
+        return
+    try:
+        anchoring.settle()
+        while anchoring.send():
+            anchoring.settle()
+    except Refused as refused:
+        log.warning("ledger.outbox_waits", reason=refused.reason)

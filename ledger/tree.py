@@ -1,0 +1,76 @@
+"""The Merkle tree over the log, kept in tiles: hashes of complete subtrees are stored once and never change.
+
+Tiles are 256 hashes wide (C2SP tlog-tiles), so a proof in a log of a million entries reads at most five of them.
+"""
+
+from collections.abc import Sequence
+
+from concordat import merkle
+from concordat.merkle import HASH_BYTES
+from concordat.reasons import Reason, Refused
+from ledger.models import Tile
+
+HEIGHT = 8
+WIDTH = 1 << HEIGHT
+
+
+class Tree:
+    """The stored tree. Holds the tiles that it has read, so use one for one proof or one publication."""
+
+    def __init__(self) -> None:
+        self._tiles: dict[tuple[int, int], bytes] = {}
+
+    def root(self, size: int) -> bytes:
+        """The head over the first `size` leaves. Raises Refused(SEQUENCE_BROKEN) where hashes are missing."""
+        return merkle.root_at(size, self.subtree)
+
+    def inclusion(self, index: int, size: int) -> list[bytes]:
+        """The RFC 9162 proof of leaf `index` in the tree of `size` leaves."""
+        return merkle.inclusion_proof(index, size, self.subtree)
+
+    def consistency(self, first: int, second: int) -> list[bytes]:
+        """The RFC 9162 proof that the tree of `second` leaves begins with the one of `first`."""
+        return merkle.consistency_proof(first, second, self.subtree)
+
+    def subtree(self, start: int, stop: int) -> bytes:
+        """The hash over the complete subtree of leaves start … stop - 1."""
+        level, rest = divmod((stop - start).bit_length() - 1, HEIGHT)
+        index, offset = divmod(start >> HEIGHT * level, WIDTH)
+        hashes = _split(self._tile(level, index))[offset : offset + (1 << rest)]
+        if len(hashes) != 1 << rest:
+            raise Refused(Reason.SEQUENCE_BROKEN, detail=f"The tree has no hashes for entries {start} to {stop - 1}.")
+        return merkle.root(hashes)
+
+    def append(self, size: int, leaves: Sequence[bytes]) -> None:
+        """Add leaf hashes behind the first `size` leaves. Raises Refused(SEQUENCE_BROKEN) if there are not `size`."""
+        level, start, new = 0, size, list(leaves)
+        while new:
+            first, offset = divmod(start, WIDTH)
+            stored = _split(self._tile(level, first))
+            if len(stored) != offset:
+                raise Refused(
+                    Reason.SEQUENCE_BROKEN,
+                    detail=f"Tile {level}/{first} holds {len(stored)} hashes; the checkpoint stands at {offset}.",
+                )
+            row = stored + new
+            complete: list[bytes] = []
+            for begin in range(0, len(row), WIDTH):
+                tile = row[begin : begin + WIDTH]
+                self._store(level, first + begin // WIDTH, b"".join(tile))
+                if len(tile) == WIDTH:
+                    complete.append(merkle.root(tile))
+            level, start, new = level + 1, first, complete
+
+    def _tile(self, level: int, index: int) -> bytes:
+        if (level, index) not in self._tiles:
+            hashes = Tile.objects.filter(level=level, index=index).values_list("hashes", flat=True).first()
+            self._tiles[level, index] = bytes(hashes or b"")
+        return self._tiles[level, index]
+
+    def _store(self, level: int, index: int, hashes: bytes) -> None:
+        Tile.objects.update_or_create(level=level, index=index, defaults={"hashes": hashes})
+        self._tiles[level, index] = hashes
+
+
+def _split(hashes: bytes) -> list[bytes]:
+    return [hashes[start : start + HASH_BYTES] for start in range(0, len(hashes), HASH_BYTES)]

@@ -1,0 +1,119 @@
+"""Keys that make private fields readable, and how destroying one of them erases.
+
+    master key            a file in the coordinator's key folder, 32 bytes, mode 0600
+      └ wraps, a subject  subject key (KEK): random, AES-256-GCM under the master key, in the database
+          └ derives       entry key (DEK) = HMAC-SHA256(KEK, entry id): encrypts the entry's payload
+              └ derives   salt of a field = HMAC-SHA256(DEK, field name): hides its commitment
+
+Without the KEK neither payload nor salts can be had, so the commitments say nothing any more; the tree is not touched.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from django.conf import settings
+
+from concordat import canonical, clock, commitments
+from concordat.canonical import Json
+from concordat.reasons import Reason, Refused
+from ledger.models import LogEntry, Payload, SubjectKey
+
+KEY_BYTES, NONCE_BYTES = 32, 12
+
+
+def entry_key(subject: UUID, entry: UUID) -> bytes:
+    """The DEK of one entry; makes the subject's key if there is none. Raises Refused(ERASED) for a destroyed one."""
+    row = SubjectKey.objects.filter(subject=subject).first()
+    if row is None:
+        key = secrets.token_bytes(KEY_BYTES)
+        wrapped = _encrypt(_master_key(), key, subject.bytes)
+        # Two first entries about one subject may meet here; the one that comes second uses the first one's key.
+        row, _ = SubjectKey.objects.get_or_create(
+            subject=subject, defaults={"wrapped": wrapped, "created": clock.now()}
+        )
+    return _derive(_unwrap(row), entry)
+
+
+def salt(key: bytes, field: str) -> bytes:
+    """The salt of a private field of the entry whose DEK is `key`, 32 bytes."""
+    return hmac.digest(key, field.encode(), hashlib.sha256)
+
+
+def commit(key: bytes, field: str, value: Json) -> str:
+    """The commitment to a private field, as it stands in the leaf."""
+    return commitments.commit(commitments.FIELD, salt(key, field), canonical.encode(value))
+
+
+def seal(key: bytes, entry: UUID, private: Mapping[str, Json]) -> bytes:
+    """An entry's private fields, encrypted, bound to this entry."""
+    return _encrypt(key, canonical.encode(private), entry.bytes)
+
+
+def unseal(entry: LogEntry) -> tuple[bytes, Mapping[str, Any]]:
+    """The entry's DEK and its private fields. Raises Refused(ERASED), or ENTRY_ALTERED if the payload was changed."""
+    payload = Payload.objects.select_related("key").filter(entry=entry).first()
+    if payload is None:
+        return b"", {}
+    key = _derive(_unwrap(payload.key), entry.uuid)
+    fields: Mapping[str, Any] = canonical.decode(_decrypt(key, bytes(payload.sealed), entry.uuid.bytes))
+    return key, fields
+
+
+def _unwrap(row: SubjectKey) -> bytes:
+    if row.wrapped is None:
+        raise Refused(Reason.ERASED)
+    return _decrypt(_master_key(), bytes(row.wrapped), row.subject.bytes)
+
+
+def _derive(key: bytes, entry: UUID) -> bytes:
+    return hmac.digest(key, entry.bytes, hashlib.sha256)
+
+
+def _encrypt(key: bytes, plaintext: bytes, bound_to: bytes) -> bytes:
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce + AESGCM(key).encrypt(nonce, plaintext, bound_to)
+
+
+def _decrypt(key: bytes, sealed: bytes, bound_to: bytes) -> bytes:
+    try:
+        return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to)
+    except InvalidTag as error:
+        raise Refused(Reason.ENTRY_ALTERED, detail="The encrypted payload was changed, or its key was.") from error
+
+
+def _master_key() -> bytes:
+    path = Path(settings.KEYS_DIR) / "master.key"
+    if not path.exists():
+        _create_master_key(path)
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        key = file.read()
+    if stat.S_IMODE(status.st_mode) & 0o077 or len(key) != KEY_BYTES:
+        raise Refused(Reason.KEYSTORE_UNSAFE, detail="The master key is 32 bytes that only its owner may read.")
+    return key
+
+
+def _create_master_key(path: Path) -> None:
+    if SubjectKey.objects.filter(wrapped__isnull=False).exists():
+        raise Refused(Reason.KEYSTORE_UNSAFE, detail="The master key is missing, and without it nothing private opens.")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    partial = path.with_name(f".{secrets.token_hex(8)}")
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(secrets.token_bytes(KEY_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        path.hardlink_to(partial)  # whole or not at all; another process may have come first
+    except FileExistsError:
+        return
+    finally:
+        partial.unlink()

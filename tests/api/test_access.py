@@ -1,0 +1,231 @@
+"""Who may call what: every endpoint, every way of not being allowed."""
+
+import json
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from drf_spectacular.generators import SchemaGenerator
+
+from api.scopes import BY_ROLE, SCOPES, Scope
+from compute.models import Job, ModelVersion
+from concordat import clock, record_number
+from governance.models import Consent, Definition, Institution, Study
+from tests.api.conftest import Caller
+
+DIGEST = "sha256:" + "0" * 64
+SAMPLES = {
+    "institution": "zurich",
+    "study": "heart",
+    "model": DIGEST,
+    "definition": DIGEST,
+    "consent": str(uuid.UUID(int=1)),
+    "prediction": str(uuid.UUID(int=2)),
+    "job": str(uuid.UUID(int=2)),
+    "index": "0",
+    "record": "C-0000000-1",
+}
+
+
+def endpoints() -> list[tuple[str, str, str]]:
+    """(method, path, scope) of every operation that needs a token, read from the schema itself."""
+    schema = SchemaGenerator().get_schema(request=None, public=True)
+    return [
+        (method.upper(), path.removeprefix("/api/v1/").format(**SAMPLES), operation["security"][0]["machine"][0])
+        for path, item in schema["paths"].items()
+        for method, operation in item.items()
+        if path != "/api/v1/token"
+    ]
+
+
+ENDPOINTS = endpoints()
+
+
+def check_problem(answer: Any, status: int, code: str) -> dict[str, str]:
+    assert answer.status_code == status
+    assert answer["Content-Type"] == "application/problem+json"
+    body: dict[str, str] = json.loads(answer.content)
+    assert set(body) == {"type", "title", "status", "detail", "field", "remedy", "instance"}
+    assert body["type"] == f"urn:concordat:reason:{code}"
+    assert body["status"] == status
+    return body
+
+
+def test_the_table_covers_the_interface() -> None:
+    assert len(ENDPOINTS) >= 28
+    assert {scope for _, _, scope in ENDPOINTS} == set(Scope)
+
+
+@pytest.mark.parametrize(("method", "path", "scope"), ENDPOINTS)
+class TestEveryEndpoint:
+    """Each row of the table."""
+
+    def test_without_a_token(self, client: Client, db: None, method: str, path: str, scope: str) -> None:
+        answer = Caller(client, {}).call(method, path)
+        check_problem(answer, 401, "sign-in-required")
+        assert answer["WWW-Authenticate"].startswith("Bearer")
+
+    def test_with_a_token_that_nobody_issued(
+        self, client: Client, db: None, method: str, path: str, scope: str
+    ) -> None:
+        answer = Caller(client, {"Authorization": "Bearer guessed"}).call(method, path)
+        check_problem(answer, 401, "sign-in-required")
+
+    def test_with_an_expired_token(self, signed_in: Callable[..., Caller], method: str, path: str, scope: str) -> None:
+        check_problem(
+            signed_in("zurich", scopes=" ".join(Scope), seconds=-1).call(method, path), 401, "sign-in-required"
+        )
+
+    def test_with_every_scope_but_the_one(
+        self, signed_in: Callable[..., Caller], method: str, path: str, scope: str
+    ) -> None:
+        others = " ".join(each for each in Scope if each != scope)
+        body = check_problem(signed_in("zurich", scopes=others).call(method, path), 403, "scope-missing")
+        assert body["field"] == scope
+
+    def test_with_a_method_that_it_does_not_have(
+        self, signed_in: Callable[..., Caller], method: str, path: str, scope: str
+    ) -> None:
+        for other in ("PUT", "PATCH", "DELETE", "OPTIONS"):
+            answer = signed_in("zurich", scopes=" ".join(Scope)).call(other, path)
+            check_problem(answer, 405, "method-not-allowed")
+            assert method in answer["Allow"]
+
+
+def test_basic_authentication_is_no_way_in(client: Client, db: None) -> None:
+    answer = client.get("/api/v1/institutions", headers={"Authorization": "Basic enVyaWNoOnp1cmljaA=="})
+    check_problem(answer, 401, "sign-in-required")
+
+
+def test_a_session_of_the_admin_site_is_no_way_in(admin_client: Client) -> None:
+    check_problem(admin_client.get("/api/v1/institutions"), 401, "sign-in-required")
+
+
+def test_every_scope_is_described_and_open_to_some_role() -> None:
+    assert set(SCOPES) == set(Scope) == frozenset().union(*BY_ROLE.values())
+
+
+def test_only_nodes_are_nodes_and_only_requesters_ask() -> None:
+    assert [role for role, scopes in BY_ROLE.items() if Scope.NODE in scopes] == ["party", "dealer"]
+    assert [role for role, scopes in BY_ROLE.items() if Scope.PREDICTIONS_WRITE in scopes] == ["requester"]
+
+
+@pytest.fixture
+def objects(members: dict[str, Institution]) -> Job:
+    """One study of four sites, its model, definition and consent, and a job with a ticket. Not mayo's, any of it."""
+    now = clock.now()
+    study = Study.objects.create(slug="heart", title="Heart", institution=members["cleveland"], created=now)
+    study.sites.set([members[slug] for slug in ("cleveland", "budapest", "zurich", "long-beach")])
+    Study.objects.filter(pk=study.pk).update(state="approved")
+    model = ModelVersion.objects.create(
+        digest=DIGEST, name="risk", version="1", owner=members["cleveland"], kind="linear", manifest="", imported=now
+    )
+    definition = Definition.objects.create(
+        digest=DIGEST,
+        study=study,
+        content={
+            "parties": ["cleveland", "budapest"],
+            "dealer": "notary",
+            "requesters": ["long-beach"],
+            "quorum": {"of": ["cleveland"], "needed": 1},
+        },
+        owner=members["cleveland"],
+        valid_until=now + timedelta(days=1),
+        registered=now,
+    )
+    Consent.objects.create(
+        uuid=SAMPLES["consent"],
+        subject=uuid.uuid4(),
+        study=study,
+        institution=members["long-beach"],
+        purposes=["care"],
+        given=now,
+        until=now + timedelta(days=1),
+        statement="",
+    )
+    return Job.objects.create(
+        uuid=SAMPLES["job"],
+        requester=members["long-beach"],
+        request_uuid=uuid.uuid4(),
+        request_digest=DIGEST,
+        idempotency_key="1",
+        content=DIGEST,
+        definition=definition,
+        model=model,
+        state="reserved",
+        prediction_entry=7,
+        epoch=0,
+        ticket="ticket",
+        created=now,
+        updated=now,
+    )
+
+
+JOB = SAMPLES["job"]
+OTHERS = [
+    ("mayo", "GET", "studies/heart"),
+    ("mayo", "GET", f"definitions/{DIGEST}"),
+    ("mayo", "GET", f"definitions/{DIGEST}/votes"),
+    ("mayo", "POST", f"consents/{SAMPLES['consent']}/withdraw"),
+    ("mayo", "GET", f"predictions/{JOB}"),
+    ("mayo", "POST", f"predictions/{JOB}/cancel"),
+    ("mayo", "GET", f"predictions/{JOB}/result"),
+    ("mayo", "POST", f"predictions/{JOB}/display"),
+    ("mayo", "GET", f"dossiers/{record_number.format(7)}"),
+    ("zurich", "GET", f"dossiers/{record_number.format(7)}"),
+    ("zurich", "GET", f"node/jobs/{JOB}"),
+    ("zurich", "POST", f"node/jobs/{JOB}/answer"),
+    ("zurich", "POST", f"node/jobs/{JOB}/result"),
+]
+
+
+@pytest.mark.parametrize(("slug", "method", "path"), OTHERS)
+def test_another_institutions_objects_look_as_if_they_were_not_there(
+    objects: Job, signed_in: Callable[..., Caller], slug: str, method: str, path: str
+) -> None:
+    missing = path.replace(JOB, str(uuid.uuid4())).replace(DIGEST, "sha256:" + "1" * 64).replace("heart", "liver")
+    missing = missing.replace(SAMPLES["consent"], str(uuid.uuid4())).replace(*map(record_number.format, (7, 8)))
+    caller = signed_in(slug)
+    theirs = check_problem(caller.call(method, path), 404, "not-found")
+    nobodys = check_problem(caller.call(method, missing), 404, "not-found")
+    assert theirs | {"instance": ""} == nobodys | {"instance": ""}
+
+
+def test_the_requester_itself_sees_its_prediction(objects: Job, signed_in: Callable[..., Caller]) -> None:
+    assert signed_in("long-beach").get(f"predictions/{JOB}").json()["state"] == "reserved"
+
+
+def test_lists_hold_the_institutions_own_only(objects: Job, signed_in: Callable[..., Caller]) -> None:
+    assert signed_in("mayo").get("predictions").json() == []
+    assert signed_in("mayo").get("studies").json() == []
+    assert [each["prediction"] for each in signed_in("long-beach").get("predictions").json()] == [JOB]
+
+
+def test_a_draft_is_seen_by_the_institution_that_leads_it_alone(objects: Job, signed_in: Callable[..., Caller]) -> None:
+    Study.objects.update(state="draft")
+    assert signed_in("cleveland").get("studies/heart").status_code == 200
+    check_problem(signed_in("zurich").get("studies/heart"), 404, "not-found")
+
+
+def test_nobody_votes_for_another_institution(objects: Job, signed_in: Callable[..., Caller]) -> None:
+    vote = {
+        "definition": DIGEST,
+        "approve": True,
+        "institution": "budapest",
+        "address": "0x" + "1" * 40,
+        "nonce": 0,
+        "deadline": 0,
+        "signature": "0x",
+    }
+    check_problem(signed_in("cleveland").post(f"definitions/{DIGEST}/votes", vote), 403, "wrong-institution")
+
+
+def test_a_models_weights_are_disclosed_by_its_owner_alone(
+    objects: Job, members: dict[str, Institution], signed_in: Callable[..., Caller]
+) -> None:
+    ModelVersion.objects.update(owner=members["budapest"])
+    answer = signed_in("cleveland").post(f"models/{DIGEST}/disclosure", {"disclosure": "…"})
+    check_problem(answer, 404, "not-found")

@@ -1,0 +1,45 @@
+"""The OpenAPI schema: complete, without warnings, and honest about scopes and refusals."""
+
+from typing import Any
+
+import pytest
+from drf_spectacular.drainage import GENERATOR_STATS
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.validation import validate_schema
+
+from api.scopes import Scope
+
+
+@pytest.fixture
+def schema() -> dict[str, Any]:
+    GENERATOR_STATS.reset()
+    return SchemaGenerator().get_schema(request=None, public=True)
+
+
+def operations(schema: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [(method, path, found) for path, item in schema["paths"].items() for method, found in item.items()]
+
+
+def test_it_is_generated_without_warnings_and_is_valid(schema: dict[str, Any]) -> None:
+    assert not GENERATOR_STATS
+    validate_schema(schema)
+
+
+def test_every_operation_names_one_scope_except_sign_in(schema: dict[str, Any]) -> None:
+    for method, path, operation in operations(schema):
+        scopes = [scope for each in operation.get("security", []) for scope in each.get("machine", [])]
+        if path == "/api/v1/token":
+            assert scopes == []
+        else:
+            assert len(scopes) == 1, f"{method} {path}"
+            assert scopes[0] in set(Scope)
+
+
+def test_every_operation_says_what_a_refusal_looks_like(schema: dict[str, Any]) -> None:
+    for method, path, operation in operations(schema):
+        assert "application/problem+json" in operation["responses"]["default"]["content"], f"{method} {path}"
+
+
+def test_every_operation_is_described(schema: dict[str, Any]) -> None:
+    for method, path, operation in operations(schema):
+        assert operation.get("description"), f"{method} {path}"

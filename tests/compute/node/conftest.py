@@ -1,0 +1,70 @@
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from compute.engine.runner import EngineResult
+from compute.node.jobs import Node
+from compute.node.slot import EngineSlot
+from concordat import ring
+from tests.support.consortium import Case, Consortium, FakeCoordinator
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory) -> Consortium:
+    return Consortium(tmp_path_factory.mktemp("consortium"))
+
+
+@pytest.fixture
+def consortium(shared) -> Iterator[Consortium]:
+    """The institutions' folders, with pins, policy and memory as they were before any other test."""
+    yield shared
+    for slug, home in shared.homes.items():
+        for leftover in home.directory.glob("state.sqlite3*"):
+            leftover.unlink()
+        if slug in ("cleveland", "budapest", "zurich", "notary"):
+            shared.write_policy(slug)
+
+
+@pytest.fixture
+def case(consortium) -> Case:
+    return Case.make(consortium)
+
+
+class Engine:
+    """Stands in for an engine process where a test is about the node's decision, not about the computation."""
+
+    def __init__(self, role: str, rank: int) -> None:
+        self.role, self.rank, self.killed, self.jobs = role, rank, False, []
+
+    def ready(self, timeout: float) -> str | None:
+        return "127.0.0.1:4000" if self.rank == 0 else None
+
+    def run(self, job: dict, timeout: float) -> EngineResult:
+        self.jobs.append(job)
+        share = None if self.role == "dealer" else ring.to_bytes(ring.random((1,)))
+        explanation = None if self.role == "dealer" else ring.to_bytes(ring.random((12,)))
+        return EngineResult(share, explanation, 4, 1000, "0.250", "0.500")
+
+    def kill(self) -> None:
+        self.killed = True
+
+
+@pytest.fixture
+def make_node(consortium) -> Iterator[Callable[..., tuple[Node, FakeCoordinator, list[Engine]]]]:
+    nodes: list[Node] = []
+
+    def make(case: Case, slug: str = "budapest", **options):
+        engines: list[Engine] = []
+
+        def start(role: str, rank: int) -> Engine:
+            engines.append(Engine(role, rank))
+            return engines[-1]
+
+        coordinator = FakeCoordinator(case, slug)
+        node = Node(consortium.homes[slug], coordinator, slot=EngineSlot(start), **options)
+        nodes.append(node)
+        return node, coordinator, engines
+
+    yield make
+    for node in nodes:
+        node.close()

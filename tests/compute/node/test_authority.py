@@ -1,0 +1,339 @@
+"""A node decides for itself. Each row spoils one thing, and the node names exactly that."""
+
+import json
+from datetime import timedelta
+
+import httpx
+import pytest
+from eth_utils import function_signature_to_4byte_selector
+
+from compute.node.jobs import Node
+from compute.node.registry import Registry
+from concordat import canonical, clock, sealing, signatures
+from concordat.canonical import digest
+from concordat.reasons import Reason, Refused
+from concordat.signatures import SigningKey
+from tests.support.consortium import (
+    DOMAIN,
+    PARTIES,
+    REQUESTER,
+    SCHEMA,
+    Case,
+    Consortium,
+    FakeCoordinator,
+    new_uuid,
+)
+
+OWN = "budapest"
+
+
+def answer_to(case, make_node, slug=OWN, **options):
+    node, coordinator, engines = make_node(case, slug, **options)
+    node.reserve(case.token)
+    [answer] = coordinator.answers
+    return case.read(answer), engines
+
+
+def test_a_party_accepts_what_is_in_order(case, make_node):
+    answer, engines = answer_to(case, make_node)
+    assert (answer["role"], answer["rank"], answer["address"]) == ("party", 1, None)
+    assert clock.parse(answer["expires"]) > clock.now()
+    assert len(engines) == 1
+
+
+def test_rank_zero_says_where_the_others_find_it(case, make_node):
+    answer, _ = answer_to(case, make_node, "cleveland")
+    assert (answer["rank"], answer["address"]) == (0, "127.0.0.1:4000")
+
+
+def test_the_dealer_accepts_without_shares(case, make_node):
+    assert case.documents_of("notary")["input"] is None
+    answer, _ = answer_to(case, make_node, "notary")
+    assert (answer["role"], answer["rank"]) == ("dealer", 3)
+
+
+def test_a_linear_model_needs_its_owners_disclosure(consortium, tmp_path, make_node):
+    linear = Consortium(tmp_path, kind="linear")
+    case = Case.make(linear)
+    case.documents["disclosure"] = None
+    coordinator = FakeCoordinator(case, OWN)
+    Node(linear.homes[OWN], coordinator).reserve(case.token)
+    assert case.read(coordinator.answers[0])["reason"] == Reason.DISCLOSURE_REQUIRED
+
+
+# --- what spoils a ticket or its documents
+
+
+def ticket_expired(case):
+    past = clock.now() - timedelta(hours=1)
+    case.ticket |= {"issued": clock.rfc3339(past), "expires": clock.rfc3339(past + timedelta(minutes=2))}
+
+
+def ticket_names_another_definition(case):
+    case.ticket["definition"] = digest(b"another")
+
+
+def definition_differs(case):
+    case.documents["definition"] = case.definition | {"purposes": ["decision-support", "marketing"]}
+
+
+def ticket_names_another_design(case):
+    case.ticket["design"] = digest(b"another")
+
+
+def ticket_names_another_request(case):
+    case.ticket["request"] = digest(b"another")
+
+
+def schema_differs(case):
+    case.documents["schema"] = SCHEMA | {"title": "Another"}
+
+
+def own_vote_missing(case):
+    case.documents["votes"] = [vote for vote in case.documents["votes"] if vote["institution"] != OWN]
+
+
+def own_vote_revoked(case):
+    case.documents["votes"].append(case.consortium.vote(OWN, approve=False, nonce=1))
+
+
+def quorum_missing(case):
+    case.documents["votes"] = [case.consortium.vote(OWN), case.consortium.vote("zurich")]
+
+
+def revocations_break_the_quorum(case):
+    others = [case.consortium.vote(slug, approve=False, nonce=1) for slug in ("zurich", "cleveland")]
+    case.documents["votes"] += others
+
+
+def vote_of_an_unpinned_address(case):
+    other = case.consortium.vote("zurich", key=case.consortium.homes["notary"].keys.chain)
+    case.documents["votes"][2] = other
+
+
+def vote_on_another_definition(case):
+    case.documents["votes"][2] = case.consortium.vote("zurich", about=digest(b"another"))
+
+
+def vote_with_a_turned_meaning(case):
+    case.documents["votes"].append(case.consortium.vote("zurich", approve=False, nonce=1) | {"approve": True})
+
+
+def request_signed_by_another_key(case):
+    _, payload = signatures.peek(case.prepared.token)
+    case.documents["request"] = signatures.sign(payload, kind="request", key=SigningKey.generate())
+
+
+def share_of_another_party(case):
+    case.documents["input"] = case.prepared.sealed["zurich"]
+
+
+def share_missing(case):
+    case.documents["input"] = None
+
+
+def model_share_of_another_party(case):
+    case.documents["model_share"] = case.consortium.published[1]["zurich"]
+
+
+def manifest_signed_by_another_key(case):
+    case.documents["manifest"] = signatures.sign(case.consortium.manifest, kind="model", key=SigningKey.generate())
+
+
+def consent_withdrawn(case):
+    case.documents["withdrawal"] = case.consortium.withdrawal()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (ticket_expired, Reason.TICKET_EXPIRED),
+        (ticket_names_another_definition, Reason.DIGEST_MISMATCH),
+        (definition_differs, Reason.DIGEST_MISMATCH),
+        (ticket_names_another_design, Reason.DIGEST_MISMATCH),
+        (ticket_names_another_request, Reason.DIGEST_MISMATCH),
+        (schema_differs, Reason.DIGEST_MISMATCH),
+        (own_vote_missing, Reason.DEFINITION_NOT_APPROVED),
+        (own_vote_revoked, Reason.DEFINITION_NOT_APPROVED),
+        (quorum_missing, Reason.QUORUM_MISSING),
+        (revocations_break_the_quorum, Reason.QUORUM_MISSING),
+        (vote_of_an_unpinned_address, Reason.VOTE_INVALID),
+        (vote_on_another_definition, Reason.VOTE_INVALID),
+        (vote_with_a_turned_meaning, Reason.VOTE_INVALID),
+        (request_signed_by_another_key, Reason.KEY_UNKNOWN),
+        (share_of_another_party, Reason.SEAL_BROKEN),
+        (share_missing, Reason.WRONG_PARTY),
+        (model_share_of_another_party, Reason.SEAL_BROKEN),
+        (manifest_signed_by_another_key, Reason.KEY_UNKNOWN),
+        (consent_withdrawn, Reason.CONSENT_WITHDRAWN),
+    ],
+)
+def test_whatever_is_wrong_is_refused_by_name(case, make_node, spoil, reason):
+    spoil(case)
+    answer, engines = answer_to(case, make_node)
+    assert answer["reason"] == reason
+    assert engines == []
+
+
+def test_a_tampered_commitment_is_refused(consortium, make_node):
+    """The requester signs a commitment that its sealed share does not open."""
+    case = Case.make(consortium)
+    _, payload = signatures.peek(case.prepared.token)
+    payload["commitments"][OWN] = payload["commitments"]["zurich"]
+    case.documents["request"] = signatures.sign(payload, kind="request", key=consortium.identity(REQUESTER))
+    case.ticket["request"] = digest(payload)
+    answer, _ = answer_to(case, make_node)
+    assert answer["reason"] == Reason.SEAL_BROKEN  # the share was sealed for the request as it was signed first
+
+
+def test_a_share_that_is_not_the_committed_one_is_refused(consortium, make_node):
+    """The share is sealed for this very request, but it is another share."""
+    case = Case.make(consortium)
+    context = {"label": "input", "party": OWN, "request": case.prepared.digest}
+    other = b"\x01" * (32 + 8 * len(consortium.schema.columns))
+    case.documents["input"] = sealing.seal(consortium.party_keys[OWN], other, context=context)
+    answer, _ = answer_to(case, make_node)
+    assert answer["reason"] == Reason.COMMITMENT_MISMATCH
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"until": clock.now() - timedelta(hours=1)}, Reason.CONSENT_EXPIRED),
+        ({"study": "another"}, Reason.CONSENT_MISSING),
+        ({"purposes": ["teaching"]}, Reason.CONSENT_MISSING),
+        ({"subject": new_uuid()}, Reason.CONSENT_MISSING),
+    ],
+)
+def test_a_consent_that_does_not_cover_the_request_is_refused(consortium, make_node, changes, reason):
+    case = Case.make(consortium, consent=consortium.give_consent(**changes))
+    answer, _ = answer_to(case, make_node)
+    assert answer["reason"] == reason
+
+
+def test_an_expired_request_is_refused(consortium, make_node):
+    case = Case.make(consortium, now=clock.now() - timedelta(hours=1))
+    answer, _ = answer_to(case, make_node)
+    assert answer["reason"] == Reason.EXPIRED
+
+
+def test_a_requester_that_is_not_pinned_is_refused(consortium, make_node):
+    home = consortium.homes[OWN]
+    enrolments = {slug: other.enrolment for slug, other in consortium.homes.items() if slug != REQUESTER}
+    case = Case.make(consortium)
+    case.documents["votes"] = case.documents["votes"][:3]
+    home.pin(canonical.encode(consortium.pins(enrolments=enrolments)))
+    try:
+        answer, _ = answer_to(case, make_node)
+        assert answer["reason"] == Reason.KEY_UNKNOWN
+    finally:
+        home.pin(canonical.encode(consortium.pins()))
+
+
+# --- tickets that get no answer at all
+
+
+def test_a_ticket_of_somebody_else_is_not_even_answered(case, make_node):
+    case.key = SigningKey.generate()
+    node, coordinator, engines = make_node(case)
+    with pytest.raises(Refused) as caught:
+        node.reserve(case.token)
+    assert caught.value.reason is Reason.KEY_UNKNOWN
+    assert coordinator.answers == engines == []
+
+
+def test_a_ticket_that_names_other_nodes_is_not_answered(case, make_node):
+    case.ticket |= {"parties": ["cleveland", "zurich"]}
+    node, coordinator, _ = make_node(case)
+    with pytest.raises(Refused) as caught:
+        node.reserve(case.token)
+    assert caught.value.reason is Reason.WRONG_PARTY
+    assert coordinator.answers == []
+
+
+# --- the institution's own policy
+
+
+def test_without_a_policy_file_everything_is_refused(case, make_node):
+    (case.consortium.homes[OWN].directory / "policy.json").unlink()
+    answer, _ = answer_to(case, make_node)
+    assert answer["reason"] == Reason.POLICY_MISSING
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"studies": []}, {"requesters": ["zurich"]}, {"purposes": []}, {"jobs_a_day": 0}],
+)
+def test_the_policy_narrows_what_the_votes_allow(case, make_node, changes):
+    case.consortium.write_policy(OWN, **changes)
+    answer, _ = answer_to(case, make_node)
+    assert answer["reason"] == Reason.POLICY_REFUSES
+
+
+def test_a_policy_may_name_the_definition_instead_of_the_study(case, make_node):
+    case.consortium.write_policy(OWN, studies=[], definitions=[digest(case.definition)])
+    answer, _ = answer_to(case, make_node)
+    assert "reason" not in answer
+
+
+def test_the_days_jobs_are_counted(consortium, make_node):
+    consortium.write_policy(OWN, jobs_a_day=1)
+    first = Case.make(consortium)
+    node, coordinator, _ = make_node(first)
+    node.reserve(first.token)
+    node.release(first.job)
+    second = Case.make(consortium)
+    coordinator.case = second
+    node.reserve(second.token)
+    assert "reason" not in first.read(coordinator.answers[0])
+    assert second.read(coordinator.answers[1])["reason"] == Reason.POLICY_REFUSES
+
+
+# --- the chain: a hint that can only refuse
+
+
+def registry(*, authorised=True, approved=True, chain_id=DOMAIN.chain_id):
+    answers = {
+        function_signature_to_4byte_selector("authorised(bytes32)").hex(): authorised,
+        function_signature_to_4byte_selector("approved_by(bytes32,address)").hex(): approved,
+    }
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        call = json.loads(request.content)
+        if call["method"] == "eth_chainId":
+            return httpx.Response(200, json={"jsonrpc": "2.0", "id": 1, "result": hex(chain_id)})
+        data = call["params"][0]["data"]
+        assert call["params"][0]["to"] == DOMAIN.registry
+        return httpx.Response(200, json={"result": f"0x{int(answers[data[2:10]]):064x}"})
+
+    return Registry("http://chain", DOMAIN, transport=httpx.MockTransport(respond))
+
+
+@pytest.mark.parametrize(
+    ("hint", "reason"),
+    [
+        (registry(approved=False), Reason.DEFINITION_NOT_APPROVED),
+        (registry(authorised=False), Reason.QUORUM_MISSING),
+    ],
+)
+def test_a_revocation_that_only_the_chain_knows_of_is_heard(case, make_node, hint, reason):
+    answer, _ = answer_to(case, make_node, registry=hint)
+    assert answer["reason"] == reason
+
+
+@pytest.mark.parametrize("hint", [registry(), registry(authorised=False, chain_id=1)])
+def test_a_chain_that_agrees_or_is_another_one_changes_nothing(case, make_node, hint):
+    answer, _ = answer_to(case, make_node, registry=hint)
+    assert "reason" not in answer
+
+
+def test_the_chains_yes_replaces_no_vote(case, make_node):
+    own_vote_missing(case)
+    answer, _ = answer_to(case, make_node, registry=registry())
+    assert answer["reason"] == Reason.DEFINITION_NOT_APPROVED
+
+
+def test_every_party_reaches_the_same_decision(consortium, make_node):
+    for slug in PARTIES:
+        answer, _ = answer_to(Case.make(consortium), make_node, slug)
+        assert "reason" not in answer

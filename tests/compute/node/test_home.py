@@ -1,0 +1,88 @@
+"""Setting a node up: its folder, its enrolment, whom it pins."""
+
+import stat
+
+import pytest
+from click.testing import CliRunner
+
+from compute.node.cli import cli
+from compute.node.home import Home
+from concordat import canonical
+from concordat.enrolment import verify_enrolment
+from concordat.reasons import Reason, Refused
+from tests.support.consortium import Consortium
+
+INIT = ["--slug", "budapest", "--name", "Budapest", "--jurisdiction", "HU", "--roles", "party"]
+
+
+def run(*arguments, **options):
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments], **options)
+
+
+def reason(call, *arguments):
+    with pytest.raises(Refused) as caught:
+        call(*arguments)
+    return caught.value.reason
+
+
+def test_init_prints_an_enrolment_that_holds(tmp_path):
+    done = run("init", "--home", tmp_path / "home", *INIT)
+    enrolment = verify_enrolment(done.output.strip())
+    assert (enrolment.institution, enrolment.document["roles"]) == ("budapest", ["party"])
+    home = Home(tmp_path / "home")
+    assert home.enrolment == enrolment.token
+    assert home.settings["broker"] == "redis://localhost:6379/0"
+
+
+def test_nobody_else_reads_the_folder(tmp_path):
+    run("init", "--home", tmp_path / "home", *INIT)
+    for name, mode in ((".", 0o700), ("keys", 0o700), ("node.json", 0o600), ("keys/identity.pem", 0o600)):
+        assert stat.S_IMODE((tmp_path / "home" / name).stat().st_mode) == mode
+
+
+def test_a_node_is_set_up_once(tmp_path):
+    run("init", "--home", tmp_path / "home", *INIT)
+    first = Home(tmp_path / "home").enrolment
+    again = run("init", "--home", tmp_path / "home", *INIT)
+    assert again.exception.reason is Reason.CONFLICT
+    assert Home(tmp_path / "home").enrolment == first
+
+
+def test_a_node_without_pins_or_policy_is_not_in_order(tmp_path):
+    run("init", "--home", tmp_path / "home", *INIT)
+    done = run("check", "--home", tmp_path / "home")
+    assert done.exception.reason is Reason.NOT_FOUND
+    assert "pins.json" in done.exception.detail
+
+
+def test_pinning_shows_whose_keys_were_pinned(tmp_path):
+    consortium = Consortium(tmp_path)
+    file = tmp_path / "pins.json"
+    file.write_bytes(canonical.encode(consortium.pins()))
+    done = run("pin", "--home", consortium.homes["zurich"].directory, file)
+    assert len(done.output.splitlines()) == 6
+    assert consortium.identity("long-beach").kid in done.output
+    assert consortium.coordinator.kid in done.output
+    assert run("check", "--home", consortium.homes["zurich"].directory).exit_code == 0
+
+
+def test_pins_that_do_not_hold_replace_nothing(tmp_path):
+    consortium = Consortium(tmp_path)
+    home = consortium.homes["zurich"]
+    before = (home.directory / "pins.json").read_bytes()
+    tokens = consortium.pins()["enrolments"]
+    swapped = tokens | {"cleveland": tokens["budapest"]}
+    cases = {
+        Reason.WRONG_INSTITUTION: consortium.pins(enrolments=swapped),
+        Reason.FIELD_MISSING: consortium.pins(enrolments={"cleveland": tokens["cleveland"]}),
+        Reason.FIELD_UNKNOWN: consortium.pins(more="1"),
+        Reason.MALFORMED: consortium.pins(coordinator_key="AAAA"),
+    }
+    for expected, pins in cases.items():
+        assert reason(home.pin, canonical.encode(pins)) is expected
+    assert (home.directory / "pins.json").read_bytes() == before
+
+
+def test_pins_must_name_this_nodes_own_key(tmp_path):
+    consortium, other = Consortium(tmp_path / "one"), Consortium(tmp_path / "two")
+    assert reason(consortium.homes["zurich"].pin, canonical.encode(other.pins())) is Reason.KEY_UNKNOWN

@@ -1,0 +1,296 @@
+"""What a node does with a job, from the ticket to the receipt, and whatever may come in between."""
+
+import threading
+import time
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from compute.node import jobs
+from compute.node.jobs import WATTS, Node
+from compute.node.replay import ReplayCache, TicketState
+from concordat import answers, clock, outputs, receipt, ticket
+from concordat.reasons import Reason, Refused
+from tests.support.consortium import NODES, Case, FakeCoordinator, new_uuid
+
+OWN = "budapest"
+
+
+def accept_all(case) -> None:
+    """The other nodes' acceptances, signed with their own keys."""
+    read = ticket.read_ticket(case.token, {case.signer.kid: case.signer.public})
+    case.documents["acceptances"] = [
+        answers.accept(
+            read,
+            node=slug,
+            address="127.0.0.1:4000" if slug == "cleveland" else None,
+            expires=clock.now() + timedelta(minutes=1),
+            key=case.consortium.identity(slug),
+        )
+        for slug in NODES
+    ]
+
+
+def keyring(case):
+    return case.consortium.homes["cleveland"].pins.keyring
+
+
+def reason_of(case, answer):
+    return case.read(answer).get("reason")
+
+
+def computed(case, make_node, slug=OWN):
+    node, coordinator, engines = make_node(case, slug)
+    node.reserve(case.token)
+    accept_all(case)
+    node.start(case.job)
+    return node, coordinator, engines
+
+
+# --- computing
+
+
+def test_a_partys_result_is_committed_sealed_and_signed_for(case, make_node):
+    _, coordinator, [engine] = computed(case, make_node)
+    [(token, sealed)] = coordinator.results
+    signed = receipt.read_receipt(token, keyring(case))
+    assert (signed["node"], signed["role"], signed["rank"]) == (OWN, "party", 1)
+    assert signed["request"] == case.prepared.digest
+    assert Decimal(signed["energy_joules"]) == Decimal("0.250") * WATTS
+    with pytest.raises(Refused) as caught:  # one share opens, and is not a result: two are missing
+        outputs.open_outputs({OWN: sealed}, {OWN: signed}, key=case.prepared.output_key, groups=10)
+    assert caught.value.reason is Reason.RESULT_OUT_OF_RANGE
+    assert engine.jobs[0]["address"] == "127.0.0.1:4000"
+
+
+def test_the_dealer_signs_for_nothing_but_its_work(case, make_node):
+    _, coordinator, [engine] = computed(case, make_node, "notary")
+    [(token, sealed)] = coordinator.results
+    assert sealed is None
+    assert receipt.read_receipt(token, keyring(case))["outputs"] is None
+    assert set(engine.jobs[0]) == {"job", "role", "rank", "parties", "address", "startup_seconds", "round_seconds"}
+
+
+def test_nothing_starts_before_every_node_has_accepted(case, make_node):
+    node, coordinator, engines = make_node(case)
+    node.reserve(case.token)
+    accept_all(case)
+    case.documents["acceptances"].pop()
+    node.start(case.job)
+    assert reason_of(case, coordinator.answers[-1]) == Reason.NODE_SILENT
+    assert coordinator.results == engines[0].jobs == []
+
+
+def test_an_acceptance_signed_by_another_node_does_not_count(case, make_node):
+    node, coordinator, _ = make_node(case)
+    node.reserve(case.token)
+    accept_all(case)
+    read = ticket.read_ticket(case.token, {case.signer.kid: case.signer.public})
+    case.documents["acceptances"][2] = answers.accept(
+        read,
+        node="zurich",
+        address=None,
+        expires=clock.now() + timedelta(minutes=1),
+        key=case.consortium.identity("notary"),
+    )
+    node.start(case.job)
+    assert reason_of(case, coordinator.answers[-1]) == Reason.KEY_UNKNOWN
+
+
+def test_authority_that_ends_before_the_start_stops_it(case, make_node):
+    node, coordinator, engines = make_node(case)
+    node.reserve(case.token)
+    accept_all(case)
+    case.documents["votes"].append(case.consortium.vote(OWN, approve=False, nonce=1))
+    node.start(case.job)
+    assert reason_of(case, coordinator.answers[-1]) == Reason.DEFINITION_NOT_APPROVED
+    assert engines[0].jobs == []
+    assert engines[0].killed
+
+
+def test_authority_that_ends_during_the_computation_keeps_the_output_here(case, make_node):
+    node, coordinator, engines = make_node(case)
+    node.reserve(case.token)
+    accept_all(case)
+    compute = engines[0].run
+
+    def run(job, timeout):
+        case.consortium.write_policy(OWN, studies=[])
+        return compute(job, timeout)
+
+    engines[0].run = run
+    node.start(case.job)
+    assert reason_of(case, coordinator.answers[-1]) == Reason.POLICY_REFUSES
+    assert coordinator.results == []
+
+
+def test_a_second_start_does_nothing(case, make_node):
+    node, coordinator, engines = computed(case, make_node)
+    node.start(case.job)
+    assert len(coordinator.results) == len(engines[0].jobs) == 1
+
+
+def test_a_job_that_was_never_accepted_does_not_start(case, make_node):
+    node, coordinator, engines = make_node(case)
+    node.start(case.job)
+    assert coordinator.results == coordinator.answers == engines == []
+
+
+def test_an_engine_that_fails_makes_the_node_drop_out(case, make_node):
+    node, coordinator, engines = make_node(case)
+    node.reserve(case.token)
+    accept_all(case)
+
+    def run(job, timeout):
+        raise Refused(Reason.PEER_LOST)
+
+    engines[0].run = run
+    node.start(case.job)
+    assert reason_of(case, coordinator.answers[-1]) == Reason.PEER_LOST
+
+
+# --- one ticket, one engine
+
+
+def test_a_ticket_delivered_twice_is_answered_twice_alike(case, make_node):
+    node, coordinator, engines = make_node(case)
+    node.reserve(case.token)
+    with pytest.raises(Refused) as caught:
+        node.reserve(case.token)
+    assert caught.value.reason is Reason.TICKET_REPLAYED
+    assert coordinator.answers[0] == coordinator.answers[1]
+    assert len(engines) == 1
+
+
+def test_a_ticket_is_known_after_a_restart(case, make_node):
+    first, _, _ = make_node(case)
+    first.reserve(case.token)
+    first.close()
+    second, coordinator, engines = make_node(case)
+    second.recover()
+    with pytest.raises(Refused) as caught:
+        second.reserve(case.token)
+    assert caught.value.reason is Reason.TICKET_REPLAYED
+    assert reason_of(case, coordinator.answers[-1]) == Reason.ENGINE_FAILED
+    assert engines == []
+
+
+def test_a_new_ticket_with_a_used_batch_is_refused(case, make_node):
+    node, coordinator, _ = make_node(case)
+    node.reserve(case.token)
+    case.ticket["ticket"] = new_uuid()
+    with pytest.raises(Refused):
+        node.reserve(case.token)
+    assert reason_of(case, coordinator.answers[-1]) == Reason.TICKET_REPLAYED
+
+
+def test_a_node_computes_one_job_at_a_time(consortium, make_node):
+    first, second = Case.make(consortium), Case.make(consortium)
+    node, coordinator, engines = make_node(first)
+    node.reserve(first.token)
+    coordinator.case = second
+    node.reserve(second.token)
+    assert reason_of(second, coordinator.answers[-1]) == Reason.NODE_BUSY
+    assert len(engines) == 1
+    node.release(first.job)
+    third = coordinator.case = Case.make(consortium)
+    node.reserve(third.token)
+    assert reason_of(third, coordinator.answers[-1]) is None
+
+
+def test_releasing_another_job_changes_nothing(case, make_node):
+    node, _, engines = make_node(case)
+    node.reserve(case.token)
+    node.release(new_uuid())
+    assert not engines[0].killed
+    node.release(case.job)
+    assert engines[0].killed
+    node.release(case.job)
+
+
+def test_a_reservation_lapses_and_the_engine_goes(case, make_node, monkeypatch):
+    monkeypatch.setattr(jobs, "RESERVATION_SECONDS", 1)
+    gone = threading.Event()
+    node, coordinator, _ = make_node(case)
+    start = node._slot._start_engine
+
+    def start_engine(role, rank):
+        engine = start(role, rank)
+        engine.kill = gone.set
+        return engine
+
+    node._slot._start_engine = start_engine
+    node.reserve(case.token)
+    assert gone.wait(10)
+    accept_all(case)
+    node.start(case.job)
+    assert reason_of(case, coordinator.answers[-1]) == Reason.EXPIRED
+
+
+def test_a_released_job_stops_in_the_middle_of_its_computation(case, consortium):
+    """With a real engine, which waits for peers that never come."""
+    coordinator = FakeCoordinator(case, OWN)
+    node = Node(consortium.homes[OWN], coordinator)
+    node.reserve(case.token)
+    accept_all(case)
+    began = time.monotonic()
+    working = threading.Thread(target=node.start, args=(case.job,))
+    working.start()
+    while not node._slot._hold.talking:
+        assert working.is_alive()
+        time.sleep(0.01)
+    node.release(case.job)
+    working.join(15)
+    assert not working.is_alive()
+    assert time.monotonic() - began < jobs.MEETING_SECONDS
+    assert reason_of(case, coordinator.answers[-1]) == Reason.ENGINE_FAILED
+    assert node._slot.engine is None
+
+
+# --- kill -9
+
+
+def test_what_a_killed_node_left_behind_is_refused_when_it_is_back(case, consortium, make_node):
+    make_node(case)[0].reserve(case.token)
+    node, coordinator, _ = make_node(case)
+    node.recover()
+    assert reason_of(case, coordinator.answers[-1]) == Reason.ENGINE_FAILED
+    node.recover()
+    assert len(coordinator.answers) == 1
+    accept_all(case)
+    node.start(case.job)
+    assert coordinator.results == []
+
+
+def test_a_ticket_claimed_but_not_answered_is_refused_when_the_node_is_back(case, consortium, make_node):
+    ReplayCache(consortium.homes[OWN].state).claim(
+        ticket=case.ticket["ticket"], batch=case.ticket["batch"], job=case.job, token=case.token, now=clock.now()
+    )
+    node, coordinator, _ = make_node(case)
+    node.recover()
+    assert reason_of(case, coordinator.answers[-1]) == Reason.ENGINE_FAILED
+
+
+def test_the_answer_is_durable_before_it_is_sent(case, make_node):
+    node, coordinator, _ = make_node(case)
+
+    def answer(job, token):
+        raise Refused(Reason.COORDINATOR_UNAVAILABLE)
+
+    coordinator.answer = answer
+    with pytest.raises(Refused):
+        node.reserve(case.token)
+    assert node.replay.seen(job=case.job).state is TicketState.ACCEPTED
+
+
+def test_an_acceptance_that_is_not_heard_frees_the_engine(case, make_node):
+    node, coordinator, engines = make_node(case)
+
+    def answer(job, token):
+        raise Refused(Reason.WRONG_STATE)
+
+    coordinator.answer = answer
+    with pytest.raises(Refused):
+        node.reserve(case.token)
+    assert engines[0].killed

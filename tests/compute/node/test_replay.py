@@ -1,0 +1,106 @@
+"""A ticket serves once, whatever happens to the process."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from compute.node.replay import ReplayCache, TicketState
+from concordat import clock
+from concordat.reasons import Reason, Refused
+
+NOW = clock.parse("2026-03-02T09:00:00Z")
+ROOT = Path(__file__).parents[3]
+
+
+def claim(cache, ticket="t1", batch="b1", job="j1", now=NOW):
+    cache.claim(ticket=ticket, batch=batch, job=job, token=f"token of {ticket}", now=now)
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return ReplayCache(tmp_path / "state.sqlite3")
+
+
+@pytest.mark.parametrize(("ticket", "batch"), [("t1", "b1"), ("t1", "b2"), ("t2", "b1")])
+def test_neither_a_ticket_nor_a_batch_is_claimed_twice(cache, tmp_path, ticket, batch):
+    claim(cache)
+    for again in (cache, ReplayCache(tmp_path / "state.sqlite3")):
+        with pytest.raises(Refused) as caught:
+            claim(again, ticket, batch)
+        assert caught.value.reason is Reason.TICKET_REPLAYED
+
+
+def test_a_claim_survives_a_process_that_is_killed_at_once(tmp_path):
+    path = tmp_path / "state.sqlite3"
+    program = f"""
+        import os, signal
+        from pathlib import Path
+        from compute.node.replay import ReplayCache
+        from concordat import clock
+        cache = ReplayCache(Path({str(path)!r}))
+        cache.claim(ticket="t1", batch="b1", job="j1", token="x", now=clock.now())
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], cwd=ROOT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    with pytest.raises(Refused) as caught:
+        claim(ReplayCache(path))
+    assert caught.value.reason is Reason.TICKET_REPLAYED
+
+
+def test_an_accepted_ticket_starts_once(cache):
+    claim(cache)
+    assert not cache.start("t1")
+    cache.answered("t1", "answer", accepted=True)
+    assert [cache.start("t1"), cache.start("t1")] == [True, False]
+
+
+def test_a_refused_ticket_never_starts(cache):
+    claim(cache)
+    cache.answered("t1", "answer", accepted=False)
+    assert not cache.start("t1")
+
+
+def test_what_was_seen_is_remembered(cache):
+    claim(cache)
+    cache.answered("t1", "answer", accepted=True)
+    seen = cache.seen(job="j1")
+    assert seen == cache.seen(ticket="t1")
+    assert (seen.token, seen.claimed, seen.state, seen.answer) == ("token of t1", NOW, TicketState.ACCEPTED, "answer")
+    assert cache.seen(job="another") is None
+
+
+def test_a_second_ticket_of_a_job_is_the_one_that_counts(cache):
+    claim(cache)
+    claim(cache, "t2", "b2")
+    assert cache.seen(job="j1").ticket == "t2"
+
+
+def test_unfinished_is_all_that_has_not_ended(cache):
+    for number in "1234":
+        claim(cache, f"t{number}", f"b{number}", f"j{number}")
+    cache.answered("t2", "answer", accepted=True)
+    cache.answered("t3", "answer", accepted=False)
+    cache.answered("t4", "answer", accepted=True)
+    cache.end("t4")
+    assert [seen.ticket for seen in cache.unfinished()] == ["t1", "t2"]
+
+
+def test_a_days_jobs_are_those_accepted_whatever_became_of_them(cache):
+    for number in "123":
+        claim(cache, f"t{number}", f"b{number}")
+        cache.answered(f"t{number}", "answer", accepted=True)
+    cache.answered("t2", "dropped out", accepted=False)
+    claim(cache, "t4", "b4")
+    cache.answered("t4", "answer", accepted=False)
+    claim(cache, "t5", "b5", now=NOW + timedelta(days=1))
+    cache.answered("t5", "answer", accepted=True)
+    assert cache.accepted_on(NOW, besides="") == 3
+    assert cache.accepted_on(NOW, besides="t1") == 2
+    assert cache.accepted_on(NOW + timedelta(days=1), besides="") == 1
+    assert cache.accepted_on(NOW + timedelta(days=2), besides="") == 0

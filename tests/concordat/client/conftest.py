@@ -1,0 +1,272 @@
+"""Institutions that reach a real coordinator through their own clients, in one process and without a network.
+
+What the engine would compute is computed here in the clear, from the shares that each node opens with its own key; all
+the rest (sign-in, requests, tickets, receipts, the log) is the real thing.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import numpy as np
+import pytest
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIHandler
+
+from compute.models import Job
+from compute.services import dispatch
+from concordat import answers, clock, design, outputs, receipt, request, ring
+from concordat.canonical import digest
+from concordat.client import governance, models
+from concordat.client.api import Api
+from concordat.client.governance import CheckedDefinition
+from concordat.client.home import Home
+from concordat.client.session import Session
+from concordat.definition import OPENED
+from concordat.enrolment import build_enrolment
+from concordat.keystore import Keystore
+from concordat.model import KINDS, forward
+from concordat.schema import FeatureSchema
+from concordat.signatures import keyring
+from concordat.ticket import read_ticket
+from governance.models import Study
+from governance.services import institutions
+from ledger.models import ChainTransaction
+from ledger.services.publish import publish
+
+PARTIES = ["cleveland", "budapest", "zurich"]
+ROLES = {
+    "cleveland": ["party", "owner"],
+    "budapest": ["party"],
+    "zurich": ["party"],
+    "notary": ["dealer"],
+    "long-beach": ["requester"],
+}
+NODES = [*PARTIES, "notary"]
+STUDY, PURPOSE = "chest-pain", "decision-support"
+SCOPES = {
+    "owner": "studies.write models.write definitions.write definitions.read definitions.vote",
+    "party": "definitions.read definitions.vote node",
+    "dealer": "node",
+    "requester": "institutions.read definitions.read definitions.vote consents.write "
+    "predictions.read predictions.write ledger.read dossiers.read",
+}
+FOLDER = Path(__file__).parents[3] / "examples" / "heart_disease"
+SCHEMA = json.loads((FOLDER / "schema.json").read_text())
+
+RECORD = {feature.name: feature.reference_value for feature in FeatureSchema.from_json(SCHEMA).features}
+
+
+class World:
+    """The institutions' folders, and how each reaches the coordinator. `transport` may be replaced by a broken one."""
+
+    def __init__(self, root: Path, stack: ExitStack) -> None:
+        self.transport: httpx.BaseTransport = httpx.WSGITransport(WSGIHandler())
+        self._stack = stack
+        tokens = {slug: self._found(root / slug, slug) for slug in ROLES}
+        self.homes = {
+            slug: Home.create(
+                root / slug,
+                {
+                    "institution": slug,
+                    "coordinator": settings.BASE_URL,
+                    "pins": {
+                        "coordinator_key": Keystore(settings.KEYS_DIR).identity.public.b64,
+                        "log_origin": settings.LOG_ORIGIN,
+                        "enrolments": tokens,
+                        "chain_id": settings.CHAIN_ID,
+                        "registry": settings.REGISTRY_ADDRESS,
+                    },
+                },
+            )
+            for slug in ROLES
+        }
+
+    def _found(self, folder: Path, slug: str) -> str:
+        token = build_enrolment(
+            Keystore(folder / "keys").create(),
+            institution=slug,
+            name=slug.title(),
+            jurisdiction="CH",
+            roles=ROLES[slug],  # type: ignore[arg-type]
+            issued=clock.now(),
+        )
+        institutions.enrol(token=token)
+        return token
+
+    def session(self, slug: str, **options: Any) -> Session:
+        scopes = " ".join(SCOPES[role] for role in ROLES[slug])
+        session = Session(
+            coordinator=settings.BASE_URL,
+            client_id=slug,
+            key=self.homes[slug].keys.client,
+            scopes=scopes,
+            **{"transport": self.transport, "sleep": lambda seconds: None} | options,
+        )
+        return self._stack.enter_context(session)
+
+    def api(self, slug: str, **options: Any) -> Api:
+        return Api(self.session(slug, **options))
+
+    # --- what is agreed on
+
+    def agree(self, kind: str = "mlp") -> CheckedDefinition:
+        """From the protocol to a definition that everyone has approved; boards and chain are taken as said yes."""
+        owner, api = self.homes["cleveland"], self.api("cleveland")
+        valid_until = clock.rfc3339(clock.now() + timedelta(days=100))
+        protocol = {
+            "v": 1,
+            "study": STUDY,
+            "title": "Chest pain",
+            "institution": "cleveland",
+            "summary": "s",
+            "computed": "c",
+            "opened": "o",
+            "sections": [{"heading": "h", "text": "t"}],
+            "requesters": ["long-beach"],
+            "purposes": [PURPOSE],
+            "sites": [*PARTIES, "long-beach"],
+            "valid_until": valid_until,
+        }
+        api.submit_study(protocol)
+        Study.objects.update(state="approved", expires=clock.now() + timedelta(days=90))
+        self.tensors = self._tensors(kind)
+        model = models.import_model(
+            owner,
+            api,
+            model="heart",
+            version="1",
+            kind=kind,
+            schema=SCHEMA,
+            tensors=self.tensors,
+            parties=PARTIES,
+        )
+        if kind == "linear":
+            models.disclose_weights(owner, api, model=model.digest, study=STUDY)
+        plan = design.build(FeatureSchema.from_json(SCHEMA), seed="tests")
+        document = {
+            "v": 1,
+            "study": STUDY,
+            "protocol": digest(protocol),
+            "kind": "explain",
+            "model": model.digest,
+            "schema": digest(SCHEMA),
+            "design": digest(plan),
+            "target": "log-odds",
+            "parties": PARTIES,
+            "dealer": "notary",
+            "requesters": ["long-beach"],
+            "purposes": [PURPOSE],
+            "opened": list(OPENED),
+            "disclosure": "full" if kind == "linear" else "none",
+            "transfers": [],
+            "jurisdictions": ["CH"],
+            "quorum": {"of": [*PARTIES, "long-beach"], "needed": 3},
+            "valid_until": valid_until,
+        }
+        name = api.register_definition(document, SCHEMA, plan)["digest"]
+        for slug in (*PARTIES, "long-beach"):
+            governance.vote(self.homes[slug], self.api(slug), name, approve=True)
+        ChainTransaction.objects.update(state="mined")
+        return governance.fetch_definition(self.homes["long-beach"], self.api("long-beach"), name)
+
+    def _tensors(self, kind: str) -> dict[str, Any]:
+        generator = np.random.default_rng(3)
+        columns = len(FeatureSchema.from_json(SCHEMA).columns)
+        return {name: generator.normal(scale=0.3, size=shape) for name, shape in KINDS[kind].shapes(columns)}
+
+    def consent(self) -> str:
+        return governance.give_consent(
+            self.homes["long-beach"],
+            self.api("long-beach"),
+            subject=str(uuid4()),
+            study=STUDY,
+            purposes=[PURPOSE],
+            form=b"the form",
+            language="en",
+            signer="self",
+            until=clock.now() + timedelta(days=30),
+        )
+
+    # --- the nodes
+
+    def compute(self, definition: CheckedDefinition, *, spoil: Callable[[Any], Any] = lambda result: result) -> None:
+        """What the nodes do with the one job: accept, compute, hand in. `spoil` alters the opened explanation."""
+        job = Job.objects.get()
+        dispatch.reserve(job=job)
+        job.refresh_from_db()
+        coordinator = keyring(self.homes["notary"].coordinator_key)
+        ticket = read_ticket(job.ticket, coordinator)
+        sessions = {node: self.session(node) for node in NODES}
+        for node in NODES:
+            answer = answers.accept(
+                ticket,
+                node=node,
+                address="127.0.0.1:9" if node == PARTIES[0] else None,
+                expires=clock.now() + timedelta(seconds=50),
+                key=self.homes[node].keys.identity,
+            )
+            sessions[node].post(f"node/jobs/{job.uuid}/answer", {"answer": answer})
+        dispatch.start(job=job)
+        documents = {node: sessions[node].get(f"node/jobs/{job.uuid}") for node in NODES}
+        asked = request.read_request(documents["notary"]["request"], self.homes["notary"].keyring)
+        shares = [
+            request.open_input(
+                documents[party]["input"],
+                asked,
+                party=party,
+                parties=PARTIES,
+                columns=len(definition.schema.columns),
+                key=self.homes[party].keys.sealing,
+            )
+            for party in PARTIES
+        ]
+        prediction, explanation = self.in_the_clear(definition, ring.decode(ring.combine(shares)))
+        parts = zip(ring.split(prediction, 3), ring.split(spoil(explanation), 3), strict=True)
+        sealed = {
+            party: outputs.seal_outputs(
+                job=str(job.uuid), node=party, prediction=first, explanation=second, output_key=asked["output_key"]
+            )
+            for party, (first, second) in zip(PARTIES, parts, strict=True)
+        }
+        for node in NODES:
+            committed, box = sealed.get(node, (None, None))
+            token = receipt.write(
+                ticket,
+                node=node,
+                rounds=9,
+                bytes_sent=1000,
+                cpu_seconds=Decimal(1),
+                energy_joules=Decimal(15),
+                outputs=committed,
+                started=clock.now(),
+                finished=clock.now(),
+                key=self.homes[node].keys.identity,
+            )
+            sessions[node].post(f"node/jobs/{job.uuid}/result", {"receipt": token, "sealed": box})
+        publish()
+
+    def in_the_clear(self, definition: CheckedDefinition, x: Any) -> tuple[Any, Any]:
+        """The engine's outputs as ring elements: log-odds; coefficients, intercept and total sum of squares."""
+        plan, kind = definition.design, definition.manifest["kind"]
+        y = forward(kind, self.tensors, plan.column_masks * x)
+        weights = ring.decode(plan.weights, 8)
+        total = np.sum(weights * (y - np.average(y, weights=weights)) ** 2)
+        fitted = ring.decode(plan.operator, 20) @ y
+        return ring.encode(forward(kind, self.tensors, x[None])), ring.encode(np.append(fitted, total))
+
+
+@pytest.fixture
+def world(db: None, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """The chain and the broker are away: votes seen in a block before count, and tasks are not sent."""
+    settings.REGISTRY_ADDRESS = settings.ANCHOR_ADDRESS = "0x52908400098527886E0F7030069857D2E4169EE7"
+    settings.CHAIN_RPC = "http://127.0.0.1:1"
+    monkeypatch.setattr("compute.broker._send", lambda *arguments, **options: None)
+    with ExitStack() as stack:
+        yield World(tmp_path, stack)

@@ -1,0 +1,166 @@
+"""The `concordat` command: the main job typed by hand, output for people and machines, and errors one can act on."""
+
+import csv
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from click.testing import CliRunner, Result
+
+from concordat import clock
+from concordat.client.cli import common, main
+from concordat.client.governance import CheckedDefinition
+from concordat.schema import FeatureSchema
+from tests.concordat.client.conftest import FOLDER, PURPOSE, RECORD, SCHEMA, World
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(world: World, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`run("definition", "show", digest)`: as long-beach, unless told otherwise."""
+    monkeypatch.setattr(common, "Session", partial(common.Session, transport=world.transport))
+
+    def invoke(*arguments: object, home: str = "long-beach", output: str = "text") -> Result:
+        folder = str(world.homes[home].directory)
+        return CliRunner().invoke(main, ["--home", folder, "--output", output, *map(str, arguments)])
+
+    return invoke
+
+
+@pytest.fixture
+def agreed(world: World) -> CheckedDefinition:
+    return world.agree()
+
+
+def machine(result: Result) -> dict[str, Any]:
+    assert result.exit_code == 0, result.output
+    answer: dict[str, Any] = json.loads(result.stdout)
+    return answer
+
+
+def give_consent(run: Run, tmp_path: Path) -> str:
+    form = tmp_path / "form.md"
+    form.write_text("I agree.")
+    until = (clock.now().replace(year=clock.now().year + 1)).strftime("%Y-%m-%d")
+    options = ["--subject", uuid4(), "--study", "chest-pain", "--purpose", PURPOSE, "--form", form, "--until", until]
+    return str(machine(run("consent", "give", *options, output="json"))["consent"])
+
+
+def test_the_main_job_by_hand(world: World, agreed: CheckedDefinition, run: Run, tmp_path: Path) -> None:
+    consent = give_consent(run, tmp_path)
+    asked = machine(
+        run(
+            *("predict", "--definition", agreed.digest, "--purpose", PURPOSE, "--consent", consent),
+            *("--fhir", FOLDER / "bundle.json", "--no-wait"),
+            output="json",
+        )
+    )
+    assert asked["state"] == "authorised"
+    world.compute(agreed)
+    assert machine(run("watch", asked["request"], output="json"))["state"] == "recorded"
+    opened = machine(run("open", asked["request"], "--viewer", "clinician", output="json"))
+    shown = run("open", asked["request"], "--viewer", "clinician")
+    assert "Predicted probability" in shown.stdout
+    assert "verified in the log" in shown.stdout
+    file = tmp_path / "disclosure.json"
+    assert run("disclose", asked["request"], file).exit_code == 0
+    assert set(json.loads(file.read_text())["outputs"]) == {"cleveland", "budapest", "zurich"}
+    again = run("disclose", asked["request"], file)
+    assert (again.exit_code, "File exists" in again.stderr) == (2, True)
+    bundle = tmp_path / "dossier.zip"
+    assert run("dossier", opened["record"], bundle).exit_code == 0
+    verified = run("verify", bundle, "--disclosure", file, output="json")
+    checks = {check["name"]: check["status"] for check in json.loads(verified.stdout)["checks"]}
+    for name in ("bundle", "checkpoint", "inclusion", "keys", "receipts", "disclosure"):
+        assert checks[name] == "passed", name
+    assert (checks["study"], verified.exit_code) == ("failed", 1), "no board has signed in this miniature"
+
+
+def test_login_compares_the_coordinators_list_with_the_pins(world: World, run: Run) -> None:
+    del world.homes["long-beach"].config["pins"]["enrolments"]["zurich"]
+    (world.homes["long-beach"].directory / "client.json").write_text(json.dumps(world.homes["long-beach"].config))
+    verdicts = machine(run("login", output="json"))["institutions"]
+    assert (verdicts["zurich"], verdicts["budapest"]) == ("not pinned", "pinned")
+
+
+def test_a_definition_is_shown_with_its_consequences(agreed: CheckedDefinition, run: Run) -> None:
+    text = run("definition", "show", agreed.digest).stdout
+    for expected in ("chest-pain", "cleveland, budapest, zurich", "dealer notary", PURPOSE, "3 of"):
+        assert expected in text
+
+
+def test_a_revocation_counts_at_once(agreed: CheckedDefinition, run: Run) -> None:
+    assert run("definition", "revoke", agreed.digest, home="zurich").exit_code == 0
+    shown = machine(run("definition", "show", agreed.digest, output="json"))
+    assert (shown["state"], shown["votes"]["zurich"]) == ("revoked", False)
+    assert run("definition", "approve", agreed.digest, home="zurich").exit_code == 0
+    assert machine(run("definition", "show", agreed.digest, output="json"))["votes"]["zurich"] is True
+
+
+def test_a_record_may_come_as_a_row_or_as_json(agreed: CheckedDefinition, run: Run, tmp_path: Path) -> None:
+    consent = give_consent(run, tmp_path)
+    base = ["predict", "--definition", agreed.digest, "--purpose", PURPOSE, "--consent", consent, "--no-wait"]
+    values = tmp_path / "record.json"
+    values.write_text(json.dumps(RECORD))
+    table = tmp_path / "table.csv"
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [feature.name for feature in FeatureSchema.from_json(SCHEMA).features])
+        writer.writeheader()
+        writer.writerows([{}, {name: _cell(value) for name, value in RECORD.items()}])
+    for source in (["--json", values], ["--csv", table, "--row", 2]):
+        assert machine(run(*base, *source, output="json"))["state"] == "authorised"
+
+
+def test_a_withdrawn_consent_is_said_with_a_remedy(agreed: CheckedDefinition, run: Run, tmp_path: Path) -> None:
+    consent = give_consent(run, tmp_path)
+    assert run("consent", "withdraw", consent).exit_code == 0
+    options = ["predict", "--definition", agreed.digest, "--purpose", PURPOSE, "--consent", consent]
+    result = run(*options, "--fhir", FOLDER / "bundle.json")
+    assert result.exit_code == 1
+    assert "The person has withdrawn consent." in result.stderr
+    assert "Remedy: Respect it: nothing is computed." in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_bad_value_is_named_and_nothing_is_sent(agreed: CheckedDefinition, run: Run, tmp_path: Path) -> None:
+    consent = give_consent(run, tmp_path)
+    values = tmp_path / "record.json"
+    values.write_text(json.dumps({**RECORD, "age": 900}))
+    options = ["predict", "--definition", agreed.digest, "--purpose", PURPOSE, "--consent", consent]
+    result = run(*options, "--json", values, output="json")
+    error = json.loads(result.stderr)["error"]
+    assert (result.exit_code, error["reason"], error["field"]) == (1, "value-out-of-range", "age")
+    assert "900" not in result.output
+
+
+def test_what_may_succeed_later_has_an_exit_code_of_its_own(world: World, run: Run) -> None:
+    def down(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("down")
+
+    common.Session.keywords.update(transport=httpx.MockTransport(down), sleep=lambda seconds: None)
+    result = run("login")
+    assert result.exit_code == 75
+    assert "The coordinator cannot be reached." in result.stderr
+
+
+def test_exactly_one_record_is_asked_for(run: Run) -> None:
+    result = run("predict", "--definition", "d", "--purpose", "p", "--consent", "c")
+    assert result.exit_code == 2
+    assert "exactly one of --fhir, --csv and --json" in result.stderr
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in main.commands)])
+def test_every_command_explains_itself(command: list[str]) -> None:
+    result = CliRunner().invoke(main, [*command, "--help"])
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) > 4
+
+
+def _cell(value: object) -> str:
+    return str(value).upper() if isinstance(value, bool) else str(value)

@@ -1,0 +1,204 @@
+"""One explained prediction through the client, against the real coordinator; and what the client refuses to believe."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compute.models import Job, PartyResult
+from concordat import checkpoint, ring
+from concordat.client import governance, predict
+from concordat.client.api import Api
+from concordat.client.governance import CheckedDefinition
+from concordat.client.home import Home
+from concordat.client.work import Work
+from concordat.reasons import Reason, Refused
+from concordat.signatures import SigningKey
+from ledger.models import SignedCheckpoint
+from tests.concordat.client.conftest import PURPOSE, RECORD, World
+
+VALUES = {**RECORD, "age": 63}
+
+
+@pytest.fixture
+def agreed(world: World) -> CheckedDefinition:
+    return world.agree()
+
+
+@pytest.fixture
+def home(world: World) -> Home:
+    return world.homes["long-beach"]
+
+
+@pytest.fixture
+def api(world: World) -> Api:
+    return world.api("long-beach")
+
+
+@pytest.fixture
+def work(world: World, agreed: CheckedDefinition, home: Home) -> Work:
+    """A prepared request, not sent yet."""
+    return predict.prepare(home, agreed, VALUES, purpose=PURPOSE, consent=world.consent())
+
+
+@pytest.fixture
+def computed(world: World, agreed: CheckedDefinition, api: Api, work: Work) -> Work:
+    """A request whose result is recorded."""
+    predict.submit(work, api)
+    world.compute(agreed)
+    return work
+
+
+def refusal(reason: Reason) -> Any:
+    return pytest.raises(Refused, match=f"^{reason}:")
+
+
+def test_from_the_record_to_the_display_receipt(
+    world: World, agreed: CheckedDefinition, home: Home, api: Api, work: Work
+) -> None:
+    assert predict.submit(work, api)["state"] == "authorised"
+    world.compute(agreed)
+    seen: list[str] = []
+    status = predict.wait(work, api, seconds=5, on_change=lambda each: seen.append(each["state"]))
+    opened = predict.open_result(home, api, work)
+    predict.show(home, api, work, opened, viewer="clinician", decision="accepted")
+    assert seen == ["recorded"]
+    assert opened.record == status["record"]
+    assert Job.objects.get().displays.count() == 1
+
+
+def test_what_is_opened_is_what_the_model_says_in_the_clear(
+    world: World, agreed: CheckedDefinition, home: Home, api: Api, computed: Work
+) -> None:
+    opened = predict.open_result(home, api, computed).explanation
+    prediction, explanation = world.in_the_clear(agreed, agreed.schema.encode_row(VALUES).vector)
+    expected = dict(zip(agreed.design.groups, ring.decode(explanation)[:-2], strict=True))
+    assert opened.log_odds == pytest.approx(ring.decode(prediction)[0], abs=1e-3)
+    assert {factor.group: factor.coefficient for factor in opened.factors} == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_disclosure_opens_every_partys_commitment(home: Home, api: Api, computed: Work) -> None:
+    predict.open_result(home, api, computed)
+    disclosed = predict.disclose(computed)
+    assert set(disclosed["outputs"]) == {"cleveland", "budapest", "zurich"}
+    assert disclosed["request"] == computed.content["token"]
+
+
+def test_nothing_is_disclosed_before_it_was_opened(computed: Work) -> None:
+    with refusal(Reason.NOT_FOUND):
+        predict.disclose(computed)
+
+
+def test_following_stops_with_the_reason_for_which_it_was_refused(
+    world: World, agreed: CheckedDefinition, home: Home, api: Api
+) -> None:
+    consent = world.consent()
+    governance.withdraw_consent(home, api, consent)
+    work = predict.prepare(home, agreed, VALUES, purpose=PURPOSE, consent=consent)
+    assert predict.submit(work, api)["state"] == "refused"
+    with refusal(Reason.CONSENT_WITHDRAWN):
+        predict.wait(work, api, seconds=5)
+
+
+def test_following_gives_up_in_time(api: Api, work: Work) -> None:
+    predict.submit(work, api)
+    pauses: list[float] = []
+    with refusal(Reason.RESULT_NOT_READY):
+        predict.wait(work, api, seconds=0.9, sleep=pauses.append)
+    assert pauses[0] == 0.25
+
+
+def test_a_result_is_not_released_after_the_consent_was_withdrawn(home: Home, api: Api, computed: Work) -> None:
+    (consent,) = home.consents.iterdir()
+    governance.withdraw_consent(home, api, consent.stem)
+    with refusal(Reason.RESULT_WITHHELD):
+        predict.open_result(home, api, computed)
+
+
+class TestWhatTheClientRefusesToBelieve:
+    """The coordinator, or whoever stands in for it, alters what it hands out."""
+
+    def test_a_receipt_that_its_node_did_not_sign(self, home: Home, api: Api, computed: Work) -> None:
+        result = PartyResult.objects.get(node__slug="zurich")
+        PartyResult.objects.filter(pk=result.pk).update(receipt=result.receipt[:-4] + "AAAA")
+        with refusal(Reason.SIGNATURE_INVALID):
+            predict.open_result(home, api, computed)
+
+    def test_shares_in_each_others_place(self, home: Home, api: Api, computed: Work) -> None:
+        zurich, budapest = (PartyResult.objects.get(node__slug=slug) for slug in ("zurich", "budapest"))
+        PartyResult.objects.filter(pk=zurich.pk).update(sealed=budapest.sealed)
+        with refusal(Reason.SEAL_BROKEN):
+            predict.open_result(home, api, computed)
+
+    def test_a_partys_silence(self, home: Home, api: Api, computed: Work) -> None:
+        PartyResult.objects.filter(node__slug="zurich").update(sealed="")
+        with refusal(Reason.NODE_SILENT):
+            predict.open_result(home, api, computed)
+
+    def test_another_log_entry(self, home: Home, api: Api, computed: Work) -> None:
+        Job.objects.update(prediction_entry=0)
+        with refusal(Reason.ENTRY_ALTERED):
+            predict.open_result(home, api, computed)
+
+    def test_a_ticket_that_the_coordinator_did_not_sign(self, home: Home, api: Api, computed: Work) -> None:
+        home.config["pins"]["coordinator_key"] = home.enrolments["zurich"].identity.b64
+        with refusal(Reason.KEY_UNKNOWN):
+            predict.open_result(home, api, computed)
+
+    def test_a_checkpoint_that_the_coordinator_did_not_sign(
+        self, home: Home, api: Api, computed: Work, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        origin = home.pins["log_origin"]
+        head = checkpoint.Checkpoint(origin, 1000, bytes(32))
+        forged = checkpoint.sign(head, SigningKey.generate(), origin)
+        monkeypatch.setattr(api, "checkpoint", lambda: forged)
+        with refusal(Reason.CHECKPOINT_INVALID):
+            predict.open_result(home, api, computed)
+
+    def test_a_proof_of_another_entry(
+        self, home: Home, api: Api, computed: Work, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        genuine = api.inclusion
+        monkeypatch.setattr(api, "inclusion", lambda index, size: genuine(index - 1, size))
+        with refusal(Reason.INCLUSION_INVALID):
+            predict.open_result(home, api, computed)
+
+    def test_an_entry_that_is_not_published_yet(
+        self, home: Home, api: Api, computed: Work, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        published = SignedCheckpoint.objects.order_by("size").first()
+        assert published is not None
+        monkeypatch.setattr(api, "checkpoint", lambda: published.note)
+        Job.objects.update(prediction_entry=published.size)
+        with refusal(Reason.RESULT_NOT_READY):
+            predict.open_result(home, api, computed)
+
+    def test_another_definition_under_the_same_digest(
+        self, home: Home, api: Api, agreed: CheckedDefinition, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        answer = api.definition(agreed.digest)
+        answer["definition"]["purposes"] = ["marketing"]
+        monkeypatch.setattr(api, "definition", lambda digest: answer)
+        with refusal(Reason.DIGEST_MISMATCH):
+            governance.fetch_definition(home, api, agreed.digest)
+
+    def test_votes_that_nobody_cast(
+        self, home: Home, api: Api, agreed: CheckedDefinition, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        answer = api.definition(agreed.digest)
+        answer["votes"][0]["institution"] = "notary"
+        monkeypatch.setattr(api, "definition", lambda digest: answer)
+        with refusal(Reason.VOTE_INVALID):
+            governance.fetch_definition(home, api, agreed.digest)
+
+    def test_a_result_that_no_model_can_produce(
+        self, world: World, home: Home, api: Api, agreed: CheckedDefinition, work: Work
+    ) -> None:
+        predict.submit(work, api)
+        world.compute(agreed, spoil=lambda explanation: explanation + np.int64(1 << 40))
+        with refusal(Reason.RESULT_OUT_OF_RANGE):
+            predict.open_result(home, api, work)
+
+
+def test_a_linear_model_needs_its_owners_disclosure_and_then_works(world: World) -> None:
+    assert world.agree("linear").content["disclosure"] == "full"

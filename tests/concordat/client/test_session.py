@@ -1,0 +1,152 @@
+"""The conversation with a coordinator: sign-in, what is repeated and what is not, and refusals by their own names."""
+
+import json
+from collections.abc import Callable
+
+import httpx
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+from concordat.client.session import ATTEMPTS, Session
+from concordat.reasons import Reason, Refused
+
+KEY = ECKey.generate_key("P-384", {"kid": "k"})
+TOKEN = {"token_type": "Bearer", "access_token": "t", "expires_in": 300, "scope": "ledger.read"}
+
+Answer = Callable[[httpx.Request], httpx.Response]
+
+
+class Coordinator:
+    """Answers calls from a list, tokens always, and remembers both."""
+
+    def __init__(self, *answers: httpx.Response | Exception) -> None:
+        self.answers = list(answers)
+        self.calls: list[httpx.Request] = []
+        self.signed_in: list[httpx.Request] = []
+        self.pauses: list[float] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/api/v1/token":
+            self.signed_in.append(request)
+            return httpx.Response(200, json={**TOKEN, "access_token": f"t{len(self.signed_in)}"})
+        self.calls.append(request)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def session(self) -> Session:
+        return Session(
+            coordinator="https://concordat.example",
+            client_id="zurich",
+            key=KEY,
+            scopes="ledger.read",
+            transport=httpx.MockTransport(self),
+            sleep=self.pauses.append,
+        )
+
+
+def problem(reason: Reason, status: int, **headers: str) -> httpx.Response:
+    body = {"type": f"urn:concordat:reason:{reason}", "detail": "why", "field": "what", "instance": "urn:uuid:1"}
+    return httpx.Response(status, json=body, headers=headers)
+
+
+OK = {"fine": True}
+
+
+def test_it_signs_in_once_with_a_short_assertion_for_this_coordinator() -> None:
+    coordinator = Coordinator(httpx.Response(200, json=OK), httpx.Response(200, json=OK))
+    session = coordinator.session()
+    assert session.get("ledger/checkpoint") == session.get("ledger/checkpoint") == OK
+    (asked,) = coordinator.signed_in
+    form = dict(httpx.QueryParams(asked.content.decode()))
+    claims = jwt.decode(form["client_assertion"], KEY, algorithms=["ES384"]).claims
+    assert (claims["iss"], claims["sub"]) == ("zurich", "zurich")
+    assert claims["aud"] == "https://concordat.example/api/v1/token"
+    assert claims["exp"] - claims["iat"] <= 300
+    assert [call.headers["Authorization"] for call in coordinator.calls] == ["Bearer t1", "Bearer t1"]
+
+
+def test_a_token_that_is_no_longer_taken_is_replaced_once() -> None:
+    coordinator = Coordinator(problem(Reason.SIGN_IN_REQUIRED, 401), httpx.Response(200, json=OK))
+    assert coordinator.session().get("x") == OK
+    assert coordinator.calls[-1].headers["Authorization"] == "Bearer t2"
+
+
+def test_it_does_not_sign_in_for_ever() -> None:
+    coordinator = Coordinator(*[problem(Reason.SIGN_IN_REQUIRED, 401)] * 2)
+    with pytest.raises(Refused, match=f"^{Reason.SIGN_IN_REQUIRED}:"):
+        coordinator.session().get("x")
+    assert len(coordinator.signed_in) == 2
+
+
+def test_a_refused_sign_in_has_its_reason() -> None:
+    transport = httpx.MockTransport(lambda request: problem(Reason.SIGN_IN_REFUSED, 401))
+    session = Session(coordinator="https://c.example", client_id="z", key=KEY, scopes="", transport=transport)
+    with pytest.raises(Refused, match=f"^{Reason.SIGN_IN_REFUSED}:"):
+        session.get("x")
+
+
+@pytest.mark.parametrize("reason", [Reason.CONSENT_WITHDRAWN, Reason.WRONG_STATE, Reason.NOT_FOUND])
+def test_a_problem_is_the_same_refusal_here_as_there(reason: Reason) -> None:
+    with pytest.raises(Refused) as caught:
+        Coordinator(problem(reason, 409)).session().get("x")
+    assert (caught.value.reason, caught.value.detail, caught.value.field) == (reason, "why", "what")
+
+
+def test_an_internal_error_carries_its_reference() -> None:
+    with pytest.raises(Refused, match="urn:uuid:1"):
+        Coordinator(problem(Reason.INTERNAL, 500)).session().get("x")
+
+
+@pytest.mark.parametrize("body", ["", "<html>", "[]", json.dumps({"type": "urn:concordat:reason:news-to-us"})])
+def test_an_answer_without_a_reason_we_know_is_a_coordinator_that_does_not_answer(body: str) -> None:
+    with pytest.raises(Refused, match=f"^{Reason.COORDINATOR_UNAVAILABLE}:.*418"):
+        Coordinator(httpx.Response(418, text=body)).session().get("x")
+
+
+TROUBLE = [httpx.ConnectError("down"), httpx.ReadTimeout("slow"), httpx.Response(503), httpx.Response(502)]
+
+
+@pytest.mark.parametrize("trouble", TROUBLE)
+def test_reads_are_repeated(trouble: httpx.Response | Exception) -> None:
+    coordinator = Coordinator(trouble, httpx.Response(200, json=OK))
+    assert coordinator.session().get("x") == OK
+    assert len(coordinator.pauses) == 1
+
+
+@pytest.mark.parametrize("trouble", TROUBLE)
+def test_posts_are_repeated_under_the_same_idempotency_key(trouble: httpx.Response | Exception) -> None:
+    coordinator = Coordinator(trouble, httpx.Response(202, json=OK))
+    assert coordinator.session().post("x", {}, idempotency_key="k") == OK
+    assert [call.headers["Idempotency-Key"] for call in coordinator.calls] == ["k", "k"]
+
+
+@pytest.mark.parametrize("trouble", TROUBLE)
+def test_other_posts_are_never_repeated(trouble: httpx.Response | Exception) -> None:
+    coordinator = Coordinator(trouble)
+    with pytest.raises(Refused, match=f"^{Reason.COORDINATOR_UNAVAILABLE}:"):
+        coordinator.session().post("x", {})
+    assert len(coordinator.calls) == 1
+
+
+def test_it_gives_up_after_some_attempts_and_waits_longer_each_time() -> None:
+    coordinator = Coordinator(*[httpx.ConnectError("down")] * ATTEMPTS)
+    with pytest.raises(Refused, match=f"^{Reason.COORDINATOR_UNAVAILABLE}:"):
+        coordinator.session().get("x")
+    assert coordinator.pauses == [0.5, 1, 2]
+
+
+def test_it_waits_as_long_as_it_is_told_but_not_for_ever() -> None:
+    told = [problem(Reason.RATE_LIMITED, 429, **{"Retry-After": seconds}) for seconds in ("7", "9999")]
+    coordinator = Coordinator(*told, httpx.Response(200, json=OK))
+    assert coordinator.session().get("x") == OK
+    assert coordinator.pauses == [7, 30]
+
+
+def test_it_follows_no_redirect_with_a_token() -> None:
+    coordinator = Coordinator(httpx.Response(302, headers={"Location": "https://elsewhere.example"}))
+    with pytest.raises(Refused, match=f"^{Reason.COORDINATOR_UNAVAILABLE}:"):
+        coordinator.session().get("x")
+    assert len(coordinator.calls) == 1

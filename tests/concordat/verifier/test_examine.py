@@ -1,0 +1,100 @@
+"""An untouched dossier holds, and says what it could not check."""
+
+import subprocess
+import sys
+
+import pytest
+
+from concordat import canonical
+from concordat.verifier import Options, bundle, verify
+from concordat.verifier.__main__ import main
+from concordat.verifier.examine import Status
+
+pytestmark = pytest.mark.django_db
+
+
+def status(result, name):
+    return next(check for check in result.checks if check.name == name)
+
+
+def test_an_untouched_dossier_holds(made):
+    result = verify(made.data)
+    assert [check for check in result.checks if check.status is Status.FAILED] == []
+    open_questions = {check.name for check in result.checks if check.status is Status.NOT_CHECKABLE}
+    assert open_questions == {"anchors", "keys", "disclosure", "chain anchor", "chain approvals"}
+
+
+def test_the_story_names_who_allowed_it_and_what_was_computed(made):
+    story = verify(made.data).story
+    assert story["record"] == made.decision.entries["prediction"].record_number
+    assert {review["institution"] for review in story["allowed"]["reviews"]} == {"cleveland", "budapest", "zurich"}
+    assert [vote["institution"] for vote in story["allowed"]["votes"] if vote["approve"]] == [
+        "budapest",
+        "cleveland",
+        "long-beach",
+        "zurich",
+    ]
+    assert {node["node"] for node in story["computed"]["nodes"]} == {"cleveland", "budapest", "zurich", "notary"}
+    assert story["shown"][0]["viewer"] == "cardiologist"
+    assert story["result"] is None
+
+
+def test_a_disclosure_shows_the_result_that_its_shares_add_up_to(made):
+    result = verify(made.data, Options(disclosure=canonical.encode(made.decision.disclosure)))
+    assert result.holds
+    assert status(result, "disclosure").status is Status.PASSED
+    assert result.story["result"]["log_odds"] == "0.7500"
+    assert result.story["result"]["factors"][0]["coefficient"] == "-1.2500"
+
+
+def test_a_disclosure_may_travel_inside_the_bundle(made):
+    disclosed = made.files | {bundle.DISCLOSURE: canonical.encode(made.decision.disclosure)}
+    result = verify(bundle.write(disclosed))
+    assert result.holds
+    assert result.story["result"] is not None
+
+
+def test_the_keys_that_a_reader_trusts_are_compared(made):
+    kid = made.key.kid
+    assert status(verify(made.data, Options(keys={"log": kid})), "keys").status is Status.PASSED
+    assert not verify(made.data, Options(keys={"log": "another"})).holds
+    assert not verify(made.data, Options(keys={"log": kid, "zurich": kid})).holds
+
+
+def test_a_chain_that_does_not_answer_proves_nothing(made, forger):
+    assert status(verify(made.data, Options(rpc="http://127.0.0.1:1")), "chain anchor").status is Status.NOT_CHECKABLE
+
+
+def test_the_readable_dossier_is_self_contained_and_runs_nothing(made):
+    page = made.files[bundle.HTML].decode()
+    assert page.startswith("<!doctype html>")
+    assert '<html lang="en">' in page
+    assert "self-hosted anchor" in page.lower()
+    assert not any(part in page for part in ("<script", "http://", "https://", "src=", "onclick"))
+
+
+def test_the_command_says_each_check_and_exits_accordingly(made, tmp_path, capsys):
+    good, bad = tmp_path / "good.zip", tmp_path / "bad.zip"
+    good.write_bytes(made.data)
+    bad.write_bytes(made.data[:-1])
+    assert main([str(good), "--html", str(tmp_path / "page.html")]) == 0
+    lines = capsys.readouterr().out
+    assert "no check failed" in lines
+    assert "inclusion" in lines
+    assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
+    assert main([str(bad), "--json"]) == 1
+    assert canonical.decode(capsys.readouterr().out)["holds"] is False
+
+
+@pytest.mark.parametrize("module", ["ledger.verify", "concordat.verifier"])
+def test_the_verifier_runs_without_django(made, tmp_path, module):
+    file = tmp_path / "dossier.zip"
+    file.write_bytes(made.data)
+    program = (
+        "import sys, runpy\n"
+        "for name in ('django', 'web3', 'celery', 'torch'): sys.modules[name] = None\n"
+        f"sys.argv = ['verify', {str(file)!r}]\n"
+        f"runpy.run_module({module!r}, run_name='__main__', alter_sys=False)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr

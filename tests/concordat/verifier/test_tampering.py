@@ -1,0 +1,322 @@
+"""Whatever is changed in a dossier is noticed, and by the right check, whether by an outsider or the coordinator."""
+
+import random
+from datetime import timedelta
+
+import pytest
+
+from concordat import canonical, clock, passkeys, signatures
+from concordat.commitments import new_salt
+from concordat.reasons import Reason
+from concordat.signatures import SigningKey
+from concordat.verifier import Options, bundle, verify
+from concordat.verifier.examine import Status
+from tests.support.consortium import new_uuid
+
+pytestmark = pytest.mark.django_db
+
+R = Reason
+
+UNREADABLE = {R.MALFORMED, R.FIELD_INVALID, R.FIELD_UNKNOWN, R.FIELD_MISSING}
+BY_FILE = {
+    "about.json": UNREADABLE
+    | {R.CHECKPOINT_INVALID, R.NOT_FOUND, R.RECORD_NUMBER_INVALID, R.VOTE_INVALID, R.PASSKEY_INVALID}
+    | {R.KEY_UNKNOWN, R.SIGNATURE_INVALID, R.BUNDLE_ALTERED},
+    "anchors.json": UNREADABLE,
+    "checkpoint.txt": {R.CHECKPOINT_INVALID, R.MALFORMED},
+    "documents": {R.DOCUMENT_ALTERED},
+    "entries": UNREADABLE | {R.ENTRY_ALTERED, R.INCLUSION_INVALID},
+    "openings.json": UNREADABLE | {R.OPENING_MISMATCH},
+    "proofs.json": UNREADABLE | {R.INCLUSION_INVALID, R.CHECKPOINT_INVALID},
+}
+
+
+def failures(data, options=None):
+    return {check.name: check.reason for check in verify(data, options).checks if check.status is Status.FAILED}
+
+
+def flipped(files, seed):
+    """One random bit of one random file; kinds of files have equal chances."""
+    dice = random.Random(seed)
+    kind = dice.choice(sorted({path.partition("/")[0] for path in files}))
+    path = dice.choice(sorted(path for path in files if path.partition("/")[0] == kind))
+    data = bytearray(files[path])
+    data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
+    return kind, files | {path: bytes(data)}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_one_bit_changed_by_an_outsider_is_noticed(made, seed):
+    kind, files = flipped(made.files, seed)
+    (name, reason), *_ = failures(bundle.write(files)).items()
+    assert name == "bundle"
+    envelope = {R.BUNDLE_ALTERED, R.SIGNATURE_INVALID, R.KEY_UNKNOWN, R.MALFORMED}
+    assert reason in (envelope | UNREADABLE if kind in ("manifest.jws", "about.json") else {R.BUNDLE_ALTERED})
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_one_bit_changed_by_the_coordinator_is_noticed(made, seed):
+    kind, files = flipped(made.evidence, 1000 + seed)
+    if kind == "anchors.json":
+        files = made.evidence | {"anchors.json": b"[0]"}
+    found = failures(made.sealed(files))
+    assert found, kind
+    assert set(found.values()) <= BY_FILE[kind], (kind, found)
+
+
+@pytest.mark.parametrize("cut", [1, 22, 200, 5000])
+def test_a_shortened_bundle_is_refused(made, cut):
+    assert failures(made.data[:-cut]) == {"bundle": R.BUNDLE_ALTERED}
+
+
+def test_nothing_hides_before_behind_or_between_the_files(made):
+    for data in (b"x" + made.data, made.data + b"x"):
+        assert failures(data) == {"bundle": R.BUNDLE_ALTERED}
+
+
+@pytest.mark.parametrize("path", ["entries/0000000.json", "documents/" + "0" * 64, "readme.txt", "../escape"])
+def test_an_extra_file_is_refused(made, path):
+    assert failures(bundle.write(made.files | {path: b"{}"})) == {"bundle": R.BUNDLE_ALTERED}
+
+
+def test_every_missing_file_is_noticed(made):
+    for path in made.files:
+        left = {name: content for name, content in made.files.items() if name != path}
+        assert failures(bundle.write(left)) == {"bundle": R.BUNDLE_ALTERED}, path
+
+
+def test_a_key_that_stands_twice_is_refused(made):
+    doubled = made.evidence["proofs.json"].replace(b'{"', b'{"size":1,"', 1)
+    assert failures(made.sealed(made.evidence | {"proofs.json": doubled})) == {"entries": R.MALFORMED}
+
+
+def test_a_dossier_that_says_more_than_its_evidence_is_refused(made):
+    page = made.files[bundle.HTML].replace(b"cardiologist", b"oncologist")
+    lied = made.evidence | {bundle.JSON: made.files[bundle.JSON], bundle.HTML: page}
+    assert failures(bundle.sealed(lied, made.key)) == {"summary": R.BUNDLE_ALTERED}
+
+
+# --- the coordinator rewrites its whole log, and is given away by what others have signed
+
+
+def test_a_forger_who_changes_nothing_is_believed(forger):
+    assert failures(forger.forge()) == {}
+
+
+def test_an_enrolment_with_another_chain_key(forger):
+    token = forger.documents[forger.entry("enrol zurich")["documents"]["enrolment"][7:]].decode()
+    _, claim = signatures.peek(token)
+    claim["keys"]["chain"] = forger.about["chain"]["registry"]
+    forged = signatures.sign(claim, kind="enrolment", key=forger.dossier.key)
+    forger.put("enrol zurich", "enrolment", forged)
+    assert failures(forger.forge())["institutions"] in (R.KEY_UNKNOWN, R.SIGNATURE_INVALID)
+
+
+def test_a_roster_that_appoints_another_officer(forger):
+    _, roster = signatures.peek(forger.documents[forger.entry("roster zurich")["documents"]["roster"][7:]].decode())
+    forger.put("roster zurich", "roster", signatures.sign(roster, kind="roster", key=forger.dossier.key))
+    assert failures(forger.forge())["institutions"] is R.KEY_UNKNOWN
+
+
+def test_an_officers_statement_about_another_protocol(forger):
+    signed = forger.document("review zurich", "signature")
+    signed["statement"]["record"] = canonical.digest(b"another")
+    forger.put("review zurich", "signature", signed)
+    assert failures(forger.forge()) == {"officers": R.PASSKEY_INVALID}
+
+
+def test_an_officers_signature_with_a_strangers_passkey(forger):
+    signed = forger.document("review zurich", "signature")
+    stranger = passkeys.SoftwarePasskey.create("localhost", forger.about["site"])
+    signed["assertion"] = dict(stranger.assertion(passkeys.challenge(signed["statement"])))
+    forger.put("review zurich", "signature", signed)
+    assert failures(forger.forge()) == {"officers": R.ROSTER_MISSING}
+
+
+def test_a_disapproval_reported_as_approval(forger):
+    forger.entry("review zurich")["public"]["determination"] = "disapproved"
+    assert failures(forger.forge()) == {"officers": R.STUDY_NOT_APPROVED}
+
+
+def test_a_board_that_was_never_heard(forger):
+    forger.leave_out("review budapest")
+    assert failures(forger.forge()) == {"officers": R.STUDY_NOT_APPROVED}
+
+
+def test_an_approval_that_came_after_the_verdict(forger):
+    forger.move("approved", forger.index("displayed"))
+    assert failures(forger.forge())["study"] is R.STUDY_NOT_APPROVED
+
+
+def test_a_study_that_had_expired(forger):
+    forger.entry("approved")["public"]["expires"] = clock.rfc3339(clock.now() - timedelta(days=1))
+    assert failures(forger.forge()) == {"study": R.STUDY_EXPIRED}
+
+
+def test_a_vote_turned_round(forger):
+    vote = forger.document("vote budapest", "vote")
+    forger.put("vote budapest", "vote", vote | {"approve": False})
+    assert failures(forger.forge()) == {"approvals": R.VOTE_INVALID}
+
+
+def test_a_vote_that_the_entry_reports_wrongly(forger):
+    forger.entry("vote budapest")["public"]["approve"] = False
+    assert failures(forger.forge()) == {"approvals": R.VOTE_INVALID}
+
+
+def test_votes_that_do_not_reach_the_quorum(forger):
+    forger.leave_out("vote budapest")
+    forger.leave_out("vote long-beach")
+    assert failures(forger.forge()) == {"approvals": R.QUORUM_MISSING}
+
+
+def test_a_party_that_computed_without_its_own_approval(forger):
+    forger.leave_out("vote zurich")
+    assert failures(forger.forge()) == {"approvals": R.DEFINITION_NOT_APPROVED}
+
+
+def test_a_definition_with_another_quorum(forger):
+    changed = forger.document("definition", "definition")
+    changed["quorum"]["needed"] = 1
+    forger.put("definition", "definition", changed)
+    assert failures(forger.forge())["definition"] is R.DIGEST_MISMATCH
+
+
+def test_another_design_under_the_same_definition(forger):
+    design = forger.document("definition", "design")
+    forger.put("definition", "design", design | {"seed": "another"})
+    assert failures(forger.forge())["definition"] is R.DIGEST_MISMATCH
+
+
+def test_a_model_signed_by_somebody_else(forger):
+    _, manifest = signatures.peek(forger.documents[forger.entry("model")["documents"]["manifest"][7:]].decode())
+    forger.put("model", "manifest", signatures.sign(manifest, kind="model", key=forger.dossier.key))
+    assert failures(forger.forge())["model"] is R.KEY_UNKNOWN
+
+
+def test_a_verdict_with_a_failed_check(forger):
+    checks = forger.document("verdict", "checks")
+    checks[0]["passed"] = False
+    forger.put("verdict", "checks", checks)
+    assert failures(forger.forge()) == {"verdict": R.DEFINITION_NOT_APPROVED}
+
+
+def test_a_verdict_under_another_epoch(forger):
+    forger.entry("verdict")["public"]["epoch"] = 2
+    assert failures(forger.forge()) == {"verdict": R.DIGEST_MISMATCH}
+
+
+def test_a_verdict_that_refused(forger):
+    forger.entry("verdict")["public"]["authorised"] = False
+    assert failures(forger.forge())["verdict"] is R.NOT_FOUND
+
+
+def test_a_request_that_the_requester_did_not_sign(forger):
+    _, payload = signatures.peek(forger.dossier.decision.prepared.token)
+    forged = signatures.sign(payload | {"purpose": "marketing"}, kind="request", key=forger.dossier.key)
+    forger.reveal("prediction", "request_statement", forged)
+    assert failures(forger.forge())["request"] is R.KEY_UNKNOWN
+
+
+def test_another_genuine_request(forger):
+    other = forger.dossier.decision.consortium.prepare(request=new_uuid())
+    forger.reveal("prediction", "request_statement", other.token)
+    assert failures(forger.forge())["request"] is R.DIGEST_MISMATCH
+
+
+def test_consent_that_was_never_recorded(forger):
+    forger.leave_out("consent")
+    assert failures(forger.forge()) == {"consent": R.CONSENT_MISSING}
+
+
+def test_a_salt_that_opens_something_else(forger):
+    forger.openings["opened"][str(forger.index("prediction"))]["subject"]["salt"] = canonical.b64(new_salt())
+    assert failures(forger.forge())["openings"] is R.OPENING_MISMATCH
+
+
+def test_a_private_field_passed_over_in_silence(forger):
+    del forger.openings["opened"][str(forger.index("prediction"))]["subject"]
+    assert failures(forger.forge())["openings"] is R.OPENING_MISMATCH
+
+
+def test_an_acceptance_left_out(forger):
+    forger.put("reserved", "acceptances", forger.document("reserved", "acceptances")[:-1])
+    assert failures(forger.forge()) == {"acceptances": R.NODE_SILENT}
+
+
+def test_receipts_left_out(forger):
+    for name in ("prediction", "explanation"):
+        forger.put(name, "receipts", forger.document(name, "receipts")[1:])
+    assert failures(forger.forge())["receipts"] is R.NODE_SILENT
+
+
+def test_a_receipt_for_another_model(forger):
+    tokens = forger.document("prediction", "receipts")
+    _, payload = signatures.peek(tokens[0])
+    key = forger.dossier.decision.consortium.identity("cleveland")
+    tokens[0] = signatures.sign(payload | {"model": canonical.digest(b"another")}, kind="receipt", key=key)
+    for name in ("prediction", "explanation"):
+        forger.put(name, "receipts", tokens)
+    assert failures(forger.forge())["receipts"] is R.RECEIPTS_DISAGREE
+
+
+def test_an_explanation_on_other_receipts(forger):
+    forger.put("explanation", "receipts", list(reversed(forger.document("explanation", "receipts"))))
+    assert failures(forger.forge())["receipts"] is R.RECEIPTS_DISAGREE
+
+
+def test_a_ticket_for_another_job(forger):
+    token = forger.documents[forger.entry("prediction")["documents"]["ticket"][7:]].decode()
+    _, payload = signatures.peek(token)
+    forged = signatures.sign(payload | {"job": new_uuid()}, kind="ticket", key=forger.dossier.key)
+    for name in ("prediction", "reserved"):
+        forger.put(name, "ticket", forged)
+    assert failures(forger.forge())["ticket"] is R.DIGEST_MISMATCH
+
+
+def test_a_display_receipt_that_the_requester_did_not_sign(forger):
+    said = forger.openings["opened"][str(forger.index("displayed"))]["display"]["value"]
+    _, payload = signatures.peek(said)
+    forged = signatures.sign(payload | {"decision": "overridden"}, kind="display", key=forger.dossier.key)
+    forger.reveal("displayed", "display", forged)
+    assert failures(forger.forge()) == {"shown": R.KEY_UNKNOWN}
+
+
+def test_an_anchor_of_another_log(made):
+    anchor = {
+        "sequence": 1,
+        "size": made.decision.index + 1,
+        "root": canonical.digest(b"another"),
+        "transaction": None,
+        "block": 1,
+        "block_hash": None,
+        "state": "final",
+        "consistency": [],
+    }
+    files = made.evidence | {"anchors.json": canonical.encode([anchor])}
+    assert failures(made.sealed(files))["anchors"] is R.CONSISTENCY_INVALID
+
+
+def test_a_whole_dossier_under_another_key(made, forger):
+    forger.dossier = type(made)(made.decision, made.data, made.leaves, SigningKey.generate())
+    forger.about["key"] = forger.dossier.key.public.b64
+    data = forger.forge()
+    assert failures(data, Options(keys={"log": made.key.kid}))["keys"] is R.KEY_UNKNOWN
+    assert failures(data)["ticket"] is R.KEY_UNKNOWN
+
+
+@pytest.mark.parametrize("part", ["prediction", "explanation"])
+@pytest.mark.parametrize("party", ["cleveland", "budapest", "zurich"])
+def test_a_disclosed_share_that_nobody_signed_for(made, party, part):
+    disclosed = canonical.decode(canonical.encode(made.decision.disclosure))
+    share = bytearray(canonical.unb64(disclosed["outputs"][party][part]["share"]))
+    share[2] ^= 1
+    disclosed["outputs"][party][part]["share"] = canonical.b64(bytes(share))
+    found = failures(made.data, Options(disclosure=canonical.encode(disclosed)))
+    assert found == {"disclosure": R.OPENING_MISMATCH}
+
+
+def test_a_disclosure_of_another_decision(made):
+    disclosed = made.decision.disclosure | {"job": new_uuid()}
+    found = failures(made.data, Options(disclosure=canonical.encode(disclosed)))
+    assert found == {"disclosure": R.OPENING_MISMATCH}

@@ -1,0 +1,311 @@
+"""A consortium of five institutions with officers, passkeys and rosters, all signed for real, and a newcomer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from concordat import clock, consent, definition, design, model, passkeys, request, votes
+from concordat.canonical import decode, digest
+from concordat.enrolment import build_enrolment, build_roster
+from concordat.events import Event
+from concordat.keystore import Keystore
+from concordat.passkeys import SoftwarePasskey
+from concordat.schema import FeatureSchema
+from governance import selectors
+from governance.models import Definition, Institution, Passkey, Study
+from governance.services import (
+    challenges,
+    definitions,
+    institutions,
+    people,
+    reviews,
+    signing,
+    studies,
+)
+from governance.services import (
+    consent as consents,
+)
+from ledger.chain.types import Authorisation
+from ledger.services.record import record
+
+PARTIES = ["cleveland", "budapest", "zurich"]
+LAWS = {"cleveland": "US", "budapest": "HU", "zurich": "CH", "long-beach": "US", "notary": "CH", "basel": "CH"}
+ROLES = {
+    "cleveland": ("party", "owner"),
+    "budapest": ("party",),
+    "zurich": ("party",),
+    "long-beach": ("requester",),
+    "notary": ("dealer",),
+    "basel": ("party",),
+}
+NEWCOMER = "basel"
+BOARDS = PARTIES
+REGISTRY = "0x52908400098527886E0F7030069857D2E4169EE7"
+SCHEMA = decode(Path("examples/heart_disease/schema.json").read_bytes())
+
+
+@dataclass(frozen=True)
+class Officer:
+    """A person with an account, and a passkey that the institution's roster lists."""
+
+    user: User
+    institution: Institution
+    passkey: SoftwarePasskey
+
+
+@dataclass
+class Chain:
+    """A registry that holds the approvals it is told of, or that cannot be reached."""
+
+    approvals: dict[str, bool] = field(default_factory=dict)
+    quorum: int = 3
+    refused: Any = None
+
+    def authorisation(self, definition: str) -> Authorisation:
+        if self.refused:
+            raise self.refused
+        return Authorisation(
+            authorised=sum(self.approvals.values()) >= self.quorum,
+            approvals=self.approvals,
+            quorum=self.quorum,
+            block=7,
+        )
+
+
+class Consortium:
+    """Its institutions, and the steps from a protocol to a request, each taken when a test asks for it."""
+
+    def __init__(self, keystores: dict[str, Keystore]) -> None:
+        self.keys = keystores
+        self.at: dict[str, Institution] = {}
+        for slug in [slug for slug in ROLES if slug != NEWCOMER]:
+            relies = "cleveland" if slug == "long-beach" else None
+            self.at[slug] = institutions.enrol(token=self.enrolment(slug), reviewing_board=relies)
+        self.chairs = {slug: self.officer(slug, "irb-chair") for slug in BOARDS}
+        for slug, chair in self.chairs.items():
+            self.roster(slug, [(chair, "irb-chair")])
+        self.chain = Chain()
+
+    def enrolment(self, slug: str) -> str:
+        return build_enrolment(
+            self.keys[slug],
+            institution=slug,
+            name=f"Hospital of {slug}",
+            jurisdiction=LAWS[slug],
+            roles=list(ROLES[slug]),
+            issued=clock.now(),
+        )
+
+    def member(self, slug: str, role: str) -> User:
+        name = f"Dr {role} of {slug} {uuid4().hex[:6]}"
+        email = f"{uuid4().hex}@example.org"
+        return people.add_member(email=email, name=name, institution=self.at[slug], role=role).user
+
+    def officer(self, slug: str, role: str) -> Officer:
+        user = self.member(slug, role)
+        passkey = SoftwarePasskey.create(challenges.rp_id(), challenges.origin())
+        Passkey.objects.create(
+            officer=user.officer, credential=passkey.credential, key=passkey.key, registered=clock.now()
+        )
+        return Officer(user, self.at[slug], passkey)
+
+    def roster_token(self, slug: str, officers: list[tuple[Officer, str]], *, version: int = 0, key: Any = None) -> str:
+        in_force = selectors.roster(self.at[slug])
+        return build_roster(
+            key or self.keys[slug].offline,
+            institution=slug,
+            version=version or (in_force.version + 1 if in_force else 1),
+            officers=[
+                {
+                    "officer": f"officer-{number}",
+                    "name": each.user.officer.name,
+                    "role": role,
+                    "credential": each.passkey.credential,
+                    "key": each.passkey.key,
+                }
+                for number, (each, role) in enumerate(officers, 1)
+            ],
+            issued=clock.now(),
+        )
+
+    def roster(self, slug: str, officers: list[tuple[Officer, str]]) -> None:
+        institutions.publish_roster(token=self.roster_token(slug, officers))
+
+    # --- a study
+
+    def protocol(self, **changes: Any) -> dict[str, Any]:
+        return {
+            "v": 1,
+            "study": "chest-pain",
+            "title": "Chest pain in the emergency room",
+            "institution": "cleveland",
+            "summary": "Whether an explained prediction helps.",
+            "computed": "The risk of coronary disease and its LIME explanation.",
+            "opened": "The prediction and ten coefficients.",
+            "sections": [{"heading": "Risks", "text": "A wrong prediction misleads the clinician."}],
+            "requesters": ["long-beach"],
+            "purposes": ["decision-support"],
+            "sites": [*PARTIES, "long-beach"],
+            "valid_until": clock.rfc3339(clock.now() + timedelta(days=300)),
+        } | changes
+
+    def submitted(self, by: User | None = None, **changes: Any) -> Study:
+        protocol = self.protocol(**changes)
+        return studies.submit(institution=self.at[protocol["institution"]], content=protocol, by=by).study
+
+    def sign(self, officer: Officer, study: Study, determination: str = "approved") -> Any:
+        asked = signing.challenge(by=officer.user, study=study, determination=determination)
+        assertion = officer.passkey.assertion(passkeys.challenge(asked.statement))
+        return reviews.determine(by=officer.user, study=study, nonce=asked.nonce, assertion=assertion)
+
+    def approved(self, **changes: Any) -> Study:
+        study = self.submitted(**changes)
+        for chair in self.chairs.values():
+            self.sign(chair, study)
+        study.refresh_from_db()
+        return study
+
+    # --- a definition
+
+    def import_model(self, kind: str = "mlp") -> str:
+        """The model's digest, once the log holds its manifest."""
+        schema = FeatureSchema.from_json(SCHEMA)
+        shapes = model.KINDS[kind].shapes(len(schema.columns))
+        token, _ = model.publish(
+            model="heart",
+            version="1",
+            owner="cleveland",
+            kind=kind,
+            schema=schema.digest,
+            columns=len(schema.columns),
+            tensors={name: np.zeros(shape) for name, shape in shapes},
+            party_keys={slug: self.keys[slug].sealing.public for slug in PARTIES},
+            key=self.keys["cleveland"].identity,
+        )
+        name = digest(model.check_manifest(token, selectors.keyring()))
+        with transaction.atomic():
+            record(
+                event=Event.MODEL_IMPORTED,
+                public={"model": name, "institution": "cleveland", "kind": kind, "parties": PARTIES},
+                documents={"manifest": token},
+            )
+        return name
+
+    def content(self, study: Study, model: str, /, **changes: Any) -> dict[str, Any]:
+        version = study.versions.first()
+        laws = ["US", "HU", "CH"]
+        return {
+            "v": 1,
+            "study": study.slug,
+            "protocol": version.digest if version else digest(b""),
+            "kind": "explain",
+            "model": model,
+            "schema": digest(SCHEMA),
+            "design": digest(DESIGN()),
+            "target": "log-odds",
+            "parties": PARTIES,
+            "dealer": "notary",
+            "requesters": ["long-beach"],
+            "purposes": ["decision-support"],
+            "opened": list(definition.OPENED),
+            "disclosure": "none",
+            "transfers": [{"from": a, "to": b, "basis": "GDPR Art. 46(2)(c)"} for a, b in permutations(laws, 2)],
+            "jurisdictions": laws,
+            "quorum": {"of": [*PARTIES, "long-beach"], "needed": 3},
+            "valid_until": clock.rfc3339(clock.now() + timedelta(days=200)),
+        } | changes
+
+    def register(self, content: dict[str, Any], by: str = "cleveland") -> Definition:
+        return definitions.register(institution=self.at[by], content=content, schema=SCHEMA, design=DESIGN())
+
+    def registered(self) -> Definition:
+        return self.register(self.content(self.approved(), self.import_model()))
+
+    def vote(
+        self, slug: str, of: Definition, *, approve: bool = True, nonce: int = 0, **changes: Any
+    ) -> dict[str, Any]:
+        key = self.keys[changes.pop("key", slug)].chain
+        deadline = int((clock.now() + timedelta(hours=1)).timestamp())
+        vote = votes.Vote(of.digest, approve, key.address, nonce, changes.pop("deadline", deadline))
+        return dict(votes.write(vote, slug, key, domain=votes.Domain(31338, REGISTRY))) | changes
+
+    def voted(self) -> Definition:
+        """A definition that every institution has approved, on chain too."""
+        known = self.registered()
+        for slug in [*PARTIES, "long-beach"]:
+            definitions.relay_vote(vote=self.vote(slug, known))
+            self.chain.approvals[self.keys[slug].chain.address] = True
+        return selectors.definition(known.digest)
+
+    # --- a person, and a request
+
+    def consent(self, **changes: Any) -> str:
+        statement = {
+            "consent": str(uuid4()),
+            "subject": str(uuid4()),
+            "study": "chest-pain",
+            "purposes": ["decision-support"],
+            "institution": "long-beach",
+            "form": digest(b"form"),
+            "language": "en",
+            "signer": "self",
+            "given": clock.now() - timedelta(minutes=1),
+            "until": clock.now() + timedelta(days=100),
+        } | changes
+        return consent.give(**statement, key=self.keys[statement["institution"]].identity)
+
+    def withdrawal(self, of: str, institution: str = "long-beach") -> str:
+        key = self.keys[institution].identity
+        return consent.withdraw(consent=of, institution=institution, time=clock.now(), key=key)
+
+    def request(self, of: Definition, **changes: Any) -> str:
+        """A request with a consent of its own, which has been handed in unless the test brings another."""
+        subject = changes.pop("subject", str(uuid4()))
+        if "consent" not in changes:
+            changes["consent"] = self.consent(subject=subject)
+            consents.give(institution=self.at["long-beach"], token=changes["consent"])
+        return request.prepare(
+            np.zeros(len(FeatureSchema.from_json(SCHEMA).columns)),
+            request=str(uuid4()),
+            requester=changes.pop("requester", "long-beach"),
+            definition=changes.pop("definition", of.content),
+            purpose=changes.pop("purpose", "decision-support"),
+            subject=subject,
+            party_keys={slug: self.keys[slug].sealing.public for slug in PARTIES},
+            key=changes.pop("key", self.keys["long-beach"].identity),
+            now=changes.pop("now", clock.now()),
+            **changes,
+        ).token
+
+
+def _design() -> Callable[[], dict[str, Any]]:
+    made: dict[str, Any] = {}
+
+    def get() -> dict[str, Any]:
+        return made or made.update(design.build(FeatureSchema.from_json(SCHEMA), seed="governance")) or made
+
+    return get
+
+
+DESIGN = _design()
+
+
+@pytest.fixture(scope="session")
+def keystores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Keystore]:
+    folder = tmp_path_factory.mktemp("institutions")
+    return {slug: Keystore(folder / slug).create() for slug in ROLES}
+
+
+@pytest.fixture
+def consortium(db: None, settings: Any, keystores: dict[str, Keystore]) -> Consortium:
+    settings.REGISTRY_ADDRESS = REGISTRY
+    return Consortium(keystores)

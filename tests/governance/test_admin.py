@@ -1,0 +1,276 @@
+"""The officers' site: what a board reads, how it signs, and what everybody else does not see."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from django.contrib.admin import site
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from concordat.canonical import unb64
+from concordat.passkeys import SoftwarePasskey
+from governance.models import Definition, Membership, Passkey, Study
+from governance.services import challenges, definitions, registration
+from governance.services import consent as consents
+from governance.states import StudyState
+from tests.governance.conftest import Consortium, Officer
+
+
+def browser(user: User) -> Client:
+    """Signed in; this client insists on CSRF tokens, as a browser's server does."""
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(user)
+    return client
+
+
+def page(client: Client, study: Study) -> Any:
+    return client.get(reverse("admin:governance_study_change", args=[study.pk]))
+
+
+def post(client: Client, url: str, body: object) -> Any:
+    client.get(reverse("admin:governance_passkey_changelist"))
+    token = client.cookies["csrftoken"].value
+    return client.post(url, json.dumps(body), content_type="application/json", headers={"X-CSRFToken": token})
+
+
+def submit(client: Client, url: str, form: dict[str, str]) -> Any:
+    client.get(reverse("admin:governance_passkey_changelist"))
+    return client.post(url, form | {"csrfmiddlewaretoken": client.cookies["csrftoken"].value}, follow=True)
+
+
+def address(study: Study, name: str) -> str:
+    return reverse(f"admin:governance_study_{name}", args=[study.uuid])
+
+
+def sign(client: Client, study: Study, officer: Officer, determination: str = "approved") -> Any:
+    asked = post(client, address(study, "challenge"), {"determination": determination}).json()
+    assertion = officer.passkey.assertion(unb64(asked["challenge"]))
+    return post(client, address(study, "determination"), {"nonce": asked["nonce"], "assertion": assertion})
+
+
+def test_the_page_says_what_is_computed_what_is_opened_to_whom_and_who_has_signed(consortium: Consortium) -> None:
+    study, chair = consortium.submitted(), consortium.chairs["zurich"]
+    consortium.sign(consortium.chairs["budapest"], study)
+    shown = page(browser(chair.user), study).content.decode()
+    protocol = study.versions.get().content
+    for text in (
+        protocol["summary"],
+        protocol["computed"],
+        protocol["opened"],
+        "long-beach",
+        study.versions.get().digest,
+    ):
+        assert text in shown
+    assert consortium.chairs["budapest"].user.officer.name in shown
+    assert shown.count("nobody yet") == 2
+    assert "Sign with passkey" in shown
+    assert "review.signed" in shown
+
+
+def test_an_officer_signs_and_the_last_board_s_yes_approves_the_study(consortium: Consortium) -> None:
+    study = consortium.submitted()
+    answers = [sign(browser(chair.user), study, chair).json() for chair in consortium.chairs.values()]
+    assert [answer["state"] for answer in answers] == ["under-review", "under-review", "approved"]
+    assert "Sign with passkey" not in page(browser(consortium.chairs["zurich"].user), study).content.decode()
+
+
+def test_the_challenge_names_the_passkey_and_the_statement(consortium: Consortium) -> None:
+    study, chair = consortium.submitted(), consortium.chairs["zurich"]
+    asked = post(browser(chair.user), address(study, "challenge"), {"determination": "approved"}).json()
+    assert asked["credential"] == chair.passkey.credential
+    assert asked["rp_id"] == "localhost"
+    assert asked["statement"]["record"] == study.versions.get().digest
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "reason"),
+    [
+        ({"determination": "maybe"}, 422, "field-invalid"),
+        ({}, 422, "field-missing"),
+        ([], 400, "malformed"),
+    ],
+)
+def test_every_refusal_carries_its_sentence_and_remedy(
+    consortium: Consortium, body: object, status: int, reason: str
+) -> None:
+    study, chair = consortium.submitted(), consortium.chairs["zurich"]
+    answer = post(browser(chair.user), address(study, "challenge"), body)
+    assert (answer.status_code, answer.json()["reason"]) == (status, reason)
+    assert answer.json()["sentence"].endswith(".")
+    assert answer.json()["remedy"].endswith(".")
+
+
+def test_a_wrong_answer_signs_nothing(consortium: Consortium) -> None:
+    study, chair = consortium.submitted(), consortium.chairs["zurich"]
+    client = browser(chair.user)
+    asked = post(client, address(study, "challenge"), {"determination": "approved"}).json()
+    assertion = chair.passkey.assertion(b"x" * 32)
+    answer = post(client, address(study, "determination"), {"nonce": asked["nonce"], "assertion": assertion})
+    assert (answer.status_code, answer.json()["reason"]) == (403, "passkey-invalid")
+    missing = post(client, address(study, "determination"), {"nonce": asked["nonce"], "assertion": None})
+    assert missing.json()["reason"] == "field-invalid"
+    study.refresh_from_db()
+    assert study.state == StudyState.SUBMITTED
+
+
+def test_without_a_csrf_token_nothing_is_accepted(consortium: Consortium) -> None:
+    study, chair = consortium.submitted(), consortium.chairs["zurich"]
+    answer = browser(chair.user).post(address(study, "challenge"), "{}", content_type="application/json")
+    assert answer.status_code == 403
+
+
+def test_a_stranger_is_sent_to_sign_in(consortium: Consortium) -> None:
+    study = consortium.submitted()
+    assert page(Client(), study).status_code == 302
+
+
+def test_a_study_of_others_is_not_there(consortium: Consortium) -> None:
+    study, client = consortium.submitted(), browser(consortium.member("notary", "irb-chair"))
+    assert study.title not in page(client, study).content.decode()
+    answer = post(client, address(study, "challenge"), {"determination": "approved"})
+    assert (answer.status_code, answer.json()["reason"]) == (404, "not-found")
+
+
+def test_suspending_asks_for_a_ground_and_says_so(consortium: Consortium) -> None:
+    study, client = consortium.approved(), browser(consortium.chairs["zurich"].user)
+    refused = submit(client, address(study, "suspend"), {"institution": "zurich", "ground": ""})
+    assert "Add the named field." in refused.content.decode()
+    done = submit(client, address(study, "suspend"), {"institution": "zurich", "ground": "An incident."})
+    assert "Nothing starts under it any more." in done.content.decode()
+    study.refresh_from_db()
+    assert (study.state, study.epoch) == (StudyState.SUSPENDED, 1)
+
+
+def test_only_the_leading_institution_is_offered_to_close(consortium: Consortium) -> None:
+    study = consortium.approved()
+    leading, other = (browser(consortium.member(slug, "institution-admin")) for slug in ("cleveland", "zurich"))
+    assert "Close study for good" in page(leading, study).content.decode()
+    assert "Close study for good" not in page(other, study).content.decode()
+    submit(leading, address(study, "close"), {"institution": "cleveland", "ground": "Done."})
+    study.refresh_from_db()
+    assert study.state == StudyState.CLOSED
+
+
+# --- passkeys
+
+
+def test_a_passkey_is_registered_and_counts_once_the_roster_lists_it(consortium: Consortium) -> None:
+    user = consortium.member("zurich", "irb-chair")
+    client, passkey = browser(user), SoftwarePasskey.create(challenges.rp_id(), challenges.origin())
+    asked = post(client, reverse("admin:governance_passkey_challenge"), {}).json()
+    given = {"nonce": asked["nonce"], "registration": passkey.registration(unb64(asked["challenge"]))}
+    answer = post(client, reverse("admin:governance_passkey_register"), given).json()
+    assert (answer["credential"], answer["key"]) == (passkey.credential, passkey.key)
+    assert "icon-no" in client.get(reverse("admin:governance_passkey_changelist")).content.decode()
+    officer = Officer(user, consortium.at["zurich"], passkey)
+    consortium.roster("zurich", [(officer, "irb-chair")])
+    assert "icon-yes" in client.get(reverse("admin:governance_passkey_changelist")).content.decode()
+    assert consortium.sign(officer, consortium.submitted()).determination == "approved"
+
+
+@pytest.mark.parametrize("wrong", ["site", "origin", "challenge"])
+def test_a_passkey_made_elsewhere_is_refused(consortium: Consortium, wrong: str) -> None:
+    user = consortium.member("zurich", "irb-chair")
+    passkey = SoftwarePasskey.create(
+        "example.org" if wrong == "site" else challenges.rp_id(),
+        "https://example.org" if wrong == "origin" else challenges.origin(),
+    )
+    client = browser(user)
+    asked = post(client, reverse("admin:governance_passkey_challenge"), {}).json()
+    challenge = b"x" * 32 if wrong == "challenge" else unb64(asked["challenge"])
+    given = {"nonce": asked["nonce"], "registration": passkey.registration(challenge)}
+    assert post(client, reverse("admin:governance_passkey_register"), given).json()["reason"] == "passkey-invalid"
+    assert not Passkey.objects.filter(officer__user=user).exists()
+
+
+def test_nonsense_is_no_registration(consortium: Consortium) -> None:
+    user = consortium.member("zurich", "irb-chair")
+    client = browser(user)
+    for garbage in ({}, {"client_data": "AA", "attestation_object": "AA"}):
+        nonce = registration.challenge(by=user).nonce
+        answer = post(
+            client, reverse("admin:governance_passkey_register"), {"nonce": nonce, "registration": garbage}
+        ).json()
+        assert answer["reason"] in {"field-missing", "passkey-invalid"}
+
+
+def test_a_registered_passkey_is_not_taken_over(consortium: Consortium) -> None:
+    thief = consortium.member("zurich", "irb-chair")
+    asked = post(browser(thief), reverse("admin:governance_passkey_challenge"), {}).json()
+    stolen = consortium.chairs["zurich"].passkey
+    given = {"nonce": asked["nonce"], "registration": stolen.registration(unb64(asked["challenge"]))}
+    assert post(browser(thief), reverse("admin:governance_passkey_register"), given).json()["reason"] == "conflict"
+
+
+# --- people
+
+
+def test_an_administrator_invites_where_they_administer(consortium: Consortium) -> None:
+    client, url = browser(consortium.member("zurich", "institution-admin")), reverse("admin:governance_membership_add")
+    form = {"email": "new@example.org", "name": "New", "role": "auditor"}
+    elsewhere = submit(client, url, form | {"institution": str(consortium.at["cleveland"].pk)})
+    assert "Select a valid choice" in elsewhere.content.decode()
+    submit(client, url, form | {"institution": str(consortium.at["zurich"].pk)})
+    assert Membership.objects.filter(user__username="new@example.org", institution__slug="zurich").exists()
+
+
+def test_others_are_not_offered_to_invite(consortium: Consortium) -> None:
+    listed = browser(consortium.member("zurich", "auditor")).get(reverse("admin:governance_membership_changelist"))
+    assert reverse("admin:governance_membership_add") not in listed.content.decode()
+
+
+# --- everywhere
+
+
+@pytest.fixture
+def everything(consortium: Consortium) -> Definition:
+    """One row at least of everything that the site shows."""
+    known = consortium.registered()
+    definitions.relay_vote(vote=consortium.vote("zurich", known))
+    consents.give(institution=consortium.at["long-beach"], token=consortium.consent())
+    return known
+
+
+GOVERNED = [model for model in site._registry if model._meta.app_label == "governance"]
+
+
+@pytest.mark.parametrize("model", GOVERNED, ids=lambda model: model.__name__)
+def test_pages_are_read_only_and_obey_a_strict_content_security_policy(
+    consortium: Consortium, everything: Definition, model: Any
+) -> None:
+    name = f"admin:governance_{model._meta.model_name}"
+    slug = "long-beach" if model.__name__ == "Consent" else "zurich"
+    user = consortium.member(slug, "irb-chair") if slug == "long-beach" else consortium.chairs["zurich"].user
+    client = browser(user)
+    urls = [reverse("admin:index"), reverse(f"{name}_changelist")]
+    seen = site._registry[model].get_queryset(client.get(urls[0]).wsgi_request)
+    assert seen.exists()
+    urls.append(reverse(f"{name}_change", args=[seen.first().pk]))
+    for url in urls:
+        answer = client.get(url)
+        shown = answer.content.decode()
+        assert answer.status_code == 200
+        assert "'unsafe" not in answer.headers["Content-Security-Policy"]
+        assert not re.search(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)", shown)
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=", shown)
+        assert 'name="_save"' not in shown
+    assert client.get(reverse(f"{name}_delete", args=[seen.first().pk])).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("model", "slug"), [("definition", "notary"), ("signature", "notary"), ("consent", "zurich"), ("roster", "notary")]
+)
+def test_what_is_another_institution_s_is_not_listed(
+    consortium: Consortium, everything: Definition, model: str, slug: str
+) -> None:
+    shown = browser(consortium.member(slug, "auditor")).get(reverse(f"admin:governance_{model}_changelist"))
+    assert "0 " in shown.content.decode().split("paginator")[1]
+
+
+def test_nobody_sees_django_s_own_tables(consortium: Consortium) -> None:
+    shown = browser(consortium.member("zurich", "institution-admin")).get(reverse("admin:index")).content.decode()
+    assert "Governance" in shown
+    assert reverse("admin:auth_user_changelist") not in shown

@@ -1,0 +1,155 @@
+"""Definitions stay within what the boards approved, and institutions vote with their own keys."""
+
+from typing import Any
+
+import pytest
+
+from concordat import definition as documents
+from concordat.events import Event
+from concordat.reasons import Reason, Refused
+from governance import selectors
+from governance.models import DefinitionVote
+from governance.models.definition import DefinitionState
+from governance.services import definitions
+from ledger.models import ChainTransaction, LogEntry, TransactionState
+from ledger.selectors import entries
+from tests.governance.conftest import DESIGN, PARTIES, SCHEMA, Consortium
+
+
+def test_a_definition_is_kept_with_its_schema_and_design(consortium: Consortium) -> None:
+    known = consortium.registered()
+    entry = entries(event=Event.DEFINITION_REGISTERED, definition=known.digest).get()
+    assert set(entry.documents) == {"definition", "schema", "design"}
+    assert entry.documents["definition"] == known.digest
+    assert selectors.definition_state(known) is DefinitionState.REGISTERED
+
+
+def test_registering_twice_is_once(consortium: Consortium) -> None:
+    known = consortium.registered()
+    before = LogEntry.objects.count()
+    assert consortium.register(known.content) == known
+    assert LogEntry.objects.count() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "field"),
+    [
+        ({"protocol": "sha256:" + "0" * 64}, Reason.DIGEST_MISMATCH, "protocol"),
+        ({"design": "sha256:" + "0" * 64}, Reason.DIGEST_MISMATCH, "design"),
+        ({"model": "sha256:" + "0" * 64}, Reason.MODEL_UNKNOWN, "model"),
+        ({"purposes": ["marketing"]}, Reason.FIELD_INVALID, "purposes"),
+        ({"requesters": ["zurich"]}, Reason.FIELD_INVALID, "requesters"),
+        ({"dealer": "atlantis"}, Reason.NOT_FOUND, "dealer"),
+        ({"quorum": {"of": ["atlantis"], "needed": 1}}, Reason.NOT_FOUND, "quorum.of"),
+        ({"jurisdictions": ["US"], "transfers": []}, Reason.TRANSFER_BASIS_MISSING, "jurisdictions"),
+        ({"study": "unheard-of"}, Reason.NOT_FOUND, "study"),
+    ],
+)
+def test_a_definition_that_goes_beyond_the_protocol_is_refused(
+    consortium: Consortium, changes: dict[str, Any], reason: Reason, field: str
+) -> None:
+    content = consortium.content(consortium.approved(), consortium.import_model(), **changes)
+    with pytest.raises(Refused) as caught:
+        consortium.register(content)
+    assert (caught.value.reason, caught.value.field) == (reason, field)
+
+
+def test_a_study_that_is_not_approved_has_no_definitions(consortium: Consortium) -> None:
+    content = consortium.content(consortium.submitted(), consortium.import_model())
+    with pytest.raises(Refused) as caught:
+        consortium.register(content)
+    assert caught.value.reason is Reason.WRONG_STATE
+
+
+def test_a_bystander_registers_nothing(consortium: Consortium) -> None:
+    content = consortium.content(consortium.approved(), consortium.import_model())
+    with pytest.raises(Refused) as caught:
+        consortium.register(content, by="notary")
+    assert caught.value.reason is Reason.WRONG_INSTITUTION
+
+
+def test_a_linear_model_needs_its_owner_s_word_on_disclosure(consortium: Consortium) -> None:
+    study, model = consortium.approved(), consortium.import_model("linear")
+    content = consortium.content(study, model, disclosure="full")
+    with pytest.raises(Refused) as caught:
+        consortium.register(content)
+    assert caught.value.reason is Reason.DISCLOSURE_REQUIRED
+    key = consortium.keys["cleveland"].identity
+    definitions.disclose(token=documents.sign_disclosure(model=model, study=study.slug, key=key))
+    known = consortium.register(content)
+    assert "disclosure" in entries(event=Event.DEFINITION_REGISTERED, definition=known.digest).get().documents
+
+
+def test_nobody_but_the_owner_discloses(consortium: Consortium) -> None:
+    study, model = consortium.approved(), consortium.import_model("linear")
+    token = documents.sign_disclosure(model=model, study=study.slug, key=consortium.keys["zurich"].identity)
+    with pytest.raises(Refused) as caught:
+        definitions.disclose(token=token)
+    assert caught.value.reason is Reason.KEY_UNKNOWN
+
+
+# --- votes
+
+
+def test_a_vote_is_verified_queued_for_the_chain_and_logged(consortium: Consortium) -> None:
+    known = consortium.registered()
+    kept = definitions.relay_vote(vote=consortium.vote("zurich", known))
+    assert kept.transaction.content["signature"] == kept.signature
+    assert entries(event=Event.DEFINITION_VOTED, definition=known.digest).get().public["approve"] is True
+
+
+def test_the_same_vote_again_is_one_vote(consortium: Consortium) -> None:
+    known = consortium.registered()
+    vote = consortium.vote("zurich", known)
+    assert definitions.relay_vote(vote=vote) == definitions.relay_vote(vote=vote)
+    assert (DefinitionVote.objects.count(), ChainTransaction.objects.count()) == (1, 1)
+
+
+@pytest.mark.parametrize("changes", [{"key": "budapest"}, {"deadline": 1_600_000_000}])
+def test_a_vote_by_another_s_key_or_past_its_deadline_is_refused(
+    consortium: Consortium, changes: dict[str, Any]
+) -> None:
+    known = consortium.registered()
+    with pytest.raises(Refused) as caught:
+        definitions.relay_vote(vote=consortium.vote("zurich", known, **changes))
+    assert caught.value.reason is Reason.VOTE_INVALID
+
+
+def test_an_altered_vote_is_refused(consortium: Consortium) -> None:
+    known = consortium.registered()
+    vote = consortium.vote("zurich", known, approve=False) | {"approve": True}
+    with pytest.raises(Refused) as caught:
+        definitions.relay_vote(vote=vote)
+    assert caught.value.reason is Reason.VOTE_INVALID
+
+
+def test_a_nonce_is_not_used_twice_unless_the_contract_refused_it(consortium: Consortium) -> None:
+    known = consortium.registered()
+    first = definitions.relay_vote(vote=consortium.vote("zurich", known))
+    again = consortium.vote("zurich", known, approve=False)
+    with pytest.raises(Refused) as caught:
+        definitions.relay_vote(vote=again)
+    assert caught.value.reason is Reason.VOTE_INVALID
+    ChainTransaction.objects.filter(pk=first.transaction.pk).update(state=TransactionState.FAILED)
+    assert definitions.relay_vote(vote=again).approve is False
+
+
+def test_a_definition_is_approved_by_all_it_needs_and_revoked_by_one(consortium: Consortium) -> None:
+    known = consortium.registered()
+    states = []
+    for slug in PARTIES:
+        definitions.relay_vote(vote=consortium.vote(slug, known))
+        states.append(selectors.definition_state(selectors.definition(known.digest)))
+    assert states == [DefinitionState.REGISTERED, DefinitionState.REGISTERED, DefinitionState.APPROVED]
+    definitions.relay_vote(vote=consortium.vote("zurich", known, approve=False, nonce=1))
+    known = selectors.definition(known.digest)
+    assert (selectors.definition_state(known), known.epoch) == (DefinitionState.REVOKED, 1)
+
+
+def test_a_definition_with_another_schema_than_its_design_is_refused(consortium: Consortium) -> None:
+    content = consortium.content(consortium.approved(), consortium.import_model())
+    with pytest.raises(Refused) as caught:
+        definitions.register(
+            institution=consortium.at["cleveland"], content=content, schema=SCHEMA | {"version": "2"}, design=DESIGN()
+        )
+    assert (caught.value.reason, caught.value.field) == (Reason.DIGEST_MISMATCH, "schema")

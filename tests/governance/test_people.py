@@ -1,0 +1,66 @@
+"""People get roles at institutions; none of them is a superuser."""
+
+import io
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+
+from concordat.reasons import Reason, Refused
+from governance.models import Membership
+from governance.services import people
+from tests.governance.conftest import Consortium
+
+
+def test_an_administrator_invites_to_their_own_institution(consortium: Consortium) -> None:
+    admin = consortium.member("zurich", "institution-admin")
+    zurich = consortium.at["zurich"]
+    member = people.invite(by=admin, email="a@example.org", name="A", institution=zurich, role="auditor")
+    assert (member.user.is_staff, member.user.is_superuser, member.user.has_usable_password()) == (True, False, False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, Reason.CONFLICT),
+        ({"role": "irb-chair", "name": "Somebody else"}, Reason.CONFLICT),
+        ({"role": "king"}, Reason.FIELD_INVALID),
+    ],
+)
+def test_the_same_role_another_name_and_an_unknown_role_are_refused(
+    consortium: Consortium, changes: dict[str, str], reason: Reason
+) -> None:
+    given = {"email": "a@example.org", "name": "A", "role": "auditor"}
+    people.add_member(institution=consortium.at["zurich"], **given)
+    with pytest.raises(Refused) as caught:
+        people.add_member(institution=consortium.at["zurich"], **given | changes)
+    assert caught.value.reason is reason
+
+
+def test_the_command_prints_a_made_password_once(consortium: Consortium) -> None:
+    out = io.StringIO()
+    call_command("create_officer", "a@example.org", "A", "zurich", "irb-chair", stdout=out)
+    password = out.getvalue().split("this once: ")[1].split()[0]
+    assert User.objects.get(username="a@example.org").check_password(password)
+
+
+def test_the_command_reads_a_password(consortium: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("correct horse battery staple\n"))
+    out = io.StringIO()
+    call_command("create_officer", "a@example.org", "A", "zurich", "irb-chair", "--password-stdin", stdout=out)
+    assert User.objects.get(username="a@example.org").check_password("correct horse battery staple")
+    assert "correct horse" not in out.getvalue()
+
+
+def test_the_command_refuses_a_weak_password_and_leaves_nothing(
+    consortium: Consortium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("secret\n"))
+    with pytest.raises(CommandError):
+        call_command("create_officer", "a@example.org", "A", "zurich", "irb-chair", "--password-stdin")
+    assert not Membership.objects.filter(user__username="a@example.org").exists()
+
+
+def test_the_command_says_why_an_unknown_institution_is_refused(consortium: Consortium) -> None:
+    with pytest.raises(CommandError, match="atlantis"):
+        call_command("create_officer", "a@example.org", "A", "atlantis", "irb-chair")

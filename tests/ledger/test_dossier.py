@@ -1,0 +1,187 @@
+"""Building a dossier from the log, and what stays true of it after erasure, withdrawal and on a chain."""
+
+import pytest
+from django.core.management import call_command
+
+from concordat import canonical
+from concordat.events import Event
+from concordat.keystore import Keystore
+from concordat.reasons import Reason, Refused
+from concordat.verifier import Options, bundle, verify
+from concordat.verifier.__main__ import main
+from concordat.verifier.examine import Status, summary
+from concordat.votes import Domain
+from ledger import dossier, selectors, tasks
+from ledger.chain.deploy import deploy
+from ledger.models import Anchor, LogEntry
+from ledger.services import anchoring, dossiers
+from ledger.services.publish import publish
+from ledger.services.subjects import destroy
+from tests.support.consortium import Consortium
+from tests.support.decision import SETTINGS, SITE, Decision
+
+pytestmark = pytest.mark.django_db
+
+REQUEST = ("request_statement", "consent")
+
+
+@pytest.fixture
+def decision(tmp_path, settings):
+    for name, value in SETTINGS.items():
+        setattr(settings, name, value)
+    made = Decision.make(tmp_path)
+    publish()
+    return made
+
+
+def check(result, name):
+    return next(each for each in result.checks if each.name == name)
+
+
+def test_equal_logs_give_equal_bytes(decision):
+    assert dossier.build(decision.index) == dossier.build(decision.index)
+
+
+def test_it_holds_the_decision_and_nothing_of_others(decision, write):
+    write(2)
+    publish()
+    files = bundle.unpack(dossier.build(decision.index))
+    held = {int(path[8:-5]) for path in files if path.startswith("entries/")}
+    assert held == {entry.index for entry in decision.entries.values()}
+
+
+def test_nothing_private_is_opened_unless_the_reader_may_see_it(decision):
+    files = bundle.unpack(dossier.build(decision.index))
+    assert canonical.decode(files["openings.json"])["opened"] == {}
+    assert not any(decision.consortium.subject.encode() in content for content in files.values())
+    result = verify(dossier.build(decision.index))
+    assert result.holds
+    assert check(result, "request").reason is Reason.NOT_DISCLOSED
+
+
+def test_the_requesters_disclosure_opens_the_request_as_well(decision):
+    disclosed = canonical.encode(decision.disclosure)
+    result = verify(dossier.build(decision.index), Options(disclosure=disclosed))
+    assert result.holds
+    assert check(result, "request").status is check(result, "consent").status is Status.PASSED
+
+
+def test_after_erasure_everything_but_the_persons_part_still_verifies(decision):
+    before = verify(dossier.build(decision.index, disclose=REQUEST))
+    assert check(before, "consent").status is Status.PASSED
+    destroy(subject=decision.subject, ground="request of the person")
+    publish()
+    after = verify(dossier.build(decision.index, disclose=REQUEST))
+    assert after.holds
+    assert check(after, "consent").reason is check(after, "request").reason is Reason.ERASED
+    for name in ("inclusion", "documents", "officers", "approvals", "receipts", "verdict"):
+        assert check(after, name).status is Status.PASSED
+
+
+def test_a_later_withdrawal_is_told_and_does_not_undo_the_decision(decision):
+    decision.withdraw()
+    publish()
+    result = verify(dossier.build(decision.index, disclose=REQUEST))
+    assert result.holds
+    assert "withdrawn later" in check(result, "consent since").sentence
+    assert Event.CONSENT_WITHDRAWN in {event["event"] for event in result.story["since"]}
+
+
+def test_a_revoked_approval_is_told_too(decision):
+    decision.vote(decision.consortium.vote("zurich", approve=False, nonce=1))
+    publish()
+    result = verify(dossier.build(decision.index))
+    assert result.holds
+    assert {"institution": "zurich", "approve": True} in result.story["allowed"]["votes"]
+    assert Event.DEFINITION_VOTED in {event["event"] for event in result.story["since"]}
+
+
+def test_only_decisions_have_dossiers(decision):
+    for index in (0, 10_000):
+        with pytest.raises(Refused) as refused:
+            dossier.build(index)
+        assert refused.value.reason is Reason.NOT_FOUND
+
+
+def test_who_read_it_is_in_the_log(decision):
+    number = decision.entries["prediction"].record_number
+    data = dossiers.read(number=number, role="legal-reviewer", reader="officer-7", disclose=REQUEST)
+    assert verify(data).holds
+    entry = LogEntry.objects.last()
+    assert (entry.event, entry.public["role"]) == (Event.DOSSIER_READ, "legal-reviewer")
+    assert b"officer-7" not in bytes(entry.leaf)
+    assert selectors.private_fields(entry) == {"reader": "officer-7"}
+
+
+def test_the_command_writes_a_bundle_that_verifies(decision, tmp_path, capsys):
+    file = tmp_path / "dossier.zip"
+    call_command("dossier", decision.entries["prediction"].record_number, str(file), "--disclose", "request_statement")
+    assert main([str(file)]) == 0
+
+
+@pytest.fixture
+def anchored(tmp_path, devchain, settings, monkeypatch, write):
+    """A decision whose votes and whose head are on a real chain, with a later head as well."""
+    account = Keystore(settings.KEYS_DIR).chain
+    consortium = Consortium(tmp_path, coordinator=Keystore(settings.KEYS_DIR).identity)
+    contracts = deploy(
+        rpc_url=devchain,
+        chain_id=31338,
+        deployer=account,
+        submitters=[account.address],
+        institutions=[home.keys.chain.address for home in consortium.homes.values()],
+        quorum=3,
+    )
+    settings.CHAIN_RPC, settings.BASE_URL = devchain, SITE
+    settings.ANCHOR_ADDRESS, settings.REGISTRY_ADDRESS = contracts.anchor_address, contracts.registry_address
+    monkeypatch.setattr("tests.support.consortium.DOMAIN", Domain(31338, contracts.registry_address))
+    made = Decision.of(consortium)
+    for vote in consortium.votes:
+        anchoring.queue_vote(vote)
+    for count in (0, 3):
+        write(count)
+        publish()
+        tasks.anchor()
+    return made
+
+
+def test_with_chain_keys_and_disclosure_every_check_passes(anchored, settings):
+    data = dossier.build(anchored.index, disclose=(*REQUEST, "display"))
+    assert len(canonical.decode(bundle.unpack(data)["anchors.json"])) == 2
+    trusted = {slug: home.keys.identity.kid for slug, home in anchored.consortium.homes.items()}
+    trusted["log"] = anchored.consortium.coordinator.kid
+    disclosed = canonical.encode(anchored.disclosure)
+    result = verify(data, Options(keys=trusted, rpc=settings.CHAIN_RPC, disclosure=disclosed))
+    assert [each for each in result.checks if each.status is not Status.PASSED] == []
+    assert "self-hosted" in check(result, "chain anchor").sentence
+
+
+def test_an_anchor_that_the_chain_does_not_have_is_noticed(anchored, settings):
+    files = bundle.unpack(dossier.build(anchored.index))
+    evidence = {path: files[path] for path in files if not path.startswith(("manifest", "dossier"))}
+    anchors = canonical.decode(evidence["anchors.json"])
+    anchors[0]["block"] += 1
+    evidence["anchors.json"] = canonical.encode(anchors)
+    forged = bundle.sealed(evidence | summary(evidence), anchored.consortium.coordinator)
+    assert verify(forged).holds
+    found = verify(forged, Options(rpc=settings.CHAIN_RPC))
+    assert check(found, "chain anchor").reason is Reason.ANCHOR_MISMATCH
+
+
+def test_approvals_that_the_registry_does_not_know_are_noticed(anchored, settings, write):
+    ask = Options(rpc=settings.CHAIN_RPC)
+    assert check(verify(dossier.build(anchored.index), ask), "chain approvals").status is Status.PASSED
+    revoked = [anchored.consortium.vote(slug, approve=False, nonce=1) for slug in ("zurich", "budapest")]
+    for vote in revoked:
+        anchoring.queue_vote(vote)
+    tasks.anchor()
+    write()
+    publish()
+    tasks.anchor()
+    Anchor.objects.filter(sequence__lt=3).delete()  # as if the decision had been anchored only after the revocations
+    found = check(verify(dossier.build(anchored.index), ask), "chain approvals")
+    assert (found.status, found.reason) == (Status.FAILED, Reason.QUORUM_MISSING)
+    anchored.vote(revoked[0])
+    publish()
+    told = check(verify(dossier.build(anchored.index), ask), "chain approvals")
+    assert (told.status, told.reason) == (Status.NOT_CHECKABLE, Reason.QUORUM_MISSING)

@@ -1,0 +1,75 @@
+"""Erasure: the key goes, the content with it, and every proof stays."""
+
+from uuid import uuid4
+
+import pytest
+
+from concordat import checkpoint, merkle
+from concordat.events import Event
+from concordat.keystore import Keystore
+from concordat.reasons import Reason, Refused
+from ledger import selectors
+from ledger.models import SubjectKey
+from ledger.services.publish import publish
+from ledger.services.record import record
+from ledger.services.subjects import destroy, hold, lift
+
+pytestmark = pytest.mark.django_db
+
+
+def give_consent(subject):
+    public = {"study": "chest-pain", "institution": "long-beach", "consent": str(uuid4())}
+    return record(event=Event.CONSENT_GIVEN, public=public, private={"statement": "signed"}, subject=subject)
+
+
+def refusal(call, **arguments):
+    with pytest.raises(Refused) as refused:
+        call(**arguments)
+    return refused.value
+
+
+def test_after_erasure_the_payload_is_gone_and_every_proof_still_verifies(settings):
+    erased, kept = uuid4(), uuid4()
+    mine, other = give_consent(erased), give_consent(kept)
+    before = publish()
+    destroy(subject=erased, ground="request of the person")
+    after = publish()
+    assert refusal(selectors.private_fields, entry=mine).reason is Reason.ERASED
+    assert selectors.private_fields(other) == {"statement": "signed"}
+    keys = {settings.LOG_ORIGIN: Keystore(settings.KEYS_DIR).identity.public}
+    head = checkpoint.verify(after.note, keys)
+    for entry in selectors.entries():
+        proof = selectors.inclusion(entry.index, head.size)
+        assert merkle.verify_inclusion(bytes(entry.leaf_hash), entry.index, head.size, proof, head.root)
+    proof = selectors.consistency(before.size, after.size)
+    assert merkle.verify_consistency(before.size, after.size, before.root, after.root, proof)
+
+
+def test_the_row_remains_and_says_when_and_why():
+    subject = uuid4()
+    give_consent(subject)
+    entry = destroy(subject=subject, ground="request of the person")
+    row = SubjectKey.objects.get(subject=subject)
+    assert (row.wrapped, row.ground) == (None, "request of the person")
+    assert row.destroyed is not None
+    assert entry.public == {"ground": "request of the person"}
+    assert str(subject).encode() not in bytes(entry.leaf)
+
+
+def test_a_legal_hold_forbids_it_and_names_its_ground():
+    subject = uuid4()
+    give_consent(subject)
+    held = hold(subject=subject, ground="claim 4 O 12/26, retention until judgment")
+    refused = refusal(destroy, subject=subject, ground="request")
+    assert refused.reason is Reason.LEGAL_HOLD
+    assert "claim 4 O 12/26" in refused.detail
+    lift(hold=held)
+    destroy(subject=subject, ground="request")
+
+
+def test_a_key_is_destroyed_once():
+    subject = uuid4()
+    assert refusal(destroy, subject=subject, ground="request").reason is Reason.NOT_FOUND
+    give_consent(subject)
+    destroy(subject=subject, ground="request")
+    assert refusal(destroy, subject=subject, ground="request").reason is Reason.ERASED

@@ -1,0 +1,319 @@
+"""Five institutions with real keys, and everything they sign on the way to one explained prediction. No Django."""
+
+import json
+import uuid
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from compute.node.home import Home
+from concordat import answers, canonical, clock, consent, definition, design, model, request, signatures, ticket, votes
+from concordat.canonical import digest
+from concordat.definition import OPENED
+from concordat.request import Prepared
+from concordat.schema import FeatureSchema
+from concordat.signatures import SigningKey
+from concordat.votes import Domain, Vote
+
+PARTIES = ["cleveland", "budapest", "zurich"]
+DEALER, REQUESTER, OWNER = "notary", "long-beach", "cleveland"
+NODES = [*PARTIES, DEALER]
+EVERYONE = [*NODES, REQUESTER]
+ROLES = {
+    "cleveland": ["party", "owner"],
+    "budapest": ["party"],
+    "zurich": ["party"],
+    "notary": ["dealer"],
+    "long-beach": ["requester"],
+}
+STUDY, PURPOSE = "chest-pain", "decision-support"
+DOMAIN = Domain(31338, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
+SCHEMA = json.loads((Path(__file__).parents[2] / "examples/heart_disease/schema.json").read_text())
+
+
+def new_uuid() -> str:
+    return str(uuid.uuid4())
+
+
+@dataclass
+class Consortium:
+    """Each part is made when it is first asked for. Nobody can reach a chain: the homes name a closed port."""
+
+    root: Path
+    coordinator: SigningKey = field(default_factory=SigningKey.generate)
+    kind: str = "mlp"
+    broker: str = "redis://127.0.0.1:1/0"
+
+    def __post_init__(self) -> None:
+        self.homes = {
+            slug: Home.create(
+                self.root / slug,
+                {
+                    "institution": slug,
+                    "coordinator": "http://127.0.0.1:1",
+                    "broker": self.broker,
+                    "rpc": "http://127.0.0.1:1",
+                },
+                name=slug.replace("-", " ").title(),
+                jurisdiction="US",
+                roles=ROLES[slug],
+            )
+            for slug in EVERYONE
+        }
+        for slug in NODES:
+            self.homes[slug].pin(canonical.encode(self.pins()))
+            self.write_policy(slug)
+
+    def pins(self, **changes):
+        return {
+            "coordinator_key": self.coordinator.public.b64,
+            "log_origin": "localhost/concordat",
+            "enrolments": {slug: home.enrolment for slug, home in self.homes.items()},
+            "chain_id": DOMAIN.chain_id,
+            "registry": DOMAIN.registry,
+        } | changes
+
+    def write_policy(self, slug: str, **changes) -> None:
+        policy = {
+            "definitions": [],
+            "studies": [STUDY],
+            "requesters": [REQUESTER],
+            "purposes": [PURPOSE],
+            "jobs_a_day": 100,
+        }
+        (self.homes[slug].directory / "policy.json").write_bytes(canonical.encode(policy | changes))
+
+    def identity(self, slug: str) -> SigningKey:
+        return self.homes[slug].keys.identity
+
+    @cached_property
+    def party_keys(self) -> dict[str, str]:
+        return {party: self.homes[party].keys.sealing.public for party in PARTIES}
+
+    # --- what is agreed on
+
+    @cached_property
+    def schema(self) -> FeatureSchema:
+        return FeatureSchema.from_json(SCHEMA)
+
+    @cached_property
+    def design(self) -> dict:
+        return design.build(self.schema, seed="tests")
+
+    @cached_property
+    def tensors(self) -> dict[str, np.ndarray]:
+        generator = np.random.default_rng(7)
+        shapes = model.KINDS[self.kind].shapes(len(self.schema.columns))
+        return {name: generator.normal(scale=0.3, size=shape) for name, shape in shapes}
+
+    @cached_property
+    def published(self) -> tuple[str, dict[str, str]]:
+        return model.publish(
+            model="heart",
+            version="1",
+            owner=OWNER,
+            kind=self.kind,
+            schema=digest(SCHEMA),
+            columns=len(self.schema.columns),
+            tensors=self.tensors,
+            party_keys=self.party_keys,
+            key=self.identity(OWNER),
+        )
+
+    @cached_property
+    def manifest(self) -> dict:
+        keys = {OWNER: {self.identity(OWNER).kid: self.identity(OWNER).public}}
+        return model.check_manifest(self.published[0], keys)
+
+    @cached_property
+    def protocol(self) -> dict:
+        return {"study": STUDY, "sites": PARTIES, "requesters": [REQUESTER], "purposes": [PURPOSE]}
+
+    @cached_property
+    def definition(self) -> dict:
+        return self.new_definition()
+
+    def new_definition(self, **changes) -> dict:
+        return {
+            "v": 1,
+            "study": STUDY,
+            "protocol": digest(self.protocol),
+            "kind": "explain",
+            "model": digest(self.manifest),
+            "schema": digest(SCHEMA),
+            "design": digest(self.design),
+            "target": "log-odds",
+            "parties": PARTIES,
+            "dealer": DEALER,
+            "requesters": [REQUESTER],
+            "purposes": [PURPOSE],
+            "opened": OPENED,
+            "disclosure": "full" if self.kind == "linear" else "none",
+            "transfers": [],
+            "jurisdictions": ["US"],
+            "quorum": {"of": [*PARTIES, REQUESTER], "needed": 3},
+            "valid_until": clock.rfc3339(clock.now() + timedelta(days=300)),
+        } | changes
+
+    @cached_property
+    def disclosure(self) -> str | None:
+        if self.kind != "linear":
+            return None
+        return definition.sign_disclosure(model=digest(self.manifest), study=STUDY, key=self.identity(OWNER))
+
+    def vote(self, slug: str, *, approve: bool = True, nonce: int = 0, about: str | None = None, key=None):
+        signer = key or self.homes[slug].keys.chain
+        deadline = int(clock.now().timestamp()) + 3600
+        vote = Vote(about or digest(self.definition), approve, signer.address, nonce, deadline)
+        return votes.write(vote, slug, signer, domain=DOMAIN)
+
+    @cached_property
+    def votes(self) -> list[dict]:
+        return [self.vote(slug) for slug in (*PARTIES, REQUESTER)]
+
+    # --- one request
+
+    @cached_property
+    def subject(self) -> str:
+        return new_uuid()
+
+    @cached_property
+    def consent(self) -> str:
+        return self.give_consent()
+
+    def give_consent(self, **changes) -> str:
+        now = clock.now()
+        statement = {
+            "consent": new_uuid(),
+            "subject": self.subject,
+            "study": STUDY,
+            "purposes": [PURPOSE],
+            "institution": REQUESTER,
+            "form": digest(b"form"),
+            "language": "en",
+            "signer": "self",
+            "given": now - timedelta(days=1),
+            "until": now + timedelta(days=365),
+            "key": self.identity(REQUESTER),
+        }
+        return consent.give(**statement | changes)
+
+    def withdrawal(self, token: str | None = None) -> str:
+        _, statement = signatures.peek(token or self.consent)
+        return consent.withdraw(
+            consent=statement["consent"], institution=REQUESTER, time=clock.now(), key=self.identity(REQUESTER)
+        )
+
+    @cached_property
+    def vector(self) -> np.ndarray:
+        return np.random.default_rng(11).normal(size=len(self.schema.columns))
+
+    def prepare(self, **changes) -> Prepared:
+        fields = {
+            "request": new_uuid(),
+            "requester": REQUESTER,
+            "definition": self.definition,
+            "purpose": PURPOSE,
+            "subject": self.subject,
+            "consent": self.consent,
+            "party_keys": self.party_keys,
+            "key": self.identity(REQUESTER),
+            "now": clock.now(),
+        }
+        return request.prepare(self.vector, **fields | changes)
+
+
+@dataclass
+class Case:
+    """One job as a node sees it: a ticket and its documents, each part of which a test may spoil first."""
+
+    consortium: Consortium
+    prepared: Prepared
+    definition: dict
+    ticket: dict = field(default_factory=dict)
+    documents: dict = field(default_factory=dict)
+    key: SigningKey | None = None
+
+    @classmethod
+    def make(cls, consortium: Consortium, *, definition: dict | None = None, **request_changes) -> "Case":
+        agreed = definition or consortium.definition
+        prepared = consortium.prepare(**{"definition": agreed} | request_changes)
+        case = cls(consortium, prepared, agreed)
+        now = clock.now()
+        case.ticket = {
+            "ticket": new_uuid(),
+            "job": new_uuid(),
+            "request": prepared.digest,
+            "definition": digest(agreed),
+            "model": agreed["model"],
+            "design": agreed["design"],
+            "parties": agreed["parties"],
+            "dealer": agreed["dealer"],
+            "epoch": 0,
+            "batch": new_uuid(),
+            "verdict": 4,
+            "issued": clock.rfc3339(now),
+            "expires": clock.rfc3339(now + timedelta(minutes=2)),
+        }
+        case.documents = {
+            "request": prepared.token,
+            "definition": agreed,
+            "manifest": consortium.published[0],
+            "disclosure": consortium.disclosure,
+            "schema": SCHEMA,
+            "design": consortium.design,
+            "votes": list(consortium.votes),
+            "withdrawal": None,
+            "acceptances": [],
+        }
+        return case
+
+    @property
+    def job(self) -> str:
+        return self.ticket["job"]
+
+    @property
+    def token(self) -> str:
+        return signatures.sign(self.ticket, kind="ticket", key=self.key or self.consortium.coordinator)
+
+    def documents_of(self, slug: str) -> dict:
+        own = {
+            "job": self.job,
+            "input": self.prepared.sealed.get(slug),
+            "model_share": self.consortium.published[1].get(slug),
+        }
+        return own | self.documents
+
+    def read(self, answer: str):
+        """The answer, verified as a fellow node would."""
+        keyring = self.consortium.homes["cleveland"].pins.keyring
+        return answers.read_answer(
+            answer, keyring, ticket.read_ticket(self.token, {self.signer.kid: self.signer.public})
+        )
+
+    @property
+    def signer(self) -> SigningKey:
+        return self.key or self.consortium.coordinator
+
+
+@dataclass
+class FakeCoordinator:
+    """Hands one case out to one node, and keeps what the node says."""
+
+    case: Case
+    slug: str
+    answers: list[str] = field(default_factory=list)
+    results: list[tuple[str, str | None]] = field(default_factory=list)
+
+    def job(self, job: str) -> dict:
+        assert job == self.case.job
+        return self.case.documents_of(self.slug)
+
+    def answer(self, job: str, answer: str) -> None:
+        self.answers.append(answer)
+
+    def result(self, job: str, receipt: str, sealed: str | None) -> None:
+        self.results.append((receipt, sealed))
