@@ -59,7 +59,7 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response:
     if refused.reason is Reason.INTERNAL:
         log.error("request.failed", reference=body["instance"], error=type(error).__name__)
     set_rollback()
-    return Response(body, status=body["status"], headers=_headers(refused, context), content_type=CONTENT_TYPE)
+    return Response(body, status=body["status"], headers=_headers(refused), content_type=CONTENT_TYPE)
 
 
 def problem(refused: Refused) -> dict[str, Any]:
@@ -117,14 +117,12 @@ def _json(refused: Refused) -> JsonResponse:
     return JsonResponse(body, status=body["status"], content_type=CONTENT_TYPE)
 
 
-def _headers(refused: Refused, context: Mapping[str, Any]) -> dict[str, str]:
+def _headers(refused: Refused) -> dict[str, str]:
     headers = {}
     if refused.info.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="concordat"'
     if refused.reason in RETRY_AFTER:
         headers["Retry-After"] = str(RETRY_AFTER[refused.reason])
-    if refused.reason is Reason.METHOD_NOT_ALLOWED and (view := context.get("view")) is not None:
-        headers["Allow"] = ", ".join(view.scopes)
     return headers
 
 

@@ -1,42 +1,41 @@
-"""What an operator sees of computation: which job stands where, and why. Nothing about a person, nothing to change."""
+"""Which job stands where, and why: to read, by who may see the study. Nothing here is about a person."""
+
+from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib.auth.models import User
+from django.db.models import Q, QuerySet
 
 from compute.models import Job, ModelVersion
-
-
-class ReadOnly(admin.ModelAdmin):
-    """A list and a page, without any button."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
+from governance import selectors as governance
+from governance.admin.base import ScopedReadOnly, institutions_of
 
 
 @admin.register(Job)
-class JobAdmin(ReadOnly):
-    list_display = ("uuid", "requester", "study", "state", "why", "record", "created", "updated")
-    list_filter = ("state", "reason")
-    list_select_related = ("requester", "definition__study")
-    search_fields = ("uuid",)
+class JobAdmin(ScopedReadOnly):
+    list_display = ("uuid", "requester", "study", "state", "why", "record", "created")
+    list_display_links = ("uuid",)
+    list_filter = ("state",)
     fields = (
         *("uuid", "requester", "study", "definition", "model", "state", "why", "record"),
-        *("epoch", "verdict", "dispatched", "deadline", "created", "updated"),
+        *("dispatched", "deadline", "created", "updated"),
     )
 
-    @admin.display(ordering="definition__study__title")
+    def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
+        visible = Q(definition__study__in=governance.visible_studies(user)) | Q(requester__in=institutions_of(user))
+        return rows.filter(visible).select_related("requester", "definition__study", "model")
+
+    @admin.display
     def study(self, job: Job) -> str:
         return str(job.definition.study)
 
 
 @admin.register(ModelVersion)
-class ModelVersionAdmin(ReadOnly):
+class ModelVersionAdmin(ScopedReadOnly):
     list_display = ("name", "version", "owner", "kind", "imported")
-    list_filter = ("owner", "kind")
+    list_display_links = ("name",)
     fields = ("name", "version", "owner", "kind", "digest", "imported")
+
+    def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
+        mine = institutions_of(user)
+        return rows.filter(Q(owner__in=mine) | Q(shares__party__in=mine)).select_related("owner").distinct()

@@ -5,6 +5,10 @@ from django.urls import include, path
 
 from config.health import healthz, readyz
 
+handler400 = "api.errors.bad_request"
+handler404 = "api.errors.not_found"
+handler500 = "api.errors.server_error"
+
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", include("api.urls")),

@@ -33,6 +33,7 @@ class Resource(APIView):
 
     scopes: ClassVar[Mapping[str, Scope]]
     parser_classes = (StrictJSON,)
+    http_method_names = ("get", "post")
     schema = ApiSchema()
 
     @property

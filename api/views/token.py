@@ -36,6 +36,7 @@ class Token(APIView):
     authentication_classes = ()
     permission_classes = ()
     parser_classes = (FormParser,)
+    http_method_names = ("post",)
     schema = ApiSchema()
 
     @extend_schema(request=TokenQuestion, responses=TokenAnswer)

@@ -52,12 +52,12 @@ class Report:
             {
                 "feature": group,
                 "coefficient": by_group[group].coefficient,
-                "plaintext": float(reference),
+                "plaintext_coefficient": float(reference),
                 "imputed": by_group[group].imputed,
             }
             for group, reference in zip(definition.design.groups, plain.coefficients, strict=True)
         ]
-        errors = [abs(row["coefficient"] - row["plaintext"]) for row in self.explanation]
+        errors = [abs(row["coefficient"] - row["plaintext_coefficient"]) for row in self.explanation]
         self.max_abs_error = max(
             *errors, abs(secure.probability - plain.probability), abs(secure.intercept - plain.intercept)
         )

@@ -1,7 +1,7 @@
 """The consortium of the demonstration: its folders, keys, processes and people, and how to reach them."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -78,16 +78,26 @@ def new_stack(state: Path) -> Stack:
     return Stack(state, nodes=[member.slug for member in NODES])
 
 
-def build(stack: Stack, supervisor: Supervisor, screen: Screen, *, table: Path) -> World:
+def build(
+    stack: Stack,
+    supervisor: Supervisor,
+    screen: Screen,
+    *,
+    table: Path,
+    watch: Callable[[str], None] = lambda url: None,
+) -> World:
     """Everything up to the point where institutions can begin to work: keys, chain, contracts, servers, nodes.
 
     Args:
         table: the rows of all hospitals; each institution's folder receives its own and no others.
+        watch: called with the broker's address as each of its observers has it, once it is up.
     """
     world = World(stack, supervisor)
     stack.choose_ports()
     screen.doing("the broker starts: one user a node, each confined to its own keys")
     supervisor.start(stack.redis())
+    for observer in stack.observers:
+        watch(stack.broker_url(observer))
     coordinator = Keystore(stack.keys).create(["identity", "chain"])
     stack.fund = coordinator.chain.address
     supervisor.start(stack.chain(), wait=False)

@@ -29,7 +29,10 @@ ENTRYPOINT = ROOT / "docker" / "entrypoint.sh"
 
 @dataclass
 class Stack:
-    """Where everything is. `save` and `load` keep it in `<state>/stack.json` (mode 0600: it holds passwords)."""
+    """Where everything is. `save` and `load` keep it in `<state>/stack.json` (mode 0600: it holds passwords).
+
+    `observers` are broker users who may read and watch everything and change nothing: an auditor, or a test.
+    """
 
     state: Path
     nodes: list[str] = field(default_factory=list)
@@ -40,6 +43,7 @@ class Stack:
     passwords: dict[str, str] = field(default_factory=dict)
     chain_id: int = 31338
     fund: str = ""
+    observers: list[str] = field(default_factory=list)
     anchor_address: str = ""
     registry_address: str = ""
 
@@ -125,6 +129,10 @@ class Stack:
             digest = hashlib.sha256(self.passwords[user].encode()).hexdigest()
             prefix = "concordat:*" if user == "coordinator" else f"concordat:{user}:*"
             lines.append(f"user {user} on #{digest} resetchannels ~{prefix} &{prefix} +@all -@dangerous -@admin +info")
+        for observer in self.observers:
+            self.passwords.setdefault(observer, secrets.token_urlsafe(24))
+            digest = hashlib.sha256(self.passwords[observer].encode()).hexdigest()
+            lines.append(f"user {observer} on #{digest} resetchannels ~* -@all +@read +monitor +keys +dump +client")
         acl = folder / "users.acl"
         acl.touch(mode=0o600)
         acl.write_text("\n".join(lines) + "\n")

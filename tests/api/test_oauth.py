@@ -138,6 +138,11 @@ def test_other_grants_are_refused(ask_token: Callable[..., Any], assertion: Call
     assert (answer.status_code, answer.json()["error"]) == (400, "unsupported_grant_type")
 
 
+def test_the_token_endpoint_takes_posts_alone(client: Any, db: None) -> None:
+    answer = client.get("/api/v1/token")
+    assert (answer.status_code, answer["Allow"]) == (405, "POST")
+
+
 def test_nobody_signs_in_over_a_network_without_tls(
     ask_token: Callable[..., Any], assertion: Callable[..., str], client: Any
 ) -> None:

@@ -6,6 +6,7 @@ from compute import broker
 from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
 from tests.support.consortium import DOMAIN, Consortium
+from tests.support.coordinator import World
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +44,6 @@ def fake_broker(monkeypatch) -> Broker:
 
 @pytest.fixture
 def world(db, settings, fake_broker, consortium_of_services, django_capture_on_commit_callbacks):
-    from tests.support.coordinator import World
-
     settings.CHAIN_RPC = "http://127.0.0.1:1"
     settings.CHAIN_ID, settings.REGISTRY_ADDRESS = DOMAIN.chain_id, DOMAIN.registry
     settings.ANCHOR_ADDRESS = DOMAIN.registry

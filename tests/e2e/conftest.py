@@ -1,0 +1,71 @@
+"""The main job, run once; the consortium stays up for the tests that follow."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import redis
+from rich.console import Console
+
+from config.demo.consortium import STUDY_FOLDER
+from config.demo.report import Report
+from config.demo.screen import Screen
+from config.demo.story import Story
+from config.demo.world import World, build, new_stack
+from config.local.supervisor import Supervisor
+
+OBSERVER = "observer"
+# Short enough for the tests of what happens when somebody stays silent, long enough for a busy machine.
+PATIENCE = {"CONCORDAT_RESERVATION_SECONDS": "20", "CONCORDAT_COMPUTE_SECONDS": "40"}
+
+
+@dataclass
+class Demo:
+    """A consortium that is up, the story it went through, and everything that passed through its broker."""
+
+    world: World
+    story: Story
+    report: Report
+    state: Path
+    traffic: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    state = tmp_path_factory.mktemp("demo") / "state"
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in PATIENCE.items():
+            patch.setenv(name, value)
+        stack = new_stack(state)
+        stack.observers = [OBSERVER]
+        screen = Screen(Console(file=(tmp_path_factory.getbasetemp() / "demo.txt").open("w"), width=120))
+        traffic: list[str] = []
+        with Supervisor(stack.logs) as supervisor:
+            with screen.stage("enrol", "A consortium comes up"):
+                world = build(
+                    stack,
+                    supervisor,
+                    screen,
+                    table=STUDY_FOLDER / "uci_heart_4_hospitals.csv",
+                    watch=lambda url: _listen(url, traffic),
+                )
+            with world:
+                story = Story(world, screen)
+                report = story.run()
+                yield Demo(world, story, report, state, traffic)
+
+
+def _listen(url: str, into: list[str]) -> None:
+    """Keeps every command that any client sends to the broker, payloads included."""
+    monitor = redis.Redis.from_url(url).monitor()
+    monitor.__enter__()
+
+    def keep() -> None:
+        try:
+            into.extend(command["command"] for command in monitor.listen())
+        except (redis.RedisError, ValueError, OSError):
+            return  # the broker went away, as some tests want it to
+
+    threading.Thread(target=keep, daemon=True).start()
