@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
@@ -9,7 +10,7 @@ from django.utils import timezone
 from governance.models import Institution
 
 
-class Expiring(models.QuerySet):
+class Expiring(models.QuerySet[Any]):
     """Rows that mean nothing once their time has passed."""
 
     def forget_expired(self) -> None:
@@ -20,12 +21,14 @@ class Tokens(Expiring):
     """Looked up by hash: whoever reads this table cannot sign in with what stands there."""
 
     def issue(self, token: str, *, institution: Institution, scopes: str, expires: datetime) -> "AccessToken":
-        return self.create(hash=_hash(token), institution=institution, scopes=scopes, expires=expires)
+        token_row: AccessToken = self.create(hash=_hash(token), institution=institution, scopes=scopes, expires=expires)
+        return token_row
 
     def of(self, token: str) -> "AccessToken | None":
         """The row of a token that is still valid."""
         valid = self.filter(hash=_hash(token), expires__gt=timezone.now())
-        return valid.select_related("institution").first()
+        row: AccessToken | None = valid.select_related("institution").first()
+        return row
 
 
 class AccessToken(models.Model):

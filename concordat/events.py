@@ -59,7 +59,9 @@ EVENTS: dict[Event, EventInfo] = {
         (),
         ("roster",),
     ),
-    Event.MEMBER_ADDED: EventInfo("A person was given a role at an institution.", ("institution", "role"), ("officer",)),
+    Event.MEMBER_ADDED: EventInfo(
+        "A person was given a role at an institution.", ("institution", "role"), ("officer",)
+    ),
     Event.STUDY_SUBMITTED: EventInfo(
         "A protocol version was submitted to the reviewing boards.",
         ("study", "institution", "boards"),

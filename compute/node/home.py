@@ -98,6 +98,11 @@ class Home:
     def state(self) -> Path:
         return self._file("state.sqlite3")
 
+    def move(self, *, coordinator: str, broker: str, rpc: str) -> None:
+        """The services behind have other addresses now; whom the node believes does not change with them."""
+        self.settings = read({**self.settings, "coordinator": coordinator, "broker": broker, "rpc": rpc}, Settings)
+        self._write("node.json", canonical.encode(plain(self.settings)))
+
     def pin(self, content: bytes) -> Pins:
         """Replace the pins. Raises Refused, and changes nothing, unless all of them hold and one is our own."""
         pins = Pins.parse(content)

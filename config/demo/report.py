@@ -72,20 +72,18 @@ class Report:
 
 @dataclass
 class Secrets:
-    """Secret numbers by what they are, for the search that must not find them anywhere."""
+    """Vectors that nobody but their owners may ever hold, for the search that must not find them anywhere."""
 
-    weights: list[float] = field(default_factory=list)
+    weights: list[list[float]] = field(default_factory=list)
     record: list[float] = field(default_factory=list)
     result: list[float] = field(default_factory=list)
 
     def add_weights(self, tensors: Mapping[str, NDArray[np.float64]]) -> None:
-        self.weights += [float(value) for tensor in tensors.values() for value in np.ravel(tensor)]
+        self.weights += [[float(value) for value in np.ravel(tensor)] for tensor in tensors.values()]
 
     def add_record(self, schema: FeatureSchema, work: Work) -> None:
-        """The encoded record's numbers that are not 0 or 1, which stand everywhere."""
-        encoded = schema.encode_row(work.content["values"]).vector
-        self.record += [float(value) for value in encoded if value not in (0.0, 1.0)]
+        self.record = [float(value) for value in schema.encode_row(work.content["values"]).vector]
 
     def add_result(self, explanation: Explanation) -> None:
-        self.result += [explanation.log_odds, explanation.probability, explanation.intercept]
+        self.result = [explanation.log_odds, explanation.probability, explanation.intercept]
         self.result += [factor.coefficient for factor in explanation.factors]

@@ -59,13 +59,14 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 def _listen(url: str, into: list[str]) -> None:
     """Keeps every command that any client sends to the broker, payloads included."""
-    monitor = redis.Redis.from_url(url).monitor()
+    monitor = redis.Redis.from_url(url, encoding_errors="replace", socket_timeout=None).monitor()
     monitor.__enter__()
 
     def keep() -> None:
         try:
-            into.extend(command["command"] for command in monitor.listen())
-        except (redis.RedisError, ValueError, OSError):
+            for command in monitor.listen():
+                into.append(command["command"])
+        except redis.ConnectionError:
             return  # the broker went away, as some tests want it to
 
     threading.Thread(target=keep, daemon=True).start()

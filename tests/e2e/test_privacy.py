@@ -14,12 +14,12 @@ from tests.support.needles import files, leaks
 pytestmark = [pytest.mark.demo, pytest.mark.xdist_group("demo"), pytest.mark.timeout(400)]
 
 
-def everything_secret(demo: Demo) -> list[float]:
+def everything_secret(demo: Demo) -> list[list[float]]:
     secrets = demo.story.secrets
-    assert len(secrets.weights) == 241 + 14
-    assert len(secrets.record) >= 4
+    assert sum(map(len, secrets.weights)) == 241 + 14
+    assert len(secrets.record) == 13
     assert len(secrets.result) == 13
-    return [*secrets.weights, *secrets.record, *secrets.result]
+    return [*secrets.weights, secrets.record, secrets.result]
 
 
 def broker(demo: Demo) -> Iterator[tuple[str, bytes]]:
@@ -36,7 +36,7 @@ def test_the_search_finds_secrets_where_they_belong(demo: Demo) -> None:
     disclosed = demo.state / "dossier" / "disclosure.json"
     rendered = demo.story.opened.text.encode()  # type: ignore[union-attr]
     shown = f"{demo.story.opened.explanation.to_json()}".encode()  # type: ignore[union-attr]
-    assert leaks(secrets.result, [("shown", shown + rendered)])
+    assert leaks([secrets.result], [("shown", shown + rendered)])
     assert disclosed.stat().st_mode & 0o077 == 0
     weights = demo.story.trained["mlp"].tensors["hidden.weight"].tobytes()
     assert leaks(secrets.weights, [("the owner's memory", weights)])

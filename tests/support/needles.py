@@ -2,43 +2,54 @@
 
 import base64
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from concordat.ring import BITS
 
 _PLACES = (4, 5, 6, 8)
-_SMALLEST_FIXED = 1 << 13  # shorter ones are mostly zeros, which stand in every file
+_EVERYWHERE = (0.0, 1.0)
 
 
 def forms(value: float) -> Iterator[bytes]:
-    """`value` as decimal text, as IEEE double, and as fixed point; the binary ones also in hexadecimal and base64."""
-    for places in _PLACES:
-        yield f"{abs(value):.{places}f}".encode()
-    yield repr(abs(value)).encode()
-    fixed = round(value * (1 << BITS))
-    binary = [struct.pack("<d", value), struct.pack(">d", value)]
-    if abs(fixed) >= _SMALLEST_FIXED:
-        binary += [struct.pack("<q", fixed), struct.pack(">q", fixed)]
-    for data in binary:
-        yield data
-        yield data.hex().encode()
-        for start in range(3):  # base64 has three alignments; the outer characters depend on the neighbours
-            encoded = base64.urlsafe_b64encode(bytes(start) + data + bytes(2))
-            yield encoded[4 if start else 0 : (len(data) + start) // 3 * 4]
+    """One number as decimal text and as IEEE double."""
+    if value not in _EVERYWHERE:
+        for places in _PLACES:
+            yield f"{abs(value):.{places}f}".encode()
+        yield repr(abs(value)).encode()
+        yield from spellings(struct.pack("<d", value))
+        yield from spellings(struct.pack(">d", value))
 
 
-def leaks(values: Iterable[float], places: Iterable[tuple[str, bytes]]) -> list[str]:
-    """Where any of the values stands in any of its forms; the answer names the place, not the value."""
-    needles = [(number, form) for number, value in enumerate(values) for form in set(forms(value)) if len(form) >= 6]
-    return [
-        f"{name}: value {number} as {form[:4]!r}…" for name, data in places for number, form in needles if form in data
-    ]
+def fixed_forms(pair: tuple[float, float]) -> Iterator[bytes]:
+    """Two neighbours of a vector in fixed point. One alone is mostly zero bytes, which stand in every file."""
+    numbers = [round(value * (1 << BITS)) for value in pair]
+    if all(numbers):
+        yield from spellings(struct.pack("<qq", *numbers))
+        yield from spellings(struct.pack(">qq", *numbers))
+
+
+def spellings(data: bytes) -> Iterator[bytes]:
+    """Bytes as they are, in hexadecimal, and in base64 at each of its three alignments."""
+    yield data
+    yield data.hex().encode()
+    for start in range(3):  # the outer characters depend on the neighbours and are left out
+        encoded = base64.urlsafe_b64encode(bytes(start) + data + bytes(2))
+        yield encoded[4 if start else 0 : (len(data) + start) // 3 * 4]
+
+
+def leaks(vectors: Iterable[Sequence[float]], places: Iterable[tuple[str, bytes]]) -> list[str]:
+    """Where any number of any vector stands in any of its forms; the answer names the place, not the number."""
+    needles = {form for vector in vectors for value in vector for form in forms(value)}
+    needles |= {form for vector in vectors for pair in pairwise(vector) for form in fixed_forms(pair)}
+    found = [(name, needle) for name, data in places for needle in sorted(needles) if needle in data]
+    return [f"{name}: {len(needle)} bytes that begin with {needle[:4]!r}" for name, needle in found]
 
 
 def files(*folders: Path) -> Iterator[tuple[str, bytes]]:
-    """Every file below the folders, by name."""
+    """Every file below the folders, by name; not the web site's public static files, which are full of numbers."""
     for folder in folders:
         for path in sorted(folder.rglob("*")):
-            if path.is_file():
+            if path.is_file() and "static" not in path.relative_to(folder).parts:
                 yield str(path), path.read_bytes()
