@@ -11,7 +11,7 @@ from compute.models import Answer, Job
 from compute.selectors import request_of
 from compute.services.endings import end, nodes
 from compute.services.jobs import move_on
-from compute.services.states import lock, transition
+from compute.services.states import lock, note, transition
 from concordat import answers, clock, fields
 from concordat import ticket as tickets
 from concordat.events import Event
@@ -56,7 +56,7 @@ def reserve(*, job: Job) -> None:
         for node in nodes(ticketed):
             broker.to_node("node.reserve", ticketed.ticket, institution=node)
     except Refused as refused:
-        _note(job, refused.reason)
+        note(job, refused.reason)
     else:
         now = clock.now()
         deadline = now + timedelta(seconds=settings.RESERVATION_SECONDS)
@@ -106,7 +106,7 @@ def start(*, job: Job) -> None:
         for node in nodes(job):
             broker.to_node("node.start", str(job.uuid), institution=node)
     except Refused as refused:
-        _note(job, refused.reason)
+        note(job, refused.reason)
         return
     begin_computing(job)
 
@@ -179,10 +179,6 @@ def _drop(job: Job, node: Institution, reason: Reason) -> Job:
     if job.job_state is _S.COMPUTING:
         return end(job, _S.FAILED, reason=reason, detail=f"{node.slug} has dropped out.")
     return end(job, _S.REFUSED, reason=reason, detail=f"Refused by {node.slug}.")
-
-
-def _note(job: Job, reason: Reason) -> None:
-    Job.objects.filter(pk=job.pk).update(reason=reason, updated=clock.now())
 
 
 def _key() -> SigningKey:

@@ -1,7 +1,6 @@
 """Ask for a prediction, and take the question back."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from uuid import UUID
 
 from django.db import transaction
@@ -10,7 +9,7 @@ from compute import broker
 from compute.models import Job, ModelVersion, SealedInput
 from compute.services.endings import end
 from compute.services.models import check_role
-from compute.services.states import lock, transition
+from compute.services.states import lock, note, transition
 from concordat import clock
 from concordat.canonical import digest
 from concordat.events import Event
@@ -22,6 +21,7 @@ from concordat.states import JobState
 from governance import selectors as governance
 from governance import verdict
 from governance.models import Institution
+from governance.services import institutions
 from governance.verdict import Verdict
 from ledger.services.record import record
 
@@ -99,7 +99,7 @@ def _decide(
     parties = governance.institutions(definition.content["parties"], field="parties")
     if set(sealed) != set(parties):
         raise Refused(Reason.WRONG_PARTY, detail="There must be one sealed share for each party.", field="sealed")
-    Institution.objects.select_for_update().get(pk=by.pk)  # two copies of one request queue here
+    institutions.lock(by)  # two copies of one request queue here
     known = _known(document, content, idempotency_key, by)
     if known is not None:
         return known
@@ -151,6 +151,8 @@ def private_fields(document: Request, request: str) -> dict[str, str]:
 
 
 def move_on(job: Job) -> None:
-    """Have a worker take the job's next step. Without a broker the sweep does it later."""
-    with suppress(Refused):
+    """Have a worker take the job's next step. Without a broker the sweep does it later, and the job says so."""
+    try:
         broker.to_coordinator("compute.dispatch", str(job.uuid))
+    except Refused as refused:
+        note(job, refused.reason)

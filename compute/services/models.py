@@ -13,6 +13,7 @@ from concordat.fields import plain
 from concordat.reasons import Reason, Refused
 from governance import selectors as governance
 from governance.models import Institution, InstitutionKey
+from governance.services import institutions
 from ledger.services.record import record
 
 
@@ -35,6 +36,7 @@ def import_model(*, manifest: str, sealed: Mapping[str, str], by: Institution) -
         raise Refused(Reason.WRONG_INSTITUTION, detail="The model is another institution's.", field="owner")
     check_role(by, "owner")
     name = digest(plain(document))
+    institutions.lock(by)  # two copies of one model queue here
     known = ModelVersion.objects.filter(digest=name).first()
     if known is not None and _shares(known) == dict(sealed):
         return known

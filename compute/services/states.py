@@ -23,6 +23,11 @@ def lock(job: Job) -> Job:
     )
 
 
+def note(job: Job, reason: Reason) -> None:
+    """Say why a job stays where it is, so that whoever waits can see it. The next step clears it."""
+    Job.objects.filter(pk=job.pk).update(reason=reason, updated=clock.now())
+
+
 @transaction.atomic
 def transition(
     job: Job, to: JobState, *, reason: Reason | None = None, detail: str = "", deadline: datetime | None = None

@@ -114,18 +114,7 @@ class Story:
         self.screen.done(f"definition {self.definition[:19]}… names protocol, model, schema, design, parties, dealer")
         for member in NODES:
             write_policy(self.world, member, self._policy())
-        home, api = self.world.home(LONG_BEACH), self.world.api(LONG_BEACH)
-        self.consent = governance.give_consent(
-            home,
-            api,
-            subject=str(uuid4()),
-            study=self.protocol["study"],
-            purposes=self._template()["purposes"],
-            form=(STUDY_FOLDER / "consent-form.md").read_bytes(),
-            language="en",
-            signer="self",
-            until=clock.now() + timedelta(days=CONSENT_DAYS),
-        )
+        self.give_consent()
         self.screen.done("a patient of Long Beach consents")
         first, rest = HOSPITALS[:2], HOSPITALS[2:]
         self._vote(first)
@@ -138,7 +127,7 @@ class Story:
     def predict(self) -> None:
         home, api = self.world.home(LONG_BEACH), self.world.api(LONG_BEACH)
         self.screen.doing("FHIR bundle → features → shares → sealed")
-        self.work = work = self._prepare()
+        self.work = work = self.prepare()
         self.screen.done("record read from a FHIR R4 Bundle, split into three shares, each sealed to one party")
         predict.submit(work, api)
         shown: list[str] = []
@@ -202,6 +191,29 @@ class Story:
         self.screen.done("one call; effective at once, and logged")
         self._refuse("after-withdrawal", "the next request for this patient", self._request, Reason.CONSENT_WITHDRAWN)
 
+    # --- what one patient does, as often as wanted
+
+    def give_consent(self) -> None:
+        """A patient of Long Beach, under a new pseudonym."""
+        self.consent = governance.give_consent(
+            self.world.home(LONG_BEACH),
+            self.world.api(LONG_BEACH),
+            subject=str(uuid4()),
+            study=self.protocol["study"],
+            purposes=self._template()["purposes"],
+            form=(STUDY_FOLDER / "consent-form.md").read_bytes(),
+            language="en",
+            signer="self",
+            until=clock.now() + timedelta(days=CONSENT_DAYS),
+        )
+
+    def prepare(self) -> Work:
+        """The patient's record, shared and sealed, and the signed request; on disk, not yet sent."""
+        home, api = self.world.home(LONG_BEACH), self.world.api(LONG_BEACH)
+        checked = governance.fetch_definition(home, api, self.definition)
+        values = predict.read_fhir(STUDY_FOLDER / "bundle.json", checked.schema)
+        return predict.prepare(home, checked, values, purpose=self._template()["purposes"][0], consent=self.consent)
+
     # --- helpers
 
     def _template(self) -> dict[str, Any]:
@@ -243,14 +255,8 @@ class Story:
         answer = self.world.api(LONG_BEACH).votes(self.definition)
         return set(institutions) <= set(answer["on_chain"])
 
-    def _prepare(self) -> Work:
-        home, api = self.world.home(LONG_BEACH), self.world.api(LONG_BEACH)
-        checked = governance.fetch_definition(home, api, self.definition)
-        values = predict.read_fhir(STUDY_FOLDER / "bundle.json", checked.schema)
-        return predict.prepare(home, checked, values, purpose=self._template()["purposes"][0], consent=self.consent)
-
     def _request(self) -> None:
-        api, work = self.world.api(LONG_BEACH), self._prepare()
+        api, work = self.world.api(LONG_BEACH), self.prepare()
         predict.submit(work, api)
         predict.wait(work, api, seconds=60)
 

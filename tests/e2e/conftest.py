@@ -18,7 +18,7 @@ from config.local.supervisor import Supervisor
 
 OBSERVER = "observer"
 # Short enough for the tests of what happens when somebody stays silent, long enough for a busy machine.
-PATIENCE = {"CONCORDAT_RESERVATION_SECONDS": "20", "CONCORDAT_COMPUTE_SECONDS": "40"}
+PATIENCE = {"CONCORDAT_RESERVATION_SECONDS": "30", "CONCORDAT_COMPUTE_SECONDS": "40"}
 
 
 @dataclass
