@@ -68,7 +68,7 @@ def problem(refused: Refused) -> dict[str, Any]:
     return {
         "type": f"urn:concordat:reason:{refused.reason}",
         "title": info.sentence,
-        "status": max(info.status, 400),
+        "status": info.status,
         "detail": refused.detail,
         "field": refused.field,
         "remedy": info.remedy,

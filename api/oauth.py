@@ -38,7 +38,7 @@ from governance.models import Institution, InstitutionKey
 TOKEN_SECONDS = 300
 ASSERTION_SECONDS = 300
 LEEWAY_SECONDS = 30
-ALGORITHMS = ["ES384", "RS384"]
+ALGORITHMS = ["ES384"]
 
 _LONGEST_ASSERTION = 8192
 _LONGEST_JTI = 255
@@ -46,7 +46,7 @@ _LONGEST_JTI = 255
 
 def token_url() -> str:
     """The audience of every client assertion."""
-    return f"{settings.BASE_URL.rstrip('/')}/api/v1/token"
+    return f"{settings.BASE_URL}/api/v1/token"
 
 
 class InstitutionClient(ClientMixin):
@@ -70,7 +70,7 @@ class InstitutionClient(ClientMixin):
 
 
 class ClientAssertion(JWTBearerClientAssertion):
-    """`private_key_jwt`, stricter than Authlib's own: two algorithms, a bounded life, and a durable replay table."""
+    """`private_key_jwt`, stricter than Authlib's own: one algorithm, a bounded life, and a durable replay table."""
 
     CLIENT_AUTH_METHOD = "private_key_jwt"
 

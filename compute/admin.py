@@ -22,7 +22,8 @@ class JobAdmin(ScopedReadOnly):
     )
 
     def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
-        visible = Q(definition__study__in=governance.visible_studies(user)) | Q(requester__in=institutions_of(user))
+        mine = institutions_of(user)
+        visible = Q(definition__study__in=governance.visible_studies(mine)) | Q(requester__in=mine)
         return rows.filter(visible).select_related("requester", "definition__study", "model")
 
     @admin.display

@@ -1,12 +1,10 @@
-"""Hand tasks to the broker. They carry a ticket or an identifier, nothing else.
-
-Every node has a key prefix of its own, so that the broker's access list can confine it to its own queue.
-"""
+"""Hand tasks to the broker. They carry a ticket or an identifier, nothing else."""
 
 from celery import current_app
 from kombu.exceptions import KombuError, OperationalError
 from redis.exceptions import RedisError
 
+from compute import queues
 from concordat.reasons import Reason, Refused
 
 _IMPATIENT = {"socket_connect_timeout": 2, "socket_timeout": 5, "max_retries": 1, "interval_start": 0}
@@ -15,12 +13,12 @@ _IMPATIENT = {"socket_connect_timeout": 2, "socket_timeout": 5, "max_retries": 1
 
 def to_node(task: str, argument: str, *, institution: str) -> None:
     """Queue a task for an institution's node. Raises Refused(BROKER_UNAVAILABLE)."""
-    _send(task, argument, queue=f"node.{institution}", prefix=f"concordat:{institution}:")
+    _send(task, argument, queue=queues.queue(institution), prefix=queues.key_prefix(institution))
 
 
 def to_coordinator(task: str, argument: str) -> None:
     """Queue a task for a worker of our own. Raises Refused(BROKER_UNAVAILABLE)."""
-    _send(task, argument, queue=current_app.conf.task_default_queue, prefix="concordat:")
+    _send(task, argument, queue=queues.COORDINATOR, prefix=queues.COORDINATOR_PREFIX)
 
 
 def _send(task: str, argument: str, *, queue: str, prefix: str) -> None:

@@ -6,14 +6,13 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from compute.models import Answer, Job
-from compute.services.endings import nodes
 from concordat import canonical
 from concordat.canonical import Json
 from concordat.reasons import Reason, Refused
 from concordat.signatures import peek
 from concordat.states import JobState
 from governance import selectors as governance
-from governance.models import Consent, DefinitionVote, DisclosureStatement, Institution
+from governance.models import Consent, DisclosureStatement, Institution
 from ledger.selectors import document, entry, private_fields
 
 _FOR_NODES = frozenset({JobState.AUTHORISED, JobState.RESERVED, JobState.COMPUTING})
@@ -32,7 +31,7 @@ def job_of(requester: Institution, uuid: UUID) -> Job:
 def job_at_node(node: Institution, uuid: UUID) -> Job:
     """A job with a ticket that names the institution's node. Raises Refused(NOT_FOUND) for every other."""
     job = _one(_jobs().exclude(ticket=""), uuid)
-    if node.slug not in nodes(job):
+    if node.slug not in job.nodes:
         raise Refused(Reason.NOT_FOUND, field="job")
     return job
 
@@ -57,7 +56,7 @@ def documents_for(*, job: Job, node: Institution) -> dict[str, Any]:
     Raises:
         Refused: NOT_FOUND for a node that is not in the job; WRONG_STATE when there is nothing to decide or to compute.
     """
-    if node.slug not in nodes(job):
+    if node.slug not in job.nodes:
         raise Refused(Reason.NOT_FOUND, field="job")
     if job.job_state not in _FOR_NODES:
         raise Refused(Reason.WRONG_STATE, detail=f"The job is {job.state}.", field="state")
@@ -81,11 +80,11 @@ def documents_for(*, job: Job, node: Institution) -> dict[str, Any]:
         "disclosure": disclosure.statement if disclosure else None,
         "schema": canonical.decode(document(content["schema"])),
         "design": canonical.decode(document(content["design"])),
-        "votes": [_vote(vote) for vote in governance.last_votes(definition).values()],
+        "votes": [vote.document for vote in governance.last_votes(definition).values()],
         "withdrawal": consent.withdrawal or None if consent else None,
         "input": own_input.sealed if own_input else None,
         "model_share": own_share.sealed if own_share else None,
-        "acceptances": [accepted[each] for each in nodes(job) if each in accepted],
+        "acceptances": [accepted[each] for each in job.nodes if each in accepted],
     }
 
 
@@ -98,15 +97,3 @@ def _one(jobs: QuerySet[Job], uuid: UUID) -> Job:
     if found is None:
         raise Refused(Reason.NOT_FOUND, field="job")
     return found
-
-
-def _vote(vote: DefinitionVote) -> dict[str, Any]:
-    return {
-        "definition": vote.definition.digest,
-        "approve": vote.approve,
-        "institution": vote.institution.slug,
-        "address": vote.address,
-        "nonce": vote.nonce,
-        "deadline": vote.deadline,
-        "signature": vote.signature,
-    }

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from annotated_types import Ge
 from pydantic import AfterValidator, with_config
@@ -10,13 +10,13 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from concordat import clock, signatures
+from concordat.canonical import digest
+from concordat.definition import Role, nodes
 from concordat.documents import Keyring, sign, verify_from
-from concordat.fields import STRICT, Slug, Text, Time, Uuid
+from concordat.fields import STRICT, Digest, Slug, Text, Time, Uuid, plain
 from concordat.reasons import Reason, Refused
 from concordat.signatures import SigningKey
 from concordat.ticket import Ticket
-
-Role = Literal["party", "dealer"]
 
 
 def _reason(value: str) -> str:
@@ -27,9 +27,13 @@ def _reason(value: str) -> str:
 
 @with_config(STRICT)
 class Acceptance(TypedDict):
-    """A reserved engine slot until `expires`. Rank 0 hosts the rendezvous and gives its `address` (host:port)."""
+    """A reserved engine slot until `expires`. Rank 0 hosts the rendezvous and gives its `address` (host:port).
+
+    `ticket_digest` is the whole ticket's: who accepts one for this request accepts it for no other.
+    """
 
     ticket: Uuid
+    ticket_digest: Digest
     job: Uuid
     node: Slug
     role: Role
@@ -43,6 +47,7 @@ class Refusal(TypedDict):
     """`reason` is a code of `concordat.reasons`: the sentence belongs to the reader's language."""
 
     ticket: Uuid
+    ticket_digest: Digest
     job: Uuid
     node: Slug
     reason: Annotated[str, AfterValidator(_reason)]
@@ -59,6 +64,7 @@ def accept(ticket: Ticket, *, node: str, address: str | None, expires: datetime,
     role, rank = place(ticket, node)
     payload = {
         "ticket": ticket["ticket"],
+        "ticket_digest": digest(plain(ticket)),
         "job": ticket["job"],
         "node": node,
         "role": role,
@@ -74,6 +80,7 @@ def refuse(ticket: Ticket, *, node: str, reason: Reason, time: datetime, key: Si
     """Refuse a ticket for a reason that the other institutions may know."""
     payload = {
         "ticket": ticket["ticket"],
+        "ticket_digest": digest(plain(ticket)),
         "job": ticket["job"],
         "node": node,
         "reason": str(reason),
@@ -136,14 +143,15 @@ def check_acceptances(
     by_node = {acceptance["node"]: acceptance for acceptance in acceptances}
     if len(by_node) != len(acceptances):
         raise Refused(Reason.CONFLICT, detail="A node has accepted twice.")
-    for node in (*ticket["parties"], ticket["dealer"]):
+    for node in nodes(ticket):
         if node not in by_node:
             raise Refused(Reason.NODE_SILENT, detail=f"There is no acceptance of {node}.")
     return by_node
 
 
 def _check_same(answer: Acceptance | Refusal, ticket: Ticket) -> None:
-    if (answer["ticket"], answer["job"]) != (ticket["ticket"], ticket["job"]):
+    named = (answer["ticket"], answer["ticket_digest"], answer["job"])
+    if named != (ticket["ticket"], digest(plain(ticket)), ticket["job"]):
         raise Refused(Reason.CONFLICT, detail="This answers another ticket.", field="ticket")
 
 

@@ -18,11 +18,15 @@ from concordat.reasons import Reason, Refused
 Json = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
 
 _LARGEST = 2**53 - 1
+_DEEPEST = 64
 
 
 def encode(value: Json) -> bytes:
-    """Canonical bytes of `value`. Raises Refused(MALFORMED) for floats, large integers and keys that are no strings."""
-    _check(value, "")
+    """Canonical bytes of `value`.
+
+    Raises Refused(MALFORMED) for floats, large integers, keys that are no strings, and nesting beyond 64 levels.
+    """
+    _check(value, [])
     return rfc8785.dumps(value)
 
 
@@ -32,14 +36,19 @@ def decode(data: bytes | str) -> Any:
         value = json.loads(data, object_pairs_hook=_object, parse_float=_no_float, parse_constant=_no_float)
     except (ValueError, RecursionError) as error:
         raise Refused(Reason.MALFORMED, detail="This is not JSON.") from error
-    _check(value, "")
+    _check(value, [])
     return value
 
 
 def digest(value: Json | bytes) -> str:
     """`sha256:<hex>` of bytes as they are, or of any other value's canonical bytes."""
     data = value if isinstance(value, bytes) else encode(value)
-    return "sha256:" + hashlib.sha256(data).hexdigest()
+    return digest_text(hashlib.sha256(data).digest())
+
+
+def digest_text(raw: bytes) -> str:
+    """`sha256:<hex>` of the 32 bytes of a digest."""
+    return "sha256:" + raw.hex()
 
 
 def digest_bytes(text: str) -> bytes:
@@ -79,7 +88,10 @@ def _no_float(text: str) -> NoReturn:
     raise Refused(Reason.MALFORMED, detail='Numbers here are whole; write a decimal as a string, such as "0.5".')
 
 
-def _check(value: object, path: str) -> None:
+def _check(value: object, path: list[str | int]) -> None:
+    """`path` is where `value` stands; it becomes text only in a refusal, so that checking takes linear time."""
+    if len(path) > _DEEPEST:
+        raise _malformed(f"A document here is at most {_DEEPEST} levels deep.", path)
     match value:
         case None | bool():
             return
@@ -87,25 +99,30 @@ def _check(value: object, path: str) -> None:
             _check_text(value, path)
         case int():
             if abs(value) > _LARGEST:
-                raise Refused(Reason.MALFORMED, detail="A whole number here is at most 2^53 - 1.", field=path)
+                raise _malformed("A whole number here is at most 2^53 - 1.", path)
         case Mapping():
             for key, item in value.items():
                 if not isinstance(key, str):
-                    raise Refused(Reason.MALFORMED, detail="The keys of an object are strings.", field=path)
+                    raise _malformed("The keys of an object are strings.", path)
                 _check_text(key, path)
-                _check(item, f"{path}.{key}" if path else key)
+                path.append(key)
+                _check(item, path)
+                path.pop()
         case list() | tuple():
             for index, item in enumerate(value):
-                _check(item, f"{path}[{index}]")
+                path.append(index)
+                _check(item, path)
+                path.pop()
         case _:
-            raise Refused(
-                Reason.MALFORMED,
-                detail=f"A {type(value).__name__} has no place in a signed document.",
-                field=path,
-            )
+            raise _malformed(f"A {type(value).__name__} has no place in a signed document.", path)
 
 
-def _check_text(text: str, path: str) -> None:
+def _check_text(text: str, path: list[str | int]) -> None:
     # JSON can write half of a surrogate pair, which has no UTF-8 form and so no canonical bytes.
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise Refused(Reason.MALFORMED, detail="A text here is valid Unicode.", field=path)
+        raise _malformed("A text here is valid Unicode.", path)
+
+
+def _malformed(detail: str, path: list[str | int]) -> Refused:
+    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return Refused(Reason.MALFORMED, detail=detail, field=field.removeprefix("."))

@@ -12,6 +12,11 @@ import hashlib
 import hmac
 import secrets
 
+from pydantic import with_config
+from typing_extensions import TypedDict
+
+from concordat.canonical import b64, digest_text, unb64
+from concordat.fields import STRICT
 from concordat.reasons import Reason, Refused
 
 SALT_BYTES = 32
@@ -19,7 +24,15 @@ SALT_BYTES = 32
 MODEL_SHARE = "concordat/model-share/v1"  # model, version, party, share
 INPUT_SHARE = "concordat/input-share/v1"  # request, party, index, share
 OUTPUT_SHARE = "concordat/output-share/v1"  # job, party, part, share
-FIELD = "concordat/field/v1"  # log entry, field name, canonical value
+FIELD = "concordat/field/v1"  # canonical value; the salt is the entry's and the field's own
+
+
+@with_config(STRICT)
+class Share(TypedDict):
+    """A share of a secret and the salt under which it was committed to, both base64url."""
+
+    salt: str
+    share: str
 
 
 def new_salt() -> bytes:
@@ -41,7 +54,7 @@ def commit(label: str, salt: bytes, *parts: bytes | str | int) -> str:
     for part in (label, salt, *parts):
         data = _bytes(part)
         state.update(len(data).to_bytes(8, "big") + data)
-    return "sha256:" + state.hexdigest()
+    return digest_text(state.digest())
 
 
 def open_commitment(commitment: str, label: str, salt: bytes, *parts: bytes | str | int) -> bool:
@@ -49,6 +62,19 @@ def open_commitment(commitment: str, label: str, salt: bytes, *parts: bytes | st
     if len(salt) != SALT_BYTES:
         return False
     return hmac.compare_digest(commit(label, salt, *parts).encode(), commitment.encode())
+
+
+def opening(salt: bytes, share: bytes) -> Share:
+    """What opens the commitment to a share."""
+    return {"salt": b64(salt), "share": b64(share)}
+
+
+def open_share(commitment: str, label: str, opened: Share, *about: bytes | str | int) -> bytes:
+    """The share, if `commitment` is to it and to what it is `about`. Raises Refused: OPENING_MISMATCH, MALFORMED."""
+    share = unb64(opened["share"])
+    if not open_commitment(commitment, label, unb64(opened["salt"]), *about, share):
+        raise Refused(Reason.OPENING_MISMATCH)
+    return share
 
 
 def _bytes(part: bytes | str | int) -> bytes:

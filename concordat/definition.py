@@ -16,15 +16,18 @@ from typing_extensions import TypedDict
 from concordat import clock
 from concordat.canonical import Json, digest
 from concordat.documents import Keyring, sign, verify
-from concordat.fields import STRICT, Country, Digest, Slug, Text, Time, plain, read
+from concordat.fields import STRICT, Digest, Jurisdiction, Slug, Text, Time, plain, read
 from concordat.model import KINDS, Manifest
 from concordat.reasons import Reason, Refused
 from concordat.signatures import SigningKey
 
+Role = Literal["party", "dealer"]
+"""What a node does in a job."""
+
 OPENED = ["prediction", "coefficients", "intercept", "total_sum_of_squares"]
 """What is opened, to the requester alone: d + 3 numbers for d groups of features."""
 
-Transfer = TypedDict("Transfer", {"from": Country, "to": Country, "basis": Text})
+Transfer = TypedDict("Transfer", {"from": Jurisdiction, "to": Jurisdiction, "basis": Text})
 Transfer.__doc__ = "Shares that go from one jurisdiction to another, and the legal basis on which they do."
 
 
@@ -38,7 +41,7 @@ class Quorum(TypedDict):
 
 @with_config(STRICT)
 class Definition(TypedDict):
-    """The document. `parties` is ordered: the order is the engine's rank. Jurisdictions are ISO 3166-1 codes."""
+    """The document. `parties` is ordered: the order is the engine's rank. Jurisdictions are alpha-2 codes."""
 
     v: Literal[1]
     study: Slug
@@ -55,19 +58,31 @@ class Definition(TypedDict):
     opened: list[Text]
     disclosure: Literal["none", "full"]
     transfers: list[Transfer]
-    jurisdictions: list[Country]
+    jurisdictions: list[Jurisdiction]
     quorum: Quorum
     valid_until: Time
 
 
 @with_config(STRICT)
-class Disclosure(TypedDict):
+class WeightDisclosure(TypedDict):
     """The model owner's signed statement that requesters may learn the weights."""
 
     model: Digest
     disclosure: Literal["full"]
     study: Slug
     issued: Time
+
+
+class Computing(TypedDict):
+    """What definition and ticket have in common: who computes, in order, and who deals."""
+
+    parties: list[Slug]
+    dealer: Slug
+
+
+def nodes(of: Computing) -> tuple[str, ...]:
+    """Everyone who takes part in a job, in the order of their ranks: the parties, then the dealer."""
+    return (*of["parties"], of["dealer"])
 
 
 def check(
@@ -108,14 +123,14 @@ def check(
 def sign_disclosure(*, model: str, study: str, key: SigningKey) -> str:
     """The owner's statement that whoever explains with this model may learn its weights. `model` is a digest."""
     statement = {"model": model, "disclosure": "full", "study": study, "issued": clock.rfc3339(clock.now())}
-    return sign(statement, Disclosure, kind="disclosure", key=key)
+    return sign(statement, WeightDisclosure, kind="disclosure", key=key)
 
 
-def check_disclosure(token: str, *, owner: str, keyring: Keyring) -> Disclosure:
+def check_disclosure(token: str, *, owner: str, keyring: Keyring) -> WeightDisclosure:
     """The statement in a JWS signed by the model's owner. Raises Refused as `documents.verify` does."""
     if owner not in keyring:
         raise Refused(Reason.KEY_UNKNOWN, detail="No key of the model's owner is known.")
-    return verify(token, Disclosure, kind="disclosure", keys=keyring[owner])
+    return verify(token, WeightDisclosure, kind="disclosure", keys=keyring[owner])
 
 
 def _invalid(field: str, detail: str) -> Refused:

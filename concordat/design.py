@@ -42,6 +42,12 @@ PERTURBATIONS = 128
 KERNEL_WIDTH = 0.75
 RIDGE = 1.0
 
+KERNEL_WIDTHS = (0.25, 100.0)
+"""Below, the weight of a wholly masked record vanishes at 8 bits; above, all weights are one."""
+
+RIDGES = (0.001, 1000.0)
+"""Below, nothing is left of the penalty at 20 bits; above, nothing is left of the coefficients."""
+
 RELIABLE = 0.5
 """Below this adjusted R² an explanation is called unreliable."""
 
@@ -114,7 +120,12 @@ class Design:
             Refused: FIELD_MISSING, FIELD_UNKNOWN or FIELD_INVALID, naming the field.
         """
         checked = read(document, DesignDocument)
+        kernel_width = _number("kernel_width", checked["kernel_width"], KERNEL_WIDTHS)
+        ridge = _number("ridge", checked["ridge"], RIDGES)
         n, d, k = len(checked["masks"]), len(checked["groups"]), len(checked["columns"])
+        if n <= d + 1:
+            detail = "There are more perturbations than numbers fitted to them."
+            raise Refused(Reason.FIELD_INVALID, detail=detail, field="masks")
         shapes: dict[str, tuple[Any, tuple[int, ...]]] = {
             "masks": (checked["masks"], (n, d)),
             "operator": (checked["operator"], (d + 1, n)),
@@ -136,8 +147,8 @@ class Design:
             reference=arrays["reference"],
             operator=arrays["operator"],
             weights=arrays["weights"],
-            kernel_width=float(checked["kernel_width"]),
-            ridge=float(checked["ridge"]),
+            kernel_width=kernel_width,
+            ridge=ridge,
             digest=digest(document),
         )
 
@@ -209,12 +220,12 @@ def check_design(document: Json, schema: FeatureSchema) -> Design:
                 schema,
                 seed=checked["seed"],
                 n=len(checked["masks"]),
-                kernel_width=float(checked["kernel_width"]),
-                ridge=float(checked["ridge"]),
+                kernel_width=design.kernel_width,
+                ridge=design.ridge,
             ),
             DesignDocument,
         )
-    except ValueError as error:
+    except (ArithmeticError, ValueError) as error:
         raise Refused(Reason.FIELD_INVALID, detail="No seed gives this number of masks.", field="masks") from error
     other = Design.from_json(plain(rebuilt))
     same = {
@@ -289,6 +300,13 @@ def _choose(stream: Iterator[int], population: int, size: int) -> list[int]:
         other = place + draw % span
         items[place], items[other] = items[other], items[place]
     return items[:size]
+
+
+def _number(name: str, text: str, bounds: tuple[float, float]) -> float:
+    number, (least, most) = float(text), bounds
+    if not least <= number <= most:
+        raise Refused(Reason.FIELD_INVALID, detail=f"A number from {least} to {most} is expected.", field=name)
+    return number
 
 
 def _array(name: str, value: Sequence[Any], shape: tuple[int, ...]) -> NDArray[np.int64]:

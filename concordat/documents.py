@@ -48,16 +48,21 @@ def verify_from(token: str, shape: type[T], *, kind: str, signer: str, keyring: 
     return verify(token, shape, kind=kind, keys=keyring[institution])
 
 
-def check_period(start: str, end: str, now: datetime, *, expired: Reason = Reason.EXPIRED) -> None:
+def check_period(
+    start: str, end: str, now: datetime, *, longest: timedelta | None = None, expired: Reason = Reason.EXPIRED
+) -> None:
     """Refuse a document whose time has not come or has passed.
 
     Raises:
-        Refused: `expired` at or after `end`; FIELD_INVALID before `start` or if the period ends before it starts.
+        Refused: `expired` at or after `end`; FIELD_INVALID before `start`, if the period ends before it starts, or if
+            it is longer than the `longest` that such a document may be valid.
     """
     begins, ends = clock.parse(start), clock.parse(end)
     if ends <= begins:
         raise Refused(Reason.FIELD_INVALID, detail="The document ends before it begins.")
-    if now + CLOCK_SKEW < begins:
+    if longest is not None and ends - begins > longest:
+        raise Refused(Reason.FIELD_INVALID, detail="The document would be valid for too long.", field="expires")
+    if begins - now > CLOCK_SKEW:
         raise Refused(Reason.FIELD_INVALID, detail="The document comes from the future; compare the clocks.")
     if now >= ends:
         raise Refused(expired)

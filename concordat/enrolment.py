@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 
 from concordat import clock, documents, passkeys, signatures
 from concordat.canonical import Json, digest
-from concordat.fields import STRICT, Digest, Slug, Text, Time, plain, read
+from concordat.fields import STRICT, Digest, Jurisdiction, Slug, Text, Time, plain, read
 from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
 from concordat.sealing import sealing_key_id
@@ -84,11 +84,11 @@ class PublicKeys(TypedDict):
 
 @with_config(STRICT)
 class EnrolmentDocument(TypedDict):
-    """`jurisdiction` is an ISO 3166 code; `possession` a JWS by the offline key over the digest of all the rest."""
+    """`possession` is a JWS by the offline key over the digest of all the rest."""
 
     institution: Slug
     name: Text
-    jurisdiction: Annotated[str, Field(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")]
+    jurisdiction: Jurisdiction
     roles: Annotated[list[Role], Field(min_length=1)]
     keys: PublicKeys
     issued: Time

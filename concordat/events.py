@@ -33,6 +33,8 @@ class Event(StrEnum):
     RESULT_WITHHELD = "result.withheld"
     RESULT_DISPLAYED = "result.displayed"
     DOSSIER_READ = "dossier.read"
+    LEGAL_HOLD_SET = "legal-hold.set"
+    LEGAL_HOLD_LIFTED = "legal-hold.lifted"
     KEY_DESTROYED = "key.destroyed"
 
 
@@ -101,7 +103,7 @@ EVENTS: dict[Event, EventInfo] = {
     ),
     Event.DEFINITION_VOTED: EventInfo(
         "An institution approved or revoked a definition; the vote was relayed to the chain.",
-        ("definition", "institution", "approve", "transaction"),
+        ("definition", "institution", "approve"),
         (),
         ("vote",),
     ),
@@ -138,7 +140,7 @@ EVENTS: dict[Event, EventInfo] = {
         ("receipts", "design"),
     ),
     Event.RESULT_WITHHELD: EventInfo(
-        "Authority ended while the job ran; the result was never released.",
+        "A result was computed and never released: authority had ended, or receipts disagreed.",
         ("job", "request", "definition", "reason", "epoch"),
         (),
         ("receipts",),
@@ -149,6 +151,12 @@ EVENTS: dict[Event, EventInfo] = {
         ("display",),
     ),
     Event.DOSSIER_READ: EventInfo("Someone opened a decision's dossier.", ("request", "role"), ("reader",)),
+    Event.LEGAL_HOLD_SET: EventInfo(
+        "Destroying one subject's key was forbidden, for as long as a duty to keep its records lasts.",
+        (),
+        ("subject", "ground"),
+    ),
+    Event.LEGAL_HOLD_LIFTED: EventInfo("A legal hold ended.", (), ("subject", "ground")),
     Event.KEY_DESTROYED: EventInfo(
         "A subject's governance key was destroyed; its commitments are meaningless from now on.",
         ("ground",),

@@ -17,9 +17,13 @@ from concordat.canonical import Json, digest_bytes
 from concordat.reasons import Reason, Refused
 
 STRICT = ConfigDict(extra="forbid", strict=True)
+"""For documents that are signed or hashed: exactly these fields."""
+
+ANSWER = ConfigDict(extra="ignore", strict=True)
+"""For a server's answers: at least these fields."""
 
 _SLUG = re.compile(r"[a-z][a-z0-9-]{0,62}")
-_COUNTRY = re.compile(r"[A-Z]{2}")
+_JURISDICTION = re.compile(r"[A-Z]{2}")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 _LONGEST = 2000
 
@@ -66,9 +70,9 @@ def _time(value: str) -> str:
     return value
 
 
-def _country(value: str) -> str:
-    if not _COUNTRY.fullmatch(value):
-        raise PydanticCustomError("country", "a jurisdiction is a two-letter country code such as CH")
+def _jurisdiction(value: str) -> str:
+    if not _JURISDICTION.fullmatch(value):
+        raise PydanticCustomError("jurisdiction", "a jurisdiction is a two-letter country code such as CH")
     return value
 
 
@@ -79,7 +83,7 @@ def _text(value: str) -> str:
 
 
 Slug = Annotated[str, AfterValidator(_slug)]
-Country = Annotated[str, AfterValidator(_country)]
+Jurisdiction = Annotated[str, AfterValidator(_jurisdiction)]
 DecimalText = Annotated[str, AfterValidator(_decimal)]
 Digest = Annotated[str, AfterValidator(_digest)]
 Uuid = Annotated[str, AfterValidator(_uuid)]

@@ -13,10 +13,7 @@ A folder or file that another user could read is refused, and so is one that bel
 ever overwritten.
 """
 
-import os
 import re
-import stat
-import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cached_property
@@ -38,6 +35,7 @@ from cryptography.hazmat.primitives.serialization import (
 from joserfc.jwk import ECKey
 
 from concordat.accounts import Account, LocalAccount
+from concordat.files import check_private, read_private, write_private
 from concordat.reasons import Reason, Refused
 from concordat.sealing import SealingKey
 from concordat.signatures import SigningKey
@@ -61,7 +59,7 @@ class Keystore:
     def create(self, kinds: Iterable[Kind] = KINDS) -> "Keystore":
         """Generate those of `kinds` that are not there yet."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _check_private(self.directory.stat(), self.directory)
+        check_private(self.directory.stat(), self.directory)
         for kind in kinds:
             if not self._path(kind).exists():
                 self._write(kind, _generate(kind))
@@ -107,10 +105,6 @@ class Keystore:
         address for `chain` and a JWK for `client`."""
         return {kind: self._public(kind) for kind in self.kinds}
 
-    def key_ids(self) -> dict[Kind, str]:
-        """A stable fingerprint of each public half; for `chain` the address is one already."""
-        return {kind: self._key_id(kind) for kind in self.kinds}
-
     def _public(self, kind: Kind) -> Any:
         match kind:
             case "identity" | "offline":
@@ -122,23 +116,14 @@ class Keystore:
             case "client":
                 return self.client.as_dict(private=False)
 
-    def _key_id(self, kind: Kind) -> str:
-        return str(self.chain.address if kind == "chain" else getattr(self, kind).kid)
-
     def _path(self, kind: Kind) -> Path:
         return self.directory / f"{kind}.pem"
 
     def _write(self, kind: Kind, keys: Iterable[Any]) -> None:
         encryption = BestAvailableEncryption(self._passphrase) if self._passphrase else NoEncryption()
-        # A link appears whole or not at all, and never replaces a key that another process has just created: that
-        # one counts, for both.
-        with tempfile.NamedTemporaryFile(dir=self.directory, prefix=".new-") as file:  # 0600 from the start
-            for key in keys:
-                file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
-            file.flush()
-            os.fsync(file.fileno())
-            with suppress(FileExistsError):
-                self._path(kind).hardlink_to(file.name)
+        data = b"".join(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption) for key in keys)
+        with suppress(FileExistsError):  # the key that another process has just created counts, for both
+            write_private(self._path(kind), data, replace=False)
 
     def _curve_key(self, kind: Kind, curve: type[ec.EllipticCurve]) -> ec.EllipticCurvePrivateKey:
         key: ec.EllipticCurvePrivateKey = self._read(kind, ec.EllipticCurvePrivateKey)
@@ -149,10 +134,8 @@ class Keystore:
     def _read(self, kind: Kind, expected: type) -> Any:
         path = self._path(kind)
         try:
-            _check_private(self.directory.stat(), self.directory)
-            with path.open("rb") as file:
-                _check_private(os.fstat(file.fileno()), path)
-                blocks = _PEM.findall(file.read())
+            check_private(self.directory.stat(), self.directory)
+            blocks = _PEM.findall(read_private(path))
             keys = [load_pem_private_key(block, self._passphrase) for block in blocks]
         except FileNotFoundError as error:
             raise _unsafe(f"There is no key “{kind}” in the key folder.") from error
@@ -174,11 +157,6 @@ def _generate(kind: Kind) -> Iterable[Any]:
             return (ec.generate_private_key(ec.SECP256K1()),)
         case "client":
             return (ec.generate_private_key(ec.SECP384R1()),)
-
-
-def _check_private(status: os.stat_result, path: Path) -> None:
-    if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid != os.geteuid():
-        raise _unsafe(f"“{path.name}” must belong to the user who runs this, and nobody else may read it.")
 
 
 def _unsafe(detail: str) -> Refused:

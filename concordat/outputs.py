@@ -6,6 +6,7 @@ weighted total sum of squares. Both are ring shares at 16 bits.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,9 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from concordat import canonical, ring, sealing
-from concordat.canonical import Json, b64, unb64
-from concordat.commitments import OUTPUT_SHARE, commit, new_salt, open_commitment
-from concordat.fields import STRICT, read
+from concordat.canonical import Json
+from concordat.commitments import OUTPUT_SHARE, Share, commit, new_salt, open_share, opening
+from concordat.fields import STRICT, plain, read
 from concordat.reasons import Reason, Refused
 from concordat.receipt import Outputs, Receipt
 from concordat.ring import Ring
@@ -26,15 +27,11 @@ LOG_ODDS_BOUND = 2.0**14
 
 
 @with_config(STRICT)
-class _Part(TypedDict):
-    salt: str
-    share: str
+class OutputShares(TypedDict):
+    """One party's share of the prediction and of the explanation."""
 
-
-@with_config(STRICT)
-class _Opening(TypedDict):
-    prediction: _Part
-    explanation: _Part
+    prediction: Share
+    explanation: Share
 
 
 @dataclass(frozen=True)
@@ -58,44 +55,51 @@ def seal_outputs(*, job: str, node: str, prediction: Ring, explanation: Ring, ou
     committed = {
         part: commit(OUTPUT_SHARE, salt, job, node, part, ring.to_bytes(share)) for part, (salt, share) in parts.items()
     }
-    opening = {part: {"salt": b64(salt), "share": b64(ring.to_bytes(share))} for part, (salt, share) in parts.items()}
-    sealed = sealing.seal(output_key, canonical.encode(opening), context=_context(job, node))
+    openings = {part: plain(opening(salt, ring.to_bytes(share))) for part, (salt, share) in parts.items()}
+    sealed = sealing.seal(output_key, canonical.encode(openings), context=_context(job, node))
     return read(committed, Outputs), sealed
 
 
-def open_outputs(sealed: Mapping[str, str], receipts: Mapping[str, Receipt], *, key: SealingKey, groups: int) -> Opened:
-    """Unseal every party's shares, check them against the receipts, add them up and decode.
+def unseal(sealed: str, *, job: str, node: str, key: SealingKey) -> OutputShares:
+    """One party's output shares, not yet checked against its receipt. `key` is the output key that we kept.
+
+    Raises:
+        Refused: SEAL_BROKEN, or MALFORMED and the like for other content.
+    """
+    return read(canonical.decode(sealing.open(key, sealed, context=_context(job, node))), OutputShares)
+
+
+def add_up(shares: Mapping[str, OutputShares], receipts: Mapping[str, Receipt], *, groups: int) -> Opened:
+    """Check every party's shares against its receipt, add them up and decode.
 
     Args:
-        sealed: by party.
+        shares: by party.
         receipts: by node, from `receipt.check_receipts`; the dealer's is passed over.
-        key: the output key that the requester kept.
         groups: d, the number of groups of the design.
 
     Raises:
-        Refused: NODE_SILENT if a party's shares are missing, SEAL_BROKEN, COMMITMENT_MISMATCH naming the party,
-            MALFORMED, or RESULT_OUT_OF_RANGE if the sum is none that a model can produce.
+        Refused: NODE_SILENT if a party's shares are missing, OPENING_MISMATCH naming the party, MALFORMED, or
+            RESULT_OUT_OF_RANGE if the sum is none that a model can produce.
     """
     predictions, explanations = [], []
     for party, receipt in receipts.items():
         if receipt["outputs"] is None:
             continue
-        if party not in sealed:
+        if party not in shares:
             raise Refused(Reason.NODE_SILENT, detail=f"There are no output shares of {party}.")
-        opening = canonical.decode(sealing.open(key, sealed[party], context=_context(receipt["job"], party)))
-        parts = read(opening, _Opening)
-        predictions.append(_share(parts["prediction"], receipt, "prediction", 1))
-        explanations.append(_share(parts["explanation"], receipt, "explanation", groups + 2))
+        predictions.append(_share(shares[party], receipt, "prediction", 1))
+        explanations.append(_share(shares[party], receipt, "explanation", groups + 2))
     return _checked(ring.decode(ring.combine(predictions)), ring.decode(ring.combine(explanations)))
 
 
-def _share(part: _Part, receipt: Receipt, name: str, length: int) -> Ring:
+def _share(shares: OutputShares, receipt: Receipt, part: Literal["prediction", "explanation"], length: int) -> Ring:
     assert receipt["outputs"] is not None
-    salt, share = unb64(part["salt"]), unb64(part["share"])
-    commitment = receipt["outputs"]["prediction" if name == "prediction" else "explanation"]
-    if not open_commitment(commitment, OUTPUT_SHARE, salt, receipt["job"], receipt["node"], name, share):
-        raise Refused(Reason.COMMITMENT_MISMATCH, field=receipt["node"])
-    return ring.from_bytes(share, (length,))
+    node = receipt["node"]
+    try:
+        data = open_share(receipt["outputs"][part], OUTPUT_SHARE, shares[part], receipt["job"], node, part)
+    except Refused as refused:
+        raise Refused(refused.reason, detail=f"{node} committed to another {part}.", field=node) from refused
+    return ring.from_bytes(data, (length,))
 
 
 def _checked(prediction: NDArray[np.float64], explanation: NDArray[np.float64]) -> Opened:

@@ -26,7 +26,9 @@ from concordat.canonical import Json, b64, unb64
 from concordat.fields import STRICT, read
 from concordat.reasons import Reason, Refused
 
-_UNREADABLE = (ValueError, TypeError, KeyError, IndexError, struct.error, RecursionError)  # what fido2's parsers raise
+_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, RecursionError, struct.error)
+"""What fido2's parsers raise for bytes that are not CBOR, or not what WebAuthn puts into it."""
+
 _KEY_TYPES = {ES256.ALGORITHM: 2, EdDSA.ALGORITHM: 1, RS256.ALGORITHM: 3}  # COSE kty (RFC 9053, section 7)
 
 
@@ -80,19 +82,42 @@ def verify_assertion(
     if document["credential"] != credential:
         raise _invalid("The assertion comes from another passkey.")
     client_data = unb64(document["client_data"])
-    _check_client_data(client_data, challenge, origin)
+    _check_client_data(client_data, CollectedClientData.TYPE.GET, challenge, origin)
     raw = unb64(document["authenticator_data"])
     authenticator = _authenticator_data(raw)
-    if authenticator.rp_id_hash != hashlib.sha256(rp_id.encode()).digest():
-        raise _invalid("The passkey signed for another site.")
-    if not authenticator.is_user_present() or not authenticator.is_user_verified():
-        raise _invalid("The passkey did not confirm that its holder was present and verified.")
+    _check_authenticator(authenticator, rp_id)
     cose = public_key(key)
     try:
         cose.verify(raw + hashlib.sha256(client_data).digest(), unb64(document["signature"]))
     except (InvalidSignature, *_UNREADABLE) as error:
         raise _invalid("The passkey's signature does not belong to this statement.") from error
     return authenticator.counter
+
+
+def verify_registration(
+    registration: Mapping[str, Any], *, challenge: bytes, rp_id: str, origin: str
+) -> tuple[str, str]:
+    """Check that a passkey was made for this site in answer to `challenge`, by someone present and verified.
+
+    WebAuthn Level 3, section 7.1, without attestation: which authenticator it is does not matter, since a passkey signs
+    nothing until the institution's roster lists it.
+
+    Returns the credential's id and its public COSE key, both base64url. Raises Refused(PASSKEY_INVALID), or what
+    :func:`concordat.fields.read` refuses.
+    """
+    document = read(registration, Registration)
+    _check_client_data(unb64(document["client_data"]), CollectedClientData.TYPE.CREATE, challenge, origin)
+    try:
+        authenticator = AttestationObject(unb64(document["attestation_object"])).auth_data
+    except _UNREADABLE as error:
+        raise _invalid("The browser's answer cannot be read.") from error
+    _check_authenticator(authenticator, rp_id)
+    made = authenticator.credential_data
+    if made is None:
+        raise _invalid("The answer holds no passkey.")
+    key = b64(cbor.encode(dict(made.public_key)))
+    public_key(key)
+    return b64(made.credential_id), key
 
 
 @dataclass
@@ -143,17 +168,25 @@ class SoftwarePasskey:
         }
 
 
-def _check_client_data(data: bytes, challenge: bytes, origin: str) -> None:
+def _check_client_data(data: bytes, kind: str, challenge: bytes, origin: str) -> None:
     try:
         client = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise _invalid("The browser's statement cannot be read.") from error
-    if not isinstance(client, dict) or client.get("type") != "webauthn.get":
-        raise _invalid("This is not a signature made with a passkey.")
+    if not isinstance(client, dict) or client.get("type") != kind:
+        making, using = "the making of a passkey", "a signature made with a passkey"
+        raise _invalid(f"This is not {making if kind == CollectedClientData.TYPE.CREATE else using}.")
     if client.get("challenge") != b64(challenge):
-        raise _invalid("The passkey signed another statement.")
+        raise _invalid("The passkey answered another challenge, or signed another statement.")
     if client.get("origin") != origin or client.get("crossOrigin", False) is not False:
         raise _invalid("The passkey was used on another page.")
+
+
+def _check_authenticator(authenticator: AuthenticatorData, rp_id: str) -> None:
+    if authenticator.rp_id_hash != hashlib.sha256(rp_id.encode()).digest():
+        raise _invalid("The passkey answered for another site.")
+    if not authenticator.is_user_present() or not authenticator.is_user_verified():
+        raise _invalid("The passkey did not confirm that its holder was present and verified.")
 
 
 def _authenticator_data(raw: bytes) -> AuthenticatorData:

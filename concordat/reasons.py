@@ -336,7 +336,7 @@ REASONS: dict[Reason, ReasonInfo] = {
     ),
     Reason.SEQUENCE_BROKEN: ReasonInfo("The log's entries have a gap or a double.", "Do not rely on this log.", 409),
     Reason.NOT_DISCLOSED: ReasonInfo(
-        "Its holder has not disclosed the value, so it cannot be checked.", "Ask the requesting institution.", 200
+        "Its holder has not disclosed the value, so it cannot be checked.", "Ask the requesting institution.", 403
     ),
     Reason.RATE_LIMITED: ReasonInfo("Too many requests.", "Wait as long as Retry-After says.", 429),
     Reason.TOO_LARGE: ReasonInfo("The request is larger than is accepted here.", "Send less at once.", 413),

@@ -5,21 +5,22 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from pydantic import with_config
 from typing_extensions import TypedDict
 
 from concordat import clock
-from concordat.answers import Role, place
+from concordat.answers import place
 from concordat.canonical import digest
-from concordat.definition import Definition
+from concordat.definition import Definition, Role, nodes
 from concordat.documents import Keyring, sign, verify_from
 from concordat.fields import STRICT, DecimalText, Digest, Slug, Time, Uuid, plain
 from concordat.reasons import Reason, Refused
 from concordat.signatures import SigningKey
 from concordat.ticket import Ticket
 
-Count = Annotated[int, Ge(0)]
+Count = Annotated[int, Ge(0), Le(2**40)]
+"""A terabyte, or as many rounds: far beyond any job, and sums of it still fit into a signed document."""
 
 
 @with_config(STRICT)
@@ -116,13 +117,13 @@ def check_receipts(
     """
     receipts = [read_receipt(token, keyring) for token in tokens]
     by_node = {receipt["node"]: receipt for receipt in receipts}
-    nodes = (*definition["parties"], definition["dealer"])
-    for node in nodes:
+    expected_nodes = nodes(definition)
+    for node in expected_nodes:
         if node not in by_node:
             raise Refused(Reason.NODE_SILENT, detail=f"There is no receipt of {node}.")
-    if len(receipts) != len(nodes):
+    if len(receipts) != len(expected_nodes):
         raise Refused(Reason.RECEIPTS_DISAGREE, detail="There are more receipts than nodes.", field="node")
-    first = by_node[nodes[0]]
+    first = by_node[expected_nodes[0]]
     expected = {
         "job": first["job"],
         "ticket": first["ticket"],
@@ -131,11 +132,11 @@ def check_receipts(
         "model": definition["model"],
         "design": definition["design"],
     }
-    for rank, node in enumerate(nodes):
+    for rank, node in enumerate(expected_nodes):
         role = "dealer" if node == definition["dealer"] else "party"
         for field, value in {**expected, "role": role, "rank": rank}.items():
             if by_node[node][field] != value:  # type: ignore[literal-required]
-                raise Refused(Reason.RECEIPTS_DISAGREE, field=field)
+                raise Refused(Reason.RECEIPTS_DISAGREE, detail=f"They differ in: {field}.", field=field)
     return by_node
 
 

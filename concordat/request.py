@@ -15,17 +15,18 @@ from typing_extensions import TypedDict
 
 from concordat import clock, ring, sealing
 from concordat.canonical import Json, digest
-from concordat.commitments import INPUT_SHARE, SALT_BYTES, commit, new_salt, open_commitment
+from concordat.commitments import INPUT_SHARE, SALT_BYTES, Share, commit, new_salt, open_commitment, opening
 from concordat.consent import check_consent
 from concordat.definition import Definition
 from concordat.documents import Keyring, check_period, sign, verify_from
+from concordat.enrolment import SealingPublic
 from concordat.fields import STRICT, Digest, Slug, Text, Time, Uuid, plain
 from concordat.reasons import Reason, Refused
 from concordat.ring import Ring
 from concordat.sealing import SealingKey
 from concordat.signatures import SigningKey
 
-VALID_FOR = timedelta(minutes=15)
+VALID_FOR, LONGEST = timedelta(minutes=15), timedelta(hours=1)
 
 
 @with_config(STRICT)
@@ -34,7 +35,7 @@ class Request(TypedDict):
 
     request: Uuid
     requester: Slug
-    output_key: Text
+    output_key: SealingPublic
     definition: Digest
     model: Digest
     purpose: Slug
@@ -50,13 +51,15 @@ class Request(TypedDict):
 class Prepared:
     """What the client makes of one record.
 
-    `token` and `sealed` (by party) are sent. `output_key` opens the answer and stays with the requester.
+    `token` and `sealed` (by party) are sent. `output_key` opens the answer and stays with the requester, and so do the
+    `openings` of the input shares (by party), with which the requester can show later what the record was.
     """
 
     token: str
     sealed: Mapping[str, str]
     digest: str
     output_key: SealingKey
+    openings: Mapping[str, Share]
 
 
 def prepare(
@@ -113,7 +116,8 @@ def prepare(
         party: sealing.seal(party_keys[party], salt + share, context=_context(name, party))
         for party, salt, share in zip(parties, salts, shares, strict=True)
     }
-    return Prepared(token, sealed, name, output_key)
+    openings = {party: opening(salt, share) for party, salt, share in zip(parties, salts, shares, strict=True)}
+    return Prepared(token, sealed, name, output_key, openings)
 
 
 def read_request(token: str, keyring: Keyring) -> Request:
@@ -122,15 +126,15 @@ def read_request(token: str, keyring: Keyring) -> Request:
 
 
 def check_request(token: str, keyring: Keyring, now: datetime, *, definition: Definition) -> Request:
-    """A request that its definition allows and its consent covers, now.
+    """A request that its definition allows and its consent covers, now, and that is valid for an hour at most.
 
     Raises:
-        Refused: EXPIRED, DIGEST_MISMATCH, REQUESTER_NOT_ALLOWED, PURPOSE_NOT_ALLOWED, DEFINITION_EXPIRED, WRONG_PARTY,
+        Refused: EXPIRED, FIELD_INVALID, DIGEST_MISMATCH, REQUESTER_NOT_ALLOWED, PURPOSE_NOT_ALLOWED, DEFINITION_EXPIRED, WRONG_PARTY,
             the refusals of `consent.check_consent`, and those of signature and shape. Withdrawals, approvals and
             votes are checked by whoever holds them.
     """
     request = read_request(token, keyring)
-    check_period(request["issued"], request["expires"], now)
+    check_period(request["issued"], request["expires"], now, longest=LONGEST)
     if request["definition"] != digest(plain(definition)):
         raise Refused(Reason.DIGEST_MISMATCH, detail="The request names another definition.", field="definition")
     if request["model"] != definition["model"]:

@@ -49,6 +49,10 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
 }
 
 
+AVAILABLE = frozenset({_S.RECORDED, _S.ANCHORED, _S.FINAL})
+"""The states in which a result can be opened."""
+
+
 def check_transition(before: JobState, after: JobState) -> None:
     """Raises Refused(WRONG_STATE) when `after` may not follow `before`."""
     if after not in TRANSITIONS[before]:

@@ -17,7 +17,7 @@ from concordat.reasons import Reason, Refused
 from concordat.request import Request
 from concordat.signatures import SigningKey, VerifyKey
 
-VALID_FOR = timedelta(minutes=5)
+VALID_FOR, LONGEST = timedelta(minutes=5), timedelta(minutes=10)
 
 
 @with_config(STRICT)
@@ -79,16 +79,21 @@ def read_ticket(token: str, keys: Mapping[str, VerifyKey]) -> Ticket:
     return verify(token, Ticket, kind="ticket", keys=keys)
 
 
+def check_time(ticket: Ticket, now: datetime) -> None:
+    """Raises Refused: TICKET_EXPIRED; FIELD_INVALID for one from the future, or that is valid for over ten minutes."""
+    check_period(ticket["issued"], ticket["expires"], now, longest=LONGEST, expired=Reason.TICKET_EXPIRED)
+
+
 def check_ticket(
     token: str, keys: Mapping[str, VerifyKey], now: datetime, *, request: Request, definition: Definition
 ) -> Ticket:
     """A ticket in its time, for exactly this request and definition. That it is new, its node's replay cache knows.
 
     Raises:
-        Refused: TICKET_EXPIRED, DIGEST_MISMATCH naming the field, or the refusals of signature and shape.
+        Refused: DIGEST_MISMATCH naming the field, the refusals of `check_time`, or those of signature and shape.
     """
     ticket = read_ticket(token, keys)
-    check_period(ticket["issued"], ticket["expires"], now, expired=Reason.TICKET_EXPIRED)
+    check_time(ticket, now)
     expected = {
         "request": digest(plain(request)),
         "definition": digest(plain(definition)),

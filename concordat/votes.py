@@ -47,8 +47,12 @@ _TYPES = {
 _SIGNATURE = re.compile(r"0x[0-9a-f]{130}")
 
 
+def _is_address(value: str) -> bool:
+    return is_checksum_address(value) and value != _ZERO_ADDRESS
+
+
 def _address(value: str) -> str:
-    if not is_checksum_address(value) or value == _ZERO_ADDRESS:
+    if not _is_address(value):
         raise PydanticCustomError("address", "a chain address carries its EIP-55 checksum and is not zero")
     return value
 
@@ -76,6 +80,11 @@ class Domain:
 
     chain_id: int
     registry: str
+
+    def __post_init__(self) -> None:
+        """Raises Refused(CHAIN_WRONG) for a registry that is no address with its EIP-55 checksum."""
+        if not _is_address(self.registry):
+            raise Refused(Reason.CHAIN_WRONG, detail="No registry contract is named, or not by its address.")
 
 
 @dataclass(frozen=True)
@@ -174,6 +183,12 @@ def verify(document: object, *, domain: Domain) -> Vote:
     )
     check(vote, checked["signature"], domain=domain)
     return vote
+
+
+def precedence(document: VoteDocument) -> tuple[int, bool]:
+    """Which of an institution's votes on a definition counts: the highest by this key. The nonces order them, and of
+    two with the same nonce the revocation wins, so that nobody can undo one by having a nonce used twice."""
+    return document["nonce"], not document["approve"]
 
 
 def _invalid(detail: str) -> Refused:

@@ -9,25 +9,16 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from django.conf import settings
 
+from compute import queues
 from concordat import logs
-
-COORDINATOR_QUEUE = "coordinator"
 
 app = Celery("concordat")
 app.conf.update(
     broker_url=settings.REDIS_URL,
-    broker_transport_options={"global_keyprefix": "concordat:", "visibility_timeout": 3600},
-    broker_connection_retry_on_startup=True,
-    task_default_queue=COORDINATOR_QUEUE,
-    task_ignore_result=True,
+    broker_transport_options={"global_keyprefix": queues.COORDINATOR_PREFIX, "visibility_timeout": 3600},
+    task_default_queue=queues.COORDINATOR,
     task_acks_late=True,
-    task_serializer="json",
-    accept_content=["json"],
-    worker_enable_remote_control=False,
-    worker_send_task_events=False,
-    worker_hijack_root_logger=False,
-    worker_prefetch_multiplier=1,
-    timezone="UTC",
+    **queues.WORKER,
     beat_schedule={
         "publish the log": {"task": "ledger.publish", "schedule": 2.0},
         "send and settle anchors": {"task": "ledger.anchor", "schedule": 2.0},

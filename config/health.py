@@ -12,7 +12,7 @@ def healthz(_request: HttpRequest) -> JsonResponse:
 
 
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """Database and broker answer. The chain may be away for hours without harm, so it is reported, not required."""
+    """Database and broker answer. The chain may be away for hours without harm, so it is not asked."""
     checks = {"database": _database(), "broker": _broker()}
     return JsonResponse({"checks": checks}, status=200 if all(checks.values()) else 503)
 

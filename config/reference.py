@@ -56,6 +56,45 @@ def states() -> str:
     )
 
 
+def study_states() -> str:
+    """The states of a study, as a diagram."""
+    from governance.states import TRANSITIONS, StudyState
+
+    arrows = [
+        f"    {_name(before)} --> {_name(after)}" for before, afters in TRANSITIONS.items() for after in sorted(afters)
+    ]
+    ends = [f"    {_name(state)} --> [*]" for state, afters in TRANSITIONS.items() if not afters]
+    return (
+        "# States of a study\n\nGenerated from `governance/states.py`. An approval lapses into `expired` by the clock "
+        "alone.\n\n```mermaid\nstateDiagram-v2\n"
+        f"    [*] --> {_name(StudyState.DRAFT)}\n" + "\n".join([*arrows, *ends]) + "\n```\n"
+    )
+
+
+def permissions() -> str:
+    """Which role may do what, and in which state of the study."""
+    from governance.models import Membership
+    from governance.permissions import HOLDERS
+    from governance.policies import STATES
+    from governance.states import StudyState
+
+    roles, states = list(Membership.Role), list(StudyState)
+    who = ((f"`{verb}`", *("yes" if role in held else "" for role in roles)) for verb, held in HOLDERS.items())
+    when = ((f"`{verb}`", *("yes" if state in allowed else "" for state in states)) for verb, allowed in STATES.items())
+    return (
+        "# Permissions\n\nGenerated from `governance/permissions.py` and `governance/policies.py`.\n\n## Which role\n\n"
+        "Each at its own institution only. No person defines or consents here: an institution does, by its own "
+        "signature. Every role reads the lists that concern its institution.\n\n"
+        + _table(("", *(role.label for role in roles)), who)
+        + "\n## In which state of the study\n\nWhat is not listed is possible in every state: withdrawing consent, "
+        "revoking an approval, reading a dossier.\n\n" + _table(("", *states), when)
+    )
+
+
+def _name(state: str) -> str:
+    return state.replace("-", "_")  # a hyphen ends a name in mermaid
+
+
 def openapi() -> str:
     """The API's OpenAPI schema as YAML."""
     from drf_spectacular.generators import SchemaGenerator
@@ -69,6 +108,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "reasons.md": reasons,
     "events.md": events,
     "states.md": states,
+    "study-states.md": study_states,
+    "permissions.md": permissions,
     "openapi.yaml": openapi,
 }
 

@@ -7,14 +7,22 @@ The defaults are the embedded ones (SQLite; chain and broker on this machine): f
 from pathlib import Path
 
 import environ
+from eth_utils.address import is_hex_address, to_checksum_address
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
+
+def _address(name: str) -> str:
+    """A contract's address with its EIP-55 checksum; what is none is left as it is and refused where it is used."""
+    address = env.str(name, default="")
+    return to_checksum_address(address) if is_hex_address(address) else address
+
+
 PRODUCTION: bool = env.bool("CONCORDAT_PRODUCTION", default=False)
 DEBUG: bool = env.bool("CONCORDAT_DEBUG", default=False)
 SECRET_KEY: str = env.str("CONCORDAT_SECRET_KEY", default="embedded-default-not-for-production")
-BASE_URL: str = env.str("CONCORDAT_BASE_URL", default="http://localhost:8000")
+BASE_URL: str = env.str("CONCORDAT_BASE_URL", default="http://localhost:8000").rstrip("/")
 ALLOWED_HOSTS: list[str] = env.list("CONCORDAT_ALLOWED_HOSTS", default=["localhost", "127.0.0.1"])
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 STATE_DIR = Path(env.str("CONCORDAT_STATE", default=str(BASE_DIR / "var")))
@@ -40,8 +48,8 @@ CHAIN_RPC: str = env.str("CONCORDAT_CHAIN_RPC", default="http://127.0.0.1:8545")
 CHAIN_ID: int = env.int("CONCORDAT_CHAIN_ID", default=31338)
 CHAIN_CONFIRMATIONS: int = env.int("CONCORDAT_CHAIN_CONFIRMATIONS", default=1)
 CHAIN_SELF_HOSTED: bool = env.bool("CONCORDAT_CHAIN_SELF_HOSTED", default=True)
-ANCHOR_ADDRESS: str = env.str("CONCORDAT_ANCHOR_ADDRESS", default="")
-REGISTRY_ADDRESS: str = env.str("CONCORDAT_REGISTRY_ADDRESS", default="")
+ANCHOR_ADDRESS = _address("CONCORDAT_ANCHOR_ADDRESS")
+REGISTRY_ADDRESS = _address("CONCORDAT_REGISTRY_ADDRESS")
 LOG_ORIGIN: str = env.str("CONCORDAT_LOG_ORIGIN", default="localhost/concordat")
 
 # --- jobs
@@ -134,8 +142,8 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["api.authentication.BearerToken"],
     "DEFAULT_PERMISSION_CLASSES": ["api.permissions.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PARSER_CLASSES": ["api.parsers.StrictJSON"],
+    "DEFAULT_SCHEMA_CLASS": "api.openapi.ApiSchema",
     "EXCEPTION_HANDLER": "api.errors.problem_response",
     "UNAUTHENTICATED_USER": None,
 }

@@ -5,6 +5,7 @@
 #
 # Everything else comes from the environment: CONCORDAT_* for the coordinator, CONCORDAT_NODE_HOME for a node.
 set -eu
+umask 077 # keys, databases and logs are nobody else's
 python=${CONCORDAT_PYTHON:-python}
 listen=${CONCORDAT_LISTEN:-127.0.0.1:8000}
 

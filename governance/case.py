@@ -5,8 +5,6 @@ from datetime import datetime
 from functools import cached_property
 from typing import Protocol
 
-from django.conf import settings
-
 from concordat import consent, fields, votes
 from concordat.reasons import Reason, Refused
 from concordat.request import Request
@@ -14,8 +12,7 @@ from concordat.signatures import VerifyKey, peek
 from governance import selectors
 from governance.models import Consent, Definition, Institution, InstitutionKey
 from ledger.chain.types import Authorisation
-from ledger.models import TransactionState
-from ledger.services.anchoring import chain_client
+from ledger.services.anchoring import chain_client, registry_domain
 
 
 class ChainReader(Protocol):
@@ -61,7 +58,9 @@ class Case:
         """A sum of counters that only grow: it stays the same only while each of them does."""
         if isinstance(self._found, Refused):
             return 0
-        return self._found.epoch + self._found.study.epoch + (self.consent.epoch if self.consent else 0)
+        own = [vote for vote in self._found.votes.all() if vote.institution.slug == self.request["requester"]]
+        revoked = sum(not vote.approve for vote in own)
+        return self._found.epoch + self._found.study.epoch + (self.consent.epoch if self.consent else 0) + revoked
 
     @cached_property
     def institutions(self) -> Mapping[str, Institution]:
@@ -88,8 +87,7 @@ class Case:
     @cached_property
     def on_chain(self) -> Authorisation | Refused:
         try:
-            if not settings.REGISTRY_ADDRESS:
-                raise Refused(Reason.CHAIN_WRONG, detail="No governance registry is configured.")
+            registry_domain()
             return (self._chain or chain_client()).authorisation(self.definition.digest)
         except Refused as refused:
             return refused
@@ -109,7 +107,7 @@ class Case:
         """
         if isinstance(self.on_chain, Refused) and self.on_chain.reason is not Reason.CHAIN_UNAVAILABLE:
             raise self.on_chain
-        domain = votes.Domain(settings.CHAIN_ID, settings.REGISTRY_ADDRESS)
+        domain = registry_domain()
         counted = set()
         for slug, last in selectors.last_votes(self.definition).items():
             vote = votes.Vote(self.definition.digest, last.approve, last.address, last.nonce, last.deadline)
@@ -121,7 +119,7 @@ class Case:
             if isinstance(self.on_chain, Authorisation):
                 mined = self.on_chain.approvals.get(last.address, False)
             else:
-                mined = last.transaction.state in (TransactionState.MINED, TransactionState.FINAL)
+                mined = last.transaction.in_a_block
             if last.approve and own and mined:
                 counted.add(slug)
         return frozenset(counted)

@@ -17,7 +17,7 @@ User = AbstractBaseUser | AnonymousUser
 
 
 class Verb(StrEnum):
-    """What can be done to a study, and to an institution's people."""
+    """What can be done to a study, to an institution's people, and with a decision."""
 
     SUBMIT = "submit"
     DETERMINE = "determine"
@@ -26,6 +26,7 @@ class Verb(StrEnum):
     DEFINE = "define"
     CONSENT = "consent"
     INVITE = "invite"
+    READ_DOSSIER = "read-dossier"
 
 
 HOLDERS: dict[Verb, frozenset[Membership.Role]] = {
@@ -36,8 +37,10 @@ HOLDERS: dict[Verb, frozenset[Membership.Role]] = {
     Verb.DEFINE: frozenset(),
     Verb.CONSENT: frozenset(),
     Verb.INVITE: frozenset({Role.INSTITUTION_ADMIN}),
+    Verb.READ_DOSSIER: frozenset({Role.LEGAL_REVIEWER}),
 }
-"""No person defines or consents here: an institution does, by its own signature."""
+"""No person defines or consents here: an institution does, by its own signature. Reading the lists needs any role, so
+an auditor's allows no more than that."""
 
 
 def roles_at(user: User, institution: Institution) -> frozenset[str]:
@@ -88,5 +91,16 @@ def check_independent(user: User, study: Study) -> None:
 
 def check_takes_part(institution: Institution, study: Study) -> None:
     """Raises Refused(WRONG_INSTITUTION) unless the institution is a site of the study or its board reviews it."""
-    if not study.sites.filter(Q(pk=institution.pk) | Q(reviewing_board=institution.pk)).exists():
+    if not takes_part(institution, study):
         raise Refused(Reason.WRONG_INSTITUTION, detail=f"{institution} takes no part in this study.")
+
+
+def takes_part(institution: Institution, study: Study) -> bool:
+    """Whether `check_takes_part` lets this pass."""
+    return study.sites.filter(Q(pk=institution.pk) | Q(reviewing_board=institution.pk)).exists()
+
+
+def check_role(institution: Institution, role: str) -> None:
+    """Raises Refused(ROLE_MISSING) unless the institution was enrolled as that: party, dealer, requester or owner."""
+    if role not in institution.roles:
+        raise Refused(Reason.ROLE_MISSING, detail=f"{institution} is not enrolled as {role}.")

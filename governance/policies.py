@@ -17,7 +17,7 @@ STATES: dict[Verb, frozenset[StudyState]] = {
     Verb.DEFINE: frozenset({_S.APPROVED}),
     Verb.CONSENT: frozenset({_S.APPROVED}),
 }
-"""Withdrawing consent and revoking an approval are in no table: they are possible in every state."""
+"""What is in no table is possible in every state: withdrawing consent, revoking an approval, reading a dossier."""
 
 
 def check_state(study: Study, verb: Verb, now: datetime) -> None:

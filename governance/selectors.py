@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Max, Prefetch, Q, QuerySet
 
 from concordat.events import Event
 from concordat.model import Manifest, check_manifest
@@ -10,7 +10,7 @@ from concordat.reasons import Reason, Refused
 from concordat.signatures import VerifyKey
 from governance.models import Definition, DefinitionVote, Institution, InstitutionKey, Roster, Study
 from governance.models.definition import DefinitionState
-from governance.permissions import User
+from governance.permissions import takes_part
 from governance.states import StudyState
 from ledger.models import TransactionState
 from ledger.selectors import document, entries
@@ -32,12 +32,17 @@ def institutions(slugs: Iterable[str], *, field: str) -> dict[str, Institution]:
     return found
 
 
-def study(slug: str) -> Study:
-    """Raises Refused(NOT_FOUND)."""
-    try:
-        return Study.objects.select_related("institution").get(slug=slug)
-    except Study.DoesNotExist:
-        raise Refused(Reason.NOT_FOUND, detail=f"There is no study “{slug}”.", field="study") from None
+def institutions_in(study: str) -> QuerySet[Institution]:
+    """Who takes part in the study of this name: its sites, and the institutions whose boards review for them."""
+    return Institution.objects.filter(Q(studies__slug=study) | Q(relying_institutions__studies__slug=study)).distinct()
+
+
+def study_of(institution: Institution, slug: str) -> Study:
+    """A study in which the institution takes part. Raises Refused(NOT_FOUND) for every other as if it was not there."""
+    found = Study.objects.select_related("institution").filter(slug=slug).first()
+    if found is None or not takes_part(institution, found):
+        raise Refused(Reason.NOT_FOUND, detail=f"You take part in no study “{slug}”.", field="study")
+    return found
 
 
 def definition(digest: str) -> Definition:
@@ -75,13 +80,14 @@ def roster(of: Institution) -> Roster | None:
     return of.rosters.order_by("-version").first()
 
 
-def visible_studies(user: User) -> QuerySet[Study]:
-    """The studies that concern an institution of this person: those it leads, those it is a site of, those its board
+def visible_studies(to: Iterable[Institution]) -> QuerySet[Study]:
+    """The studies that concern one of these institutions: those it leads, those it is a site of, those its board
     reviews. A draft is seen at the leading institution alone."""
-    mine = Institution.objects.filter(memberships__user=user.pk)
-    leads = Q(institution__in=mine)
-    takes_part = Q(sites__in=mine) | Q(versions__reviews__board__in=mine)
-    return Study.objects.filter(leads | (takes_part & ~Q(state=StudyState.DRAFT))).distinct()
+    leads = Q(institution__in=to)
+    takes_part = Q(sites__in=to) | Q(versions__reviews__board__in=to)
+    return (
+        Study.objects.filter(leads | (takes_part & ~Q(state=StudyState.DRAFT))).select_related("institution").distinct()
+    )
 
 
 def needed_approvals(definition: Definition) -> tuple[str, ...]:
@@ -108,14 +114,26 @@ def last_votes(definition: Definition) -> dict[str, DefinitionVote]:
     }
 
 
+def approving(definition: Definition) -> frozenset[str]:
+    """The institutions whose last vote is an approval that was seen in a block."""
+    last = last_votes(definition).items()
+    return frozenset(slug for slug, vote in last if vote.approve and vote.transaction.in_a_block)
+
+
+def next_nonce(address: str) -> int:
+    """The nonce that the next vote of this chain address must carry; a vote that the contract refused used up none."""
+    counted = DefinitionVote.objects.filter(address=address).exclude(transaction__state=TransactionState.FAILED)
+    highest: int | None = counted.aggregate(Max("nonce"))["nonce__max"]
+    return 0 if highest is None else highest + 1
+
+
 def definition_state(definition: Definition) -> DefinitionState:
-    """Approved with every needed approval and the quorum; revoked once one that is needed has said no."""
-    last = {slug: vote.approve for slug, vote in last_votes(definition).items()}
+    """Approved once blocks hold every needed approval and the quorum; revoked once one that is needed has said no."""
+    last, yes = last_votes(definition), approving(definition)
     needed, quorum = needed_approvals(definition), definition.content["quorum"]
-    if any(last.get(slug) is False for slug in needed):
+    if any(slug in last and not last[slug].approve for slug in needed):
         return DefinitionState.REVOKED
-    enough = sum(last.get(slug, False) for slug in quorum["of"]) >= quorum["needed"]
-    approved = enough and all(last.get(slug) for slug in needed)
+    approved = yes.issuperset(needed) and len(yes.intersection(quorum["of"])) >= quorum["needed"]
     return DefinitionState.APPROVED if approved else DefinitionState.REGISTERED
 
 

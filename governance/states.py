@@ -1,4 +1,4 @@
-"""The states of a study, and which may follow which. `docs/reference/states.md` is generated from this file."""
+"""The states of a study, and which may follow which. `docs/reference/study-states.md` is generated from this file."""
 
 from enum import StrEnum
 

@@ -14,10 +14,10 @@ def check_triggers(databases: Sequence[str] | None = None, **_: Any) -> list[Che
     """Every append-only table is protected. Run by `migrate` and by `check --database default`."""
     return [
         Error(
-            f"The table {table} can be changed: its trigger {name} is missing.",
+            f"The table {model._meta.db_table} can be changed: its trigger {name} is missing.",
             hint="Look for changes with `manage.py ledger_fsck`, then run `manage.py migrate --skip-checks`.",
             id="ledger.E001",
         )
         for alias in databases or ()
-        for table, name in triggers.missing(connections[alias])
+        for model, name in triggers.missing(connections[alias])
     ]

@@ -12,8 +12,8 @@ from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
 from ledger import selectors
 from ledger.chain.client import ChainClient
-from ledger.models import Anchor, LogEntry, LogHead, SignedCheckpoint, Tile, TransactionState
-from ledger.tree import WIDTH
+from ledger.models import Anchor, LogEntry, LogHead, SignedCheckpoint, Tile
+from ledger.tree import WIDTH, Tree
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def fsck(chain: ChainClient | None = None) -> Report:
     try:
         leaves = _entries()
         _tiles(leaves)
-        checkpoints = _checkpoints(leaves)
+        checkpoints = _checkpoints(len(leaves))
         anchors = _anchors(chain) if chain else 0
     except _Found as found:
         divergence = found.divergence
@@ -81,9 +81,9 @@ def _entries() -> list[bytes]:
 def _columns_agree(entry: LogEntry, leaf: bytes) -> bool:
     try:
         content = canonical.decode(leaf)
-    except Refused:
+        return bool((content["id"], content["event"]) == (str(entry.uuid), entry.event))
+    except (Refused, LookupError, TypeError):
         return False
-    return (content["id"], content["event"]) == (str(entry.uuid), entry.event)
 
 
 def _tiles(leaves: list[bytes]) -> None:
@@ -109,18 +109,19 @@ def _compare_tile(stored: bytes, expected: list[bytes], level: int, start: int) 
         raise _Found(Reason.SEQUENCE_BROKEN, f"{place} is longer than the published log")
 
 
-def _checkpoints(leaves: list[bytes]) -> int:
+def _checkpoints(entries: int) -> int:
+    """Each is signed, and has the root of the tree, whose tiles were compared with the entries just before."""
     keys = {settings.LOG_ORIGIN: Keystore(settings.KEYS_DIR).identity.public}
-    count = 0
+    count, tree = 0, Tree()
     for row in SignedCheckpoint.objects.iterator():
         place = f"checkpoint of {row.size} entries"
         try:
             head = checkpoint.verify(row.note, keys)
         except Refused as refused:
             raise _Found(refused.reason, place, row.size - 1) from refused
-        if row.size > len(leaves):
-            raise _Found(Reason.SEQUENCE_BROKEN, f"{place}: the log is shorter", len(leaves))
-        if (head.size, head.root) != (row.size, bytes(row.root)) or merkle.root(leaves[: row.size]) != head.root:
+        if row.size > entries:
+            raise _Found(Reason.SEQUENCE_BROKEN, f"{place}: the log is shorter", entries)
+        if (head.size, head.root) != (row.size, bytes(row.root)) or tree.root(row.size) != head.root:
             raise _Found(Reason.CONSISTENCY_INVALID, place, row.size - 1)
         count += 1
     return count
@@ -128,12 +129,11 @@ def _checkpoints(leaves: list[bytes]) -> int:
 
 def _anchors(chain: ChainClient) -> int:
     count, head = 0, chain.head()
-    on_chain = (TransactionState.MINED, TransactionState.FINAL)
     for anchor in Anchor.objects.select_related("checkpoint", "transaction"):
         found, size = chain.anchored(anchor.sequence), anchor.checkpoint.size
         place = f"anchor {anchor.sequence} ({size} entries)"
         if found is None:
-            if anchor.transaction.state in on_chain:
+            if anchor.transaction.in_a_block:
                 raise _Found(Reason.ANCHOR_MISSING, place, size - 1)
             continue
         if (found.root, found.size) != (bytes(anchor.checkpoint.root), size):

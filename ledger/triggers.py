@@ -26,8 +26,9 @@ def append_only(model: M) -> M:
 
 
 def names(table: str, vendor: str) -> tuple[str, ...]:
-    """The triggers that protect `table`; PostgreSQL could also truncate it."""
-    verbs = ("update", "delete", "truncate") if vendor == "postgresql" else ("update", "delete")
+    """The triggers that protect `table`. PostgreSQL could also truncate it; SQLite's REPLACE deletes without asking the
+    trigger on DELETE."""
+    verbs = ("update", "delete", "truncate" if vendor == "postgresql" else "replace")
     return tuple(f"{table}_no_{verb}" for verb in verbs)
 
 
@@ -39,16 +40,16 @@ def install(sender: Any = None, *, using: str = DEFAULT_DB_ALIAS, **_: Any) -> N
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(_POSTGRES_FUNCTION)
-        for table, name in missing(connection):
-            cursor.execute(_statement(connection, table, name))
+        for model, name in missing(connection):
+            cursor.execute(_statement(connection, model, name))
 
 
-def missing(connection: BaseDatabaseWrapper) -> list[tuple[str, str]]:
-    """(table, trigger) of every protection that an existing append-only table lacks."""
+def missing(connection: BaseDatabaseWrapper) -> list[tuple[type[models.Model], str]]:
+    """(model, trigger) of every protection that an existing append-only table lacks."""
     present = _present(connection)
     tables = set(connection.introspection.table_names())
     return [
-        (model._meta.db_table, name)
+        (model, name)
         for model in _models
         if model._meta.db_table in tables
         for name in names(model._meta.db_table, connection.vendor)
@@ -66,12 +67,13 @@ def _present(connection: BaseDatabaseWrapper) -> set[str]:
         return {row[0] for row in cursor.fetchall()}
 
 
-def _statement(connection: BaseDatabaseWrapper, table: str, name: str) -> str:
-    quote = connection.ops.quote_name
+def _statement(connection: BaseDatabaseWrapper, model: type[models.Model], name: str) -> str:
+    quote, table = connection.ops.quote_name, model._meta.db_table
     verb = name.rpartition("_")[2].upper()
     if connection.vendor == "sqlite":
+        event, when = (verb, "") if verb != "REPLACE" else ("INSERT", f"WHEN {_is_there(connection, model)} ")
         return (
-            f"CREATE TRIGGER {quote(name)} BEFORE {verb} ON {quote(table)} "
+            f"CREATE TRIGGER {quote(name)} BEFORE {event} ON {quote(table)} {when}"
             f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
         )
     each = "STATEMENT" if verb == "TRUNCATE" else "ROW"
@@ -79,3 +81,15 @@ def _statement(connection: BaseDatabaseWrapper, table: str, name: str) -> str:
         f"CREATE TRIGGER {quote(name)} BEFORE {verb} ON {quote(table)} "
         f"FOR EACH {each} EXECUTE FUNCTION concordat_append_only()"
     )
+
+
+def _is_there(connection: BaseDatabaseWrapper, model: type[models.Model]) -> str:
+    """SQL: there is a row which the new one would replace, as it has the same value where only one row may."""
+    quote, meta = connection.ops.quote_name, model._meta
+    once = [[field.name] for field in meta.concrete_fields if field.unique]
+    once += [
+        list(constraint.fields) for constraint in meta.constraints if isinstance(constraint, models.UniqueConstraint)
+    ]
+    columns = [[quote(str(meta.get_field(name).column)) for name in names] for names in once]  # type: ignore[union-attr]
+    same = " OR ".join("(" + " AND ".join(f"{each} = NEW.{each}" for each in names) + ")" for names in columns)
+    return f"EXISTS (SELECT 1 FROM {quote(meta.db_table)} WHERE {same})"

@@ -12,8 +12,8 @@ import hashlib
 import hmac
 import os
 import secrets
-import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,13 +21,31 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
+from django.db import connection
 
 from concordat import canonical, clock, commitments
 from concordat.canonical import Json
+from concordat.files import read_private, write_private
 from concordat.reasons import Reason, Refused
 from ledger.models import LogEntry, Payload, SubjectKey
 
 KEY_BYTES, NONCE_BYTES = 32, 12
+
+
+def create_master_key() -> None:
+    """Make the master key, into a key folder that is there; one that exists is left as it is.
+
+    Raises:
+        Refused: KEYSTORE_UNSAFE if there are keys that a lost one has wrapped: a new one would hide the loss.
+    """
+    path, table = _master_key_path(), SubjectKey._meta.db_table
+    if path.exists():
+        return
+    if table in connection.introspection.table_names() and SubjectKey.objects.filter(wrapped__isnull=False).exists():
+        detail = "The master key is missing, and what is in the database opens with that one only: restore it."
+        raise Refused(Reason.KEYSTORE_UNSAFE, detail=detail)
+    with suppress(FileExistsError):  # another process may have come first: its key counts
+        write_private(path, secrets.token_bytes(KEY_BYTES), replace=False)
 
 
 def entry_key(subject: UUID, entry: UUID) -> bytes:
@@ -91,29 +109,15 @@ def _decrypt(key: bytes, sealed: bytes, bound_to: bytes) -> bytes:
 
 
 def _master_key() -> bytes:
-    path = Path(settings.KEYS_DIR) / "master.key"
-    if not path.exists():
-        _create_master_key(path)
-    with path.open("rb") as file:
-        status = os.fstat(file.fileno())
-        key = file.read()
-    if stat.S_IMODE(status.st_mode) & 0o077 or len(key) != KEY_BYTES:
-        raise Refused(Reason.KEYSTORE_UNSAFE, detail="The master key is 32 bytes that only its owner may read.")
+    try:
+        key = read_private(_master_key_path())
+    except FileNotFoundError as error:
+        detail = "The master key is missing, and without it nothing private opens: `manage.py create_keys` makes one."
+        raise Refused(Reason.KEYSTORE_UNSAFE, detail=detail) from error
+    if len(key) != KEY_BYTES:
+        raise Refused(Reason.KEYSTORE_UNSAFE, detail="The master key is 32 bytes long.")
     return key
 
 
-def _create_master_key(path: Path) -> None:
-    if SubjectKey.objects.filter(wrapped__isnull=False).exists():
-        raise Refused(Reason.KEYSTORE_UNSAFE, detail="The master key is missing, and without it nothing private opens.")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = path.with_name(f".{secrets.token_hex(8)}")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(secrets.token_bytes(KEY_BYTES))
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        path.hardlink_to(partial)  # whole or not at all; another process may have come first
-    except FileExistsError:
-        return
-    finally:
-        partial.unlink()
+def _master_key_path() -> Path:
+    return Path(settings.KEYS_DIR) / "master.key"

@@ -1,4 +1,4 @@
-"""python -m ledger.verify BUNDLE [--rpc URL]: the stand-alone verifier under the ledger's name. No Django is loaded."""
+"""python -m ledger.verify BUNDLE [--rpc URL]: verify a dossier. It is `concordat.verifier`; no Django is loaded."""
 
 import sys
 

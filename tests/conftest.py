@@ -1,12 +1,13 @@
 """What every test shares: a state folder of its own, the coordinator's keys, and skips that CI turns into failures."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
-from concordat.keystore import Keystore
+from tests.support.keys import coordinator_keys
+from tests.support.triggers import drop_triggers
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -17,8 +18,17 @@ def _state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     state = tmp_path_factory.mktemp("state")
     settings.STATE_DIR = state
     settings.KEYS_DIR = state / "keys"
-    Keystore(settings.KEYS_DIR).create(["identity", "chain"])
+    settings.STATIC_ROOT = state / "static"
+    settings.STATIC_ROOT.mkdir()
+    coordinator_keys(settings.KEYS_DIR)
     return state
+
+
+@pytest.fixture
+def committed(transactional_db: None) -> Iterator[None]:
+    """A database in which transactions end for real. Emptying it afterwards takes the append-only triggers away."""
+    yield
+    drop_triggers()
 
 
 @pytest.hookimpl(wrapper=True)

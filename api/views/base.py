@@ -1,21 +1,26 @@
 """What all resources have in common."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
+from urllib.parse import urlencode
 
 from django.db.models import Model, QuerySet
+from drf_spectacular.utils import OpenApiParameter, inline_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from api.authentication import Client
-from api.openapi import ApiSchema
-from api.parsers import StrictJSON
 from api.scopes import Scope
 from concordat.reasons import Reason, Refused
 from governance.models import Institution
 
 M = TypeVar("M", bound=Model)
+
+PAGE = 100
+"""How many items a list answers at once."""
+
+AFTER = OpenApiParameter("after", str, description="Go on behind this item: the first field of the last one seen.")
 
 
 class Shape(serializers.Serializer):
@@ -32,9 +37,7 @@ class Resource(APIView):
     """One address. `scopes` says which scope each method needs; a method that is not in it is closed."""
 
     scopes: ClassVar[Mapping[str, Scope]]
-    parser_classes = (StrictJSON,)
     http_method_names = ("get", "post")
-    schema = ApiSchema()
 
     @property
     def caller(self) -> Institution:
@@ -48,6 +51,26 @@ def body(request: Request, shape: type[Shape]) -> dict[str, Any]:
     serializer = shape(data=request.data)
     serializer.is_valid(raise_exception=True)
     return serializer.validated_data
+
+
+def paged(answer: type[Shape]) -> serializers.Serializer:
+    """The shape of a list of these."""
+    name = answer.__name__.removesuffix("Answer") + "Page"
+    link = serializers.CharField(help_text="Where the list goes on; empty at its end.")
+    return inline_serializer(name, {"items": answer(many=True), "next": link})
+
+
+def listed(request: Request, rows: QuerySet[M], show: Callable[[M], dict[str, Any]], *, key: str) -> dict[str, Any]:
+    """A page of rows, the latest first, behind the one that `?after=` names by `key`, the first field of what is shown.
+
+    Raises Refused(NOT_FOUND) for a name that is not among the rows.
+    """
+    rows = rows.order_by("-pk")
+    if (after := request.query_params.get("after")) is not None:
+        rows = rows.filter(pk__lt=one(rows, **{key: after}).pk)
+    found = list(rows[: PAGE + 1])
+    link = f"{request.path}?{urlencode({'after': getattr(found[PAGE - 1], key)})}" if len(found) > PAGE else ""
+    return {"items": [show(row) for row in found[:PAGE]], "next": link}
 
 
 def one(rows: QuerySet[M], **lookup: Any) -> M:

@@ -10,17 +10,13 @@ from rest_framework.response import Response
 
 from api.scopes import Scope
 from api.views.base import Resource, Shape, body
-from api.views.studies import visible_studies
 from compute.models import ModelVersion
 from concordat import canonical
 from concordat.reasons import Reason, Refused
 from governance import selectors
-from governance.models import Definition, DefinitionVote, Institution
+from governance.models import Definition, Institution
 from governance.services import definitions
-from ledger.models import TransactionState
 from ledger.selectors import document
-
-_IN_A_BLOCK = (TransactionState.MINED, TransactionState.FINAL)
 
 
 class Registration(Shape):
@@ -43,7 +39,7 @@ class DefinitionAnswer(Registration):
     digest = serializers.CharField()
     manifest = serializers.CharField(help_text="The model's manifest (JWS).")
     disclosure = serializers.CharField(help_text="The owner's disclosure statement (JWS), or empty.")
-    state = serializers.CharField(help_text="registered, approved or revoked, by the votes that have come in.")
+    state = serializers.CharField(help_text="registered, approved (by votes that the chain holds) or revoked.")
     votes = SignedVote(many=True)
 
 
@@ -100,15 +96,11 @@ class Votes(Resource):
         return Response(self._answer(selectors.definition(definition)), status=status.HTTP_201_CREATED)
 
     def _answer(self, definition: Definition) -> dict[str, Any]:
-        latest = DefinitionVote.objects.filter(institution=self.caller).order_by("-nonce").first()
+        address = selectors.chain_addresses([self.caller.slug])[self.caller.slug]
         return {
-            "votes": [_vote(vote) for vote in definition.votes.all()],
-            "on_chain": [
-                slug
-                for slug, vote in sorted(selectors.last_votes(definition).items())
-                if vote.approve and vote.transaction.state in _IN_A_BLOCK
-            ],
-            "next_nonce": latest.nonce + 1 if latest else 0,
+            "votes": [vote.document for vote in definition.votes.all()],
+            "on_chain": sorted(selectors.approving(definition)),
+            "next_nonce": selectors.next_nonce(address),
         }
 
 
@@ -119,7 +111,7 @@ def _visible(institution: Institution, digest: str) -> Definition:
     except Refused:
         raise Refused(Reason.NOT_FOUND) from None
     has_a_say = institution.slug in selectors.voters(definition)
-    if not has_a_say and not visible_studies(institution).filter(pk=definition.study_id).exists():
+    if not has_a_say and not selectors.visible_studies([institution]).filter(pk=definition.study_id).exists():
         raise Refused(Reason.NOT_FOUND)
     return definition
 
@@ -135,17 +127,5 @@ def _shown(definition: Definition) -> dict[str, Any]:
         "manifest": ModelVersion.objects.get(digest=content["model"]).manifest,
         "disclosure": statement.statement if statement else "",
         "state": selectors.definition_state(definition),
-        "votes": [_vote(vote) for vote in definition.votes.all()],
-    }
-
-
-def _vote(vote: DefinitionVote) -> dict[str, Any]:
-    return {
-        "definition": vote.definition.digest,
-        "approve": vote.approve,
-        "institution": vote.institution.slug,
-        "address": vote.address,
-        "nonce": vote.nonce,
-        "deadline": vote.deadline,
-        "signature": vote.signature,
+        "votes": [vote.document for vote in definition.votes.all()],
     }

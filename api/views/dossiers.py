@@ -10,18 +10,13 @@ from rest_framework.request import Request
 from api.scopes import Scope
 from api.views.base import Resource
 from compute.models import Job
-from compute.services.endings import nodes
 from concordat import record_number
 from concordat.reasons import Reason, Refused
 from governance.models import Institution
+from governance.services.dossiers import SEEN_BY_NODES, SEEN_BY_REQUESTER
 from ledger.services import dossiers
 
 ZIP = "application/zip"
-
-SEEN_BY_NODES = ("subject", "request_statement", "consent", "statement")
-"""Private fields that stand in the request, which every node of the job was given."""
-
-SEEN_BY_REQUESTER = (*SEEN_BY_NODES, "display")
 
 
 class Dossier(Resource):
@@ -35,7 +30,7 @@ class Dossier(Resource):
     )
     def get(self, request: Request, record: str) -> HttpResponse:
         role, disclose = _part(self.caller, record)
-        content = dossiers.read(number=record, role=role, reader=self.caller.slug, disclose=disclose)
+        content = dossiers.hand_out(number=record, role=role, reader=self.caller.slug, disclose=disclose)
         headers = {"Content-Disposition": f'attachment; filename="{record}.zip"'}
         return HttpResponse(content, content_type=ZIP, headers=headers)
 
@@ -45,6 +40,6 @@ def _part(institution: Institution, record: str) -> tuple[str, tuple[str, ...]]:
     job = Job.objects.filter(prediction_entry=record_number.parse(record)).first()
     if job is not None and job.requester == institution:
         return "requester", SEEN_BY_REQUESTER
-    if job is not None and institution.slug in nodes(job):
+    if job is not None and institution.slug in job.nodes:
         return "node", SEEN_BY_NODES
     raise Refused(Reason.NOT_FOUND)

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.scopes import Scope
-from api.views.base import Resource, Shape, body, one
+from api.views.base import AFTER, Resource, Shape, body, listed, one, paged
 from concordat.reasons import Reason, Refused
 from concordat.signatures import peek
 from governance.models import Institution
@@ -38,9 +38,9 @@ class Institutions(Resource):
 
     scopes: ClassVar = {"GET": Scope.INSTITUTIONS_READ}
 
-    @extend_schema(operation_id="institutions_list", responses=InstitutionAnswer(many=True))
+    @extend_schema(operation_id="institutions_list", parameters=[AFTER], responses=paged(InstitutionAnswer))
     def get(self, request: Request) -> Response:
-        return Response([_shown(each) for each in Institution.objects.select_related("reviewing_board")])
+        return Response(listed(request, Institution.objects.select_related("reviewing_board"), _shown, key="slug"))
 
 
 class OneInstitution(Resource):

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.scopes import Scope
-from api.views.base import Resource, Shape, body, one
+from api.views.base import AFTER, Resource, Shape, body, listed, one, paged
 from compute.models import ModelVersion
 from compute.services.models import import_model
 from concordat import clock
@@ -46,9 +46,9 @@ class Models(Resource):
 
     scopes: ClassVar = {"GET": Scope.MODELS_READ, "POST": Scope.MODELS_WRITE}
 
-    @extend_schema(operation_id="models_list", responses=ModelAnswer(many=True))
+    @extend_schema(operation_id="models_list", parameters=[AFTER], responses=paged(ModelAnswer))
     def get(self, request: Request) -> Response:
-        return Response([_shown(model) for model in ModelVersion.objects.select_related("owner")])
+        return Response(listed(request, ModelVersion.objects.select_related("owner"), _shown, key="digest"))
 
     @extend_schema(request=ModelImport, responses={201: ModelAnswer})
     def post(self, request: Request) -> Response:

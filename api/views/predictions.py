@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.scopes import Scope
-from api.views.base import Resource, Shape, body
+from api.views.base import AFTER, Resource, Shape, body, listed, paged
 from compute import selectors
 from compute.models import Job
 from compute.services import jobs, results
@@ -69,9 +69,9 @@ class Predictions(Resource):
 
     scopes: ClassVar = {"GET": Scope.PREDICTIONS_READ, "POST": Scope.PREDICTIONS_WRITE}
 
-    @extend_schema(operation_id="predictions_list", responses=PredictionAnswer(many=True))
+    @extend_schema(operation_id="predictions_list", parameters=[AFTER], responses=paged(PredictionAnswer))
     def get(self, request: Request) -> Response:
-        return Response([_shown(job) for job in selectors.jobs_of(self.caller)[:100]])
+        return Response(listed(request, selectors.jobs_of(self.caller), _shown, key="uuid"))
 
     @extend_schema(
         request=PredictionRequest, responses={202: PredictionAnswer}, parameters=[_IDEMPOTENCY_KEY, _LOCATION]

@@ -2,18 +2,17 @@
 
 from typing import Any, ClassVar
 
-from django.db.models import Q, QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.scopes import Scope
-from api.views.base import Resource, Shape, body, one
+from api.views.base import AFTER, Resource, Shape, body, listed, one, paged
 from concordat import clock
-from governance.models import Institution, Study
+from governance.models import Study
+from governance.selectors import visible_studies
 from governance.services import studies
-from governance.states import StudyState
 
 
 class Submission(Shape):
@@ -42,9 +41,9 @@ class Studies(Resource):
 
     scopes: ClassVar = {"GET": Scope.STUDIES_READ, "POST": Scope.STUDIES_WRITE}
 
-    @extend_schema(operation_id="studies_list", responses=StudyAnswer(many=True))
+    @extend_schema(operation_id="studies_list", parameters=[AFTER], responses=paged(StudyAnswer))
     def get(self, request: Request) -> Response:
-        return Response([_shown(study) for study in visible_studies(self.caller)])
+        return Response(listed(request, visible_studies([self.caller]), _shown, key="slug"))
 
     @extend_schema(request=Submission, responses={201: StudyAnswer})
     def post(self, request: Request) -> Response:
@@ -60,13 +59,7 @@ class OneStudy(Resource):
 
     @extend_schema(responses=StudyAnswer)
     def get(self, request: Request, study: str) -> Response:
-        return Response(_shown(one(visible_studies(self.caller), slug=study)))
-
-
-def visible_studies(institution: Institution) -> QuerySet[Study]:
-    takes_part = Q(sites=institution) | Q(versions__reviews__board=institution)
-    seen = Q(institution=institution) | (takes_part & ~Q(state=StudyState.DRAFT))
-    return Study.objects.filter(seen).select_related("institution").distinct()
+        return Response(_shown(one(visible_studies([self.caller]), slug=study)))
 
 
 def _shown(study: Study) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from api.oauth import build_server
-from api.openapi import ApiSchema
 from api.views.base import Shape
 
 server = build_server()
@@ -19,7 +18,7 @@ class TokenQuestion(Shape):
     scope = serializers.CharField(help_text="Scopes, separated by spaces.")
     client_assertion_type = serializers.CharField(help_text="urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
     client_assertion = serializers.CharField(
-        help_text="A JWT (ES384 or RS384): iss and sub the institution, aud this address, exp within five minutes, jti."
+        help_text="A JWT (ES384): iss and sub the institution, aud this address, exp within five minutes, jti."
     )
 
 
@@ -37,7 +36,6 @@ class Token(APIView):
     permission_classes = ()
     parser_classes = (FormParser,)
     http_method_names = ("post",)
-    schema = ApiSchema()
 
     @extend_schema(request=TokenQuestion, responses=TokenAnswer)
     def post(self, request: Request) -> HttpResponse:

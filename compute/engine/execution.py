@@ -9,7 +9,7 @@ from typing import cast
 import torch
 
 from compute.engine import session
-from compute.engine.job import DealerJob, PartyJob
+from compute.engine.job import EngineJob, PartyJob
 from compute.engine.lime import Explained, explain
 from compute.engine.models import FORWARD
 from concordat import ring
@@ -19,7 +19,7 @@ from concordat.model import KINDS
 from concordat.reasons import Reason, Refused
 
 
-def execute(job: DealerJob, listener: socket.socket | None) -> dict[str, Json]:
+def execute(job: EngineJob, listener: socket.socket | None) -> dict[str, Json]:
     """Compute or deal, as the job says; shares come back as base64url of little-endian int64 at 2^16.
 
     Raises:

@@ -1,25 +1,22 @@
 """The one job that an engine process is given: its document, checked field by field. No torch here."""
 
 import ipaddress
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from annotated_types import Ge, Le
 from pydantic import with_config
 from typing_extensions import TypedDict
 
+from concordat.definition import Role
 from concordat.fields import STRICT, Text, Uuid, read
 from concordat.model import TensorShape
 from concordat.reasons import Reason, Refused
 
-Role = Literal["party", "dealer"]
 Seconds = Annotated[int, Ge(1), Le(3600)]
-
-_SHARES = ("kind", "tensors", "design", "model", "input")
 
 
 @with_config(STRICT)
-class DealerJob(TypedDict):
+class EngineJob(TypedDict):
     """What every engine is told. Ranks 0 … parties-1 are the compute parties, rank `parties` is the dealer.
 
     `address` is rank 0's rendezvous, an IPv4 loopback address with a port. `startup_seconds` bounds the wait for the
@@ -36,7 +33,7 @@ class DealerJob(TypedDict):
 
 
 @with_config(STRICT)
-class PartyJob(DealerJob):
+class PartyJob(EngineJob):
     """A compute party is also told the model's kind and shapes, the public design, and its own two shares.
 
     `model` and `input` are base64url of little-endian int64 ring elements at 2^16: the tensors in the listed order,
@@ -50,16 +47,14 @@ class PartyJob(DealerJob):
     input: str
 
 
-def read_job(document: object, *, role: Role, rank: int) -> DealerJob:
+def read_job(document: object, *, role: Role, rank: int) -> EngineJob:
     """The job for the engine that was started as `role` and `rank`; a `PartyJob` if it is a party.
 
     Raises:
         Refused: FIELD_MISSING, FIELD_UNKNOWN or FIELD_INVALID naming the field, TRANSPORT_NOT_LOOPBACK for an address
             of another machine. A dealer that is handed a share refuses it as an unknown field.
     """
-    if role == "dealer" and isinstance(document, Mapping):
-        document = {name: value for name, value in document.items() if name not in _SHARES or value is not None}
-    job: DealerJob = read(document, PartyJob if role == "party" else DealerJob)
+    job: EngineJob = read(document, PartyJob if role == "party" else EngineJob)
     if job["role"] != role:
         raise Refused(Reason.FIELD_INVALID, detail=f"This engine was started as a {role}.", field="role")
     if job["rank"] != rank or (rank < job["parties"]) != (role == "party") or rank > job["parties"]:

@@ -13,9 +13,10 @@ import threading
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from compute.engine.job import Role, read_job
+from compute.engine.job import read_job
 from concordat import canonical
 from concordat.canonical import Json
+from concordat.definition import Role
 from concordat.reasons import Reason, Refused
 
 LOOPBACK = "127.0.0.1"

@@ -14,9 +14,9 @@ from typing import Any, Literal, Self
 from pydantic import with_config
 from typing_extensions import TypedDict
 
-from compute.engine.job import Role
 from concordat import canonical
 from concordat.canonical import Json
+from concordat.definition import Role
 from concordat.fields import STRICT, DecimalText, read
 from concordat.reasons import Reason, Refused
 
@@ -109,7 +109,7 @@ class EngineProcess:
         return read(self._read(timeout), _Ready)["address"]
 
     def run(self, job: Mapping[str, Json], timeout: float) -> EngineResult:
-        """Hand over the job (a `PartyJob` or `DealerJob`) and wait for its end; afterwards the process is gone.
+        """Hand over the job (a `PartyJob` or `EngineJob`) and wait for its end; afterwards the process is gone.
 
         Raises:
             Refused: the engine's own reason; ENGINE_FAILED if it dies or takes longer than `timeout` seconds.

@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch._C._distributed_c10d import TCPStore
 
 from compute.engine.compat import TrustedThirdParty, TTPClient, TTPServer, cfg, crypten
-from compute.engine.job import DealerJob, split_address
+from compute.engine.job import EngineJob, split_address
 from compute.engine.mesh import Mesh, peers
 from concordat.reasons import Reason, Refused
 
@@ -31,7 +31,7 @@ def check_provider() -> None:
         raise Refused(Reason.PROVIDER_UNSAFE, detail=f"The provider is {cfg.mpc.provider}; only TTP is accepted.")
 
 
-def connect(job: DealerJob, listener: socket.socket | None) -> Mesh:
+def connect(job: EngineJob, listener: socket.socket | None) -> Mesh:
     """Wait for all engines of the job, then connect them.
 
     `listener` is rank 0's socket, bound to the job's address and not listening yet, so that early arrivals try again

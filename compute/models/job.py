@@ -56,6 +56,12 @@ class Job(models.Model):
         return JobState(self.state)
 
     @property
+    def nodes(self) -> list[str]:
+        """The compute parties in the order of their ranks, then the dealer."""
+        content = self.definition.content
+        return [*content["parties"], content["dealer"]]
+
+    @property
     def record(self) -> str:
         """The number under which people know the decision, or nothing before it is recorded."""
         return "" if self.prediction_entry is None else record_number.format(self.prediction_entry)

@@ -9,47 +9,30 @@ import logging
 
 from celery import Celery
 
+from compute import queues
 from compute.node import tasks
 from compute.node.coordinator import HttpCoordinator
-from compute.node.home import Home
+from compute.node.home import NodeHome
 from compute.node.jobs import Node
 from concordat import logs
 
 THREADS = 4
 
 
-def queue(institution: str) -> str:
-    """The name of an institution's queue."""
-    return f"node.{institution}"
-
-
-def key_prefix(institution: str) -> str:
-    """What every key of an institution's queue on the broker begins with."""
-    return f"concordat:{institution}:"
-
-
-def make_app(home: Home) -> Celery:
+def make_app(home: NodeHome) -> Celery:
     """The worker's configuration, without its tasks."""
     app = Celery("concordat-node", fixups=[], set_as_current=False)
     app.conf.update(
         broker_url=home.settings["broker"],
-        broker_transport_options={"global_keyprefix": key_prefix(home.institution)},
-        broker_connection_retry_on_startup=True,
+        broker_transport_options={"global_keyprefix": queues.key_prefix(home.institution)},
         broker_connection_max_retries=None,
-        task_default_queue=queue(home.institution),
-        task_ignore_result=True,
-        task_serializer="json",
-        accept_content=["json"],
-        worker_enable_remote_control=False,
-        worker_send_task_events=False,
-        worker_hijack_root_logger=False,
-        worker_prefetch_multiplier=1,
-        timezone="UTC",
+        task_default_queue=queues.queue(home.institution),
+        **queues.WORKER,
     )
     return app
 
 
-def run(home: Home) -> None:
+def run(home: NodeHome) -> None:
     """Work until told to stop. Raises Refused before that if keys or pins are not in order."""
     logs.configure()
     logging.captureWarnings(True)

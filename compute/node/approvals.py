@@ -2,31 +2,44 @@
 
 from collections.abc import Mapping, Sequence
 
-from compute.node.pins import Pins
+from compute.node.seen_votes import SeenVotes
 from concordat import votes
 from concordat.definition import Definition
+from concordat.pins import Pins
 from concordat.reasons import Reason, Refused
-from concordat.votes import Vote, VoteDocument
+from concordat.votes import Vote, VoteDocument, precedence
 
 
 def check_approved(
-    ballot: Sequence[VoteDocument], *, digest: str, definition: Definition, own: str, pins: Pins
+    ballot: Sequence[VoteDocument],
+    *,
+    digest: str,
+    definition: Definition,
+    owner: str,
+    own: str,
+    pins: Pins,
+    seen: SeenVotes,
 ) -> None:
-    """The definition is approved by its quorum and, besides, by this node's own institution.
+    """The definition is approved by its quorum and, besides, by the model's owner and this node's own institution.
 
-    The last vote of an institution counts, by nonce. A vote on anything else, or by anyone who is not pinned under that
-    address, is an error and not a vote that is left out: the coordinator passed it on as one. A dealer that the quorum
-    does not name need not vote, its institution speaks through the policy file; but it may revoke.
+    The last vote of an institution counts, by nonce. A ballot without one that was `seen` before is refused. A vote on
+    anything else, or by anyone who is not pinned under that address, is an error and not a vote that is left out: the
+    coordinator passed it on as one. A dealer that the quorum does not name need not vote, its institution speaks
+    through the policy file; but it may revoke.
 
     Raises:
-        Refused: VOTE_INVALID; DEFINITION_NOT_APPROVED without an approval of our own, or after our own revocation;
-            QUORUM_MISSING.
+        Refused: VOTE_INVALID; DEFINITION_NOT_APPROVED without the owner's approval or our own, or after our own
+            revocation; QUORUM_MISSING.
     """
-    standing = _standing(ballot, digest=digest, pins=pins)
+    last = _last(ballot, digest=digest, pins=pins)
+    seen.check(digest, last)
+    standing = {institution: document["approve"] for institution, document in last.items()}
     if standing.get(own) is False:
         raise Refused(Reason.DEFINITION_NOT_APPROVED, detail="This node's own institution has revoked its approval.")
     if own not in standing and has_vote(own, definition):
         raise Refused(Reason.DEFINITION_NOT_APPROVED, detail="This node's own institution has not approved.")
+    if standing.get(owner) is not True:
+        raise Refused(Reason.DEFINITION_NOT_APPROVED, detail=f"The model's owner, {owner}, does not approve.")
     quorum = definition["quorum"]
     approving = sum(standing.get(institution, False) for institution in set(quorum["of"]))
     if approving < quorum["needed"]:
@@ -38,7 +51,7 @@ def has_vote(institution: str, definition: Definition) -> bool:
     return institution in definition["parties"] or institution in definition["quorum"]["of"]
 
 
-def _standing(ballot: Sequence[VoteDocument], *, digest: str, pins: Pins) -> Mapping[str, bool]:
+def _last(ballot: Sequence[VoteDocument], *, digest: str, pins: Pins) -> Mapping[str, VoteDocument]:
     last: dict[str, VoteDocument] = {}
     for document in ballot:
         institution = document["institution"]
@@ -48,6 +61,6 @@ def _standing(ballot: Sequence[VoteDocument], *, digest: str, pins: Pins) -> Map
             raise Refused(Reason.VOTE_INVALID, detail="A vote is not from a pinned address.", field=institution)
         vote = Vote(digest, document["approve"], document["address"], document["nonce"], document["deadline"])
         votes.check(vote, document["signature"], domain=pins.domain)
-        if institution not in last or document["nonce"] > last[institution]["nonce"]:
+        if institution not in last or precedence(document) > precedence(last[institution]):
             last[institution] = document
-    return {institution: document["approve"] for institution, document in last.items()}
+    return last

@@ -11,18 +11,19 @@ from datetime import datetime
 from compute.node import policy
 from compute.node.approvals import check_approved, has_vote
 from compute.node.coordinator import JobDocuments
-from compute.node.home import Home
+from compute.node.home import NodeHome
 from compute.node.registry import Registry
+from compute.node.seen_votes import SeenVotes
 from concordat import canonical, consent, definition, model, request, ring
 from concordat import ticket as tickets
-from concordat.answers import Role, place
-from concordat.definition import Definition
+from concordat.answers import place
+from concordat.definition import Definition, Role
 from concordat.design import Design
-from concordat.documents import check_period
 from concordat.model import Manifest
 from concordat.reasons import Reason, Refused
 from concordat.request import Request
 from concordat.schema import FeatureSchema
+from concordat.signatures import keyring
 from concordat.ticket import Ticket
 
 
@@ -46,13 +47,13 @@ class Grant:
     shares: Shares | None
 
 
-def read_ticket(token: str, home: Home) -> Ticket:
+def read_ticket(token: str, home: NodeHome) -> Ticket:
     """A ticket that the pinned coordinator signed and that names this node, whatever the time.
 
     Raises:
         Refused: KEY_UNKNOWN, SIGNATURE_INVALID, WRONG_PARTY, or the refusal of a malformed field.
     """
-    ticket = tickets.read_ticket(token, home.pins.coordinator)
+    ticket = tickets.read_ticket(token, keyring(home.pins.coordinator))
     place(ticket, home.institution)
     return ticket
 
@@ -61,8 +62,9 @@ def check(
     token: str,
     documents: JobDocuments,
     *,
-    home: Home,
+    home: NodeHome,
     registry: Registry,
+    seen: SeenVotes,
     received: datetime,
     now: datetime,
     jobs_today: int,
@@ -72,13 +74,15 @@ def check(
     Args:
         token: the ticket (JWS), which had to be valid when it was `received`.
         documents: what the coordinator says belongs to the job; each is checked against a digest or a signature.
+        seen: the votes that this node has seen before.
         jobs_today: how many other tickets this node has accepted today, for the policy.
 
     Raises:
         Refused: the first thing that does not hold, by its own reason.
     """
-    pins, ticket = home.pins, read_ticket(token, home)
-    check_period(ticket["issued"], ticket["expires"], received, expired=Reason.TICKET_EXPIRED)
+    pins, rules, ticket = home.pins, home.policy, read_ticket(token, home)
+    tickets.check_time(ticket, received)
+    home.check_not_revoked(ticket["definition"])
     for field in ("definition", "design"):
         if canonical.digest(documents[field]) != ticket[field]:
             raise Refused(Reason.DIGEST_MISMATCH, detail="The ticket names another one.", field=field)
@@ -92,11 +96,19 @@ def check(
     )
     _check_design(documents, agreed, manifest)
     asked = request.check_request(documents["request"], pins.keyring, now, definition=agreed)
-    tickets.check_ticket(token, pins.coordinator, received, request=asked, definition=agreed)
+    tickets.check_ticket(token, keyring(pins.coordinator), received, request=asked, definition=agreed)
     _check_not_withdrawn(documents["withdrawal"], asked, home)
-    check_approved(documents["votes"], digest=ticket["definition"], definition=agreed, own=home.institution, pins=pins)
+    check_approved(
+        documents["votes"],
+        digest=ticket["definition"],
+        definition=agreed,
+        owner=manifest["owner"],
+        own=home.institution,
+        pins=pins,
+        seen=seen,
+    )
     policy.check(
-        home.policy,
+        rules,
         digest=ticket["definition"],
         definition=agreed,
         requester=asked["requester"],
@@ -106,6 +118,7 @@ def check(
     registry.check(
         ticket["definition"],
         member=pins.addresses[home.institution] if has_vote(home.institution, agreed) else None,
+        required=rules["chain"] == "required",
     )
     role, rank = place(ticket, home.institution)
     shares = _open_shares(documents, asked, manifest, home) if role == "party" else None
@@ -122,7 +135,7 @@ def _check_design(documents: JobDocuments, agreed: Definition, manifest: Manifes
         raise Refused(Reason.FIELD_INVALID, detail="Schema and model differ in columns.", field="schema")
 
 
-def _check_not_withdrawn(withdrawal: str | None, asked: Request, home: Home) -> None:
+def _check_not_withdrawn(withdrawal: str | None, asked: Request, home: NodeHome) -> None:
     if withdrawal is None:
         return
     withdrawn = consent.read_withdrawal(withdrawal, home.pins.keyring)
@@ -131,7 +144,7 @@ def _check_not_withdrawn(withdrawal: str | None, asked: Request, home: Home) -> 
         raise Refused(Reason.CONSENT_WITHDRAWN)
 
 
-def _open_shares(documents: JobDocuments, asked: Request, manifest: Manifest, home: Home) -> Shares:
+def _open_shares(documents: JobDocuments, asked: Request, manifest: Manifest, home: NodeHome) -> Shares:
     if documents["input"] is None or documents["model_share"] is None:
         raise Refused(Reason.WRONG_PARTY, detail="A share of this party is missing.")
     key = home.keys.sealing

@@ -7,7 +7,7 @@ from typing import BinaryIO
 import click
 
 from compute.node import app
-from compute.node.home import Home
+from compute.node.home import NodeHome
 from concordat.enrolment import ROLES
 from concordat.reasons import Refused
 
@@ -23,7 +23,7 @@ def cli() -> None:
 @HOME
 @click.option("--slug", required=True, help="The institution's short name: lower-case letters, digits, hyphens.")
 @click.option("--name", required=True, help="The institution's full name.")
-@click.option("--jurisdiction", required=True, help="ISO 3166 code of the law that applies, such as CH or US-CA.")
+@click.option("--jurisdiction", required=True, help="ISO 3166-1 alpha-2 code of the country whose law applies, such as CH.")
 @click.option("--roles", type=click.Choice(ROLES), multiple=True, required=True, help="May be given several times.")
 @click.option("--coordinator", default="http://localhost:8000", show_default=True)
 @click.option("--broker", default="redis://localhost:6379/0", show_default=True)
@@ -39,7 +39,7 @@ def init(
     rpc: str,
 ) -> None:
     """Generate the keys and print the signed enrolment, for the coordinator to enrol and the others to pin."""
-    home = Home.create(
+    home = NodeHome.create(
         directory,
         {"institution": slug, "coordinator": coordinator, "broker": broker, "rpc": rpc},
         name=name,
@@ -54,17 +54,17 @@ def init(
 @click.argument("file", type=click.File("rb"))
 def pin(directory: Path, file: BinaryIO) -> None:
     """Install the pins in FILE, and print whose keys they are, to be compared with their owners by telephone."""
-    pins = Home(directory).pin(file.read())
+    pins = NodeHome(directory).pin(file.read())
     for slug, enrolment in sorted(pins.enrolments.items()):
         click.echo(f"{slug}\tidentity {enrolment.identity.kid}\tchain {enrolment.chain}")
-    click.echo(f"coordinator\tidentity {next(iter(pins.coordinator))}")
+    click.echo(f"coordinator\tidentity {pins.coordinator.kid}")
 
 
 @cli.command()
 @HOME
 def check(directory: Path) -> None:
     """Say whether keys, pins and policy are in order."""
-    home = Home(directory)
+    home = NodeHome(directory)
     home.keys.load()
     _ = home.pins, home.policy
     click.echo("The node's home is in order.")
@@ -74,7 +74,7 @@ def check(directory: Path) -> None:
 @HOME
 def run(directory: Path) -> None:
     """Work until told to stop."""
-    app.run(Home(directory))
+    app.run(NodeHome(directory))
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import httpx
 from pydantic import with_config
 from typing_extensions import TypedDict
 
-from compute.node.home import Home
+from compute.node.home import NodeHome
 from concordat.client.session import Session
 from concordat.fields import STRICT, Uuid, read
 from concordat.votes import VoteDocument
@@ -47,7 +47,7 @@ class Coordinator(Protocol):
 class HttpCoordinator:
     """The coordinator at its URL. Sign-in is by `private_key_jwt` (RFC 7523) with the node's client key."""
 
-    def __init__(self, home: Home, *, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(self, home: NodeHome, *, transport: httpx.BaseTransport | None = None) -> None:
         self._session = Session(
             coordinator=home.settings["coordinator"],
             client_id=home.institution,

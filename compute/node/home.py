@@ -5,6 +5,7 @@ keys/           the keystore (0700)
 enrolment.jws   what the institution hands to the others, to be enrolled and pinned
 pins.json       whom we believe
 policy.json     what we allow; without it, nothing
+revoked/        the definitions that the institution has revoked its approval of, a file each: believed before any vote
 state.sqlite3   what must never be forgotten
 data.csv        the institution's own rows, read by its own tools; the engine gets secret shares only
 """
@@ -17,12 +18,14 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from compute.node import policy
-from compute.node.pins import Pins
 from compute.node.policy import Policy
 from concordat import canonical, clock
+from concordat.client import ballots
 from concordat.enrolment import Role, build_enrolment
 from concordat.fields import STRICT, Slug, Text, plain, read
+from concordat.files import write_private
 from concordat.keystore import Keystore
+from concordat.pins import Pins
 from concordat.reasons import Reason, Refused
 
 
@@ -36,7 +39,7 @@ class Settings(TypedDict):
     rpc: Text
 
 
-class Home:
+class NodeHome:
     """The folder. Reading raises Refused, with the file's name in the detail where it is missing."""
 
     def __init__(self, directory: Path | str) -> None:
@@ -45,7 +48,7 @@ class Home:
     @classmethod
     def create(
         cls, directory: Path | str, settings: Settings, *, name: str, jurisdiction: str, roles: Sequence[Role]
-    ) -> "Home":
+    ) -> "NodeHome":
         """Make the folder, generate whichever keys are missing, and sign the enrolment.
 
         Raises Refused: CONFLICT if a node lives there already, and the refusal of a malformed field.
@@ -87,12 +90,19 @@ class Home:
 
     @cached_property
     def pins(self) -> Pins:
-        return Pins.parse(self._read("pins.json"))
+        return Pins.load(self.directory)
 
     @property
     def policy(self) -> Policy:
         """The policy in force now: read afresh each time, so that a change counts at once."""
         return policy.load(self._file("policy.json"))
+
+    def check_not_revoked(self, definition: str) -> None:
+        """Raises Refused(DEFINITION_NOT_APPROVED) if this folder holds the institution's own revocation."""
+        if ballots.revocation(self.directory, definition).exists():
+            raise Refused(
+                Reason.DEFINITION_NOT_APPROVED, detail="This node's own institution has revoked its approval."
+            )
 
     @property
     def state(self) -> Path:
@@ -104,15 +114,10 @@ class Home:
         self._write("node.json", canonical.encode(plain(self.settings)))
 
     def pin(self, content: bytes) -> Pins:
-        """Replace the pins. Raises Refused, and changes nothing, unless all of them hold and one is our own."""
-        pins = Pins.parse(content)
-        if pins.enrolments.get(self.institution) is None:
-            raise Refused(Reason.FIELD_MISSING, detail="The pins do not name this node's own institution.")
-        if pins.enrolments[self.institution].identity != self.keys.identity.public:
-            raise Refused(Reason.KEY_UNKNOWN, detail="The pins name another identity key than this node's own.")
-        self._write("pins.json", content)
-        self.pins = pins
-        return pins
+        """Replace the pins. Raises Refused as `Pins.install` does, and changes nothing then."""
+        identity = self.keys.identity.public
+        self.pins = Pins.install(self.directory, content, institution=self.institution, identity=identity)
+        return self.pins
 
     def _file(self, name: str) -> Path:
         return self.directory / name
@@ -124,7 +129,4 @@ class Home:
             raise Refused(Reason.NOT_FOUND, detail=f"The node's home has no {name}.") from None
 
     def _write(self, name: str, content: bytes) -> None:
-        new = self._file(f".{name}.new")
-        new.touch(mode=0o600)
-        new.write_bytes(content)
-        new.replace(self._file(name))
+        write_private(self._file(name), content, replace=True)

@@ -16,9 +16,10 @@ from compute.engine.runner import EngineResult
 from compute.node import authority
 from compute.node.authority import Grant
 from compute.node.coordinator import Coordinator, JobDocuments
-from compute.node.home import Home
+from compute.node.home import NodeHome
 from compute.node.registry import Registry
 from compute.node.replay import ReplayCache, Seen
+from compute.node.seen_votes import SeenVotes
 from compute.node.slot import EngineSlot
 from concordat import answers, canonical, clock, outputs, receipt, ring
 from concordat.canonical import Json
@@ -42,7 +43,7 @@ class Node:
 
     def __init__(
         self,
-        home: Home,
+        home: NodeHome,
         coordinator: Coordinator,
         *,
         registry: Registry | None = None,
@@ -52,6 +53,7 @@ class Node:
         self.home = home
         self.slug = home.institution
         self.replay = ReplayCache(home.state)
+        self._seen_votes = SeenVotes(home.state)
         self._coordinator = coordinator
         self._registry = registry or Registry(home.settings["rpc"], home.pins.domain)
         self._now = now
@@ -68,7 +70,12 @@ class Node:
         ticket = authority.read_ticket(token, self.home)
         try:
             self.replay.claim(
-                ticket=ticket["ticket"], batch=ticket["batch"], job=ticket["job"], token=token, now=received
+                ticket=ticket["ticket"],
+                batch=ticket["batch"],
+                job=ticket["job"],
+                request=ticket["request"],
+                token=token,
+                now=received,
             )
         except Refused:
             self._answer_again(ticket)
@@ -76,12 +83,12 @@ class Node:
         try:
             answer = self._accept(token, ticket, received)
         except Refused as refused:
-            self._slot.free(ticket["job"])
+            self._slot.free(ticket["ticket"])
             answer = self._refuse(ticket, refused.reason)
         try:
             self._coordinator.answer(ticket["job"], answer)
         except Refused:
-            self._slot.free(ticket["job"])  # nobody will start a job whose acceptance was not heard
+            self._slot.free(ticket["ticket"])  # nobody will start a job whose acceptance was not heard
             raise
 
     def start(self, job: str) -> None:
@@ -89,8 +96,8 @@ class Node:
 
         A second call for the same job does nothing. Raises Refused(COORDINATOR_UNAVAILABLE).
         """
-        seen = self.replay.seen(job=job)
-        if seen is None or not self.replay.start(seen.ticket):
+        seen = self.replay.start(job)
+        if seen is None:
             log.warning("start.ignored", job=job)
             return
         try:
@@ -101,11 +108,11 @@ class Node:
             self._coordinator.result(job, token, sealed)
             self.replay.end(seen.ticket)
         finally:
-            self._slot.free(job)
+            self._slot.free(seen.ticket)
 
     def release(self, job: str) -> None:
         """Let go of a job, whatever it is doing. Repeatable."""
-        self._slot.free(job)
+        self._slot.release(job)
 
     def recover(self) -> None:
         """After a restart: engines are gone, so everything that had not ended is refused now. Call before any task."""
@@ -124,7 +131,7 @@ class Node:
         grant = self._check(token, documents, received, ticket["ticket"])
         now = self._now()
         expires = min(now + timedelta(seconds=RESERVATION_SECONDS), clock.parse(ticket["expires"]))
-        address = self._slot.take(ticket["job"], grant.role, grant.rank, now=now, until=expires)
+        address = self._slot.take(ticket, grant.role, grant.rank, now=now, until=expires)
         answer = answers.accept(ticket, node=self.slug, address=address, expires=expires, key=self.home.keys.identity)
         self.replay.answered(ticket["ticket"], answer, accepted=True)
         log.info("ticket.accepted", job=ticket["job"], role=grant.role, rank=grant.rank)
@@ -137,8 +144,8 @@ class Node:
         return answer
 
     def _answer_again(self, ticket: Ticket) -> None:
-        seen = self.replay.seen(ticket=ticket["ticket"])
-        if seen is None:  # another ticket with a used batch
+        seen = self.replay.seen(ticket["ticket"])
+        if seen is None:  # another ticket with a used batch, or for a request that was computed
             self._coordinator.answer(ticket["job"], self._refuse(ticket, Reason.TICKET_REPLAYED))
         elif seen.answer is not None and seen.job == ticket["job"]:
             self._coordinator.answer(seen.job, seen.answer)
@@ -154,6 +161,7 @@ class Node:
             documents,
             home=self.home,
             registry=self._registry,
+            seen=self._seen_votes,
             received=received,
             now=now,
             jobs_today=self.replay.accepted_on(now, besides=ticket),
@@ -170,7 +178,7 @@ class Node:
         address = accepted[grant.ticket["parties"][0]]["address"]
         assert address is not None  # check_acceptances saw to it
         started = self._now()
-        with self._slot.conversation(seen.job) as engine:
+        with self._slot.conversation(seen.ticket) as engine:
             result = engine.run(_engine_job(grant, documents, address), COMPUTE_SECONDS)
         self._check(seen.token, documents, seen.claimed, seen.ticket)
         return self._sign(grant, result, started)

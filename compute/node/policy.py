@@ -5,7 +5,7 @@ definition here stops the node at once, whatever the coordinator or the chain sa
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge
 from pydantic import with_config
@@ -19,13 +19,18 @@ from concordat.reasons import Reason, Refused
 
 @with_config(STRICT)
 class Policy(TypedDict):
-    """A definition is allowed if its digest or its study is listed. An empty list allows nothing."""
+    """A definition is allowed if its digest or its study is listed. An empty list allows nothing.
+
+    `chain`: whether a job must wait until the registry contract confirms the approvals ("required"), or whether the
+    contract is believed only when it says no, and a chain that cannot be asked decides nothing ("hint").
+    """
 
     definitions: list[Digest]
     studies: list[Text]
     requesters: list[Slug]
     purposes: list[Text]
     jobs_a_day: Annotated[int, Ge(0)]
+    chain: Literal["required", "hint"]
 
 
 def load(path: Path) -> Policy:

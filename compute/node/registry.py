@@ -1,21 +1,19 @@
-"""What the registry contract says of a definition: a hint that can only refuse.
+"""What the registry contract says of a definition. It can only refuse.
 
 The node believes votes that it verified itself. But if the chain can be reached and knows of a revocation that the
-coordinator did not pass on, that is reason enough to refuse. An unreachable chain, or one that answers something else,
-decides nothing.
+coordinator did not pass on, that is reason enough to refuse. Whether a chain that cannot be reached, or that answers
+something else, is reason enough, too, is for the institution's policy to say.
 """
 
-from collections.abc import Sequence
-
 import httpx
-from eth_utils.abi import function_signature_to_4byte_selector
 
-from concordat import canonical
 from concordat.canonical import digest_bytes
 from concordat.reasons import Reason, Refused
+from concordat.rpc import Rpc, address_word, number_word
 from concordat.votes import Domain
 
 _SECONDS = 3.0
+_BOOLEANS = {number_word(0): False, number_word(1): True}
 
 
 class Registry:
@@ -26,34 +24,35 @@ class Registry:
         self._domain = domain
         self._transport = transport
 
-    def check(self, definition: str, *, member: str | None) -> None:
+    def check(self, definition: str, *, member: str | None, required: bool) -> None:
         """Ask about a definition's digest, and whether the address `member` approves of it.
 
         Raises:
-            Refused: DEFINITION_NOT_APPROVED or QUORUM_MISSING if the contract plainly says no.
+            Refused: DEFINITION_NOT_APPROVED or QUORUM_MISSING if the contract plainly says no; CHAIN_UNAVAILABLE if its
+                word is `required` and it does not plainly say yes.
         """
         word = digest_bytes(definition)
-        if member is not None and self._says_no("approved_by(bytes32,address)", word + _address_word(member)):
-            raise Refused(Reason.DEFINITION_NOT_APPROVED, detail="The contract knows no approval of ours.")
-        if self._says_no("authorised(bytes32)", word):
-            raise Refused(Reason.QUORUM_MISSING, detail="The contract says that the quorum is missing.")
+        if member is not None:
+            approved = self._says("approved_by(bytes32,address)", word, address_word(member))
+            refusal = Refused(Reason.DEFINITION_NOT_APPROVED, detail="The contract knows no approval of ours.")
+            _judge(approved, refusal, required=required)
+        authorised = self._says("authorised(bytes32)", word)
+        refusal = Refused(Reason.QUORUM_MISSING, detail="The contract says that the quorum is missing.")
+        _judge(authorised, refusal, required=required)
 
-    def _says_no(self, signature: str, arguments: bytes) -> bool:
-        data = "0x" + (function_signature_to_4byte_selector(signature) + arguments).hex()
-        call = [{"to": self._domain.registry, "data": data}, "latest"]
+    def _says(self, function: str, *words: bytes) -> bool | None:
+        """The contract's yes or no; None without a plain one."""
+        rpc = Rpc(self._rpc, seconds=_SECONDS, transport=self._transport)
         try:
-            with httpx.Client(transport=self._transport, timeout=_SECONDS) as http:
-                if _ask(http, self._rpc, "eth_chainId", []) != hex(self._domain.chain_id):
-                    return False
-                return _ask(http, self._rpc, "eth_call", call) == "0x" + "0" * 64
-        except (httpx.HTTPError, Refused, KeyError, TypeError):
-            return False
+            if rpc.chain_id() != self._domain.chain_id:
+                return None
+            return _BOOLEANS.get(rpc.call(self._domain.registry, function, *words))
+        except Refused:
+            return None
 
 
-def _ask(http: httpx.Client, rpc: str, method: str, params: Sequence[object]) -> str:
-    response = http.post(rpc, json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
-    return str(canonical.decode(response.content)["result"])
-
-
-def _address_word(address: str) -> bytes:
-    return bytes.fromhex(address[2:]).rjust(32, b"\0")
+def _judge(answer: bool | None, refusal: Refused, *, required: bool) -> None:
+    if answer is False:
+        raise refusal
+    if answer is None and required:
+        raise Refused(Reason.CHAIN_UNAVAILABLE, detail="This node's policy requires the contract's own word.")

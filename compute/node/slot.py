@@ -1,4 +1,4 @@
-"""The node's one engine: held for one job at a time, and gone when the job is done, released or too late."""
+"""The node's one engine: held for one ticket at a time, and gone when its job is done, released or too late."""
 
 import os
 import signal
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from compute.engine.runner import EngineProcess
-from concordat.answers import Role
+from concordat.definition import Role
 from concordat.reasons import Reason, Refused
+from concordat.ticket import Ticket
 
 ENGINE_START_SECONDS = 45
 
@@ -19,6 +20,7 @@ StartEngine = Callable[[Role, int], EngineProcess]
 
 @dataclass
 class _Hold:
+    ticket: str
     job: str
     timer: threading.Timer
     engine: EngineProcess | None = None
@@ -39,13 +41,13 @@ class EngineSlot:
         hold = self._hold
         return hold.engine if hold else None
 
-    def take(self, job: str, role: Role, rank: int, *, now: datetime, until: datetime) -> str | None:
-        """Hold the slot for `job` until a moment, with an engine that is ready; its address if it is rank 0.
+    def take(self, ticket: Ticket, role: Role, rank: int, *, now: datetime, until: datetime) -> str | None:
+        """Hold the slot for a ticket until a moment, with an engine that is ready; its address if it is rank 0.
 
         Raises:
             Refused: NODE_BUSY; ENGINE_FAILED if the engine does not get ready; EXPIRED if the hold ended before it did.
         """
-        hold = self._hold_for(job, (until - now).total_seconds())
+        hold = self._hold_for(ticket, (until - now).total_seconds())
         engine = self._start_engine(role, rank)
         try:
             address = engine.ready(ENGINE_START_SECONDS)
@@ -58,12 +60,12 @@ class EngineSlot:
         return address
 
     @contextmanager
-    def conversation(self, job: str) -> Iterator[EngineProcess]:
-        """The engine that is held for `job`, to be given its work, once. The hold no longer lapses meanwhile: engines
+    def conversation(self, ticket: str) -> Iterator[EngineProcess]:
+        """The engine that is held for `ticket`, to be given its work, once. The hold no longer lapses meanwhile: engines
         have time-outs of their own, and after `run` the process is gone. Raises Refused(EXPIRED)."""
         with self._lock:
             hold = self._hold
-            if hold is None or hold.job != job or hold.engine is None:
+            if hold is None or hold.ticket != ticket or hold.engine is None:
                 raise Refused(Reason.EXPIRED, detail="The reservation has lapsed.")
             hold.talking = True
             hold.timer.cancel()
@@ -73,11 +75,22 @@ class EngineSlot:
             with self._lock:
                 hold.engine = None
 
-    def free(self, job: str) -> None:
-        """Let go of the slot and end the engine, if it is held for `job`. Repeatable."""
+    def free(self, ticket: str) -> None:
+        """Let go of the slot and end the engine, if it is held for `ticket`. Repeatable."""
+        self._let_go(lambda hold: hold.ticket == ticket)
+
+    def release(self, job: str) -> None:
+        """The same, if it is held for a ticket of `job`."""
+        self._let_go(lambda hold: hold.job == job)
+
+    def close(self) -> None:
+        """Leave no engine and no timer behind."""
+        self._let_go(lambda hold: True)
+
+    def _let_go(self, of: Callable[[_Hold], bool]) -> None:
         with self._lock:
             hold = self._hold
-            if hold is None or hold.job != job:
+            if hold is None or not of(hold):
                 return
             self._hold = None
             hold.timer.cancel()
@@ -89,19 +102,13 @@ class EngineSlot:
             else:
                 hold.engine.kill()
 
-    def close(self) -> None:
-        """Leave no engine and no timer behind."""
-        hold = self._hold
-        if hold is not None:
-            self.free(hold.job)
-
-    def _hold_for(self, job: str, seconds: float) -> _Hold:
-        timer = threading.Timer(seconds, self.free, (job,))
+    def _hold_for(self, ticket: Ticket, seconds: float) -> _Hold:
+        timer = threading.Timer(seconds, self.free, (ticket["ticket"],))
         timer.daemon = True
         with self._lock:
             if self._hold is not None:
                 raise Refused(Reason.NODE_BUSY)
-            hold = self._hold = _Hold(job, timer)
+            hold = self._hold = _Hold(ticket["ticket"], ticket["job"], timer)
         timer.start()
         return hold
 

@@ -9,7 +9,7 @@ from django.db import transaction
 from compute import broker
 from compute.models import Answer, Job
 from compute.selectors import request_of
-from compute.services.endings import end, nodes
+from compute.services.endings import end
 from compute.services.jobs import move_on
 from compute.services.states import lock, note, transition
 from concordat import answers, clock, fields
@@ -41,9 +41,14 @@ def push(*, job: Job) -> None:
 def reserve(*, job: Job) -> None:
     """Send a signed ticket to every node of the job. Without a broker the job stays as it is, with that as its reason.
 
-    A job whose request has expired meanwhile ends as expired; one whose authority has ended, as refused.
+    A job whose request has expired meanwhile ends as expired; one whose authority has ended, as refused; one whose
+    subject was erased, as failed.
     """
-    request = request_of(job)
+    try:
+        request = request_of(job)
+    except Refused as refused:
+        end(job, _S.FAILED, reason=refused.reason)
+        return
     if clock.now() >= clock.parse(peek(request)[1]["expires"]):
         end(job, _S.EXPIRED, reason=Reason.EXPIRED)
         return
@@ -53,7 +58,7 @@ def reserve(*, job: Job) -> None:
         return
     ticketed = _issue(job)
     try:
-        for node in nodes(ticketed):
+        for node in ticketed.nodes:
             broker.to_node("node.reserve", ticketed.ticket, institution=node)
     except Refused as refused:
         note(job, refused.reason)
@@ -79,7 +84,7 @@ def take_answer(*, job: Job, node: Institution, answer: str) -> Job:
     """
     locked = lock(job)
     ticket = read_own_ticket(locked)
-    document = answers.read_answer(answer, governance.keyring(nodes(locked)), ticket)
+    document = answers.read_answer(answer, governance.keyring(locked.nodes), ticket)
     if document["node"] != node.slug:
         raise Refused(Reason.WRONG_INSTITUTION, detail="This is another node's answer.", field="node")
     said = fields.plain(document)
@@ -103,7 +108,7 @@ def take_answer(*, job: Job, node: Institution, answer: str) -> Job:
 def start(*, job: Job) -> None:
     """Tell every node of a reserved job to start. Without a broker the job stays as it is, with that as its reason."""
     try:
-        for node in nodes(job):
+        for node in job.nodes:
             broker.to_node("node.start", str(job.uuid), institution=node)
     except Refused as refused:
         note(job, refused.reason)
@@ -158,7 +163,7 @@ def _issue(job: Job) -> Job:
 
 def _all_accepted(job: Job) -> Job:
     accepted = {answer.node.slug: answer.document for answer in job.answers.select_related("node")}
-    if set(accepted) != set(nodes(job)):
+    if set(accepted) != set(job.nodes):
         return job
     lapses = min(clock.parse(peek(document)[1]["expires"]) for document in accepted.values())
     reserved = transition(job, _S.RESERVED, deadline=lapses)
@@ -169,7 +174,7 @@ def _all_accepted(job: Job) -> Job:
             "request": str(reserved.request_uuid),
             "definition": reserved.definition.digest,
         },
-        documents={"ticket": reserved.ticket, "acceptances": [accepted[node] for node in nodes(reserved)]},
+        documents={"ticket": reserved.ticket, "acceptances": [accepted[node] for node in reserved.nodes]},
     )
     transaction.on_commit(lambda: move_on(reserved))
     return reserved

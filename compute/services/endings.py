@@ -39,14 +39,8 @@ def end(job: Job, to: JobState, *, reason: Reason | None = None, detail: str = "
 def release_nodes(job: Job) -> None:
     """Tell every node of the job's ticket to drop it. Raises Refused(BROKER_UNAVAILABLE)."""
     if job.ticket:
-        for node in nodes(job):
+        for node in job.nodes:
             broker.to_node("node.release", str(job.uuid), institution=node)
-
-
-def nodes(job: Job) -> list[str]:
-    """The job's compute parties in the order of their ranks, then its dealer."""
-    content = job.definition.content
-    return [*content["parties"], content["dealer"]]
 
 
 def _let_go(job: Job) -> None:

@@ -8,7 +8,6 @@ from django.db import transaction
 from compute import broker
 from compute.models import Job, ModelVersion, SealedInput
 from compute.services.endings import end
-from compute.services.models import check_role
 from compute.services.states import lock, note, transition
 from concordat import clock
 from concordat.canonical import digest
@@ -21,6 +20,7 @@ from concordat.states import JobState
 from governance import selectors as governance
 from governance import verdict
 from governance.models import Institution
+from governance.permissions import check_role
 from governance.services import institutions
 from governance.verdict import Verdict
 from ledger.services.record import record

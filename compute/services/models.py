@@ -13,6 +13,7 @@ from concordat.fields import plain
 from concordat.reasons import Reason, Refused
 from governance import selectors as governance
 from governance.models import Institution, InstitutionKey
+from governance.permissions import check_role
 from governance.services import institutions
 from ledger.services.record import record
 
@@ -71,12 +72,6 @@ def import_model(*, manifest: str, sealed: Mapping[str, str], by: Institution) -
         documents={"manifest": manifest},
     )
     return version
-
-
-def check_role(institution: Institution, role: str) -> None:
-    """Raises Refused(ROLE_MISSING)."""
-    if role not in institution.roles:
-        raise Refused(Reason.ROLE_MISSING, detail=f"{institution} is not enrolled as {role}.")
 
 
 def check_sealing_key(party: Institution, key_id: str) -> None:

@@ -8,7 +8,6 @@ from django.db import transaction
 from compute.models import Display, Job, PartyResult
 from compute.selectors import request_of
 from compute.services.dispatch import begin_computing, read_own_ticket
-from compute.services.endings import nodes
 from compute.services.jobs import private_fields
 from compute.services.states import lock, transition
 from concordat import clock, fields
@@ -19,7 +18,7 @@ from concordat.reasons import Reason, Refused
 from concordat.receipt import Receipt, check_receipts, read_receipt
 from concordat.request import Request
 from concordat.signatures import peek
-from concordat.states import JobState
+from concordat.states import AVAILABLE, JobState
 from governance import selectors as governance
 from governance import verdict
 from governance.models import Institution
@@ -28,7 +27,6 @@ from ledger.services.record import record
 
 _S = JobState
 
-AVAILABLE = frozenset({_S.RECORDED, _S.ANCHORED, _S.FINAL})
 """The states in which there is a result to release."""
 
 
@@ -61,7 +59,7 @@ def take_result(*, job: Job, node: Institution, receipt: str, sealed: str | None
             second, different one; WRONG_STATE when nothing is awaited.
     """
     locked = lock(job)
-    statement = read_receipt(receipt, governance.keyring(nodes(locked)))
+    statement = read_receipt(receipt, governance.keyring(locked.nodes))
     if statement["node"] != node.slug:
         raise Refused(Reason.WRONG_INSTITUTION, detail="This is another node's receipt.", field="node")
     if (sealed is None) != (statement["outputs"] is None):
@@ -78,7 +76,7 @@ def take_result(*, job: Job, node: Institution, receipt: str, sealed: str | None
         raise Refused(Reason.WRONG_STATE, detail=f"The job is {computing.state}.", field="state")
     PartyResult.objects.create(job=computing, node=node, receipt=receipt, sealed=sealed or "", received=clock.now())
     outputs = _outputs(computing)
-    return _finish(computing, outputs) if len(outputs) == len(nodes(computing)) else computing
+    return _finish(computing, outputs) if len(outputs) == len(computing.nodes) else computing
 
 
 def release(*, job: Job, by: Institution) -> Release:
@@ -86,13 +84,12 @@ def release(*, job: Job, by: Institution) -> Release:
 
     Raises:
         Refused: WRONG_INSTITUTION; RESULT_NOT_READY; RESULT_WITHHELD if authority has ended, even after recording;
+            RECEIPTS_DISAGREE;
             ERASED once the subject's key is destroyed; the reason for which the job ended without a result.
     """
     job.refresh_from_db()
     _check_requester(job, by)
-    if job.job_state is _S.WITHHELD:
-        raise Refused(Reason.RESULT_WITHHELD)
-    if job.job_state in (_S.REFUSED, _S.FAILED, _S.EXPIRED, _S.CANCELLED):
+    if job.job_state in (_S.REFUSED, _S.FAILED, _S.EXPIRED, _S.CANCELLED, _S.WITHHELD):
         raise Refused(Reason(job.reason or Reason.WRONG_STATE), detail=job.detail)
     if job.job_state not in AVAILABLE:
         raise Refused(Reason.RESULT_NOT_READY, detail=f"The job is {job.state}.")
@@ -127,18 +124,20 @@ def note_display(*, job: Job, display: str, by: Institution) -> None:
 
 
 def _finish(job: Job, outputs: tuple[NodeOutput, ...]) -> Job:
+    """Record the result, or withhold it for whatever forbids that. Never refuses the receipt that came last: it may be
+    another one that is to blame."""
     tokens = [output.receipt for output in outputs]
-    keys = governance.keyring(nodes(job))
+    keys = governance.keyring(job.nodes)
     try:
-        receipts = check_receipts(tokens, keys, request=job.request_digest, definition=job.definition.content)
+        with transaction.atomic():
+            receipts = check_receipts(tokens, keys, request=job.request_digest, definition=job.definition.content)
+            returned = transition(job, _S.RETURNED)
+            if verdict.epoch(request_of(job)) != job.epoch:
+                raise Refused(Reason.RESULT_WITHHELD)
+            return _record(returned, tokens, receipts)
     except Refused as refused:
-        if refused.reason is not Reason.RECEIPTS_DISAGREE:
-            raise
-        return _withhold(job, tokens, refused.reason, f"They differ in: {refused.field}.")
-    returned = transition(job, _S.RETURNED)
-    if verdict.epoch(request_of(job)) != job.epoch:
-        return _withhold(returned, tokens, Reason.RESULT_WITHHELD, "")
-    return _record(returned, tokens, receipts)
+        particular = "" if refused.detail == refused.info.sentence else refused.detail
+        return _withhold(job, tokens, refused.reason, particular[:200])
 
 
 def _record(job: Job, tokens: list[str], receipts: dict[str, Receipt]) -> Job:
@@ -196,7 +195,7 @@ def _withhold(job: Job, tokens: list[str], reason: Reason, detail: str) -> Job:
 
 def _outputs(job: Job) -> tuple[NodeOutput, ...]:
     kept = {result.node.slug: result for result in job.results.select_related("node")}
-    return tuple(NodeOutput(node, kept[node].receipt, kept[node].sealed) for node in nodes(job) if node in kept)
+    return tuple(NodeOutput(node, kept[node].receipt, kept[node].sealed) for node in job.nodes if node in kept)
 
 
 def _check_requester(job: Job, by: Institution) -> None:

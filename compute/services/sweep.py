@@ -6,7 +6,7 @@ import structlog
 
 from compute.models import Job
 from compute.services import dispatch
-from compute.services.endings import end, nodes, release_nodes
+from compute.services.endings import end, release_nodes
 from compute.services.states import transition
 from concordat import clock
 from concordat.reasons import Reason, Refused
@@ -85,7 +85,7 @@ def _late(job: Job) -> bool:
 
 
 def _fail_silent(job: Job, heard: set[str], what: str) -> None:
-    silent = ", ".join(node for node in nodes(job) if node not in heard)
+    silent = ", ".join(node for node in job.nodes if node not in heard)
     end(job, _S.FAILED, reason=Reason.NODE_SILENT, detail=f"{silent} {what} in time.")
 
 

@@ -1,28 +1,38 @@
 """The coordinator's REST interface, a method for each thing that an institution's system may ask.
 
-Nothing here is believed: what comes back is verified by the caller, against pins and digests.
+Nothing here is believed: every answer has its shape before it is used, and what it says is verified by the caller,
+against pins and digests. Fields that are not known here are passed over, so that a coordinator may come to say more.
 """
 
 from collections.abc import Mapping
-from typing import TypedDict
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import Strict, with_config
+from typing_extensions import TypedDict
 
 from concordat.canonical import Json
 from concordat.client.session import Session
-from concordat.fields import plain
+from concordat.fields import ANSWER, Slug, Text, plain, read
+from concordat.reasons import Reason
+from concordat.states import JobState
 from concordat.votes import VoteDocument
 
+T = TypeVar("T")
 
+
+@with_config(ANSWER)
 class Status(TypedDict):
     """Where a prediction stands; `reason` and `detail` are empty unless it ended early, `record` until then."""
 
-    prediction: str
+    prediction: Text
     request: str
-    state: str
-    reason: str
+    state: Annotated[JobState, Strict(False)]
+    reason: Annotated[Reason, Strict(False)] | Literal[""]
     detail: str
     record: str
 
 
+@with_config(ANSWER)
 class PartyAnswer(TypedDict):
     """One node's receipt (JWS) and its sealed output shares; the dealer's `sealed` is empty."""
 
@@ -31,6 +41,7 @@ class PartyAnswer(TypedDict):
     sealed: str
 
 
+@with_config(ANSWER)
 class Result(TypedDict):
     """What the nodes returned for one prediction, and the log entries in which it is recorded."""
 
@@ -42,19 +53,21 @@ class Result(TypedDict):
     explanation_entry: int
 
 
+@with_config(ANSWER)
 class DefinitionAnswer(TypedDict):
     """A definition and what its digests name; `manifest` and `disclosure` are JWS."""
 
     digest: str
     state: str
-    definition: dict[str, Json]
-    schema: dict[str, Json]
-    design: dict[str, Json]
+    definition: dict[str, Any]
+    schema: dict[str, Any]
+    design: dict[str, Any]
     manifest: str
     disclosure: str
     votes: list[VoteDocument]
 
 
+@with_config(ANSWER)
 class Votes(TypedDict):
     """The votes on a definition, whose approval a block holds, and the nonce that our own next vote must carry."""
 
@@ -63,6 +76,7 @@ class Votes(TypedDict):
     next_nonce: int
 
 
+@with_config(ANSWER)
 class Entry(TypedDict):
     """A log entry: `leaf` is the hashed bytes (base64url), `status` says how far it has come."""
 
@@ -72,107 +86,125 @@ class Entry(TypedDict):
     status: str
 
 
+@with_config(ANSWER)
+class Listed(TypedDict):
+    """An institution in the coordinator's list, with its enrolment (JWS)."""
+
+    institution: Slug
+    enrolment: str
+
+
+@with_config(ANSWER)
+class _Institutions(TypedDict):
+    items: list[Listed]
+    next: str
+
+
+@with_config(ANSWER)
+class _Checkpoint(TypedDict):
+    note: str
+
+
+@with_config(ANSWER)
+class _Proof(TypedDict):
+    proof: list[str]
+
+
 class Api:
-    """Typed calls over one session. Each raises Refused as the session does."""
+    """Typed calls over one session. Each raises Refused as the session does, or naming the field that has no shape."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def institutions(self) -> list[dict[str, Json]]:
-        """Every enrolled institution with its enrolment."""
-        found: list[dict[str, Json]] = self._session.get("institutions")
-        return found
+    def institutions(self) -> list[Listed]:
+        """Every enrolled institution with its enrolment, page by page."""
+        found: list[Listed] = []
+        after: dict[str, str] = {}
+        while True:
+            page = self._get("institutions", _Institutions, **after)
+            found += page["items"]
+            if not (page["items"] and page["next"]):
+                return found
+            after = {"after": page["items"][-1]["institution"]}
 
-    def publish_roster(self, roster: str) -> dict[str, Json]:
+    def publish_roster(self, roster: str) -> dict[str, Any]:
         """Put this institution's roster of officers (JWS) in force."""
-        return self._object("rosters", {"roster": roster})
+        return self._post("rosters", {"roster": roster}, dict[str, Any])
 
-    def submit_study(self, protocol: Mapping[str, Json]) -> dict[str, Json]:
+    def submit_study(self, protocol: Mapping[str, Json]) -> dict[str, Any]:
         """Put a protocol version before the boards."""
-        return self._object("studies", {"protocol": protocol})
+        return self._post("studies", {"protocol": protocol}, dict[str, Any])
 
-    def study(self, study: str) -> dict[str, Json]:
-        found: dict[str, Json] = self._session.get(f"studies/{study}")
-        return found
+    def study(self, study: str) -> dict[str, Any]:
+        return self._get(f"studies/{study}", dict[str, Any])
 
-    def import_model(self, manifest: str, sealed: Mapping[str, str]) -> dict[str, Json]:
+    def import_model(self, manifest: str, sealed: Mapping[str, str]) -> dict[str, Any]:
         """Hand in a manifest (JWS) and the sealed shares by party."""
-        return self._object("models", {"manifest": manifest, "sealed": sealed})
+        return self._post("models", {"manifest": manifest, "sealed": sealed}, dict[str, Any])
 
-    def disclose_model(self, model: str, disclosure: str) -> dict[str, Json]:
+    def disclose_model(self, model: str, disclosure: str) -> dict[str, Any]:
         """Hand in the owner's disclosure statement (JWS)."""
-        return self._object(f"models/{model}/disclosure", {"disclosure": disclosure})
+        return self._post(f"models/{model}/disclosure", {"disclosure": disclosure}, dict[str, Any])
 
     def register_definition(
         self, definition: Mapping[str, Json], schema: Mapping[str, Json], design: Mapping[str, Json]
     ) -> DefinitionAnswer:
-        answer: DefinitionAnswer = self._session.post(
-            "definitions", {"definition": definition, "schema": schema, "design": design}
-        )
-        return answer
+        body = {"definition": definition, "schema": schema, "design": design}
+        return self._post("definitions", body, DefinitionAnswer)
 
     def definition(self, digest: str) -> DefinitionAnswer:
-        answer: DefinitionAnswer = self._session.get(f"definitions/{digest}")
-        return answer
+        return self._get(f"definitions/{digest}", DefinitionAnswer)
 
     def votes(self, digest: str) -> Votes:
-        answer: Votes = self._session.get(f"definitions/{digest}/votes")
-        return answer
+        return self._get(f"definitions/{digest}/votes", Votes)
 
     def vote(self, digest: str, vote: VoteDocument) -> Votes:
-        answer: Votes = self._session.post(f"definitions/{digest}/votes", plain(vote))
-        return answer
+        return self._post(f"definitions/{digest}/votes", plain(vote), Votes)
 
-    def give_consent(self, consent: str) -> dict[str, Json]:
-        return self._object("consents", {"consent": consent})
+    def give_consent(self, consent: str) -> dict[str, Any]:
+        return self._post("consents", {"consent": consent}, dict[str, Any])
 
-    def withdraw_consent(self, consent: str, withdrawal: str) -> dict[str, Json]:
-        return self._object(f"consents/{consent}/withdraw", {"withdrawal": withdrawal})
+    def withdraw_consent(self, consent: str, withdrawal: str) -> dict[str, Any]:
+        return self._post(f"consents/{consent}/withdraw", {"withdrawal": withdrawal}, dict[str, Any])
 
     def request_prediction(self, request: str, sealed: Mapping[str, str], *, idempotency_key: str) -> Status:
         """Hand in a signed request and the sealed shares by party; the same key always answers with the same job."""
-        answer: Status = self._session.post(
-            "predictions", {"request": request, "sealed": sealed}, idempotency_key=idempotency_key
-        )
-        return answer
+        body: dict[str, Json] = {"request": request, "sealed": sealed}
+        return read(self._session.post("predictions", body, idempotency_key=idempotency_key), Status)
 
     def prediction(self, prediction: str) -> Status:
-        answer: Status = self._session.get(f"predictions/{prediction}")
-        return answer
+        return self._get(f"predictions/{prediction}", Status)
 
     def cancel_prediction(self, prediction: str) -> Status:
-        answer: Status = self._session.post(f"predictions/{prediction}/cancel", {})
-        return answer
+        """Take a request back before there is a result."""
+        return self._post(f"predictions/{prediction}/cancel", {}, Status)
 
     def result(self, prediction: str) -> Result:
-        answer: Result = self._session.get(f"predictions/{prediction}/result")
-        return answer
+        return self._get(f"predictions/{prediction}/result", Result)
 
-    def display(self, prediction: str, display: str) -> dict[str, Json]:
+    def display(self, prediction: str, display: str) -> dict[str, Any]:
         """Hand in the signed display receipt (JWS)."""
-        return self._object(f"predictions/{prediction}/display", {"display": display})
+        return self._post(f"predictions/{prediction}/display", {"display": display}, dict[str, Any])
 
     def checkpoint(self) -> str:
         """The log's latest signed head, as a note."""
-        note: str = self._session.get("ledger/checkpoint")["note"]
-        return note
+        return self._get("ledger/checkpoint", _Checkpoint)["note"]
 
     def entry(self, index: int) -> Entry:
-        answer: Entry = self._session.get(f"ledger/entries/{index}")
-        return answer
+        return self._get(f"ledger/entries/{index}", Entry)
 
     def inclusion(self, index: int, size: int) -> list[str]:
-        proof: list[str] = self._session.get("ledger/inclusion", index=index, size=size)["proof"]
-        return proof
+        return self._get("ledger/inclusion", _Proof, index=index, size=size)["proof"]
 
     def consistency(self, first: int, second: int) -> list[str]:
-        proof: list[str] = self._session.get("ledger/consistency", first=first, second=second)["proof"]
-        return proof
+        return self._get("ledger/consistency", _Proof, first=first, second=second)["proof"]
 
     def dossier(self, record: str) -> bytes:
         """The dossier bundle (zip) of a record number."""
         return self._session.get_bytes(f"dossiers/{record}")
 
-    def _object(self, path: str, body: Mapping[str, Json]) -> dict[str, Json]:
-        answer: dict[str, Json] = self._session.post(path, body)
-        return answer
+    def _get(self, path: str, shape: type[T], **query: str | int) -> T:
+        return read(self._session.get(path, **query), shape)
+
+    def _post(self, path: str, body: Mapping[str, Json], shape: type[T]) -> T:
+        return read(self._session.post(path, body), shape)

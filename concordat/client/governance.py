@@ -1,6 +1,5 @@
 """What an institution decides: votes on definitions, consents, withdrawals. Each is signed here, by its own key."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,9 +9,11 @@ from uuid import UUID, uuid4
 from concordat import canonical, clock, consent, votes
 from concordat import definition as definitions
 from concordat.client.api import Api, DefinitionAnswer
-from concordat.client.home import Home
+from concordat.client.ballots import Ballots, Cast
+from concordat.client.home import ClientHome
 from concordat.definition import Definition
 from concordat.design import Design, check_design
+from concordat.files import write_private
 from concordat.model import Manifest, check_manifest
 from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema
@@ -33,7 +34,7 @@ class CheckedDefinition:
     approvals: dict[str, bool]
 
 
-def fetch_definition(home: Home, api: Api, digest: str) -> CheckedDefinition:
+def fetch_definition(home: ClientHome, api: Api, digest: str) -> CheckedDefinition:
     """A definition as it may be relied on: the coordinator supplies it, the digest and our pins decide.
 
     Raises:
@@ -45,9 +46,9 @@ def fetch_definition(home: Home, api: Api, digest: str) -> CheckedDefinition:
     for name, expected in (named | {"design": answer["definition"].get("design")}).items():
         if canonical.digest(answer[name]) != expected:  # type: ignore[literal-required]
             raise Refused(Reason.DIGEST_MISMATCH, field=name)
-    manifest = check_manifest(answer["manifest"], home.keyring)
+    manifest = check_manifest(answer["manifest"], home.pins.keyring)
     content = definitions.check(
-        answer["definition"], manifest=manifest, disclosure=answer["disclosure"] or None, keyring=home.keyring
+        answer["definition"], manifest=manifest, disclosure=answer["disclosure"] or None, keyring=home.pins.keyring
     )
     schema = FeatureSchema.from_json(answer["schema"])
     design = check_design(answer["design"], schema)
@@ -56,33 +57,48 @@ def fetch_definition(home: Home, api: Api, digest: str) -> CheckedDefinition:
     )
 
 
-def vote(home: Home, api: Api, digest: str, *, approve: bool) -> votes.VoteDocument:
+def vote(home: ClientHome, api: Api, digest: str, *, approve: bool) -> votes.VoteDocument:
     """Sign and hand in this institution's vote, after looking at what it is a vote on.
 
     Raises:
-        Refused: what :func:`fetch_definition` refuses before an approval; a revocation needs no more than the digest.
+        Refused: what :func:`fetch_definition` refuses before an approval; a revocation needs no more than the digest,
+            and our own node heeds it whether or not the coordinator can be reached; VOTE_INVALID.
     """
+    ballots = Ballots(home.directory)
     if approve:
         fetch_definition(home, api, digest)
+    else:
+        ballots.mark(digest, approve=False)
+    hint = api.votes(digest)["next_nonce"]
+    cast: Cast = {
+        "nonce": ballots.next_nonce(digest, approve=approve, hint=hint),
+        "definition": digest,
+        "approve": approve,
+        "received": False,
+    }
+    ballots.add(cast)
     key = home.keys.chain
     signed = votes.write(
         votes.Vote(
             definition=digest,
             approve=approve,
             institution=key.address,
-            nonce=api.votes(digest)["next_nonce"],
+            nonce=cast["nonce"],
             deadline=int((clock.now() + VOTE_DEADLINE).timestamp()),
         ),
         home.institution,
         key,
-        domain=_domain(home),
+        domain=home.pins.domain,
     )
     api.vote(digest, signed)
+    ballots.add({**cast, "received": True})
+    if approve:
+        ballots.mark(digest, approve=True)
     return signed
 
 
 def give_consent(
-    home: Home,
+    home: ClientHome,
     api: Api,
     *,
     subject: str,
@@ -118,13 +134,13 @@ def give_consent(
     return identifier
 
 
-def withdraw_consent(home: Home, api: Api, identifier: str) -> None:
+def withdraw_consent(home: ClientHome, api: Api, identifier: str) -> None:
     """Say for the person that the consent is withdrawn; the coordinator withholds what is running."""
     token = consent.withdraw(consent=identifier, institution=home.institution, time=clock.now(), key=home.keys.identity)
     api.withdraw_consent(identifier, token)
 
 
-def consent_statement(home: Home, identifier: str) -> str:
+def consent_statement(home: ClientHome, identifier: str) -> str:
     """The consent statement (JWS) that was given under this id. Raises Refused(CONSENT_MISSING)."""
     try:
         return _consent_file(home, identifier).read_text()
@@ -132,33 +148,28 @@ def consent_statement(home: Home, identifier: str) -> str:
         raise Refused(Reason.CONSENT_MISSING, detail="No such consent was given from here.", field="consent") from None
 
 
-def _approvals(home: Home, answer: DefinitionAnswer, digest: str) -> dict[str, bool]:
+def _approvals(home: ClientHome, answer: DefinitionAnswer, digest: str) -> dict[str, bool]:
     """Each institution's last vote, recovered against the chain addresses that we pinned."""
     latest: dict[str, votes.VoteDocument] = {}
     for document in answer["votes"]:
-        verified = votes.verify(document, domain=_domain(home))
-        address = home.enrolment(document["institution"]).chain
+        verified = votes.verify(document, domain=home.pins.domain)
+        address = home.pins.enrolment(document["institution"]).chain
         if address != verified.institution or verified.definition != digest:
             raise Refused(Reason.VOTE_INVALID, field=document["institution"])
         earlier = latest.get(document["institution"])
-        if earlier is None or earlier["nonce"] < document["nonce"]:
+        if earlier is None or votes.precedence(earlier) < votes.precedence(document):
             latest[document["institution"]] = document
     return {slug: document["approve"] for slug, document in sorted(latest.items())}
 
 
-def _domain(home: Home) -> votes.Domain:
-    return votes.Domain(home.pins["chain_id"], home.pins["registry"])
-
-
-def _consent_file(home: Home, identifier: str) -> Path:
+def _consent_file(home: ClientHome, identifier: str) -> Path:
     try:
         return home.consents / f"{UUID(identifier)}.jws"
     except ValueError:
         raise Refused(Reason.FIELD_INVALID, detail="A consent's id is a UUID.", field="consent") from None
 
 
-def _keep(home: Home, identifier: str, token: str) -> None:
+def _keep(home: ClientHome, identifier: str, token: str) -> None:
     file = _consent_file(home, identifier)
     file.parent.mkdir(mode=0o700, exist_ok=True)
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-        opened.write(token)
+    write_private(file, token.encode(), replace=False)

@@ -1,12 +1,12 @@
 """An institution's home folder: its keys, whom it trusts, and the private state of its predictions.
 
-    client.json    who we are, where the coordinator is, and what we pinned about everyone else
-    keys/          the keystore
-    consents/      the consents that we attested (mode 0700)
-    work/          one folder a prediction (mode 0700)
-
-Pins are compared with their owners by other means (a telephone call, a signed letter) before they are written here.
-What the coordinator says later is believed only as far as it agrees with them.
+client.json    who we are, and where the coordinator is
+pins.json      whom we believe
+keys/          the keystore
+votes.json     the votes that we signed; revoked/ says which definitions we revoked (`concordat.client.ballots`)
+checkpoint.txt the head of the log that we saw last (`concordat.client.log`)
+consents/      the consents that we attested (mode 0700)
+work/          one folder a prediction (mode 0700)
 """
 
 from functools import cached_property
@@ -16,30 +16,11 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from concordat import canonical
-from concordat.documents import Keyring
-from concordat.enrolment import Enrolment, verify_enrolment
 from concordat.fields import STRICT, Slug, Text, plain, read
+from concordat.files import write_private
 from concordat.keystore import Keystore
+from concordat.pins import Pins
 from concordat.reasons import Reason, Refused
-from concordat.signatures import VerifyKey, keyring
-
-
-@with_config(STRICT)
-class Pins(TypedDict):
-    """Whom we trust; an institution's node keeps the same document.
-
-    Attributes:
-        coordinator_key: signs tickets and the log's checkpoints (Ed25519, base64url).
-        log_origin: the name of the log, and of its key in a checkpoint.
-        enrolments: the institutions' enrolments (JWS) by their short names.
-        chain_id, registry: where votes count; the registry is the contract's address.
-    """
-
-    coordinator_key: Text
-    log_origin: Text
-    enrolments: dict[Slug, str]
-    chain_id: int
-    registry: Text
 
 
 @with_config(STRICT)
@@ -48,34 +29,26 @@ class Config(TypedDict):
 
     institution: Slug
     coordinator: Text
-    pins: Pins
 
 
-class Home:
-    """The folder of one institution.
-
-    Reading raises Refused: NOT_FOUND without a client.json, MALFORMED, or what a pinned enrolment is refused for.
-    """
+class ClientHome:
+    """The folder of one institution. Reading raises Refused: NOT_FOUND for a file that is missing, MALFORMED."""
 
     def __init__(self, directory: Path | str) -> None:
         self.directory = Path(directory)
 
     @classmethod
-    def create(cls, directory: Path | str, config: Config) -> "Home":
+    def create(cls, directory: Path | str, config: Config) -> "ClientHome":
         """Write `client.json` into a folder that may hold keys already; an older one is replaced."""
         home = cls(directory)
         content = canonical.encode(plain(read(config, Config)))
         home.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        home._file.write_bytes(content)
+        write_private(home._file, content, replace=True)
         return home
 
     @property
     def institution(self) -> str:
         return self.config["institution"]
-
-    @property
-    def pins(self) -> Pins:
-        return self.config["pins"]
 
     @cached_property
     def config(self) -> Config:
@@ -90,28 +63,14 @@ class Home:
         return Keystore(self.directory / "keys")
 
     @cached_property
-    def enrolments(self) -> dict[str, Enrolment]:
-        """The pinned enrolments, verified, by institution."""
-        found = {slug: verify_enrolment(token) for slug, token in self.pins["enrolments"].items()}
-        for slug, enrolment in found.items():
-            if enrolment.institution != slug:
-                raise Refused(Reason.WRONG_INSTITUTION, detail="A pinned enrolment is another's.", field=slug)
-        return found
+    def pins(self) -> Pins:
+        return Pins.load(self.directory)
 
-    @cached_property
-    def keyring(self) -> Keyring:
-        """The pinned identity keys, by institution and key id."""
-        return {slug: keyring(enrolment.identity) for slug, enrolment in self.enrolments.items()}
-
-    @cached_property
-    def coordinator_key(self) -> VerifyKey:
-        return VerifyKey.from_b64(self.pins["coordinator_key"])
-
-    def enrolment(self, institution: str) -> Enrolment:
-        """A pinned institution's enrolment. Raises Refused(KEY_UNKNOWN)."""
-        if institution not in self.enrolments:
-            raise Refused(Reason.KEY_UNKNOWN, detail=f"{institution} is not pinned here.", field=institution)
-        return self.enrolments[institution]
+    def pin(self, content: bytes) -> Pins:
+        """Replace the pins. Raises Refused as `Pins.install` does, and changes nothing then."""
+        identity = self.keys.identity.public
+        self.pins = Pins.install(self.directory, content, institution=self.institution, identity=identity)
+        return self.pins
 
     @property
     def consents(self) -> Path:

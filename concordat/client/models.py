@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from concordat import definition as definitions
 from concordat.canonical import Json, digest
 from concordat.client.api import Api
-from concordat.client.home import Home
+from concordat.client.home import ClientHome
 from concordat.fields import plain
 from concordat.model import Tensors, check_manifest, publish
 from concordat.schema import FeatureSchema
@@ -21,7 +21,7 @@ class PublishedModel:
 
 
 def import_model(
-    home: Home,
+    home: ClientHome,
     api: Api,
     *,
     model: str,
@@ -48,15 +48,15 @@ def import_model(
         schema=digest(schema),
         columns=len(FeatureSchema.from_json(schema).columns),
         tensors=tensors,
-        party_keys={party: home.enrolment(party).sealing for party in parties},
+        party_keys={party: home.pins.enrolment(party).sealing for party in parties},
         key=home.keys.identity,
     )
-    name = digest(plain(check_manifest(manifest, home.keyring)))
+    name = digest(plain(check_manifest(manifest, home.pins.keyring)))
     api.import_model(manifest, sealed)
     return PublishedModel(name, manifest)
 
 
-def disclose_weights(home: Home, api: Api, *, model: str, study: str) -> str:
+def disclose_weights(home: ClientHome, api: Api, *, model: str, study: str) -> str:
     """Accept, as the model's owner, that explanations in this study tell requesters the weights. Answers the JWS."""
     token = definitions.sign_disclosure(model=model, study=study, key=home.keys.identity)
     api.disclose_model(model, token)

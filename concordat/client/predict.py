@@ -11,32 +11,32 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from uuid import uuid4
 
-from concordat import canonical, checkpoint, clock, display, merkle, sealing
+from concordat import canonical, clock, display, merkle, record_number
 from concordat.canonical import Json, unb64
 from concordat.client.api import Api, Result, Status
 from concordat.client.governance import CheckedDefinition, consent_statement, fetch_definition
-from concordat.client.home import Home
+from concordat.client.home import ClientHome
+from concordat.client.log import follow
 from concordat.client.work import Work
 from concordat.consent import read_consent
 from concordat.events import Event
 from concordat.explanation import LANGUAGE, TEMPLATE, Explanation, explain, render_text
 from concordat.fhir import features_from_bundle
 from concordat.fields import plain, read
-from concordat.outputs import open_outputs
+from concordat.outputs import OutputShares, add_up, unseal
 from concordat.reasons import Reason, Refused
 from concordat.receipt import check_receipts
 from concordat.request import prepare as prepare_request
 from concordat.schema import FeatureSchema, Value
 from concordat.signatures import keyring
-from concordat.states import JobState, ended
+from concordat.states import AVAILABLE, ended
 from concordat.ticket import read_ticket
 from concordat.verifier.disclosure import Disclosure
-
-AVAILABLE = frozenset({JobState.RECORDED, JobState.ANCHORED, JobState.FINAL})
-"""The states in which a result can be opened."""
+from concordat.verifier.evidence import read_leaf
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
 
@@ -60,11 +60,18 @@ def read_fhir(path: Path, schema: FeatureSchema) -> dict[str, Value]:
 
 
 def read_csv(path: Path, row: int, schema: FeatureSchema) -> dict[str, Value]:
-    """Values from row `row` (the first below the heading is 1) of a table with a column for each feature."""
-    with path.open(newline="", encoding="utf-8") as file:
-        for number, cells in enumerate(csv.DictReader(file), start=1):
-            if number == row:
-                return schema.from_row({name: cell for name, cell in cells.items() if isinstance(cell, str)})
+    """Values from row `row` (the first below the heading is 1) of a table with a column for each feature.
+
+    Raises:
+        Refused: MALFORMED, NOT_FOUND if there is no such row, and what the schema refuses.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            cells = next(islice(csv.DictReader(file), row - 1, None), None)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise Refused(Reason.MALFORMED, detail="The file is not a table in UTF-8, with a line for each row.") from error
+    if cells is not None:
+        return schema.from_row({name: cell for name, cell in cells.items() if isinstance(cell, str)})
     raise Refused(Reason.NOT_FOUND, detail="The table has no such row.", field="row")
 
 
@@ -77,7 +84,7 @@ def read_json(path: Path) -> dict[str, Value]:
 
 
 def prepare(
-    home: Home, definition: CheckedDefinition, values: Mapping[str, Value], *, purpose: str, consent: str
+    home: ClientHome, definition: CheckedDefinition, values: Mapping[str, Value], *, purpose: str, consent: str
 ) -> Work:
     """Check, encode, share, seal and sign one record; everything needed later is on disk before this returns.
 
@@ -96,9 +103,9 @@ def prepare(
         requester=home.institution,
         definition=definition.content,
         purpose=purpose,
-        subject=read_consent(statement, home.keyring)["subject"],
+        subject=read_consent(statement, home.pins.keyring)["subject"],
         consent=statement,
-        party_keys={party: home.enrolment(party).sealing for party in definition.content["parties"]},
+        party_keys={party: home.pins.enrolment(party).sealing for party in definition.content["parties"]},
         key=home.keys.identity,
         now=clock.now(),
     )
@@ -132,22 +139,23 @@ def wait(
         if status["state"] != seen:
             seen, pause = status["state"], _SHORTEST_PAUSE
             on_change(status)
-        state = JobState(status["state"])
+        state = status["state"]
         if state in AVAILABLE:
             return status
         if ended(state):
-            raise Refused(Reason(status["reason"] or Reason.WRONG_STATE), detail=status["detail"], field="state")
+            raise Refused(status["reason"] or Reason.WRONG_STATE, detail=status["detail"], field="state")
         if time.monotonic() + pause > until:
             raise Refused(Reason.RESULT_NOT_READY, detail=f"The prediction is {state}.")
         sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def open_result(home: Home, api: Api, work: Work) -> OpenedPrediction:
+def open_result(home: ClientHome, api: Api, work: Work) -> OpenedPrediction:
     """Verify what came back, add the shares up, and explain.
 
     Checked, in this order: the coordinator's ticket, every node's receipt against pinned keys, that all receipts
-    name this request, each output share against its commitment, both log entries against a signed checkpoint.
+    name this request, each output share against its commitment, both log entries against a signed checkpoint that
+    extends the one that was last seen from here.
 
     Raises:
         Refused: the first check that fails, by its own reason; RESULT_NOT_READY while the log has not published the
@@ -156,27 +164,22 @@ def open_result(home: Home, api: Api, work: Work) -> OpenedPrediction:
     job, name = _job(work), work.content["digest"]
     definition = fetch_definition(home, api, work.content["definition"])
     result = api.result(job)
-    ticket = read_ticket(result["ticket"], keyring(home.coordinator_key))
+    ticket = read_ticket(result["ticket"], keyring(home.pins.coordinator))
     tokens = [each["receipt"] for each in result["results"]]
-    receipts = check_receipts(tokens, home.keyring, request=name, definition=definition.content)
+    receipts = check_receipts(tokens, home.pins.keyring, request=name, definition=definition.content)
     for node, receipt in receipts.items():
         if (receipt["job"], receipt["ticket"]) != (job, ticket["ticket"]):
             raise Refused(Reason.RECEIPTS_DISAGREE, detail="A receipt is for another job.", field=node)
-    opened = open_outputs(
-        {each["node"]: each["sealed"] for each in result["results"] if each["sealed"]},
-        receipts,
-        key=work.output_key,
-        groups=len(definition.design.groups),
-    )
+    opened = add_up(_unseal(work, result), receipts, groups=len(definition.design.groups))
     size = _check_logged(home, api, result, job=job)
     record = definition.schema.encode_row(work.content["values"])
     explanation = explain(opened, design=definition.design, schema=definition.schema, record=record)
-    work.opened({**result})
+    work.opened(result)
     return OpenedPrediction(explanation, render_text(explanation), result["record"], size)
 
 
 def show(
-    home: Home, api: Api, work: Work, opened: OpenedPrediction, *, viewer: str, decision: display.Decision
+    home: ClientHome, api: Api, work: Work, opened: OpenedPrediction, *, viewer: str, decision: display.Decision
 ) -> None:
     """Sign for what was shown to whom (`viewer` is a role) and what they made of it, and hand the receipt in."""
     token = display.show(
@@ -193,37 +196,43 @@ def show(
     api.display(_job(work), token)
 
 
-def disclose(work: Work) -> dict[str, Json]:
+def disclose(work: Work, *, with_record: bool = False) -> dict[str, Json]:
     """What a legal reviewer rebuilds this one result with: the opening of every output share.
 
-    Whoever holds this document knows the prediction. It is written to disk here and sent to nobody. The record itself
-    stays private: its shares are sealed to the parties.
+    Whoever holds this document knows the prediction, and nothing about the record unless `with_record` opens the input
+    shares too. It is written to disk here and sent to nobody.
 
     Raises:
         Refused: NOT_FOUND before the result was opened.
     """
-    result, job, key = work.result, _job(work), work.output_key
-    openings = {
-        each["node"]: canonical.decode(
-            sealing.open(key, each["sealed"], context={"label": "output", "job": job, "node": each["node"]})
-        )
-        for each in result["results"]
-        if each["sealed"]
-    }
-    document = {
+    result, content = work.result, work.content
+    document: Disclosure = {
         "v": 1,
         "record": result["record"],
-        "job": job,
-        "request": work.content["token"],
-        "outputs": openings,
+        "job": _job(work),
+        "request": content["token"],
+        "outputs": _unseal(work, result),
     }
+    if with_record:
+        document["inputs"] = content["openings"]
     return dict(plain(read(document, Disclosure)))
 
 
-def _check_logged(home: Home, api: Api, result: Result, *, job: str) -> int:
+def _unseal(work: Work, result: Result) -> dict[str, OutputShares]:
+    """Every party's output shares."""
+    job, key = _job(work), work.output_key
+    return {
+        each["node"]: unseal(each["sealed"], job=job, node=each["node"], key=key)
+        for each in result["results"]
+        if each["sealed"]
+    }
+
+
+def _check_logged(home: ClientHome, api: Api, result: Result, *, job: str) -> int:
     """Both entries are in the log under a checkpoint that the coordinator signed, and name these very receipts."""
-    note = api.checkpoint()
-    head = checkpoint.verify(note, {home.pins["log_origin"]: home.coordinator_key})
+    if result["record"] != record_number.format(result["prediction_entry"]):
+        raise Refused(Reason.RECORD_NUMBER_INVALID, detail="The record's number is another entry's.", field="record")
+    head = follow(home, api)
     receipts = canonical.digest([each["receipt"] for each in result["results"]])
     for event, index in (
         (Event.PREDICTION_RECORDED, result["prediction_entry"]),
@@ -235,10 +244,10 @@ def _check_logged(home: Home, api: Api, result: Result, *, job: str) -> int:
         proof = [unb64(each) for each in api.inclusion(index, head.size)]
         if not merkle.verify_inclusion(merkle.leaf_hash(leaf), index, head.size, proof, head.root):
             raise Refused(Reason.INCLUSION_INVALID, field=str(event))
-        content = canonical.decode(leaf)
-        if content["event"] != event or content["public"]["job"] != job:
+        content = read_leaf(leaf)
+        if content["event"] is not event or content["public"].get("job") != job:
             raise Refused(Reason.ENTRY_ALTERED, detail="The entry records something else.", field=str(event))
-        if content["documents"]["receipts"] != receipts:
+        if content["documents"].get("receipts") != receipts:
             raise Refused(Reason.DOCUMENT_ALTERED, detail="The log names other receipts.", field=str(event))
     return head.size
 
@@ -252,5 +261,5 @@ def _job(work: Work) -> str:
 def _json(path: Path) -> object:
     try:
         return json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refused(Reason.MALFORMED, detail="The file is not JSON.") from error

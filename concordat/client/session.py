@@ -12,9 +12,12 @@ from uuid import uuid4
 import httpx
 from joserfc import jwt
 from joserfc.jwk import ECKey
+from pydantic import with_config
+from typing_extensions import TypedDict
 
 from concordat import canonical
 from concordat.canonical import Json
+from concordat.fields import ANSWER, Text, read
 from concordat.reasons import Reason, Refused
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -25,6 +28,22 @@ _PROBLEM = "urn:concordat:reason:"
 _TRANSIENT = {429, 502, 503, 504}
 _EARLY_SECONDS = 30
 _LONGEST_WAIT = 30.0
+
+
+@with_config(ANSWER)
+class _Token(TypedDict):
+    access_token: Text
+    expires_in: int
+
+
+@with_config(ANSWER)
+class _Problem(TypedDict):
+    """Problem details (RFC 9457)."""
+
+    type: str
+    detail: str
+    field: str
+    instance: str
 
 
 class MachineSignIn(httpx.Auth):
@@ -70,7 +89,7 @@ class MachineSignIn(httpx.Auth):
         return httpx.Request("POST", self._token_url, data=form)
 
     def _take(self, response: httpx.Response) -> None:
-        answer = canonical.decode(response.content)
+        answer = read(canonical.decode(response.content), _Token)
         self._token = answer["access_token"]
         self._until = time.monotonic() + answer["expires_in"] - _EARLY_SECONDS
 
@@ -142,15 +161,15 @@ def check(response: httpx.Response) -> httpx.Response:
     if response.is_success:
         return response
     try:
-        problem = canonical.decode(response.content)
+        problem = read(canonical.decode(response.content), _Problem)
         reason = Reason(problem["type"].removeprefix(_PROBLEM))
-        detail, field, reference = problem["detail"], problem["field"], problem["instance"]
-    except (Refused, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (Refused, ValueError) as error:
         detail = f"The coordinator answered {response.status_code} and gave no reason."
         raise Refused(Reason.COORDINATOR_UNAVAILABLE, detail=detail) from error
+    detail = problem["detail"]
     if reason is Reason.INTERNAL:
-        detail = f"{detail} Reference: {reference}."
-    raise Refused(reason, detail=detail, field=field)
+        detail = f"{detail} Reference: {problem['instance']}."
+    raise Refused(reason, detail=detail, field=problem["field"])
 
 
 def _wait(attempt: int, response: httpx.Response | None = None) -> float:

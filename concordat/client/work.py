@@ -1,6 +1,6 @@
 """The private state of one prediction, on disk before anything is sent.
 
-    work/<request>/request.json    the signed request, the sealed shares, what was asked about whom
+    work/<request>/request.json    the signed request, its shares and their openings, what was asked about whom
     work/<request>/output.key      the private key that opens the result
     work/<request>/job             the coordinator's name for it, once it has answered
     work/<request>/result.json     what the nodes returned, opened: what a disclosure is made of
@@ -11,9 +11,7 @@ unreadable for ever, also for us.
 """
 
 import json
-import os
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,6 +19,9 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from concordat.client.api import Result
+from concordat.fields import read
+from concordat.files import write_private
 from concordat.reasons import Reason, Refused
 from concordat.request import Prepared
 from concordat.schema import Value
@@ -45,16 +46,19 @@ class Work:
         work = cls(root / request)
         work.folder.mkdir(mode=0o700)
         key = prepared.output_key
-        _write(work.folder / "output.key", key.mlkem.private_bytes_raw() + key.x25519.private_bytes_raw())
+        write_private(
+            work.folder / "output.key", key.mlkem.private_bytes_raw() + key.x25519.private_bytes_raw(), replace=True
+        )
         content = {
             "request": request,
             "definition": definition,
             "token": prepared.token,
             "digest": prepared.digest,
             "sealed": dict(prepared.sealed),
+            "openings": dict(prepared.openings),
             "values": dict(values),
         }
-        _write(work.folder / "request.json", json.dumps(content).encode())
+        write_private(work.folder / "request.json", json.dumps(content).encode(), replace=True)
         return work
 
     @classmethod
@@ -68,19 +72,13 @@ class Work:
             raise Refused(Reason.NOT_FOUND, detail="This prediction was not requested from here.", field="request")
         return cls(folder)
 
-    @classmethod
-    def all(cls, root: Path) -> Iterator["Work"]:
-        """Every work that was begun, the oldest first."""
-        files = sorted(root.glob("*/request.json"), key=lambda file: file.stat().st_mtime)
-        return (cls(file.parent) for file in files)
-
     @property
     def request(self) -> str:
         return self.folder.name
 
     @property
     def content(self) -> dict[str, Any]:
-        """`request, definition, token, digest, sealed, values`, as `begin` was given them."""
+        """`request, definition, token, digest, sealed, openings, values`, as `begin` was given them."""
         return self._json("request.json")
 
     @property
@@ -101,15 +99,15 @@ class Work:
         """The coordinator has answered. Raises Refused(CONFLICT) if it once answered with another job."""
         if self.job not in ("", job):
             raise Refused(Reason.CONFLICT, detail="The coordinator names another job for the same request.")
-        _write(self.folder / "job", job.encode())
+        write_private(self.folder / "job", job.encode(), replace=True)
 
-    def opened(self, result: Mapping[str, Any]) -> None:
+    def opened(self, result: Result) -> None:
         """Keep the opened result."""
-        _write(self.folder / "result.json", json.dumps(result).encode())
+        write_private(self.folder / "result.json", json.dumps(result).encode(), replace=True)
 
     @property
-    def result(self) -> dict[str, Any]:
-        return self._json("result.json")
+    def result(self) -> Result:
+        return read(self._json("result.json"), Result)
 
     def _json(self, name: str) -> dict[str, Any]:
         value: dict[str, Any] = json.loads(self._read(name))
@@ -120,17 +118,3 @@ class Work:
             return (self.folder / name).read_bytes()
         except FileNotFoundError:
             raise Refused(Reason.NOT_FOUND, detail=f"This prediction has no {name} yet.") from None
-
-
-def _write(path: Path, data: bytes) -> None:
-    """The whole file or none of it, durable before this returns; mode 0600."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(file.name).replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

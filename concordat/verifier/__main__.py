@@ -1,4 +1,4 @@
-"""python -m concordat.verifier BUNDLE: verify a dossier, with one line for each check.
+"""python -m ledger.verify BUNDLE: verify a dossier, with one line for each check.
 
 The exit status is 0 if no check failed, 1 if one did. What cannot be checked fails nothing, but is said.
 """
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from concordat import canonical
+from concordat.files import write_private
 from concordat.verifier.examine import Options, Result, Status, verify
 from concordat.verifier.report import html
 
@@ -17,7 +18,7 @@ _MARKS = {Status.PASSED: "ok", Status.FAILED: "FAILED", Status.NOT_CHECKABLE: "n
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m concordat.verifier", description="Verify a decision's dossier.")
+    parser = argparse.ArgumentParser(prog="python -m ledger.verify", description="Verify a decision's dossier.")
     parser.add_argument("bundle", type=Path, help="the dossier, a zip file")
     parser.add_argument("--rpc", metavar="URL", help="also ask this chain endpoint (JSON-RPC)")
     parser.add_argument("--disclosure", type=Path, metavar="FILE", help="the requester's disclosure of the result")
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"{error.filename}: {error.strerror}")
     result = verify(data, Options(keys=dict(options.key), rpc=options.rpc, disclosure=disclosure))
     if options.html:
-        options.html.write_text(html(result.to_json()), encoding="utf-8")
+        write_private(options.html, html(result.to_json()).encode(), replace=True)
     sys.stdout.write(canonical.encode(result.to_json()).decode() + "\n" if options.json else _lines(result))
     return 0 if result.holds else 1
 

@@ -2,6 +2,7 @@
 
 from concordat import clock, votes
 from concordat.consent import read_consent
+from concordat.definition import nodes
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from concordat.request import check_request
@@ -12,7 +13,7 @@ from concordat.votes import Domain, Vote
 
 def institutions(case: Case) -> str:
     """Every institution's enrolment is signed by its own keys, every roster by its offline key."""
-    for institution in (*case.definition["parties"], case.definition["dealer"], case.model["owner"]):
+    for institution in (*nodes(case.definition), case.model["owner"]):
         case.enrolled(institution)
     return f"{len(case.enrolments)} institutions are enrolled with their keys; {len(case.rosters)} rosters are signed."
 
@@ -48,7 +49,7 @@ def reviews(case: Case, board: str) -> list[Entry]:
 
 
 def study(case: Case) -> str:
-    """The study was approved, not suspended and not expired, from the verdict to the decision."""
+    """The study was approved, and neither suspended nor closed nor expired, from the verdict to the decision."""
     name = case.definition["study"]
     approved = [
         entry
@@ -57,9 +58,10 @@ def study(case: Case) -> str:
     ]
     if not approved:
         raise Refused(Reason.STUDY_NOT_APPROVED)
-    for entry in case.before(case.evidence.of(Event.STUDY_SUSPENDED, study=name)):
+    for entry in case.before(case.evidence.of(Event.STUDY_SUSPENDED, Event.STUDY_CLOSED, study=name)):
         if entry.index > approved[-1].index:
-            raise Refused(Reason.STUDY_NOT_APPROVED, detail=f"The study was suspended before ({entry.number}).")
+            detail = f"The study was suspended or closed before ({entry.number})."
+            raise Refused(Reason.STUDY_NOT_APPROVED, detail=detail)
     if case.decision.time >= clock.parse(approved[-1].text("expires")):
         raise Refused(Reason.STUDY_EXPIRED)
     return f"The study “{name}” was approved ({approved[-1].number}) and in force at the decision."

@@ -86,7 +86,7 @@ def sealed(files: Mapping[str, bytes], key: SigningKey) -> bytes:
 
 def read_manifest(files: Mapping[str, bytes], key: VerifyKey) -> Manifest:
     """The manifest, signed by `key`. Raises Refused: BUNDLE_ALTERED, SIGNATURE_INVALID, KEY_UNKNOWN …"""
-    payload = signatures.verify(text(files, SIGNATURE), kind="dossier", keys={key.kid: key})
+    payload = signatures.verify(text(files, SIGNATURE), kind="dossier", keys=signatures.keyring(key))
     if canonical.encode(payload) != files.get(MANIFEST):
         raise _altered("The signature belongs to another manifest.")
     return read(payload, Manifest)

@@ -12,7 +12,7 @@ from concordat import definition as definitions
 from concordat.answers import Acceptance, check_acceptances
 from concordat.canonical import digest
 from concordat.definition import Definition
-from concordat.design import Design
+from concordat.design import Design, check_design
 from concordat.documents import Keyring
 from concordat.enrolment import Enrolment, Roster, verify_enrolment, verify_roster
 from concordat.events import Event
@@ -23,7 +23,7 @@ from concordat.reasons import Reason, Refused
 from concordat.receipt import Receipt, check_receipts
 from concordat.request import Request, read_request
 from concordat.schema import FeatureSchema
-from concordat.signatures import VerifyKey, peek
+from concordat.signatures import VerifyKey, keyring, peek
 from concordat.ticket import Ticket, read_ticket
 from concordat.verifier.disclosure import Disclosure, check_input, open_result
 from concordat.verifier.evidence import Entry, Evidence, NotCheckable
@@ -73,13 +73,13 @@ class Case:
     def keyring(self) -> Keyring:
         """Identity keys by institution."""
         return {
-            institution: {enrolment.identity.kid: enrolment.identity for enrolment in enrolments}
+            institution: keyring(*(enrolment.identity for enrolment in enrolments))
             for institution, enrolments in self.enrolments.items()
         }
 
     @cached_property
     def coordinator(self) -> Mapping[str, VerifyKey]:
-        return {self.evidence.key.kid: self.evidence.key}
+        return keyring(self.evidence.key)
 
     def enrolled(self, institution: str) -> list[Enrolment]:
         """Raises Refused(KEY_UNKNOWN)."""
@@ -192,8 +192,8 @@ class Case:
 
     @cached_property
     def design(self) -> Design:
-        """The design of perturbations that the definition names."""
-        return Design.from_json(canonical.decode(self.evidence.documents[self.definition["design"]]))
+        """The design of perturbations that the definition names, as its seed gives it."""
+        return check_design(canonical.decode(self.evidence.documents[self.definition["design"]]), self.schema)
 
     @cached_property
     def result(self) -> Opened:

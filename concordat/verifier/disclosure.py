@@ -5,42 +5,22 @@ shares must fit the commitments in the request and in the nodes' receipts. `conc
 may be left out: then the record itself stays private.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NotRequired
 
 from pydantic import with_config
 from typing_extensions import TypedDict
 
 from concordat import canonical, ring
-from concordat.canonical import unb64
-from concordat.commitments import INPUT_SHARE, OUTPUT_SHARE, open_commitment
+from concordat.commitments import INPUT_SHARE, Share, open_share
 from concordat.definition import Definition
 from concordat.design import Design
 from concordat.fields import STRICT, Slug, Text, Uuid, read
 from concordat.model import Manifest, columns_of
-from concordat.outputs import Opened
+from concordat.outputs import Opened, OutputShares, add_up
 from concordat.reasons import Reason, Refused
 from concordat.receipt import Receipt
 from concordat.request import Request
-from concordat.ring import Ring
-
-PARTS: tuple[Literal["prediction"], Literal["explanation"]] = ("prediction", "explanation")
-
-
-@with_config(STRICT)
-class Share(TypedDict):
-    """A salt and the bytes that were committed to under it, base64url."""
-
-    salt: str
-    share: str
-
-
-@with_config(STRICT)
-class OutputShares(TypedDict):
-    """One party's share of the prediction and of the explanation."""
-
-    prediction: Share
-    explanation: Share
 
 
 @with_config(STRICT)
@@ -61,19 +41,9 @@ def parse(data: bytes) -> Disclosure:
 
 
 def open_result(disclosure: Disclosure, definition: Definition, receipts: dict[str, Receipt], design: Design) -> Opened:
-    """What the output shares add up to. Raises Refused(OPENING_MISMATCH) for shares that no party signed for."""
-    predictions, explanations = [], []
+    """What the output shares add up to. Raises Refused: OPENING_MISMATCH, and what `outputs.add_up` refuses."""
     _check_parties(definition["parties"], disclosure["outputs"])
-    for party in definition["parties"]:
-        committed, shares = receipts[party]["outputs"], disclosure["outputs"][party]
-        assert committed is not None  # a party's receipt has some
-        for part in PARTS:
-            if not _fits(committed[part], OUTPUT_SHARE, shares[part], disclosure["job"], party, part):
-                raise Refused(Reason.OPENING_MISMATCH, detail=f"{party} committed to another {part}.", field=part)
-        predictions.append(_ring(shares["prediction"], 1))
-        explanations.append(_ring(shares["explanation"], len(design.groups) + 2))
-    prediction, explanation = (ring.decode(ring.combine(shares)) for shares in (predictions, explanations))
-    return Opened(float(prediction[0]), explanation[:-2], float(explanation[-2]), float(explanation[-1]))
+    return add_up(disclosure["outputs"], receipts, groups=len(design.groups))
 
 
 def check_input(disclosure: Disclosure, request: Request, definition: Definition, model: Manifest) -> None:
@@ -82,21 +52,11 @@ def check_input(disclosure: Disclosure, request: Request, definition: Definition
     if inputs is None:
         return
     _check_parties(definition["parties"], inputs)
-    for place, party in enumerate(definition["parties"]):
-        commitment = request["commitments"][party]
-        if not _fits(commitment, INPUT_SHARE, inputs[party], request["request"], party, place):
-            raise Refused(Reason.OPENING_MISMATCH, detail=f"{party} was sent another input.", field="inputs")
-        _ring(inputs[party], columns_of(model))
+    for place, (party, commitment) in enumerate((each, request["commitments"][each]) for each in definition["parties"]):
+        share = open_share(commitment, INPUT_SHARE, inputs[party], request["request"], party, place)
+        ring.from_bytes(share, (columns_of(model),))
 
 
-def _check_parties(parties: Sequence[str], shares: dict[str, Share] | dict[str, OutputShares]) -> None:
+def _check_parties(parties: Sequence[str], shares: Mapping[str, Share] | Mapping[str, OutputShares]) -> None:
     if set(shares) != set(parties):
         raise Refused(Reason.OPENING_MISMATCH, detail="The disclosure has not exactly one share of each party.")
-
-
-def _fits(commitment: str, label: str, share: Share, *about: str | int) -> bool:
-    return open_commitment(commitment, label, unb64(share["salt"]), *about, unb64(share["share"]))
-
-
-def _ring(share: Share, length: int) -> Ring:
-    return ring.from_bytes(unb64(share["share"]), (length,))

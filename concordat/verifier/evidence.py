@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Annotated, Any, Literal, TypeVar
 
 from annotated_types import Ge
-from pydantic import with_config
+from pydantic import Strict, with_config
 from typing_extensions import TypedDict
 
 from concordat import canonical, clock, record_number
@@ -51,7 +51,7 @@ class Leaf(TypedDict):
     """An entry's content."""
 
     v: Literal[1]
-    event: Event
+    event: Annotated[Event, Strict(False)]
     id: Uuid
     time: Time
     public: dict[str, Any]
@@ -107,7 +107,7 @@ class Entry:
 
     @property
     def event(self) -> Event:
-        return Event(self.leaf["event"])
+        return self.leaf["event"]
 
     @property
     def time(self) -> datetime:
@@ -222,19 +222,22 @@ def _entry(path: str, data: bytes) -> Entry:
     index = int(digits)
     if f"{index:07d}" != digits:
         raise Refused(Reason.BUNDLE_ALTERED, detail=f"{path} is not how entry {index} is named.")
+    return Entry(index, data, read_leaf(data))
+
+
+def read_leaf(data: bytes) -> Leaf:
+    """What an entry's exact bytes say. Raises Refused: ENTRY_ALTERED, MALFORMED, or naming an unknown field."""
     content = canonical.decode(data)
     if canonical.encode(content) != data:
-        raise Refused(Reason.ENTRY_ALTERED, detail=f"Entry {index} is not in canonical form.")
-    if isinstance(content, dict) and content.get("event") in set(Event):
-        content["event"] = Event(content["event"])
+        raise Refused(Reason.ENTRY_ALTERED, detail="An entry is not in canonical form.")
     leaf = read(content, Leaf)
     allowed = EVENTS[leaf["event"]]
     parts = (("public", allowed.public), ("documents", allowed.documents), ("commitments", allowed.private))
     for part, names in parts:
         for name in leaf[part]:  # type: ignore[literal-required]
             if name not in names:
-                raise Refused(Reason.FIELD_UNKNOWN, detail=f"Entry {index} has an unknown field.", field=name)
-    return Entry(index, data, leaf)
+                raise Refused(Reason.FIELD_UNKNOWN, detail=f"The entry has an unknown field in its {part}.", field=name)
+    return leaf
 
 
 def about(files: Mapping[str, bytes]) -> About:

@@ -71,6 +71,9 @@ class Result:
 
 Question = Callable[[], str]
 
+UNREADABLE = (ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
+"""What Python raises over a value that no honest document holds."""
+
 
 def verify(data: bytes, options: Options | None = None) -> Result:
     """Verify a bundle. Never raises for what is in it: whatever is wrong is a failed check."""
@@ -201,8 +204,10 @@ def _ask(name: str, question: Question) -> Check:
     except NotCheckable as missing:
         return Check(name, Status.NOT_CHECKABLE, missing.reason, missing.detail)
     except Refused as refused:
+        if refused.reason is Reason.CHAIN_UNAVAILABLE:  # a chain's silence proves nothing either way
+            return Check(name, Status.NOT_CHECKABLE, refused.reason, refused.detail)
         return _failed(name, refused)
-    except (ValueError, TypeError, RecursionError):  # no document that this project writes leads here
+    except UNREADABLE:  # no document that this project writes leads here
         return _failed(name, Refused(Reason.MALFORMED))
 
 

@@ -13,19 +13,29 @@ from concordat.canonical import Json
 _MARK = {"passed": "✓", "failed": "✗", "not checkable": "–"}
 
 _STYLE = """
-:root{color-scheme:light;--ink:#1b1f24;--quiet:#57606a;--line:#d0d7de;--good:#116329;--bad:#a40e26}
-body{font:1rem/1.55 system-ui,sans-serif;color:var(--ink);background:#fff}
-body{max-width:52rem;margin:0 auto;padding:2rem 1.25rem}
-h1{font-size:1.7rem;margin:0 0 .25rem}
+:root{color-scheme:light;--paper:#fff;--wash:#f6f8fa;--ink:#1b1f24;--quiet:#57606a;--line:#d0d7de}
+:root{--good:#116329;--bad:#a40e26}
+@media screen and (prefers-color-scheme:dark){
+:root{color-scheme:dark;--paper:#121417;--wash:#1c2128;--ink:#e6edf3;--quiet:#a3adb8;--line:#3a424c}
+:root{--good:#6fdd8b;--bad:#ff9492}
+}
+body{font:1rem/1.55 system-ui,sans-serif;color:var(--ink);background:var(--paper)}
+body{max-width:52rem;margin:0 auto;padding:2rem 1.25rem;overflow-wrap:break-word}
+h1{font-size:1.7rem;line-height:1.25;margin:0 0 .75rem}
 h2{font-size:1.2rem;margin:2.2rem 0 .5rem;border-top:1px solid var(--line);padding-top:1.1rem}
 p{margin:.5rem 0}.quiet{color:var(--quiet)}code{font-size:.86em;overflow-wrap:anywhere}
-table{border-collapse:collapse;width:100%;margin:.75rem 0}caption{text-align:left;font-weight:600;padding:.25rem 0}
-th,td{text-align:left;vertical-align:top;padding:.35rem .75rem .35rem 0;border-bottom:1px solid var(--line)}
-td.number{text-align:right;font-variant-numeric:tabular-nums}
-.verdict{border-left:.4rem solid var(--good);padding:.5rem 1rem;background:#f6f8fa}
+table{border-collapse:collapse;width:100%;margin:.75rem 0 1.25rem;font-size:.94rem}
+caption{text-align:left;font-weight:600;padding:.25rem 0}
+th,td{text-align:left;vertical-align:top;padding:.4rem .75rem .4rem 0;border-bottom:1px solid var(--line)}
+thead th{color:var(--quiet);font-size:.85rem}td:last-child{padding-right:0;overflow-wrap:anywhere}
+td.number{font-variant-numeric:tabular-nums}
+.verdict{border-left:.4rem solid var(--good);padding:.6rem 1rem;background:var(--wash)}
 .verdict.failed{border-color:var(--bad)}
 .passed{color:var(--good)}.failed{color:var(--bad);font-weight:600}
-@media print{body{max-width:none;padding:0}}
+@media (max-width:40rem){
+body{padding:1.25rem .9rem}table{font-size:.82rem}th,td{padding-right:.45rem}
+}
+@media print{body{max-width:none;padding:0}tr{break-inside:avoid}h2{break-after:avoid}}
 """
 
 
@@ -40,7 +50,7 @@ def html(answer: Mapping[str, Any]) -> str:
         "<h2>Every check, with its result</h2>",
         _checks(answer["checks"]),
         '<p class="quiet">This page repeats what a program found. Whoever must rely on it runs the program: '
-        "<code>python -m concordat.verifier BUNDLE --rpc URL</code></p>",
+        "<code>python -m ledger.verify BUNDLE --rpc URL</code></p>",
     ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'

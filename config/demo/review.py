@@ -10,12 +10,14 @@ from typing import Any
 from concordat import canonical, record_number
 from concordat.client import predict
 from concordat.client.work import Work
+from concordat.files import write_private
 from concordat.reasons import Reason, Refused
 from config.demo.consortium import LONG_BEACH
 from config.demo.report import Report
 from config.demo.screen import Screen
 from config.demo.world import World
 from config.local.stack import ROOT, Stack
+from config.local.supervisor import inherited
 
 
 def reconstruct(world: World, screen: Screen, report: Report, work: Work) -> None:
@@ -24,19 +26,18 @@ def reconstruct(world: World, screen: Screen, report: Report, work: Work) -> Non
     folder.mkdir(exist_ok=True)
     bundle, disclosure = folder / f"{report.record}.zip", folder / "disclosure.json"
     screen.doing("the dossier is built from the log and verified by a process that knows nothing else")
-    bundle.write_bytes(world.api(LONG_BEACH).dossier(report.record))
+    write_private(bundle, world.api(LONG_BEACH).dossier(report.record), replace=True)
 
     ledger_only = verify(world.stack, bundle)
     _must_hold(ledger_only)
     screen.done(f"from the record number and the chain alone: {_count(ledger_only)}")
 
-    disclosure.touch(mode=0o600)
-    disclosure.write_bytes(canonical.encode(predict.disclose(work)))
+    write_private(disclosure, canonical.encode(predict.disclose(work)), replace=True)
     readable = bundle.with_suffix(".html")
     disclosed = verify(world.stack, bundle, disclosure=disclosure, html=readable)
     _must_hold(disclosed)
     machine = bundle.with_suffix(".json")
-    machine.write_bytes(canonical.encode(disclosed))
+    write_private(machine, canonical.encode(disclosed), replace=True)
     screen.done(f"with the requester's disclosure: {_count(disclosed)}; the result is the one that was computed")
     report.dossier = {"bundle": str(bundle), "html": str(readable), "json": str(machine), "verified": True}
     report.ledger = _ledger(disclosed, report.record)
@@ -69,26 +70,11 @@ def verify(stack: Stack, bundle: Path, *, disclosure: Path | None = None, html: 
 
 def _tamper(stack: Stack, record: str, folder: Path) -> dict[str, Any]:
     """Changes one byte of the decision's entry in a copy of the database and has the dossier built and verified."""
-    copy = folder / "altered.sqlite3"
-    copy.unlink(missing_ok=True)
-    with sqlite3.connect(f"file:{stack.database}?mode=ro", uri=True) as source, sqlite3.connect(copy) as target:
-        source.backup(target)
-    index = record_number.parse(record)
-    with sqlite3.connect(copy) as altered:
-        # The table refuses updates; whoever owns the machine can remove that rule, and is noticed all the same.
-        rules = altered.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'ledger_logentry'"
-        )
-        for (name,) in rules.fetchall():
-            altered.execute(f'DROP TRIGGER "{name}"')
-        (leaf,) = altered.execute('SELECT leaf FROM ledger_logentry WHERE "index" = ?', (index,)).fetchone()
-        place = leaf.index(b'"rounds":') + len(b'"rounds":')
-        changed = leaf[:place] + (b"1" if leaf[place : place + 1] != b"1" else b"2") + leaf[place + 1 :]
-        altered.execute('UPDATE ledger_logentry SET leaf = ? WHERE "index" = ?', (changed, index))
+    altered = altered_copy(stack, record_number.parse(record), folder)
     bundle = folder / "altered.zip"
     build = subprocess.run(  # noqa: S603
         [sys.executable, "manage.py", "dossier", record, str(bundle)],
-        env={**os.environ, **stack.environment(), "CONCORDAT_DATABASE_URL": f"sqlite:///{copy}"},
+        env={**inherited(), **stack.environment(), "CONCORDAT_DATABASE_URL": altered},
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -101,6 +87,30 @@ def _tamper(stack: Stack, record: str, folder: Path) -> dict[str, Any]:
     if not failed:
         raise Refused(Reason.INTERNAL, detail="A changed byte was not detected.")
     return {"detected": True, "reason": failed[0]["reason"], "where": failed[0]["sentence"], "bundle": str(bundle)}
+
+
+def altered_copy(stack: Stack, index: int, folder: Path) -> str:
+    """The URL of a copy of the database in which one byte of the entry differs."""
+    copy = folder / "altered.sqlite3"
+    copy.unlink(missing_ok=True)
+    with sqlite3.connect(f"file:{stack.database}?mode=ro", uri=True) as source, sqlite3.connect(copy) as target:
+        source.backup(target)
+    with sqlite3.connect(copy) as altered:
+        # The table refuses updates; whoever owns the machine can remove that rule, and is noticed all the same.
+        rules = altered.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'ledger_logentry'"
+        )
+        for (name,) in rules.fetchall():
+            altered.execute(f'DROP TRIGGER "{name}"')
+        (leaf,) = altered.execute('SELECT leaf FROM ledger_logentry WHERE "index" = ?', (index,)).fetchone()
+        altered.execute('UPDATE ledger_logentry SET leaf = ? WHERE "index" = ?', (altered_leaf(leaf), index))
+    return f"sqlite:///{copy}"
+
+
+def altered_leaf(leaf: bytes) -> bytes:
+    """The entry with another number of rounds."""
+    place = leaf.index(b'"rounds":') + len(b'"rounds":')
+    return leaf[:place] + (b"1" if leaf[place : place + 1] != b"1" else b"2") + leaf[place + 1 :]
 
 
 def _must_hold(answer: dict[str, Any]) -> None:

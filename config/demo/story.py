@@ -240,6 +240,7 @@ class Story:
             "requesters": template["requesters"],
             "purposes": template["purposes"],
             "jobs_a_day": 100,
+            "chain": "hint",  # computes on while the chain is down
         }
 
     def _vote(self, members: tuple[Member, ...]) -> None:

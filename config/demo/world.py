@@ -5,13 +5,16 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from compute.node.home import Home as NodeHome
+from compute.node.home import NodeHome
 from concordat import canonical, clock
 from concordat.client.api import Api
-from concordat.client.home import Home, Pins
+from concordat.client.home import ClientHome
 from concordat.client.session import Session
 from concordat.enrolment import build_enrolment, build_roster
+from concordat.fields import plain
+from concordat.files import write_private
 from concordat.keystore import Keystore
+from concordat.pins import PinsDocument
 from config.demo.consortium import BOARDS, HOSPITALS, MEMBERS, NODES, QUORUM, Member
 from config.demo.officers import Officer
 from config.demo.screen import Screen
@@ -51,9 +54,9 @@ class World:
         """An institution's own folder: of its node, if it runs one, and of its client."""
         return self.stack.node_home(member.slug)
 
-    def home(self, member: Member) -> Home:
+    def home(self, member: Member) -> ClientHome:
         """The institution's side as its client sees it."""
-        return Home(self.folder(member))
+        return ClientHome(self.folder(member))
 
     def api(self, member: Member) -> Api:
         """The institution's signed-in session with the coordinator."""
@@ -98,7 +101,8 @@ def build(
     supervisor.start(stack.redis())
     for observer in stack.observers:
         watch(stack.broker_url(observer))
-    coordinator = Keystore(stack.keys).create(["identity", "chain"])
+    run_manage(stack, ["create_keys"])
+    coordinator = Keystore(stack.keys)
     stack.fund = coordinator.chain.address
     supervisor.start(stack.chain(), wait=False)
     stack.save()
@@ -121,7 +125,7 @@ def build(
     stack.save()
     screen.done(f"chain {stack.chain_id} with anchor log and governance registry (a self-hosted anchor)")
 
-    pins: Pins = {
+    pins: PinsDocument = {
         "coordinator_key": coordinator.identity.public.b64,
         "log_origin": stack.log_origin,
         "enrolments": enrolments,
@@ -185,19 +189,15 @@ def _found(world: World, member: Member, table: Path) -> str:
     return token
 
 
-def _pin(world: World, member: Member, pins: Pins) -> None:
+def _pin(world: World, member: Member, pins: PinsDocument) -> None:
     """Each institution writes down whom it believes. In life they compare the keys by telephone first."""
-    folder = world.folder(member)
-    Home.create(folder, {"institution": member.slug, "coordinator": world.stack.base_url, "pins": pins})
-    if member in NODES:
-        NodeHome(folder).pin(canonical.encode(dict(pins)))
+    config = {"institution": member.slug, "coordinator": world.stack.base_url}
+    ClientHome.create(world.folder(member), config).pin(canonical.encode(plain(pins)))
 
 
 def write_policy(world: World, member: Member, policy: Mapping[str, canonical.Json]) -> None:
     """The institution's own word on what its node may do."""
-    file = world.folder(member) / "policy.json"
-    file.touch(mode=0o600)
-    file.write_bytes(canonical.encode(policy))
+    write_private(world.folder(member) / "policy.json", canonical.encode(policy), replace=True)
 
 
 def _appoint(stack: Stack, board: Member, role: str, name: str) -> Officer:
@@ -227,7 +227,6 @@ def readdress(stack: Stack) -> None:
     """Tells every institution's folder where coordinator, broker and chain are now; ports may have changed."""
     for member in MEMBERS:
         folder = stack.node_home(member.slug)
-        client = Home(folder)
-        Home.create(folder, {**client.config, "coordinator": stack.base_url})
+        ClientHome.create(folder, {**ClientHome(folder).config, "coordinator": stack.base_url})
         if member in NODES:
             NodeHome(folder).move(coordinator=stack.base_url, broker=stack.broker_url(member.slug), rpc=stack.chain_url)

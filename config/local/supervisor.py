@@ -22,6 +22,11 @@ _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.05
 
 
+def inherited() -> dict[str, str]:
+    """This process's environment without the settings in it: whoever starts a program says all of its own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("CONCORDAT_")}
+
+
 @dataclass(frozen=True)
 class Program:
     """What to run. `ready` is asked again and again until it answers True; its logs go to `<logs>/<name>.log`."""
@@ -54,13 +59,14 @@ class Supervisor:
 
     def start(self, program: Program, *, wait: bool = True) -> None:
         """Starts one program; with `wait`, returns when it is ready. Raises Refused(INTERNAL) naming it and its log."""
-        with (self.logs / f"{program.name}.log").open("ab") as log:
+        with open(self.logs / f"{program.name}.log", "ab", opener=_private) as log:
             process = subprocess.Popen(  # noqa: S603  (the command is ours)
                 list(program.command),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **self._environment, **program.environment},
+                env={**inherited(), **self._environment, **program.environment},
+                umask=0o077,
                 start_new_session=True,
                 preexec_fn=_die_with_parent,
             )
@@ -130,6 +136,10 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
         os.killpg(process.pid, number)
     except ProcessLookupError:
         return
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _die_with_parent() -> None:

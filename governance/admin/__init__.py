@@ -2,11 +2,11 @@
 
 from django.contrib import admin
 
-from governance.admin import institutions, people, records, studies
+from governance.admin import institutions, log, people, records, studies
 
 admin.site.site_header = "Concordat"
 admin.site.site_title = "Concordat"
 admin.site.index_title = "Governance"
 admin.site.enable_nav_sidebar = False
 
-__all__ = ["institutions", "people", "records", "studies"]
+__all__ = ["institutions", "log", "people", "records", "studies"]

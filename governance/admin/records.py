@@ -18,7 +18,7 @@ class DefinitionAdmin(ScopedReadOnly):
     fields = ("digest", "study", "state", "owner", "valid_until", "registered", "content")
 
     def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
-        return rows.filter(study__in=selectors.visible_studies(user)).prefetch_related(
+        return rows.filter(study__in=selectors.visible_studies(institutions_of(user))).prefetch_related(
             "votes__institution", "votes__transaction"
         )
 
@@ -34,7 +34,7 @@ class SignatureAdmin(ScopedReadOnly):
     fields = ("printed_name", "role", "institution", "meaning", "signed", "record", "statement", "assertion")
 
     def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
-        return rows.filter(review__version__study__in=selectors.visible_studies(user))
+        return rows.filter(review__version__study__in=selectors.visible_studies(institutions_of(user)))
 
 
 @admin.register(Consent)

@@ -32,7 +32,7 @@ class StudyAdmin(ScopedReadOnly):
     list_select_related = ("institution",)
 
     def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
-        return selectors.visible_studies(user)
+        return selectors.visible_studies(institutions_of(user))
 
     @admin.display(description="State")
     def state_now(self, study: Study) -> str:
@@ -108,7 +108,7 @@ def _acting(study: Study, user: User, verb: Verb) -> QuerySet[Institution]:
 
 
 def _seen(request: HttpRequest, study: UUID) -> Study:
-    found = selectors.visible_studies(user_of(request)).filter(uuid=study).first()
+    found = selectors.visible_studies(institutions_of(user_of(request))).filter(uuid=study).first()
     if found is None:
         raise Refused(Reason.NOT_FOUND)
     return found

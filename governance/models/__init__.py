@@ -7,10 +7,7 @@ from governance.models.people import Membership, OfficerProfile, Passkey
 from governance.models.signature import Signature, SigningChallenge
 from governance.models.study import ProtocolVersion, Review, Study
 
-APPEND_ONLY = (Roster, ProtocolVersion, Signature, DefinitionVote, DisclosureStatement)
-
 __all__ = [
-    "APPEND_ONLY",
     "Consent",
     "Definition",
     "DefinitionVote",

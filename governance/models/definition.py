@@ -4,8 +4,10 @@ from enum import StrEnum
 
 from django.db import models
 
+from concordat.votes import VoteDocument
 from governance.models.institution import Institution
 from governance.models.study import Study
+from ledger.triggers import append_only
 
 
 class DefinitionState(StrEnum):
@@ -19,7 +21,7 @@ class DefinitionState(StrEnum):
 class Definition(models.Model):
     """What may be computed, by whom, for whom. Its digest is what institutions vote on, here and on chain.
 
-    `epoch` counts revocations, as `Study.epoch` counts suspensions."""
+    `epoch` counts the revocations that end everyone's authority, as `Study.epoch` counts suspensions."""
 
     digest = models.CharField(max_length=71, unique=True)
     study = models.ForeignKey(Study, on_delete=models.PROTECT, related_name="definitions")
@@ -38,6 +40,7 @@ class Definition(models.Model):
         return self.digest[:19] + "…"
 
 
+@append_only
 class DefinitionVote(models.Model):
     """One institution's signed word on one definition. Its last vote counts (`selectors.last_votes`). A nonce may stand
     twice: a vote that the contract refused has not used it up."""
@@ -61,7 +64,21 @@ class DefinitionVote(models.Model):
     def __str__(self) -> str:
         return f"{self.institution.slug} {'approves' if self.approve else 'revokes'} {self.definition}"
 
+    @property
+    def document(self) -> VoteDocument:
+        """The vote as its institution signed it."""
+        return {
+            "definition": self.definition.digest,
+            "approve": self.approve,
+            "institution": self.institution.slug,
+            "address": self.address,
+            "nonce": self.nonce,
+            "deadline": self.deadline,
+            "signature": self.signature,
+        }
 
+
+@append_only
 class DisclosureStatement(models.Model):
     """A model owner's signed acceptance, for one study, that explanations disclose the model's weights."""
 

@@ -3,6 +3,8 @@
 from django.db import models
 from django.db.models import Q
 
+from ledger.triggers import append_only
+
 
 class Institution(models.Model):
     """A body with keys of its own: a hospital, a model's owner, a dealer."""
@@ -69,6 +71,7 @@ class InstitutionKey(models.Model):
         return f"{self.institution.slug} {self.kind} {self.key_id}"
 
 
+@append_only
 class Roster(models.Model):
     """Which officers' passkeys count, signed by the institution's offline key. The highest version is in force."""
 

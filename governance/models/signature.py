@@ -8,6 +8,7 @@ from django.db import models
 from governance.models.institution import Institution
 from governance.models.people import OfficerProfile
 from governance.models.study import Review, Study
+from ledger.triggers import append_only
 
 
 def new_nonce() -> str:
@@ -30,6 +31,7 @@ class SigningChallenge(models.Model):
         return f"challenge until {self.expires:%Y-%m-%d %H:%M:%SZ}"
 
 
+@append_only
 class Signature(models.Model):
     """An officer's signature on a record: who, when, and what it means (21 CFR 11.50), bound to the record's digest
     (11.70) so that it cannot be carried over to another."""

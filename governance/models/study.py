@@ -8,6 +8,7 @@ from django.db import models
 
 from governance.models.institution import Institution
 from governance.states import StudyState
+from ledger.triggers import append_only
 
 
 class Study(models.Model):
@@ -23,6 +24,11 @@ class Study(models.Model):
     epoch = models.PositiveIntegerField(default=0)
     expires = models.DateTimeField(null=True, blank=True)
     created = models.DateTimeField()
+    reinstating_boards = models.ManyToManyField(
+        Institution,
+        related_name="suspended_studies",
+        help_text="Since a suspension: the boards that must approve the next version, whichever sites it names.",
+    )
 
     class Meta:
         ordering = ("-created",)
@@ -39,6 +45,7 @@ class Study(models.Model):
         return state
 
 
+@append_only
 class ProtocolVersion(models.Model):
     """One immutable version of a protocol; its digest is what officers sign. The text is a document of the ledger."""
 

@@ -47,7 +47,7 @@ def take(*, by: User, study: Study | None, nonce: str) -> SigningChallenge:
 
 def origin() -> str:
     """The address that the browser shows on the signing page."""
-    return settings.BASE_URL.rstrip("/")
+    return str(settings.BASE_URL)
 
 
 def rp_id() -> str:

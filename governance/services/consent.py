@@ -8,9 +8,10 @@ from concordat import clock
 from concordat import consent as statements
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
-from governance import permissions, policies, selectors
+from governance import policies, selectors
 from governance.models import Consent, Institution
 from governance.permissions import Verb
+from governance.services import institutions
 from ledger.services.record import record
 
 
@@ -23,20 +24,20 @@ def give(*, institution: Institution, token: str) -> Consent:
         token: the signed consent (JWS).
 
     Raises:
-        Refused: what :func:`concordat.consent.read_consent` refuses; WRONG_INSTITUTION for another's statement or a
-            study in which the institution takes no part; WRONG_STATE; CONSENT_EXPIRED; PURPOSE_NOT_ALLOWED for a
-            purpose beyond the protocol; CONFLICT for a known identifier with other content.
+        Refused: what :func:`concordat.consent.read_consent` refuses; WRONG_INSTITUTION for another's statement;
+            NOT_FOUND for a study in which the institution takes no part; WRONG_STATE; CONSENT_EXPIRED;
+            PURPOSE_NOT_ALLOWED for a purpose beyond the protocol; CONFLICT for a known identifier with other content.
     """
     statement = statements.read_consent(token, selectors.keyring())
     _check_own(institution, statement["institution"])
+    institutions.lock(institution)  # two copies of one consent queue here
     known = Consent.objects.filter(uuid=statement["consent"]).first()
     if known is not None:
         if known.statement == token:
             return known
         raise Refused(Reason.CONFLICT, field="consent")
     now = clock.now()
-    study = selectors.study(statement["study"])
-    permissions.check_takes_part(institution, study)
+    study = selectors.study_of(institution, statement["study"])
     policies.check_state(study, Verb.CONSENT, now)
     if clock.parse(statement["until"]) <= now:
         raise Refused(Reason.CONSENT_EXPIRED, field="until")

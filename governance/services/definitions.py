@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-from django.conf import settings
 from django.db import transaction
 
 from concordat import clock, votes
@@ -15,11 +14,11 @@ from concordat.fields import plain, read
 from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema
 from concordat.signatures import peek
-from governance import permissions, policies, selectors
+from governance import policies, selectors
 from governance.models import Definition, DefinitionVote, DisclosureStatement, Institution, Study
 from governance.permissions import Verb
-from ledger.models import TransactionState
-from ledger.services.anchoring import queue_vote
+from governance.services import institutions
+from ledger.services.anchoring import queue_vote, registry_domain
 from ledger.services.record import record
 
 
@@ -28,18 +27,15 @@ def disclose(*, token: str) -> DisclosureStatement:
     """Keep a model owner's statement that explanations may disclose the model's weights in one study.
 
     Raises:
-        Refused: MODEL_UNKNOWN; NOT_FOUND for an unknown study; what :func:`concordat.definition.check_disclosure`
-            refuses; WRONG_INSTITUTION for an owner that takes no part in the study.
+        Refused: MODEL_UNKNOWN; what :func:`concordat.definition.check_disclosure` refuses; NOT_FOUND for a study in
+            which the owner takes no part.
     """
-    claimed = read(peek(token)[1], definitions.Disclosure)
-    known = DisclosureStatement.objects.filter(model=claimed["model"], study__slug=claimed["study"]).first()
-    if known is not None and known.statement == token:
-        return known
+    claimed = read(peek(token)[1], definitions.WeightDisclosure)
     manifest = selectors.manifest(claimed["model"])
     owner = selectors.institution(manifest["owner"], field="model")
     statement = definitions.check_disclosure(token, owner=owner.slug, keyring=selectors.keyring([owner.slug]))
-    study = selectors.study(statement["study"])
-    permissions.check_takes_part(owner, study)
+    study = _locked_study(owner, statement["study"])
+    known = DisclosureStatement.objects.filter(model=statement["model"], study=study).first()
     if known is not None:
         return known
     kept = DisclosureStatement.objects.create(
@@ -67,16 +63,16 @@ def register(
 
     Raises:
         Refused: MODEL_UNKNOWN; what :func:`concordat.definition.check` and :func:`concordat.design.check_design`
-            refuse; WRONG_INSTITUTION, WRONG_STATE; DIGEST_MISMATCH for another protocol, schema or design;
-            FIELD_INVALID for what goes beyond the protocol; TRANSFER_BASIS_MISSING.
+            refuse; NOT_FOUND for a study in which the institution takes no part; WRONG_STATE; DIGEST_MISMATCH for
+            another protocol, schema or design; FIELD_INVALID for what goes beyond the protocol;
+            TRANSFER_BASIS_MISSING.
     """
     named = read(content, definitions.Definition)
+    study = _locked_study(institution, named["study"])
     known = Definition.objects.filter(digest=digest(content)).first()
     if known is not None:
         return known
     now = clock.now()
-    study = selectors.study(named["study"])
-    permissions.check_takes_part(institution, study)
     policies.check_state(study, Verb.DEFINE, now)
     manifest = selectors.manifest(named["model"])
     disclosure = DisclosureStatement.objects.filter(model=named["model"], study=study).first()
@@ -113,26 +109,24 @@ def register(
 def relay_vote(*, vote: Mapping[str, Any]) -> DefinitionVote:
     """Verify an institution's signed vote and queue it for the chain. The same vote again is no harm.
 
-    A revocation takes effect here at once: it does not wait for the chain, and ends what runs.
+    A revocation takes effect here at once: it does not wait for the chain, and ends what runs on that approval.
 
     Raises:
         Refused: what :func:`concordat.votes.verify` refuses; VOTE_INVALID for another's key, a past deadline or a
             nonce that is not higher; DEFINITION_UNKNOWN; WRONG_INSTITUTION for who has no say; WRONG_STATE for an
             approval while the study is not approved.
     """
-    verified = votes.verify(vote, domain=votes.Domain(settings.CHAIN_ID, settings.REGISTRY_ADDRESS))
+    verified = votes.verify(vote, domain=registry_domain())
     document = cast(votes.VoteDocument, dict(vote))
     institution = selectors.institution(document["institution"])
     if selectors.chain_addresses([institution.slug]).get(institution.slug) != verified.institution:
         raise Refused(Reason.VOTE_INVALID, detail="The address is not the one that the institution enrolled.")
-    definition = selectors.definition(verified.definition)
+    institutions.lock(institution)  # its votes have an order
+    definition = _locked_definition(verified.definition)
     same = DefinitionVote.objects.filter(signature=document["signature"]).first()
     if same is not None:
         return same
-    pending = DefinitionVote.objects.filter(address=verified.institution).exclude(
-        transaction__state=TransactionState.FAILED
-    )
-    if pending.filter(nonce__gte=verified.nonce).exists():
+    if verified.nonce < selectors.next_nonce(verified.institution):
         raise Refused(Reason.VOTE_INVALID, detail="A vote with this nonce or a later one is here.", field="nonce")
     now = clock.now()
     if now.timestamp() >= verified.deadline:
@@ -141,8 +135,7 @@ def relay_vote(*, vote: Mapping[str, Any]) -> DefinitionVote:
         raise Refused(Reason.WRONG_INSTITUTION, detail=f"{institution} has no say in this definition.")
     if verified.approve:
         policies.check_state(definition.study, Verb.DEFINE, now)
-    else:
-        Definition.objects.select_for_update().get(pk=definition.pk)
+    elif _ends_authority(definition, institution.slug):
         definition.epoch += 1
         definition.save(update_fields=["epoch"])
     kept = DefinitionVote.objects.create(
@@ -158,15 +151,33 @@ def relay_vote(*, vote: Mapping[str, Any]) -> DefinitionVote:
     )
     record(
         event=Event.DEFINITION_VOTED,
-        public={
-            "definition": definition.digest,
-            "institution": institution.slug,
-            "approve": kept.approve,
-            "transaction": kept.transaction_id,
-        },
+        public={"definition": definition.digest, "institution": institution.slug, "approve": kept.approve},
         documents={"vote": plain(document)},
     )
     return kept
+
+
+def _locked_study(institution: Institution, slug: str) -> Study:
+    """Two copies of what is handed in under one study queue here."""
+    study = selectors.study_of(institution, slug)
+    Study.objects.select_for_update(no_key=True).get(pk=study.pk)
+    return study
+
+
+def _locked_definition(digest: str) -> Definition:
+    """The definition, read when nobody else can change it any more, so that no revocation is counted away."""
+    Definition.objects.select_for_update(no_key=True).filter(digest=digest).first()
+    return selectors.definition(digest)
+
+
+def _ends_authority(definition: Definition, revoking: str) -> bool:
+    """Whether everything under the definition rests on this institution's approval: it is a needed one, or without it
+    the quorum is missing. A requester's own requests also rest on its own, which :mod:`governance.case` counts."""
+    if revoking in selectors.needed_approvals(definition):
+        return True
+    quorum = definition.content["quorum"]
+    left = selectors.approving(definition).intersection(quorum["of"]) - {revoking}
+    return revoking in quorum["of"] and len(left) < quorum["needed"]
 
 
 def _check_within_protocol(document: definitions.Definition, study: Study, *, owner: str) -> None:

@@ -77,6 +77,12 @@ def enrol(*, token: str, reviewing_board: str | None = None) -> Institution:
     return institution
 
 
+def lock(institution: Institution) -> None:
+    """Whoever else locks this institution waits until the caller's transaction has ended."""
+    # Not its key: rows that merely refer to it may still be written, or two transactions could wait for each other.
+    Institution.objects.select_for_update(no_key=True).get(pk=institution.pk)
+
+
 @transaction.atomic
 def publish_roster(*, token: str) -> Roster:
     """Put a roster in force, as the institution's offline key signed it. Saying it twice is no harm.
@@ -89,7 +95,7 @@ def publish_roster(*, token: str) -> Roster:
     institution = selectors.institution(str(payload.get("institution", "")))
     verified = enrolment.verify_roster(token, enrolment.verify_enrolment(institution.enrolment))
     document = verified.document
-    Institution.objects.select_for_update().get(pk=institution.pk)
+    lock(institution)
     in_force = selectors.roster(institution)
     if in_force is not None and document["version"] <= in_force.version:
         if in_force.statement == token:

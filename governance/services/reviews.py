@@ -60,6 +60,7 @@ def _settle(study: Study, version: ProtocolVersion) -> None:
     elif given == {Determination.APPROVED}:
         study.expires = clock.parse(version.content["valid_until"])
         move(study, StudyState.APPROVED)
+        study.reinstating_boards.clear()
         record(
             event=Event.STUDY_APPROVED,
             public={"study": study.slug, "expires": version.content["valid_until"]},

@@ -34,7 +34,8 @@ def draft(*, institution: Institution, slug: str, title: str, by: User) -> Study
 @transaction.atomic
 def submit(*, institution: Institution, content: Mapping[str, Json], by: User | None = None) -> ProtocolVersion:
     """Put a protocol version before the boards of all its sites; a study that is not there yet begins with it.
-    Submitting the current version again is no harm.
+    Submitting the current version again is no harm. A study that was suspended comes back only with the approval of the
+    boards that had reviewed it and of whoever suspended it too: leaving a site out does not leave its board out.
 
     Args:
         institution: the leading institution, which submits.
@@ -79,7 +80,7 @@ def submit(*, institution: Institution, content: Mapping[str, Json], by: User | 
     study.title = document["title"]
     study.sites.set(sites.values())
     move(study, StudyState.SUBMITTED)
-    boards = {site.board.pk: site.board for site in sites.values()}
+    boards = {board.pk: board for board in [*(site.board for site in sites.values()), *study.reinstating_boards.all()]}
     Review.objects.bulk_create(Review(version=version, board=board) for board in boards.values())
     record(
         event=Event.STUDY_SUBMITTED,
@@ -102,7 +103,11 @@ def suspend(*, study: Study, institution: Institution, by: User, ground: str) ->
     Raises:
         Refused: WRONG_INSTITUTION, ROLE_MISSING, WRONG_STATE, or FIELD_MISSING without a ground.
     """
-    return _end(study, institution, by, ground, verb=Verb.SUSPEND, to=StudyState.SUSPENDED)
+    suspended = _end(study, institution, by, ground, verb=Verb.SUSPEND, to=StudyState.SUSPENDED)
+    version = suspended.versions.first()
+    reviewers = version.reviews.values_list("board", flat=True) if version else ()
+    suspended.reinstating_boards.set({institution.board.pk, *reviewers})
+    return suspended
 
 
 @transaction.atomic

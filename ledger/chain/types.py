@@ -4,15 +4,6 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Block:
-    """`time` is Unix seconds as the block's maker claims them."""
-
-    number: int
-    hash: str
-    time: int
-
-
-@dataclass(frozen=True)
 class AnchorHead:
     """A head of the log as the anchor contract keeps it: root of `size` leaves, anchored in `block` at `time`."""
 
@@ -31,18 +22,6 @@ class Authorisation:
     approvals: dict[str, bool]
     quorum: int
     block: int
-
-
-@dataclass(frozen=True)
-class VoteEvent:
-    """One vote as the registry logged it; block and log index give the order."""
-
-    institution: str
-    approve: bool
-    nonce: int
-    block: int
-    log_index: int
-    transaction: str
 
 
 @dataclass(frozen=True)

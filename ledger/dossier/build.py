@@ -6,14 +6,14 @@ from typing import cast
 from django.conf import settings
 
 from concordat import canonical
-from concordat.canonical import Json, b64
+from concordat.canonical import Json, b64, digest_text
 from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
 from concordat.verifier import bundle
 from concordat.verifier.examine import summary
 from ledger import selectors, vault
 from ledger.dossier import collect
-from ledger.models import Anchor, LogEntry, SignedCheckpoint, TransactionState
+from ledger.models import Anchor, ChainTransaction, LogEntry, SignedCheckpoint
 from ledger.tree import Tree
 
 
@@ -60,7 +60,7 @@ def _about(decided: LogEntry, key: str) -> Json:
         "record": decided.record_number,
         "log": settings.LOG_ORIGIN,
         "key": key,
-        "site": settings.BASE_URL.rstrip("/"),
+        "site": settings.BASE_URL,
         "chain": {
             "id": settings.CHAIN_ID,
             "anchor_log": settings.ANCHOR_ADDRESS or None,
@@ -73,7 +73,7 @@ def _about(decided: LogEntry, key: str) -> Json:
 def _anchors(index: int) -> Iterable[Anchor]:
     """The first anchor in a block that covers the entry, and the last; one if they are the same."""
     on_chain = Anchor.objects.select_related("checkpoint", "transaction").filter(
-        checkpoint__size__gt=index, transaction__state__in=(TransactionState.MINED, TransactionState.FINAL)
+        checkpoint__size__gt=index, transaction__state__in=ChainTransaction.IN_A_BLOCK
     )
     first, last = on_chain.first(), on_chain.last()
     return [anchor for anchor in dict.fromkeys((first, last)) if anchor is not None]
@@ -84,7 +84,7 @@ def _anchor(anchor: Anchor, head: SignedCheckpoint, tree: Tree) -> Json:
     return {
         "sequence": anchor.sequence,
         "size": anchored.size,
-        "root": "sha256:" + bytes(anchored.root).hex(),
+        "root": digest_text(bytes(anchored.root)),
         "transaction": sent.hash or None,
         "block": sent.block,
         "block_hash": sent.block_hash or None,

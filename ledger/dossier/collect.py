@@ -11,7 +11,7 @@ from ledger.models import LogEntry
 _E = Event
 
 _BY_REFERENCE: dict[str, tuple[Event, ...]] = {
-    "study": (_E.STUDY_SUBMITTED, _E.REVIEW_SIGNED, _E.STUDY_APPROVED, _E.STUDY_SUSPENDED),
+    "study": (_E.STUDY_SUBMITTED, _E.REVIEW_SIGNED, _E.STUDY_APPROVED, _E.STUDY_SUSPENDED, _E.STUDY_CLOSED),
     "definition": (_E.DEFINITION_REGISTERED, _E.DEFINITION_VOTED),
     "model": (_E.MODEL_IMPORTED,),
     "request": (_E.VERDICT,),
@@ -47,6 +47,8 @@ def entries(decided: LogEntry) -> list[LogEntry]:
 
     for name in ("study", "definition", "model", "request", "job"):
         add(name, [str(decided.public[name])])
+    about = {name: str(decided.public[name]) for name in ("study", "model")}
+    found.update({entry.index: entry for entry in selectors.entries(event=_E.DISCLOSURE_SIGNED, **about)})
     add("consent", _consent(decided))
     add("institution", _institutions(decided, found.values()))
     return [found[index] for index in sorted(found)]

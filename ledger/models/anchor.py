@@ -47,6 +47,8 @@ class ChainTransaction(models.Model):
     reason = models.CharField(max_length=40, blank=True)
     detail = models.TextField(blank=True)
 
+    IN_A_BLOCK = frozenset({TransactionState.MINED, TransactionState.FINAL})
+
     class Meta:
         ordering = ("id",)
         constraints = (
@@ -54,11 +56,19 @@ class ChainTransaction(models.Model):
             models.CheckConstraint(
                 condition=Q(raw__isnull=True) | Q(nonce__isnull=False), name="signed_bytes_have_a_nonce"
             ),
+            # It would stop all later ones without a word; a refused anchor is queued again, and says why.
+            models.CheckConstraint(
+                condition=~Q(kind=TransactionKind.ANCHOR, state=TransactionState.FAILED), name="an_anchor_never_fails"
+            ),
         )
         indexes = (models.Index(fields=["state"]),)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.state}"
+
+    @property
+    def in_a_block(self) -> bool:
+        return self.state in self.IN_A_BLOCK
 
 
 class Anchor(models.Model):

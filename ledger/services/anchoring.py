@@ -8,11 +8,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from eth_utils.address import is_checksum_address
 
 from concordat import canonical, clock
 from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
-from concordat.votes import Vote, VoteDocument
+from concordat.votes import Domain, Vote, VoteDocument
 from ledger.chain.client import ChainClient
 from ledger.chain.types import AnchorHead, SignedTransaction
 from ledger.models import Anchor, ChainAccount, ChainTransaction, LogHead, TransactionKind, TransactionState
@@ -26,25 +27,26 @@ def chain_client() -> ChainClient:
 
     Raises Refused(CHAIN_WRONG) where the contracts' addresses are not configured.
     """
-    if not (settings.ANCHOR_ADDRESS and settings.REGISTRY_ADDRESS):
-        raise Refused(Reason.CHAIN_WRONG, detail="The contracts' addresses are not configured.")
     return ChainClient(
         settings.CHAIN_RPC,
         settings.CHAIN_ID,
-        settings.ANCHOR_ADDRESS,
-        settings.REGISTRY_ADDRESS,
+        _configured("ANCHOR_ADDRESS"),
+        _configured("REGISTRY_ADDRESS"),
         finality=max(0, settings.CHAIN_CONFIRMATIONS - 1),
     )
 
 
+def registry_domain() -> Domain:
+    """The registry that votes are signed for. Raises Refused(CHAIN_WRONG) where its address is not configured."""
+    return Domain(settings.CHAIN_ID, _configured("REGISTRY_ADDRESS"))
+
+
 def queue_vote(vote: VoteDocument) -> ChainTransaction:
-    """Put an institution's signed vote in the outbox, inside the caller's transaction; twice the same is once.
+    """Put an institution's signed vote in the outbox, inside the caller's transaction.
 
     The registry itself verifies the vote. Whoever queues it has checked it before.
     """
-    content = dict(vote)
-    known = ChainTransaction.objects.filter(kind=TransactionKind.VOTE, content__signature=vote["signature"]).first()
-    return known or ChainTransaction.objects.create(kind=TransactionKind.VOTE, content=content, created=clock.now())
+    return ChainTransaction.objects.create(kind=TransactionKind.VOTE, content=dict(vote), created=clock.now())
 
 
 def send() -> bool:
@@ -84,6 +86,13 @@ def settle() -> None:
     finalised = client.finalised_block()
     for row in open_ones:
         _settle(client, row, finalised)
+
+
+def _configured(name: str) -> str:
+    address: str = getattr(settings, name)
+    if not is_checksum_address(address):
+        raise Refused(Reason.CHAIN_WRONG, detail=f"CONCORDAT_{name} is not the address of a contract.")
+    return address
 
 
 def _send_anchor(client: ChainClient, queued: ChainTransaction) -> bool:

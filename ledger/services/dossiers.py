@@ -1,4 +1,4 @@
-"""Hand out a dossier. Who read which one is itself in the log."""
+"""Hand out a dossier. Who asked for which one is itself in the log."""
 
 from collections.abc import Collection
 
@@ -12,8 +12,7 @@ from ledger.services.publish import publish
 from ledger.services.record import record
 
 
-@transaction.atomic
-def read(*, number: str, role: str, reader: str, disclose: Collection[str] = ()) -> bytes:
+def hand_out(*, number: str, role: str, reader: str, disclose: Collection[str] = ()) -> bytes:
     """The bundle of the decision with this record number, up to date, for `reader` in `role`.
 
     Args:
@@ -24,10 +23,11 @@ def read(*, number: str, role: str, reader: str, disclose: Collection[str] = ())
     """
     index = record_number.parse(number)
     decided = collect.decision(index)
-    record(
-        event=Event.DOSSIER_READ,
-        public={"request": decided.public["request"], "role": role},
-        private={"reader": reader},
-    )
-    publish()
+    with transaction.atomic():  # short: building the bundle verifies all of it, and nobody else could record meanwhile
+        record(
+            event=Event.DOSSIER_READ,
+            public={"request": decided.public["request"], "role": role},
+            private={"reader": reader},
+        )
+        publish()
     return dossier.build(index, disclose=disclose)

@@ -21,25 +21,56 @@ def destroy(*, subject: UUID, ground: str) -> LogEntry:
     Raises:
         Refused: LEGAL_HOLD, naming its ground; NOT_FOUND for an unknown subject; ERASED if it was destroyed before.
     """
-    row = SubjectKey.objects.select_for_update().filter(subject=subject).first()
-    if row is None:
-        raise Refused(Reason.NOT_FOUND, field="subject")
-    if row.wrapped is None:
-        raise Refused(Reason.ERASED, detail="This subject's key was destroyed before.", field="subject")
-    hold = LegalHold.objects.filter(subject=subject, lifted=None).first()
-    if hold is not None:
-        raise Refused(Reason.LEGAL_HOLD, detail=f"A legal hold forbids destroying this key: {hold.ground}")
+    row = _locked_key(subject)
+    held = LegalHold.objects.filter(subject=subject, lifted=None).first()
+    if held is not None:
+        raise Refused(Reason.LEGAL_HOLD, detail=f"Legal hold {held.pk} forbids destroying this key: {held.ground}")
     row.wrapped, row.destroyed, row.ground = None, clock.now(), ground
     row.save(update_fields=["wrapped", "destroyed", "ground"])
     return record(event=Event.KEY_DESTROYED, public={"ground": ground}, private={"subject": str(subject)})
 
 
+@transaction.atomic
 def hold(*, subject: UUID, ground: str) -> LegalHold:
-    """Forbid destroying the subject's key while the duty named by `ground` lasts."""
-    return LegalHold.objects.create(subject=subject, ground=ground, placed=clock.now())
+    """Forbid destroying the subject's key while the duty named by `ground` lasts.
+
+    Raises:
+        Refused: NOT_FOUND for an unknown subject; ERASED if there is nothing left to keep.
+    """
+    _locked_key(subject)
+    held = LegalHold.objects.create(subject=subject, ground=ground, placed=clock.now())
+    _record(Event.LEGAL_HOLD_SET, held)
+    return held
 
 
-def lift(*, hold: LegalHold) -> None:
-    """End a hold. Its row stays."""
-    hold.lifted = clock.now()
-    hold.save(update_fields=["lifted"])
+@transaction.atomic
+def lift(*, hold: int) -> LegalHold:
+    """End the hold of this number. Its row stays.
+
+    Raises:
+        Refused: NOT_FOUND; WRONG_STATE if it ended before.
+    """
+    held = LegalHold.objects.select_for_update().filter(pk=hold).first()
+    if held is None:
+        raise Refused(Reason.NOT_FOUND, field="hold")
+    if held.lifted is not None:
+        raise Refused(Reason.WRONG_STATE, detail="This hold has ended before.", field="hold")
+    held.lifted = clock.now()
+    held.save(update_fields=["lifted"])
+    _record(Event.LEGAL_HOLD_LIFTED, held)
+    return held
+
+
+def _locked_key(subject: UUID) -> SubjectKey:
+    # Not its key: whoever holds the log's head may be writing a payload that refers to this row.
+    row = SubjectKey.objects.select_for_update(no_key=True).filter(subject=subject).first()
+    if row is None:
+        raise Refused(Reason.NOT_FOUND, field="subject")
+    if row.wrapped is None:
+        raise Refused(Reason.ERASED, detail="This subject's key was destroyed before.", field="subject")
+    return row
+
+
+def _record(event: Event, held: LegalHold) -> None:
+    # The ground of a hold may tell of a claim or a disease, so it is the subject's own and goes with its key.
+    record(event=event, public={}, private={"subject": str(held.subject), "ground": held.ground}, subject=held.subject)

@@ -13,7 +13,9 @@ from drf_spectacular.generators import SchemaGenerator
 from api.scopes import BY_ROLE, SCOPES, Scope
 from compute.models import Job, ModelVersion
 from concordat import clock, record_number
-from governance.models import Consent, Definition, Institution, Study
+from governance import selectors
+from governance.models import Consent, Definition, DefinitionVote, Institution, Study
+from ledger.models import ChainTransaction
 from tests.api.conftest import Caller
 
 DIGEST = "sha256:" + "0" * 64
@@ -199,9 +201,40 @@ def test_the_requester_itself_sees_its_prediction(objects: Job, signed_in: Calla
 
 
 def test_lists_hold_the_institutions_own_only(objects: Job, signed_in: Callable[..., Caller]) -> None:
-    assert signed_in("mayo").get("predictions").json() == []
-    assert signed_in("mayo").get("studies").json() == []
-    assert [each["prediction"] for each in signed_in("long-beach").get("predictions").json()] == [JOB]
+    assert signed_in("mayo").get("predictions").json() == {"items": [], "next": ""}
+    assert signed_in("mayo").get("studies").json() == {"items": [], "next": ""}
+    assert [each["prediction"] for each in signed_in("long-beach").get("predictions").json()["items"]] == [JOB]
+
+
+def test_a_list_does_not_say_whether_anothers_item_exists(objects: Job, signed_in: Callable[..., Caller]) -> None:
+    theirs = check_problem(signed_in("mayo").get(f"predictions?after={JOB}"), 404, "not-found")
+    nobodys = check_problem(signed_in("mayo").get(f"predictions?after={uuid.uuid4()}"), 404, "not-found")
+    assert theirs | {"instance": ""} == nobodys | {"instance": ""}
+    assert signed_in("long-beach").get(f"predictions?after={JOB}").json() == {"items": [], "next": ""}
+    check_problem(signed_in("long-beach").get("predictions?after=1"), 422, "field-invalid")
+
+
+def test_after_a_vote_that_the_contract_refused_its_nonce_is_to_be_used_again(
+    objects: Job, members: dict[str, Institution], signed_in: Callable[..., Caller]
+) -> None:
+    address = selectors.chain_addresses(["cleveland"])["cleveland"]
+    sent = ChainTransaction.objects.create(kind="vote", created=clock.now())
+    DefinitionVote.objects.create(
+        definition=objects.definition,
+        institution=members["cleveland"],
+        approve=True,
+        address=address,
+        nonce=0,
+        deadline=1,
+        signature="0x",
+        transaction=sent,
+        received=clock.now(),
+    )
+    path = f"definitions/{DIGEST}/votes"
+    assert signed_in("cleveland").get(path).json()["next_nonce"] == 1
+    ChainTransaction.objects.update(state="failed")
+    answer = signed_in("cleveland").get(path).json()
+    assert (answer["next_nonce"], answer["on_chain"]) == (0, [])
 
 
 def test_a_draft_is_seen_by_the_institution_that_leads_it_alone(objects: Job, signed_in: Callable[..., Caller]) -> None:

@@ -28,7 +28,7 @@ def test_every_reason_becomes_a_problem_of_its_own_status(reason: Reason) -> Non
     assert response.data["type"] == f"urn:concordat:reason:{reason}"
     assert (response.data["title"], response.data["remedy"]) == (info.sentence, info.remedy)
     assert (response.data["detail"], response.data["field"]) == ("why", "what")
-    assert response.status_code == response.data["status"] == max(info.status, 400)
+    assert response.status_code == response.data["status"] == info.status
     assert response.content_type == "application/problem+json"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from api.views import base
 from compute.models import Job
 from concordat import merkle
 from concordat.canonical import unb64
@@ -16,10 +17,27 @@ from tests.api.conftest import ROLES, Caller
 
 
 def test_institutions_come_with_the_enrolment_to_pin(signed_in: Callable[..., Caller]) -> None:
-    found = signed_in("mayo").get("institutions").json()
-    assert [each["institution"] for each in found] == sorted(ROLES)
+    found = signed_in("mayo").get("institutions").json()["items"]
+    assert {each["institution"] for each in found} == set(ROLES)
     for each in found:
         assert verify_enrolment(each["enrolment"]).institution == each["institution"]
+
+
+def test_a_list_goes_on_where_its_link_leads_until_there_is_none(
+    signed_in: Callable[..., Caller], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "PAGE", 4)
+    caller = signed_in("mayo")
+    first = caller.get("institutions").json()
+    second = caller.get(first["next"].removeprefix("/api/v1/")).json()
+    assert [len(page["items"]) for page in (first, second)] == [4, len(ROLES) - 4]
+    assert second["next"] == ""
+    assert [each["institution"] for each in first["items"] + second["items"]] == list(reversed(ROLES))
+
+
+@pytest.mark.parametrize("path", ["institutions?after=atlantis", "studies?after=x", "models?after=x"])
+def test_a_list_does_not_go_on_behind_what_is_not_in_it(signed_in: Callable[..., Caller], path: str) -> None:
+    assert signed_in("mayo").get(path).json()["type"] == "urn:concordat:reason:not-found"
 
 
 def test_nobody_publishes_another_institutions_roster(signed_in: Callable[..., Caller]) -> None:

@@ -7,7 +7,8 @@ import redis
 from celery import current_app
 
 from compute import broker
-from compute.node.app import make_app, queue
+from compute.node.app import make_app
+from compute.queues import queue
 from concordat.reasons import Reason, Refused
 from tests.support.consortium import Consortium
 from tests.support.redis import free_port, redis_server

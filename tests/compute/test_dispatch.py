@@ -1,11 +1,13 @@
 """From an authorised job to engines that start: every node accepts one ticket, or nothing runs."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
+import structlog
 import time_machine
 
-from compute import selectors
+from compute import selectors, tasks
 from compute.models import Answer, SealedInput
 from compute.services import dispatch
 from compute.services.states import transition
@@ -16,6 +18,7 @@ from concordat.reasons import Reason, Refused
 from concordat.states import TRANSITIONS, JobState
 from governance.services import consent
 from ledger.models import LogEntry
+from ledger.services import subjects
 from tests.support.consortium import NODES, PARTIES, REQUESTER
 
 
@@ -48,6 +51,29 @@ def test_a_broker_that_is_down_delays_and_says_so(world, fake_broker):
         sweep()
     job.refresh_from_db()
     assert (job.reason, len(world.tasks("node.reserve"))) == ("", 4)
+
+
+def test_an_erased_subject_ends_its_job_instead_of_troubling_every_sweep(world):
+    job = world.ask()
+    subjects.destroy(subject=UUID(world.consortium.subject), ground="the person's own wish")
+    with time_machine.travel(clock.now() + timedelta(seconds=10)), world.commit():
+        sweep()
+    job.refresh_from_db()
+    assert (job.job_state, job.reason) == (JobState.FAILED, Reason.ERASED)
+    assert not SealedInput.objects.exists()
+    assert LogEntry.objects.get(event=Event.JOB_ENDED).public["reason"] == "erased"
+
+
+def test_a_worker_that_comes_second_leaves_no_trace_in_celery(world, monkeypatch):
+    job = world.ask()
+
+    def first(**_):
+        raise Refused(Reason.WRONG_STATE)
+
+    monkeypatch.setattr(dispatch, "push", first)
+    with structlog.testing.capture_logs() as lines:
+        tasks.dispatch_job(str(job.uuid))
+    assert [(line["event"], line["reason"]) for line in lines] == [("dispatch.refused", "wrong-state")]
 
 
 def test_while_a_ticket_may_be_out_there_it_is_the_only_one(world, fake_broker):

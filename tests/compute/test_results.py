@@ -37,6 +37,15 @@ def suspend_and_reinstate(world):
     world.study.save()
 
 
+def refusing(event, record):
+    def refuse(**arguments):
+        if arguments["event"] is event:
+            raise Refused(Reason.MALFORMED)
+        return record(**arguments)
+
+    return refuse
+
+
 def events():
     wanted = (Event.PREDICTION_RECORDED, Event.EXPLANATION_RECORDED, Event.RESULT_WITHHELD, Event.JOB_ENDED)
     return list(LogEntry.objects.filter(event__in=wanted).values_list("event", flat=True))
@@ -76,7 +85,29 @@ def test_receipts_that_disagree_withhold_the_result(world, field):
     assert (job.job_state, job.reason) == (JobState.WITHHELD, Reason.RECEIPTS_DISAGREE)
     assert events() == [Event.RESULT_WITHHELD]
     assert not PartyResult.objects.exclude(sealed="").exists()
-    assert reason(results.release, job=job, by=world.bodies[REQUESTER]) is Reason.RESULT_WITHHELD
+    with pytest.raises(Refused) as told:
+        results.release(job=job, by=world.bodies[REQUESTER])
+    assert (told.value.reason, told.value.detail) == (Reason.RECEIPTS_DISAGREE, f"They differ in: {field}.")
+
+
+def test_a_node_that_states_an_absurd_count_is_refused_itself_and_silences_nobody_else(world):
+    job = world.computing()
+    absurd = world.receipt(job, "cleveland", bytes_sent=2**40)
+    assert reason(world.receipt, job, "cleveland", bytes_sent=2**40 + 1) is Reason.FIELD_INVALID
+    world.result(job, "cleveland", absurd)
+    for slug in NODES[1:]:
+        job = world.result(job, slug)
+    assert job.job_state is JobState.RECORDED
+
+
+def test_whatever_forbids_the_record_withholds_the_result_and_is_named(world, monkeypatch):
+    """The receipt that comes last is kept: it need not be the one to blame."""
+    monkeypatch.setattr(results, "record", refusing(Event.EXPLANATION_RECORDED, results.record))
+    job = world.computing()
+    for slug in NODES:
+        job = world.result(job, slug)
+    assert (job.job_state, job.reason, job.results.count()) == (JobState.WITHHELD, Reason.MALFORMED, len(NODES))
+    assert events() == [Event.RESULT_WITHHELD]
 
 
 @pytest.mark.parametrize("end_authority", [withdraw, suspend_and_reinstate])
@@ -87,6 +118,7 @@ def test_authority_that_ended_during_the_computation_withholds_the_result(world,
     end_authority(world)
     job = world.result(job, NODES[-1])
     assert (job.job_state, job.reason) == (JobState.WITHHELD, Reason.RESULT_WITHHELD)
+    assert reason(results.release, job=job, by=world.bodies[REQUESTER]) is Reason.RESULT_WITHHELD
     assert events() == [Event.RESULT_WITHHELD]
     assert not PartyResult.objects.exclude(sealed="").exists()
 

@@ -60,6 +60,16 @@ def test_an_acceptance_counts_for_its_ticket_only(study):
     assert refusal(answers.read_answer, accept(study, "zurich"), study.keyring, other) is Reason.CONFLICT
 
 
+def test_an_answer_counts_for_every_word_of_its_ticket(study):
+    """A ticket with the same identifiers may be signed for one request to some nodes, and for another to others."""
+    refused = answers.refuse(
+        study.ticket, node="zurich", reason=Reason.NODE_BUSY, time=study.now, key=study.keys["zurich"]
+    )
+    other = {**study.ticket, "request": "sha256:" + "0" * 64}
+    for token in (accept(study, "zurich"), refused):
+        assert refusal(answers.read_answer, token, study.keyring, other) is Reason.CONFLICT
+
+
 def test_a_reservation_lapses(study):
     token = accept(study, "zurich", expires=study.now)
     reason = refusal(answers.check_acceptance, token, study.keyring, study.ticket, now=study.now)

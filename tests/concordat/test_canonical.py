@@ -73,6 +73,38 @@ def test_a_refusal_names_the_place() -> None:
     assert no.value.field == "a[0].b"
 
 
+class CountedKey(str):
+    """A key that counts how often it is written into another text, which takes time by its length."""
+
+    written = 0
+
+    def __format__(self, form: str) -> str:
+        CountedKey.written += 1
+        return super().__format__(form)
+
+
+def test_an_elements_place_is_written_out_for_a_refusal_only() -> None:
+    """Else a megabyte that is half a key and half elements below it would keep a reader busy for hours."""
+    CountedKey.written = 0
+    canonical.encode({CountedKey("key"): [0] * 1000})
+    assert CountedKey.written == 0
+    with pytest.raises(Refused):
+        canonical.encode({CountedKey("key"): [*range(1000), 0.5]})
+    assert CountedKey.written == 1
+
+
+@pytest.mark.parametrize(("open_", "close"), [("[", "]"), ('{"a":', "}")])
+def test_a_document_is_64_levels_deep_at_most(open_: str, close: str) -> None:
+    def nested(depth: int) -> str:
+        return open_ * depth + "0" + close * depth
+
+    assert canonical.encode(canonical.decode(nested(64))).decode() == nested(64)
+    for read, deeper in ((canonical.decode, nested(65)), (canonical.encode, json.loads(nested(65)))):
+        with pytest.raises(Refused) as no:
+            read(deeper)
+        assert no.value.reason is Reason.MALFORMED
+
+
 def test_a_digest_is_of_bytes_as_they_are_or_of_a_values_canonical_bytes() -> None:
     assert canonical.digest({"b": 1, "a": 2}) == canonical.digest(b'{"a":2,"b":1}')
     assert canonical.digest(b"") == "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

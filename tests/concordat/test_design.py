@@ -151,6 +151,12 @@ def test_a_design_is_canonical_and_can_be_rebuilt(document, schema):
         ("reference", lambda reference: [1, *reference[1:]]),
         ("operator", lambda rows: rows[1:]),
         ("column_groups", lambda groups: [0] * len(groups)),
+        ("kernel_width", lambda width: "0.000001"),
+        ("kernel_width", lambda width: "-0.75"),
+        ("kernel_width", lambda width: "1" + 400 * "0"),
+        ("ridge", lambda ridge: "0"),
+        ("ridge", lambda ridge: "1000000000"),
+        ("masks", lambda rows: rows[:11]),
     ],
 )
 def test_perturbations_chosen_by_hand_are_found_out(document, schema, field, change):

@@ -67,6 +67,11 @@ def test_a_period_begins_with_a_little_patience_and_ends_sharply(offset, reason)
     assert outcome is reason
 
 
+def test_a_period_is_judged_at_the_end_of_time():
+    with pytest.raises(Refused, match=r"^expired"):
+        documents.check_period("2026-03-02T09:00:00Z", "2026-03-02T09:05:00Z", datetime.max.replace(tzinfo=UTC))
+
+
 def test_a_period_that_ends_before_it_begins_is_refused():
     with pytest.raises(Refused):
         documents.check_period("2026-03-02T09:05:00Z", "2026-03-02T09:00:00Z", NOW)

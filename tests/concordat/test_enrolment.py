@@ -28,7 +28,7 @@ def enrol(keys, **changes):
     fields = {
         "institution": "cleveland",
         "name": "Cleveland Clinic",
-        "jurisdiction": "US-OH",
+        "jurisdiction": "US",
         "roles": ["owner", "party"],
         "issued": ISSUED,
     }
@@ -87,6 +87,7 @@ def test_the_private_halves_stay_at_home(keys):
         ({"institution": "Cleveland"}, "institution"),
         ({"name": " "}, "name"),
         ({"jurisdiction": "Ohio"}, "jurisdiction"),
+        ({"jurisdiction": "US-OH"}, "jurisdiction"),
         ({"jurisdiction": "US\n"}, "jurisdiction"),
         ({"roles": []}, "roles"),
         ({"roles": ["party", "party"]}, "roles"),

@@ -2,7 +2,7 @@ import pytest
 from pydantic import with_config
 from typing_extensions import TypedDict
 
-from concordat.fields import STRICT, Country, DecimalText, Digest, Slug, Text, Time, Uuid, read
+from concordat.fields import STRICT, Jurisdiction, DecimalText, Digest, Slug, Text, Time, Uuid, read
 from concordat.reasons import Reason, Refused
 
 
@@ -19,7 +19,7 @@ class Document(TypedDict):
     time: Time
     text: Text
     decimal: DecimalText
-    country: Country
+    jurisdiction: Jurisdiction
     number: int
     inner: list[Inner]
 
@@ -31,7 +31,7 @@ FINE = {
     "time": "2026-01-31T12:00:00Z",
     "text": "words",
     "decimal": "-0.50",
-    "country": "CH",
+    "jurisdiction": "CH",
     "number": 3,
     "inner": [{"name": "one"}],
 }
@@ -70,7 +70,7 @@ def test_an_unknown_field_is_named():
         ("decimal", "1e3"),
         ("decimal", ".5"),
         ("decimal", "NaN"),
-        ("country", "Switzerland"),
+        ("jurisdiction", "Switzerland"),
         ("number", True),
         ("number", "3"),
         ("number", 3.0),

@@ -10,12 +10,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fido2 import cbor
 from fido2.cose import ES256, ES384, RS256, CoseKey, EdDSA
 from fido2.server import Fido2Server
-from fido2.webauthn import Aaguid, AttestedCredentialData, PublicKeyCredentialRpEntity
+from fido2.webauthn import (
+    Aaguid,
+    AttestationObject,
+    AttestedCredentialData,
+    AuthenticatorData,
+    PublicKeyCredentialRpEntity,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
 from concordat.canonical import b64, unb64
-from concordat.passkeys import SoftwarePasskey, challenge, public_key, verify_assertion
+from concordat.passkeys import SoftwarePasskey, challenge, public_key, verify_assertion, verify_registration
 from concordat.reasons import Reason, Refused
 
 RP_ID, ORIGIN = "localhost", "http://localhost:8000"
@@ -195,3 +201,58 @@ def test_any_other_key_is_refused(members):
 def test_a_point_off_the_curve_is_refused(passkey):
     off = dict(ES256.from_cryptography_key(passkey.private.public_key())) | {-2: b"\1" * 32}
     refused(passkey, passkey.assertion(challenge(STATEMENT)), key=b64(cbor.encode(off)))
+
+
+# --- registration
+
+
+def register(passkey, registration=None, **changes):
+    made = registration or passkey.registration(challenge(STATEMENT))
+    expected = {"challenge": challenge(STATEMENT), "rp_id": RP_ID, "origin": ORIGIN} | changes
+    return verify_registration(made, **expected)
+
+
+def refused_registration(passkey, registration=None, **changes):
+    with pytest.raises(Refused) as refusal:
+        register(passkey, registration, **changes)
+    assert refusal.value.reason in (Reason.PASSKEY_INVALID, Reason.MALFORMED)
+    return refusal.value.detail
+
+
+def test_a_registration_tells_the_credential_and_its_public_key(passkey):
+    credential, key = register(passkey)
+    assert (credential, key) == (passkey.credential, passkey.key)
+    assert verify(passkey, passkey.assertion(challenge(STATEMENT)), key=key) == 1
+
+
+def test_a_registration_is_for_one_challenge_site_and_page(passkey):
+    assert "another challenge" in refused_registration(passkey, challenge=bytes(32))
+    assert "another site" in refused_registration(passkey, rp_id="concordat.example")
+    assert "another page" in refused_registration(passkey, origin="https://localhost:8000")
+
+
+def test_a_signature_does_not_pass_for_a_registration(passkey):
+    assertion, made = passkey.assertion(challenge(STATEMENT)), passkey.registration(challenge(STATEMENT))
+    assert "making" in refused_registration(passkey, made | {"client_data": assertion["client_data"]})
+    holding_no_key = b64(cbor.encode({"fmt": "none", "attStmt": {}, "authData": unb64(assertion["authenticator_data"])}))
+    assert "no passkey" in refused_registration(passkey, made | {"attestation_object": holding_no_key})
+
+
+@pytest.mark.parametrize("flag", [AuthenticatorData.FLAG.UP, AuthenticatorData.FLAG.UV])
+def test_a_registration_needs_presence_and_verification(passkey, flag):
+    made = passkey.registration(challenge(STATEMENT))
+    raw = bytearray(AttestationObject(unb64(made["attestation_object"])).auth_data)
+    raw[32] &= ~flag
+    attestation = b64(cbor.encode({"fmt": "none", "attStmt": {}, "authData": bytes(raw)}))
+    assert "present and verified" in refused_registration(passkey, made | {"attestation_object": attestation})
+
+
+@given(st.binary(max_size=80))
+def test_no_bytes_of_a_registration_do_more_than_be_refused(data):
+    passkey = SoftwarePasskey.create(RP_ID, ORIGIN)
+    made = passkey.registration(challenge(STATEMENT))
+    for field in ("client_data", "attestation_object"):
+        refused_registration(passkey, made | {field: b64(data)})
+    raw = hashlib.sha256(RP_ID.encode()).digest() + b"\x45" + bytes(4) + data
+    attestation = b64(cbor.encode({"fmt": "none", "attStmt": {}, "authData": raw}))
+    refused_registration(passkey, made | {"attestation_object": attestation})

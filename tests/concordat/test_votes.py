@@ -154,3 +154,10 @@ def test_a_vote_travels_as_a_document():
 def test_an_altered_document_is_refused(changes, reason):
     document = {**votes.write(VOTE, "cleveland", KEY, domain=DOMAIN), **changes}
     assert refused(lambda: votes.verify(document, domain=DOMAIN)) is reason
+
+
+@pytest.mark.parametrize("registry", ["", "registry", DOMAIN.registry.lower(), "0x" + "0" * 40])
+def test_a_domain_without_a_registry_is_refused(registry):
+    with pytest.raises(Refused) as caught:
+        Domain(1, registry)
+    assert caught.value.reason is Reason.CHAIN_WRONG

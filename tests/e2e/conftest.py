@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from config.demo.report import Report
 from config.demo.screen import Screen
 from config.demo.story import Story
 from config.demo.world import World, build, new_stack
+from config.local.stack import Stack
 from config.local.supervisor import Supervisor
 
 OBSERVER = "observer"
@@ -34,13 +36,17 @@ class Demo:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    state = tmp_path_factory.mktemp("demo") / "state"
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in PATIENCE.items():
-            patch.setenv(name, value)
-        stack = new_stack(state)
-        stack.observers = [OBSERVER]
-        screen = Screen(Console(file=(tmp_path_factory.getbasetemp() / "demo.txt").open("w"), width=120))
+    folder = tmp_path_factory.mktemp("demo")
+    with main_job(new_stack(folder / "state"), shown=folder / "screen.txt") as done:
+        yield done
+
+
+@contextmanager
+def main_job(stack: Stack, *, shown: Path) -> Iterator[Demo]:
+    """Runs the demonstration on this stack, and keeps it up inside the context. What it shows goes to a file."""
+    with shown.open("w") as file:
+        stack.observers, stack.settings = [OBSERVER], PATIENCE
+        screen = Screen(Console(file=file, width=120))
         traffic: list[str] = []
         with Supervisor(stack.logs) as supervisor:
             with screen.stage("enrol", "A consortium comes up"):
@@ -54,7 +60,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
             with world:
                 story = Story(world, screen)
                 report = story.run()
-                yield Demo(world, story, report, state, traffic)
+                yield Demo(world, story, report, stack.state, traffic)
 
 
 def _listen(url: str, into: list[str]) -> None:

@@ -49,7 +49,7 @@ def test_an_identifier_is_not_reused_for_another_consent(consortium: Consortium,
     ("by", "changes", "reason"),
     [
         ("zurich", {}, Reason.WRONG_INSTITUTION),
-        ("notary", {"institution": "notary"}, Reason.WRONG_INSTITUTION),
+        ("notary", {"institution": "notary"}, Reason.NOT_FOUND),
         ("long-beach", {"purposes": ["marketing"]}, Reason.PURPOSE_NOT_ALLOWED),
         ("long-beach", {"study": "unheard-of"}, Reason.NOT_FOUND),
         (

@@ -8,9 +8,9 @@ from concordat import definition as documents
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from governance import selectors
-from governance.models import DefinitionVote
+from governance.models import Definition, DefinitionVote, Institution
 from governance.models.definition import DefinitionState
-from governance.services import definitions
+from governance.services import definitions, institutions
 from ledger.models import ChainTransaction, LogEntry, TransactionState
 from ledger.selectors import entries
 from tests.governance.conftest import DESIGN, PARTIES, SCHEMA, Consortium
@@ -65,7 +65,24 @@ def test_a_bystander_registers_nothing(consortium: Consortium) -> None:
     content = consortium.content(consortium.approved(), consortium.import_model())
     with pytest.raises(Refused) as caught:
         consortium.register(content, by="notary")
-    assert caught.value.reason is Reason.WRONG_INSTITUTION
+    assert caught.value.reason is Reason.NOT_FOUND
+
+
+def test_a_bystander_cannot_tell_a_study_that_exists_from_one_that_does_not(consortium: Consortium) -> None:
+    study, model = consortium.approved(), consortium.import_model()
+    said = []
+    for slug in (study.slug, "unheard-of"):
+        with pytest.raises(Refused) as caught:
+            consortium.register(consortium.content(study, model, study=slug), by="notary")
+        said.append(str(caught.value).replace(slug, "…"))
+    assert said[0] == said[1]
+
+
+def test_even_a_definition_that_is_here_is_not_there_for_a_bystander(consortium: Consortium) -> None:
+    known = consortium.registered()
+    with pytest.raises(Refused) as caught:
+        consortium.register(known.content, by="notary")
+    assert caught.value.reason is Reason.NOT_FOUND
 
 
 def test_a_linear_model_needs_its_owner_s_word_on_disclosure(consortium: Consortium) -> None:
@@ -131,7 +148,53 @@ def test_a_nonce_is_not_used_twice_unless_the_contract_refused_it(consortium: Co
         definitions.relay_vote(vote=again)
     assert caught.value.reason is Reason.VOTE_INVALID
     ChainTransaction.objects.filter(pk=first.transaction.pk).update(state=TransactionState.FAILED)
+    assert selectors.next_nonce(first.address) == 0
     assert definitions.relay_vote(vote=again).approve is False
+    assert selectors.next_nonce(first.address) == 1
+
+
+def test_a_revocation_counts_from_the_epoch_in_the_database(
+    consortium: Consortium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = consortium.registered()
+    revocation = consortium.vote("zurich", known, approve=False)
+    real = institutions.lock
+
+    def while_we_wait(institution: Institution) -> None:
+        Definition.objects.filter(pk=known.pk).update(epoch=41)
+        real(institution)
+
+    monkeypatch.setattr(institutions, "lock", while_we_wait)
+    definitions.relay_vote(vote=revocation)
+    known.refresh_from_db()
+    assert known.epoch == 42
+
+
+def test_the_public_log_names_no_row_of_our_database(consortium: Consortium) -> None:
+    known = consortium.registered()
+    definitions.relay_vote(vote=consortium.vote("zurich", known))
+    voted = entries(event=Event.DEFINITION_VOTED, definition=known.digest).get()
+    assert voted.public == {"definition": known.digest, "institution": "zurich", "approve": True}
+
+
+@pytest.mark.parametrize("address", ["", "0x1234", "somewhere"])
+def test_without_a_registry_no_vote_is_taken_and_the_reason_says_so(
+    consortium: Consortium, settings: Any, address: str
+) -> None:
+    vote = consortium.vote("zurich", consortium.registered())
+    settings.REGISTRY_ADDRESS = address
+    with pytest.raises(Refused) as caught:
+        definitions.relay_vote(vote=vote)
+    assert caught.value.reason is Reason.CHAIN_WRONG
+
+
+def test_a_vote_counts_as_an_approval_once_a_block_holds_it(consortium: Consortium) -> None:
+    known = consortium.registered()
+    for slug in PARTIES:
+        definitions.relay_vote(vote=consortium.vote(slug, known))
+    assert selectors.definition_state(selectors.definition(known.digest)) is DefinitionState.REGISTERED
+    ChainTransaction.objects.update(state=TransactionState.MINED)
+    assert selectors.definition_state(selectors.definition(known.digest)) is DefinitionState.APPROVED
 
 
 def test_a_definition_is_approved_by_all_it_needs_and_revoked_by_one(consortium: Consortium) -> None:
@@ -139,6 +202,7 @@ def test_a_definition_is_approved_by_all_it_needs_and_revoked_by_one(consortium:
     states = []
     for slug in PARTIES:
         definitions.relay_vote(vote=consortium.vote(slug, known))
+        ChainTransaction.objects.update(state=TransactionState.FINAL)
         states.append(selectors.definition_state(selectors.definition(known.digest)))
     assert states == [DefinitionState.REGISTERED, DefinitionState.REGISTERED, DefinitionState.APPROVED]
     definitions.relay_vote(vote=consortium.vote("zurich", known, approve=False, nonce=1))

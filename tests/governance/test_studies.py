@@ -8,7 +8,8 @@ from concordat import clock
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from governance import selectors
-from governance.models import Review
+from governance.admin.base import institutions_of
+from governance.models import Review, Study
 from governance.services import studies
 from governance.states import StudyState
 from ledger.selectors import entries
@@ -113,7 +114,45 @@ def test_nobody_sees_another_institution_s_draft(consortium: Consortium) -> None
     draft = studies.draft(institution=consortium.at["cleveland"], slug="chest-pain", title="Draft", by=investigator)
     draft.sites.add(consortium.at["zurich"])
     other = consortium.member("zurich", "institution-admin")
-    assert list(selectors.visible_studies(investigator)) == [draft]
-    assert not selectors.visible_studies(other).exists()
+    assert list(selectors.visible_studies(institutions_of(investigator))) == [draft]
+    assert not selectors.visible_studies(institutions_of(other)).exists()
     consortium.submitted(by=investigator)
-    assert list(selectors.visible_studies(other)) == [draft]
+    assert list(selectors.visible_studies(institutions_of(other))) == [draft]
+
+
+def suspended_by(consortium: Consortium, study: Study, slug: str) -> None:
+    chair = consortium.chairs[slug]
+    studies.suspend(study=study, institution=chair.institution, by=chair.user, ground="An incident.")
+
+
+def test_leaving_out_the_site_that_suspended_a_study_does_not_leave_out_its_board(consortium: Consortium) -> None:
+    study = consortium.approved()
+    suspended_by(consortium, study, "zurich")
+    consortium.submitted(sites=["cleveland", "long-beach"])
+    for slug in ("cleveland", "budapest"):
+        consortium.sign(consortium.chairs[slug], study)
+    study.refresh_from_db()
+    assert study.state == StudyState.UNDER_REVIEW
+    consortium.sign(consortium.chairs["zurich"], study)
+    study.refresh_from_db()
+    assert study.state == StudyState.APPROVED
+
+
+def test_a_suspension_is_not_forgotten_by_submitting_twice(consortium: Consortium) -> None:
+    study = consortium.approved()
+    suspended_by(consortium, study, "zurich")
+    consortium.submitted(sites=["cleveland", "long-beach"])
+    consortium.sign(consortium.chairs["zurich"], study, "modifications-required")
+    again = consortium.submitted(sites=["cleveland", "long-beach"], summary="Once more.")
+    assert again.versions.first().reviews.filter(board__slug="zurich").exists()
+
+
+def test_once_they_have_approved_a_later_version_needs_its_own_boards_only(consortium: Consortium) -> None:
+    study = consortium.approved()
+    suspended_by(consortium, study, "zurich")
+    consortium.submitted(sites=["cleveland", "long-beach"])
+    for chair in consortium.chairs.values():
+        consortium.sign(chair, study)
+    Study.objects.update(expires=clock.now())
+    later = consortium.submitted(sites=["cleveland", "long-beach"], summary="The second year.")
+    assert [review.board.slug for review in later.versions.first().reviews.all()] == ["cleveland"]

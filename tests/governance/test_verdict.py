@@ -66,6 +66,14 @@ def revoke(consortium: Consortium, known: Definition) -> None:
     definitions.relay_vote(vote=consortium.vote("zurich", known, approve=False, nonce=1))
 
 
+def revoke_own(consortium: Consortium, known: Definition) -> None:
+    definitions.relay_vote(vote=consortium.vote("long-beach", known, approve=False, nonce=1))
+
+
+def revoke_as_dealer(consortium: Consortium, known: Definition) -> None:
+    definitions.relay_vote(vote=consortium.vote("notary", known, approve=False))
+
+
 def withdraw(consortium: Consortium, known: Definition) -> None:
     token = consortium.withdrawal(str(Consent.objects.get().uuid))
     consents.withdraw(institution=consortium.at["long-beach"], token=token)
@@ -221,7 +229,40 @@ def test_without_the_chain_only_votes_that_were_mined_count_and_the_verdict_says
     assert "cannot be reached" in next(check.sentence for check in found.checks if check.name == "approvals")
 
 
-@pytest.mark.parametrize("act", [suspend, revoke, withdraw])
+def test_a_new_version_of_the_protocol_leaves_no_definition_of_the_old_one(
+    consortium: Consortium, known: Definition
+) -> None:
+    request = consortium.request(known)
+    suspend(consortium, known)
+    study = consortium.approved(summary="Reinstated, and changed.")
+    assert study.state == "approved"
+    found = decide(consortium, request)
+    assert failed(found) == {"definition": Reason.DIGEST_MISMATCH}
+    assert "earlier version" in next(check.sentence for check in found.checks if check.name == "definition")
+
+
+def test_who_is_not_needed_ends_nobody_s_authority(consortium: Consortium, known: Definition) -> None:
+    request = consortium.request(known)
+    before = decide(consortium, request).epoch
+    revoke_as_dealer(consortium, known)
+    assert verdict.epoch(request) == before
+    assert decide(consortium, request).passed
+
+
+def test_whoever_leaves_the_quorum_short_ends_everyone_s(consortium: Consortium) -> None:
+    """The notary is needed by nobody, but in this quorum it counts."""
+    quorum = {"of": [*PARTIES, "notary"], "needed": 4}
+    known = consortium.register(consortium.content(consortium.approved(), consortium.import_model(), quorum=quorum))
+    for slug in [*PARTIES, "long-beach", "notary"]:
+        definitions.relay_vote(vote=consortium.vote(slug, known))
+    ChainTransaction.objects.update(state=TransactionState.MINED)
+    request = consortium.request(known)
+    before = verdict.epoch(request)
+    definitions.relay_vote(vote=consortium.vote("notary", known, approve=False, nonce=1))
+    assert verdict.epoch(request) == before + 1
+
+
+@pytest.mark.parametrize("act", [suspend, revoke, revoke_own, withdraw])
 def test_the_epoch_moves_on_with_whatever_ends(consortium: Consortium, known: Definition, act: Break) -> None:
     request = consortium.request(known)
     before = decide(consortium, request).epoch

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from concordat.events import Event
 from concordat.keystore import Keystore
 from ledger.chain.deploy import Deployment, deploy
 from ledger.models import LogEntry
 from ledger.services.record import record
+from tests.support.triggers import drop_triggers
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,7 +69,7 @@ def write():
 
     def writer(count: int = 1) -> list[LogEntry]:
         with transaction.atomic():
-            return [record(event=Event.KEY_DESTROYED, public={"ground": f"entry {i}"}) for i in range(count)]
+            return [record(event=Event.DOSSIER_READ, public={"role": f"entry {i}"}) for i in range(count)]
 
     return writer
 
@@ -76,7 +77,4 @@ def write():
 @pytest.fixture
 def unprotected(db: None) -> None:
     """What an attacker with the database's own rights does first: the append-only triggers are gone."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
-        for (name,) in cursor.fetchall():
-            cursor.execute(f'DROP TRIGGER "{name}"')
+    drop_triggers()

@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from django.db import IntegrityError
 
+from concordat import clock
 from concordat.canonical import digest
 from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
@@ -195,12 +197,23 @@ def test_votes_of_one_institution_arrive_in_their_order(vote, contracts):
         anchoring.queue_vote(vote(approve, nonce))
     tasks.anchor()
     assert [row.state for row in ChainTransaction.objects.all()] == ["final"] * 3
-    assert [event.approve for event in anchoring.chain_client().votes(digest(b"a definition"))] == [True, False, True]
+    rows = [anchoring.chain_client().receipt(row.hash).block for row in ChainTransaction.objects.order_by("id")]
+    assert rows == sorted(set(rows))
+    assert anchoring.chain_client().authorisation(digest(b"a definition")).authorised
 
 
-def test_the_same_vote_is_queued_once(vote):
-    signed = vote()
-    assert anchoring.queue_vote(signed) == anchoring.queue_vote(signed)
+@pytest.mark.parametrize("name", ["ANCHOR_ADDRESS", "REGISTRY_ADDRESS"])
+@pytest.mark.parametrize("address", ["", "0x1234", "somewhere"])
+def test_what_is_no_address_of_a_contract_is_refused_by_name(contracts, settings, name, address):
+    setattr(settings, name, address)
+    with pytest.raises(Refused, match=f"{Reason.CHAIN_WRONG}.*CONCORDAT_{name}"):
+        anchoring.chain_client()
+
+
+@pytest.mark.django_db
+def test_an_anchor_never_fails_for_good():
+    with pytest.raises(IntegrityError):
+        ChainTransaction.objects.create(kind="anchor", state="failed", created=clock.now())
 
 
 def test_a_vote_that_the_registry_refuses_holds_nobody_up(vote, published):

@@ -2,6 +2,7 @@
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 
 from concordat import canonical
 from concordat.events import Event
@@ -13,11 +14,13 @@ from concordat.verifier.examine import Status, summary
 from concordat.votes import Domain
 from ledger import dossier, selectors, tasks
 from ledger.chain.deploy import deploy
+from ledger.dossier import collect
 from ledger.models import Anchor, LogEntry
 from ledger.services import anchoring, dossiers
 from ledger.services.publish import publish
+from ledger.services.record import record
 from ledger.services.subjects import destroy
-from tests.support.consortium import Consortium
+from tests.support.consortium import STUDY, Consortium
 from tests.support.decision import SETTINGS, SITE, Decision
 
 pytestmark = pytest.mark.django_db
@@ -103,9 +106,28 @@ def test_only_decisions_have_dossiers(decision):
         assert refused.value.reason is Reason.NOT_FOUND
 
 
+def test_it_tells_that_the_study_was_closed_and_that_the_owner_disclosed(decision):
+    name = canonical.digest(decision.consortium.manifest)
+    said = {"model": name, "institution": "cleveland", "study": STUDY}
+    ended = {"study": STUDY, "institution": "cleveland", "epoch": 9}
+    new = [
+        record(event=Event.DISCLOSURE_SIGNED, public=said, documents={"disclosure": "e30.e30.e30"}),
+        record(event=Event.STUDY_CLOSED, public=ended, private={"ground": "It is done."}),
+    ]
+    record(event=Event.DISCLOSURE_SIGNED, public=said | {"study": "another"}, documents={"disclosure": "e30.e30.e30"})
+    found = collect.entries(decision.entries["prediction"])
+    assert {entry.index for entry in found} == {entry.index for entry in [*decision.entries.values(), *new]}
+
+
+def test_the_log_is_free_again_while_the_bundle_is_built(decision, monkeypatch):
+    number, depth = decision.entries["prediction"].record_number, len(connection.savepoint_ids)
+    monkeypatch.setattr(dossier, "build", lambda *_, **__: len(connection.savepoint_ids))
+    assert dossiers.hand_out(number=number, role="operator", reader="officer-7") == depth
+
+
 def test_who_read_it_is_in_the_log(decision):
     number = decision.entries["prediction"].record_number
-    data = dossiers.read(number=number, role="legal-reviewer", reader="officer-7", disclose=REQUEST)
+    data = dossiers.hand_out(number=number, role="legal-reviewer", reader="officer-7", disclose=REQUEST)
     assert verify(data).holds
     entry = LogEntry.objects.last()
     assert (entry.event, entry.public["role"]) == (Event.DOSSIER_READ, "legal-reviewer")

@@ -3,6 +3,7 @@
 import pytest
 from django.core.management import CommandError, call_command
 
+from concordat import merkle
 from concordat.events import Event
 from concordat.reasons import Reason
 from ledger import tasks
@@ -50,9 +51,13 @@ def test_a_changed_copy_beside_the_leaf(log):
     assert found() == (Reason.ENTRY_ALTERED, 43)
 
 
-def test_an_entry_changed_together_with_its_hash(log):
-    from concordat import merkle
+@pytest.mark.parametrize("leaf", [b"[]", b"7", b"{}", b'{"event":"verdict"}', b'"text"'])
+def test_a_leaf_that_is_no_entry(log, leaf):
+    LogEntry.objects.filter(index=42).update(leaf=leaf, leaf_hash=merkle.leaf_hash(leaf))
+    assert found() == (Reason.ENTRY_ALTERED, 42)
 
+
+def test_an_entry_changed_together_with_its_hash(log):
     entry = LogEntry.objects.get(index=42)
     leaf = bytes(entry.leaf).replace(b"entry", b"entri")
     LogEntry.objects.filter(index=42).update(leaf=leaf, leaf_hash=merkle.leaf_hash(leaf))
@@ -60,8 +65,6 @@ def test_an_entry_changed_together_with_its_hash(log):
 
 
 def test_an_entry_changed_together_with_its_hash_and_its_tiles(log):
-    from concordat import merkle
-
     entry = LogEntry.objects.get(index=5)
     leaf = bytes(entry.leaf).replace(b"entry", b"entri")
     LogEntry.objects.filter(index=5).update(leaf=leaf, leaf_hash=merkle.leaf_hash(leaf))

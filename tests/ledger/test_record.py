@@ -1,8 +1,10 @@
 """Recording: one gapless log, in the transaction of what is recorded, with nothing personal in the open."""
 
+from io import StringIO
 from uuid import uuid4
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import transaction
 
 from concordat import canonical, commitments, merkle
@@ -26,8 +28,7 @@ def test_entries_are_numbered_without_gaps(write):
     assert LogHead.objects.get().size == 8
 
 
-@pytest.mark.django_db(transaction=True)
-def test_recording_belongs_into_a_transaction():
+def test_recording_belongs_into_a_transaction(committed):
     with pytest.raises(transaction.TransactionManagementError):
         record(event=Event.KEY_DESTROYED, public={"ground": "request"})
 
@@ -120,21 +121,42 @@ def test_entries_are_found_by_their_public_fields():
         selectors.entries(determination="approved")
 
 
-def test_the_master_key_is_readable_by_its_owner_alone(settings, tmp_path):
+@pytest.fixture
+def keys(settings, tmp_path):
+    """A key folder of its own, which the command makes."""
     settings.KEYS_DIR = tmp_path / "keys"
+    call_command("create_keys", stdout=StringIO())
+    return settings.KEYS_DIR
+
+
+def refusal(call, *arguments, **options):
+    with pytest.raises(Refused) as refused:
+        call(*arguments, **options)
+    return refused.value.reason
+
+
+def test_the_master_key_is_readable_by_its_owner_alone(keys):
     give_consent(uuid4(), statement="x")
-    file = settings.KEYS_DIR / "master.key"
+    file = keys / "master.key"
     assert file.stat().st_mode & 0o777 == 0o600
     file.chmod(0o640)
-    with pytest.raises(Refused) as refused:
-        give_consent(uuid4(), statement="x")
-    assert refused.value.reason is Reason.KEYSTORE_UNSAFE
+    assert refusal(give_consent, uuid4(), statement="x") is Reason.KEYSTORE_UNSAFE
 
 
-def test_a_lost_master_key_is_not_replaced_in_silence(settings, tmp_path):
-    settings.KEYS_DIR = tmp_path / "keys"
+def test_keys_are_made_by_the_command_alone_and_once(keys, settings, tmp_path):
+    before = {file.name: file.read_bytes() for file in keys.iterdir()}
+    assert set(before) == {"identity.pem", "chain.pem", "master.key"}
+    call_command("create_keys", stdout=StringIO())
+    assert {file.name: file.read_bytes() for file in keys.iterdir()} == before
+    settings.KEYS_DIR = tmp_path / "nowhere"
+    assert refusal(give_consent, uuid4(), statement="x") is Reason.KEYSTORE_UNSAFE
+    assert not settings.KEYS_DIR.exists()
+
+
+def test_a_lost_master_key_is_not_replaced_in_silence(keys):
     give_consent(uuid4(), statement="x")
-    (settings.KEYS_DIR / "master.key").unlink()
-    with pytest.raises(Refused) as refused:
-        give_consent(uuid4(), statement="x")
-    assert refused.value.reason is Reason.KEYSTORE_UNSAFE
+    (keys / "master.key").unlink()
+    assert refusal(give_consent, uuid4(), statement="x") is Reason.KEYSTORE_UNSAFE
+    with pytest.raises(CommandError, match="restore it"):
+        call_command("create_keys")
+    assert not (keys / "master.key").exists()

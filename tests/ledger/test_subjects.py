@@ -3,13 +3,14 @@
 from uuid import uuid4
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from concordat import checkpoint, merkle
 from concordat.events import Event
 from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
 from ledger import selectors
-from ledger.models import SubjectKey
+from ledger.models import LegalHold, LogEntry, SubjectKey
 from ledger.services.publish import publish
 from ledger.services.record import record
 from ledger.services.subjects import destroy, hold, lift
@@ -63,8 +64,38 @@ def test_a_legal_hold_forbids_it_and_names_its_ground():
     refused = refusal(destroy, subject=subject, ground="request")
     assert refused.reason is Reason.LEGAL_HOLD
     assert "claim 4 O 12/26" in refused.detail
-    lift(hold=held)
+    lift(hold=held.pk)
     destroy(subject=subject, ground="request")
+
+
+def test_a_hold_is_set_and_lifted_once_and_the_log_says_so_without_its_ground():
+    subject = uuid4()
+    assert refusal(hold, subject=subject, ground="claim").reason is Reason.NOT_FOUND
+    give_consent(subject)
+    held = hold(subject=subject, ground="claim")
+    lift(hold=held.pk)
+    assert refusal(lift, hold=held.pk).reason is Reason.WRONG_STATE
+    assert refusal(lift, hold=held.pk + 1).reason is Reason.NOT_FOUND
+    for entry in LogEntry.objects.filter(event__in=(Event.LEGAL_HOLD_SET, Event.LEGAL_HOLD_LIFTED)):
+        assert entry.public == {}
+        assert selectors.private_fields(entry) == {"subject": str(subject), "ground": "claim"}
+    assert LogEntry.objects.filter(event=Event.LEGAL_HOLD_LIFTED).count() == 1
+
+
+def test_the_operator_holds_lifts_and_erases_by_command(capsys):
+    subject = uuid4()
+    entry = give_consent(subject)
+    call_command("legal_hold", "set", str(subject), "claim 4 O 12/26")
+    number = LegalHold.objects.get().pk
+    with pytest.raises(CommandError, match="claim 4 O 12/26"):
+        call_command("erase_subject", str(subject), "request of the person")
+    call_command("legal_hold", "lift", str(number))
+    with pytest.raises(CommandError):
+        call_command("legal_hold", "lift", str(number))
+    call_command("erase_subject", str(subject), "request of the person")
+    assert str(LogEntry.objects.last().record_number) in capsys.readouterr().out
+    with pytest.raises(Refused, match=Reason.ERASED):
+        selectors.private_fields(entry)
 
 
 def test_a_key_is_destroyed_once():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compute.node.home import Home
+from compute.node.home import NodeHome
 from concordat import answers, canonical, clock, consent, definition, design, model, request, signatures, ticket, votes
 from concordat.canonical import digest
 from concordat.definition import OPENED
@@ -49,7 +49,7 @@ class Consortium:
 
     def __post_init__(self) -> None:
         self.homes = {
-            slug: Home.create(
+            slug: NodeHome.create(
                 self.root / slug,
                 {
                     "institution": slug,
@@ -83,6 +83,7 @@ class Consortium:
             "requesters": [REQUESTER],
             "purposes": [PURPOSE],
             "jobs_a_day": 100,
+            "chain": "hint",
         }
         (self.homes[slug].directory / "policy.json").write_bytes(canonical.encode(policy | changes))
 

@@ -11,7 +11,7 @@ import numpy as np
 from django.conf import settings
 from django.db import transaction
 
-from concordat import answers, canonical, clock, display, outputs, passkeys, receipt, ring, sealing, signatures, ticket
+from concordat import answers, clock, display, outputs, passkeys, receipt, ring, signatures, ticket
 from concordat.canonical import digest
 from concordat.enrolment import build_roster
 from concordat.events import Event
@@ -122,7 +122,7 @@ class Decision:
             self.vote(vote)
 
     def vote(self, vote) -> LogEntry:
-        public = {name: vote[name] for name in ("definition", "institution", "approve")} | {"transaction": 1}
+        public = {name: vote[name] for name in ("definition", "institution", "approve")}
         return self._record(f"vote {vote['institution']}", Event.DEFINITION_VOTED, public, documents={"vote": vote})
 
     def consent(self) -> None:
@@ -259,13 +259,9 @@ class Decision:
 
     @cached_property
     def disclosure(self) -> dict:
-        """As `concordat disclose` writes it."""
+        """As `concordat disclose` writes it; with the record, `inputs` are the request's own openings."""
         opened = {
-            party: canonical.decode(
-                sealing.open(
-                    self.prepared.output_key, sealed, context={"label": "output", "job": self.job, "node": party}
-                )
-            )
+            party: outputs.unseal(sealed, job=self.job, node=party, key=self.prepared.output_key)
             for party, sealed in self.sealed.items()
         }
         number = self.entries["prediction"].record_number

@@ -1,6 +1,7 @@
 """Looking for secret numbers in bytes, in every form in which one could leak."""
 
 import base64
+import re
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -10,6 +11,7 @@ from concordat.ring import BITS
 
 _PLACES = (4, 5, 6, 8)
 _EVERYWHERE = (0.0, 1.0)
+_TEXT = re.compile(rb"[0-9][0-9.e+-]*")
 
 
 def forms(value: float) -> Iterator[bytes]:
@@ -43,8 +45,15 @@ def leaks(vectors: Iterable[Sequence[float]], places: Iterable[tuple[str, bytes]
     """Where any number of any vector stands in any of its forms; the answer names the place, not the number."""
     needles = {form for vector in vectors for value in vector for form in forms(value)}
     needles |= {form for vector in vectors for pair in pairwise(vector) for form in fixed_forms(pair)}
-    found = [(name, needle) for name, data in places for needle in sorted(needles) if needle in data]
+    found = [(name, needle) for name, data in places for needle in sorted(needles) if _stands_in(needle, data)]
     return [f"{name}: {len(needle)} bytes that begin with {needle[:4]!r}" for name, needle in found]
+
+
+def _stands_in(needle: bytes, data: bytes) -> bool:
+    """A number's text counts where a number begins: a clock's 1763890010.7321 is no leaked 0.7321."""
+    if needle not in data or not _TEXT.fullmatch(needle):
+        return needle in data
+    return re.search(rb"(?<![0-9])" + re.escape(needle), data) is not None
 
 
 def files(*folders: Path) -> Iterator[tuple[str, bytes]]:

@@ -36,8 +36,8 @@ def main(context: click.Context, home: str, output: str) -> None:
 def login(app: App) -> None:
     """Sign in, and compare the coordinator's list of institutions with what is pinned here."""
     with app.api("institutions.read") as api:
-        known = {str(each["institution"]): each["enrolment"] for each in api.institutions()}
-    pinned = {slug: enrolment.token for slug, enrolment in app.home.enrolments.items()}
+        known = {each["institution"]: each["enrolment"] for each in api.institutions()}
+    pinned = {slug: enrolment.token for slug, enrolment in app.home.pins.enrolments.items()}
     verdicts = {slug: _compare(known.get(slug), pinned.get(slug)) for slug in sorted({*known, *pinned})}
 
     def people(console: Console) -> None:

@@ -12,8 +12,9 @@ import click
 from rich.console import Console
 
 from concordat.client.api import Api
-from concordat.client.home import Home
+from concordat.client.home import ClientHome
 from concordat.client.session import Session
+from concordat.files import write_private
 from concordat.reasons import Reason, Refused
 
 REFUSED, TRY_AGAIN = 1, 75
@@ -42,8 +43,8 @@ class App:
     machine: bool
 
     @cached_property
-    def home(self) -> Home:
-        return Home(self.folder)
+    def home(self) -> ClientHome:
+        return ClientHome(self.folder)
 
     @cached_property
     def console(self) -> Console:
@@ -87,10 +88,9 @@ class Commands(click.Group):
 def write_new(file: Path, content: bytes) -> None:
     """Write a file that is the owner's alone (0600). Raises click.UsageError rather than replace one."""
     try:
-        file.touch(mode=0o600, exist_ok=False)
+        write_private(file, content, replace=False)
     except OSError as error:
         raise click.UsageError(f"{file}: {error.strerror}") from error
-    file.write_bytes(content)
 
 
 def _tell(refused: Refused, *, machine: bool) -> None:

@@ -6,11 +6,12 @@ import click
 from rich.console import Console
 
 from concordat.client.cli.common import REFUSED, App, write_new
-from concordat.client.home import Home
+from concordat.client.home import ClientHome
 from concordat.reasons import Refused
 from concordat.verifier import Options, bundle, verify
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import Evidence
+from concordat.verifier.examine import UNREADABLE
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -48,11 +49,11 @@ def verify_command(context: click.Context, file: Path, disclosure: Path | None, 
     context.exit(0 if result.holds else REFUSED)
 
 
-def _pinned(home: Home, data: bytes) -> dict[str, str]:
+def _pinned(home: ClientHome, data: bytes) -> dict[str, str]:
     """The key ids that we trust, of the log and of every institution in the dossier. Raises Refused(KEY_UNKNOWN)."""
     try:
         named = list(Case(Evidence.load(bundle.unpack(data))).keyring)
-    except Refused:  # the verifier says what is wrong with it
+    except (Refused, *UNREADABLE):  # the verifier says what is wrong with it
         named = []
-    pinned = {slug: home.enrolment(slug).identity.kid for slug in named}
-    return {"log": home.coordinator_key.kid, **pinned}
+    pinned = {slug: home.pins.enrolment(slug).identity.kid for slug in named}
+    return {"log": home.pins.coordinator.kid, **pinned}

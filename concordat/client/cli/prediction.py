@@ -102,10 +102,11 @@ def open_command(app: App, request: str, viewer: str, decision: Decision) -> Non
 @click.command()
 @click.argument("request")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--with-record", is_flag=True, help="Open the record, too: whoever holds the file then knows it.")
 @click.pass_obj
-def disclose(app: App, request: str, file: Path) -> None:
+def disclose(app: App, request: str, file: Path, with_record: bool) -> None:
     """Write to FILE what a legal reviewer needs to rebuild REQUEST. Whoever holds the file knows the prediction."""
-    content = predict.disclose(Work.of(app.home.work, request))
+    content = predict.disclose(Work.of(app.home.work, request), with_record=with_record)
     write_new(file, canonical.encode(content))
     app.answer({"file": str(file)}, lambda console: console.print(f"Written: {file}", markup=False))
 

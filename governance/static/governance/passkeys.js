@@ -20,6 +20,8 @@ const concordat = {
         "X-CSRFToken": form.elements.namedItem("csrfmiddlewaretoken").value,
       },
       body: JSON.stringify(body),
+    }).catch(() => {
+      throw new Error("The server cannot be reached. Check the connection and try again.");
     });
     if (!(response.headers.get("Content-Type") || "").startsWith("application/json")) {
       throw new Error("The server did not answer as expected. Sign in again.");
@@ -34,26 +36,40 @@ const concordat = {
   // Runs `work` when the form is submitted, one at a time, and shows why it did not succeed.
   onSubmit(form, work) {
     const problem = document.getElementById("problem");
+    const button = form.querySelector("[type=submit]");
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      const button = form.querySelector("[type=submit]");
+      if (button.getAttribute("aria-disabled") === "true") {
+        return;
+      }
       problem.hidden = true;
-      button.disabled = true;
+      button.setAttribute("aria-disabled", "true"); // not `disabled`, which would take the keyboard's focus away
       try {
         await work();
         window.location.reload();
       } catch (error) {
-        problem.textContent = error.message;
+        problem.textContent =
+          error.name === "NotAllowedError" ? "The passkey did not confirm. Try again with the registered one." : error.message;
         problem.hidden = false;
       } finally {
-        button.disabled = false;
+        button.setAttribute("aria-disabled", "false");
       }
     });
   },
 
-  show(value) {
+  // Shows what is about to be signed, term by term.
+  show(statement) {
+    const list = document.createElement("dl");
+    for (const [name, value] of Object.entries(statement)) {
+      const term = document.createElement("dt");
+      const text = document.createElement("dd");
+      term.textContent = name.replaceAll("_", " ");
+      text.textContent = value;
+      text.className = "long";
+      list.append(term, text);
+    }
     const shown = document.getElementById("statement");
-    shown.textContent = JSON.stringify(value, null, 2);
+    shown.replaceChildren(list);
     shown.hidden = false;
   },
 };

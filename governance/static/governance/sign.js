@@ -4,6 +4,7 @@
 const form = document.getElementById("sign");
 if (form) {
   concordat.onSubmit(form, async () => {
+    document.getElementById("statement").hidden = true;
     const determination = new FormData(form).get("determination");
     const asked = await concordat.post(form.dataset.challenge, { determination }, form);
     concordat.show(asked.statement);

@@ -4,8 +4,8 @@
 
 One process, one block a transaction, every write one SQLite transaction, so a SIGKILL at any moment loses nothing that
 was answered. It gives the format and the workflow of a chain, not independent trust: whoever runs it can rewrite it.
-Wherever it is used, anchors are labelled *self-hosted*.
+Anchors on it are labelled *self-hosted*, as configured by the operator.
 """
 
 CLIENT_NAME = "concordat-devchain"
-"""Begins what `web3_clientVersion` answers; by it a client knows that anchors on this chain are self-hosted."""
+"""Begins what `web3_clientVersion` answers."""

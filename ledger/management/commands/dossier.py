@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from concordat.files import write_private
 from concordat.reasons import Refused
 from ledger.services import dossiers
 
@@ -22,10 +23,10 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         try:
-            bundle = dossiers.read(
+            bundle = dossiers.hand_out(
                 number=options["record"], role="operator", reader=getpass.getuser(), disclose=options["disclose"]
             )
         except Refused as refused:
             raise CommandError(str(refused)) from refused
-        options["file"].write_bytes(bundle)
+        write_private(options["file"], bundle, replace=True)
         self.stdout.write(f"{options['file']}: verify it with `python -m ledger.verify {options['file']}`.")

@@ -13,7 +13,8 @@ import pytest
 import redis
 from celery import Celery
 
-from compute.node.app import key_prefix, make_app, queue
+from compute.node.app import make_app
+from compute.queues import key_prefix, queue
 from concordat import canonical
 from tests.support.consortium import Case, Consortium
 from tests.support.redis import redis_server
@@ -47,8 +48,8 @@ def test_celery_does_not_load_django_for_the_node(tmp_path, variables):
         import sys
         sys.modules["django"] = None
         from compute.node.app import make_app
-        from compute.node.home import Home
-        app = make_app(Home({str(consortium.homes["zurich"].directory)!r}))
+        from compute.node.home import NodeHome
+        app = make_app(NodeHome({str(consortium.homes["zurich"].directory)!r}))
         app.finalize(); app.loader.import_default_modules()
     """
     done = subprocess.run(

@@ -11,10 +11,12 @@ from compute.node.jobs import Node
 from compute.node.registry import Registry
 from concordat import canonical, clock, sealing, signatures
 from concordat.canonical import digest
+from concordat.client.ballots import Ballots
 from concordat.reasons import Reason, Refused
 from concordat.signatures import SigningKey
 from tests.support.consortium import (
     DOMAIN,
+    OWNER,
     PARTIES,
     REQUESTER,
     SCHEMA,
@@ -97,12 +99,42 @@ def own_vote_revoked(case):
     case.documents["votes"].append(case.consortium.vote(OWN, approve=False, nonce=1))
 
 
+def owners_vote_missing(case):
+    case.documents["votes"] = [vote for vote in case.documents["votes"] if vote["institution"] != OWNER]
+
+
+def owners_vote_revoked(case):
+    case.documents["votes"].append(case.consortium.vote(OWNER, approve=False, nonce=1))
+
+
+def own_vote_revoked_under_the_nonce_of_the_approval(case):
+    case.documents["votes"].append(case.consortium.vote(OWN, approve=False, nonce=0))
+
+
+def request_valid_for_longer_than_an_hour(case):
+    _, payload = signatures.peek(case.prepared.token)
+    payload["expires"] = clock.rfc3339(clock.now() + timedelta(minutes=61))
+    case.documents["request"] = signatures.sign(payload, kind="request", key=case.consortium.identity(REQUESTER))
+    case.ticket["request"] = digest(payload)
+
+
+def ticket_valid_for_longer_than_ten_minutes(case):
+    case.ticket["expires"] = clock.rfc3339(clock.now() + timedelta(minutes=11))
+
+
+def result_sealed_to_no_key(case):
+    _, payload = signatures.peek(case.prepared.token)
+    payload["output_key"] = "AAAA"
+    case.documents["request"] = signatures.sign(payload, kind="request", key=case.consortium.identity(REQUESTER))
+    case.ticket["request"] = digest(payload)
+
+
 def quorum_missing(case):
-    case.documents["votes"] = [case.consortium.vote(OWN), case.consortium.vote("zurich")]
+    case.documents["votes"] = [case.consortium.vote(OWN), case.consortium.vote(OWNER)]
 
 
 def revocations_break_the_quorum(case):
-    others = [case.consortium.vote(slug, approve=False, nonce=1) for slug in ("zurich", "cleveland")]
+    others = [case.consortium.vote(slug, approve=False, nonce=1) for slug in ("zurich", REQUESTER)]
     case.documents["votes"] += others
 
 
@@ -155,6 +187,12 @@ def consent_withdrawn(case):
         (schema_differs, Reason.DIGEST_MISMATCH),
         (own_vote_missing, Reason.DEFINITION_NOT_APPROVED),
         (own_vote_revoked, Reason.DEFINITION_NOT_APPROVED),
+        (own_vote_revoked_under_the_nonce_of_the_approval, Reason.DEFINITION_NOT_APPROVED),
+        (owners_vote_missing, Reason.DEFINITION_NOT_APPROVED),
+        (owners_vote_revoked, Reason.DEFINITION_NOT_APPROVED),
+        (ticket_valid_for_longer_than_ten_minutes, Reason.FIELD_INVALID),
+        (request_valid_for_longer_than_an_hour, Reason.FIELD_INVALID),
+        (result_sealed_to_no_key, Reason.FIELD_INVALID),
         (quorum_missing, Reason.QUORUM_MISSING),
         (revocations_break_the_quorum, Reason.QUORUM_MISSING),
         (vote_of_an_unpinned_address, Reason.VOTE_INVALID),
@@ -289,7 +327,41 @@ def test_the_days_jobs_are_counted(consortium, make_node):
     assert second.read(coordinator.answers[1])["reason"] == Reason.POLICY_REFUSES
 
 
-# --- the chain: a hint that can only refuse
+# --- what was revoked stays revoked
+
+
+def test_a_revocation_that_was_seen_once_cannot_be_left_out_later(consortium, make_node):
+    first, second = Case.make(consortium), Case.make(consortium)
+    first.documents["votes"].append(consortium.vote("zurich", approve=False, nonce=1))
+    answer, _ = answer_to(first, make_node)
+    assert "reason" not in answer  # three others approve
+    answer, _ = answer_to(second, make_node)  # a new process, which reads what the first wrote down
+    assert answer["reason"] == Reason.VOTE_INVALID
+
+
+def test_a_vote_after_the_revocation_that_was_seen_counts_again(consortium, make_node):
+    first, second = Case.make(consortium), Case.make(consortium)
+    first.documents["votes"].append(consortium.vote("zurich", approve=False, nonce=1))
+    answer_to(first, make_node)
+    second.documents["votes"].append(consortium.vote("zurich", nonce=2))
+    answer, _ = answer_to(second, make_node)
+    assert "reason" not in answer
+
+
+def test_the_institutions_own_revocation_is_believed_before_any_vote(case, make_node):
+    ballots = Ballots(case.consortium.homes[OWN].directory)
+    ballots.mark(digest(case.definition), approve=False)
+    try:
+        answer, engines = answer_to(case, make_node)
+        assert answer["reason"] == Reason.DEFINITION_NOT_APPROVED
+        assert engines == []
+    finally:
+        ballots.mark(digest(case.definition), approve=True)
+    answer, _ = answer_to(Case.make(case.consortium), make_node)
+    assert "reason" not in answer
+
+
+# --- the chain: it can only refuse
 
 
 def registry(*, authorised=True, approved=True, chain_id=DOMAIN.chain_id):
@@ -304,7 +376,8 @@ def registry(*, authorised=True, approved=True, chain_id=DOMAIN.chain_id):
             return httpx.Response(200, json={"jsonrpc": "2.0", "id": 1, "result": hex(chain_id)})
         data = call["params"][0]["data"]
         assert call["params"][0]["to"] == DOMAIN.registry
-        return httpx.Response(200, json={"result": f"0x{int(answers[data[2:10]]):064x}"})
+        answer = answers[data[2:10]]
+        return httpx.Response(200, json={"result": "0x" if answer is None else f"0x{int(answer):064x}"})
 
     return Registry("http://chain", DOMAIN, transport=httpx.MockTransport(respond))
 
@@ -324,6 +397,25 @@ def test_a_revocation_that_only_the_chain_knows_of_is_heard(case, make_node, hin
 @pytest.mark.parametrize("hint", [registry(), registry(authorised=False, chain_id=1)])
 def test_a_chain_that_agrees_or_is_another_one_changes_nothing(case, make_node, hint):
     answer, _ = answer_to(case, make_node, registry=hint)
+    assert "reason" not in answer
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [
+        registry(chain_id=1),
+        Registry("http://127.0.0.1:1", DOMAIN),
+        Registry("http://c", DOMAIN, transport=httpx.MockTransport(lambda request: httpx.Response(200, text="?"))),
+        registry(authorised=None),
+    ],
+)
+def test_a_policy_may_require_the_chains_own_word(consortium, make_node, silent):
+    answer, _ = answer_to(Case.make(consortium), make_node, registry=silent)
+    assert "reason" not in answer
+    consortium.write_policy(OWN, chain="required")
+    answer, _ = answer_to(Case.make(consortium), make_node, registry=silent)
+    assert answer["reason"] == Reason.CHAIN_UNAVAILABLE
+    answer, _ = answer_to(Case.make(consortium), make_node, registry=registry())
     assert "reason" not in answer
 
 

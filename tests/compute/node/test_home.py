@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from compute.node.cli import cli
-from compute.node.home import Home
+from compute.node.home import NodeHome
 from concordat import canonical
 from concordat.enrolment import verify_enrolment
 from concordat.reasons import Reason, Refused
@@ -29,7 +29,7 @@ def test_init_prints_an_enrolment_that_holds(tmp_path):
     done = run("init", "--home", tmp_path / "home", *INIT)
     enrolment = verify_enrolment(done.output.strip())
     assert (enrolment.institution, enrolment.document["roles"]) == ("budapest", ["party"])
-    home = Home(tmp_path / "home")
+    home = NodeHome(tmp_path / "home")
     assert home.enrolment == enrolment.token
     assert home.settings["broker"] == "redis://localhost:6379/0"
 
@@ -42,10 +42,10 @@ def test_nobody_else_reads_the_folder(tmp_path):
 
 def test_a_node_is_set_up_once(tmp_path):
     run("init", "--home", tmp_path / "home", *INIT)
-    first = Home(tmp_path / "home").enrolment
+    first = NodeHome(tmp_path / "home").enrolment
     again = run("init", "--home", tmp_path / "home", *INIT)
     assert again.exception.reason is Reason.CONFLICT
-    assert Home(tmp_path / "home").enrolment == first
+    assert NodeHome(tmp_path / "home").enrolment == first
 
 
 def test_a_node_without_pins_or_policy_is_not_in_order(tmp_path):
@@ -76,7 +76,7 @@ def test_pins_that_do_not_hold_replace_nothing(tmp_path):
         Reason.WRONG_INSTITUTION: consortium.pins(enrolments=swapped),
         Reason.FIELD_MISSING: consortium.pins(enrolments={"cleveland": tokens["cleveland"]}),
         Reason.FIELD_UNKNOWN: consortium.pins(more="1"),
-        Reason.MALFORMED: consortium.pins(coordinator_key="AAAA"),
+        Reason.FIELD_INVALID: consortium.pins(coordinator_key="AAAA"),
     }
     for expected, pins in cases.items():
         assert reason(home.pin, canonical.encode(pins)) is expected

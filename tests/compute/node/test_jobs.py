@@ -11,6 +11,7 @@ from compute.node import jobs
 from compute.node.jobs import WATTS, Node
 from compute.node.replay import ReplayCache, TicketState
 from concordat import answers, clock, outputs, receipt, ticket
+from concordat.canonical import digest
 from concordat.reasons import Reason, Refused
 from tests.support.consortium import NODES, Case, FakeCoordinator, new_uuid
 
@@ -58,8 +59,9 @@ def test_a_partys_result_is_committed_sealed_and_signed_for(case, make_node):
     assert (signed["node"], signed["role"], signed["rank"]) == (OWN, "party", 1)
     assert signed["request"] == case.prepared.digest
     assert Decimal(signed["energy_joules"]) == Decimal("0.250") * WATTS
+    share = outputs.unseal(sealed, job=case.job, node=OWN, key=case.prepared.output_key)
     with pytest.raises(Refused) as caught:  # one share opens, and is not a result: two are missing
-        outputs.open_outputs({OWN: sealed}, {OWN: signed}, key=case.prepared.output_key, groups=10)
+        outputs.add_up({OWN: share}, {OWN: signed}, groups=10)
     assert caught.value.reason is Reason.RESULT_OUT_OF_RANGE
     assert engine.jobs[0]["address"] == "127.0.0.1:4000"
 
@@ -185,6 +187,58 @@ def test_a_new_ticket_with_a_used_batch_is_refused(case, make_node):
     assert reason_of(case, coordinator.answers[-1]) == Reason.TICKET_REPLAYED
 
 
+def reissue(case, **changes) -> None:
+    """Another ticket of the coordinator's for the same request."""
+    case.ticket |= {"ticket": new_uuid(), "batch": new_uuid(), **changes}
+
+
+def test_a_signed_request_is_computed_once(case, make_node):
+    node, coordinator, engines = computed(case, make_node)
+    reissue(case, job=new_uuid())
+    with pytest.raises(Refused):
+        node.reserve(case.token)
+    assert reason_of(case, coordinator.answers[-1]) == Reason.TICKET_REPLAYED
+    assert len(engines) == len(coordinator.results) == 1
+
+
+def test_a_lapsed_ticket_may_be_followed_by_another(case, make_node):
+    node, coordinator, _ = make_node(case)
+    node.reserve(case.token)
+    node.release(case.job)
+    reissue(case)
+    node.reserve(case.token)
+    assert reason_of(case, coordinator.answers[-1]) is None
+    accept_all(case)
+    node.start(case.job)
+    assert len(coordinator.results) == 1
+
+
+def test_a_second_ticket_does_not_end_the_reservation_of_the_first(case, make_node):
+    node, coordinator, [*engines] = make_node(case)
+    node.reserve(case.token)
+    first = dict(case.ticket)
+    reissue(case)
+    node.reserve(case.token)
+    assert reason_of(case, coordinator.answers[-1]) == Reason.NODE_BUSY
+    case.ticket = first
+    accept_all(case)
+    node.start(case.job)
+    assert len(coordinator.results) == 1
+
+
+def test_an_acceptance_of_another_request_under_the_same_ticket_does_not_count(case, make_node):
+    """The coordinator has the others accept one request, and this node another."""
+    node, coordinator, _ = make_node(case)
+    node.reserve(case.token)
+    mine = dict(case.ticket)
+    case.ticket["request"] = digest(b"another")
+    accept_all(case)
+    case.ticket = mine
+    node.start(case.job)
+    assert reason_of(case, coordinator.answers[-1]) == Reason.CONFLICT
+    assert coordinator.results == []
+
+
 def test_a_node_computes_one_job_at_a_time(consortium, make_node):
     first, second = Case.make(consortium), Case.make(consortium)
     node, coordinator, engines = make_node(first)
@@ -265,7 +319,12 @@ def test_what_a_killed_node_left_behind_is_refused_when_it_is_back(case, consort
 
 def test_a_ticket_claimed_but_not_answered_is_refused_when_the_node_is_back(case, consortium, make_node):
     ReplayCache(consortium.homes[OWN].state).claim(
-        ticket=case.ticket["ticket"], batch=case.ticket["batch"], job=case.job, token=case.token, now=clock.now()
+        ticket=case.ticket["ticket"],
+        batch=case.ticket["batch"],
+        job=case.job,
+        request=case.ticket["request"],
+        token=case.token,
+        now=clock.now(),
     )
     node, coordinator, _ = make_node(case)
     node.recover()
@@ -281,7 +340,7 @@ def test_the_answer_is_durable_before_it_is_sent(case, make_node):
     coordinator.answer = answer
     with pytest.raises(Refused):
         node.reserve(case.token)
-    assert node.replay.seen(job=case.job).state is TicketState.ACCEPTED
+    assert node.replay.seen(case.ticket["ticket"]).state is TicketState.ACCEPTED
 
 
 def test_an_acceptance_that_is_not_heard_frees_the_engine(case, make_node):

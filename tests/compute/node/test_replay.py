@@ -17,8 +17,14 @@ NOW = clock.parse("2026-03-02T09:00:00Z")
 ROOT = Path(__file__).parents[3]
 
 
-def claim(cache, ticket="t1", batch="b1", job="j1", now=NOW):
-    cache.claim(ticket=ticket, batch=batch, job=job, token=f"token of {ticket}", now=now)
+def claim(cache, ticket="t1", batch="b1", job="j1", request=None, now=NOW):
+    request = request or f"request of {ticket}"
+    cache.claim(ticket=ticket, batch=batch, job=job, request=request, token=f"token of {ticket}", now=now)
+
+
+def started(cache, job="j1"):
+    seen = cache.start(job)
+    return seen and seen.ticket
 
 
 @pytest.fixture
@@ -43,7 +49,7 @@ def test_a_claim_survives_a_process_that_is_killed_at_once(tmp_path):
         from compute.node.replay import ReplayCache
         from concordat import clock
         cache = ReplayCache(Path({str(path)!r}))
-        cache.claim(ticket="t1", batch="b1", job="j1", token="x", now=clock.now())
+        cache.claim(ticket="t1", batch="b1", job="j1", request="r", token="x", now=clock.now())
         os.kill(os.getpid(), signal.SIGKILL)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], cwd=ROOT, check=False)
@@ -55,30 +61,52 @@ def test_a_claim_survives_a_process_that_is_killed_at_once(tmp_path):
 
 def test_an_accepted_ticket_starts_once(cache):
     claim(cache)
-    assert not cache.start("t1")
+    assert not cache.start("j1")
     cache.answered("t1", "answer", accepted=True)
-    assert [cache.start("t1"), cache.start("t1")] == [True, False]
+    assert [started(cache), started(cache)] == ["t1", None]
 
 
 def test_a_refused_ticket_never_starts(cache):
     claim(cache)
     cache.answered("t1", "answer", accepted=False)
-    assert not cache.start("t1")
+    assert not cache.start("j1")
 
 
 def test_what_was_seen_is_remembered(cache):
     claim(cache)
     cache.answered("t1", "answer", accepted=True)
-    seen = cache.seen(job="j1")
-    assert seen == cache.seen(ticket="t1")
+    seen = cache.seen("t1")
     assert (seen.token, seen.claimed, seen.state, seen.answer) == ("token of t1", NOW, TicketState.ACCEPTED, "answer")
-    assert cache.seen(job="another") is None
+    assert cache.seen("another") is None
 
 
-def test_a_second_ticket_of_a_job_is_the_one_that_counts(cache):
-    claim(cache)
-    claim(cache, "t2", "b2")
-    assert cache.seen(job="j1").ticket == "t2"
+def test_the_newest_ticket_of_a_job_that_was_accepted_is_the_one_that_starts(cache):
+    for number in "123":
+        claim(cache, f"t{number}", f"b{number}")
+        cache.answered(f"t{number}", "answer", accepted=number != "3")
+    assert started(cache) == "t2"
+
+
+def test_a_request_whose_ticket_lapsed_may_have_another(cache):
+    claim(cache, request="r")
+    cache.answered("t1", "answer", accepted=True)
+    claim(cache, "t2", "b2", request="r")
+    cache.answered("t2", "answer", accepted=True)
+    assert started(cache) == "t2"
+
+
+@pytest.mark.parametrize("end", [ReplayCache.end, lambda cache, ticket: cache.answered(ticket, "no", accepted=False)])
+def test_a_request_is_computed_once_whatever_became_of_it(cache, end):
+    for number in "12":
+        claim(cache, f"t{number}", f"b{number}", f"j{number}", request="r")
+        cache.answered(f"t{number}", "answer", accepted=True)
+    assert started(cache, "j1") == "t1"
+    assert started(cache, "j2") is None
+    end(cache, "t1")
+    assert started(cache, "j2") is None
+    with pytest.raises(Refused) as caught:
+        claim(cache, "t3", "b3", "j3", request="r")
+    assert caught.value.reason is Reason.TICKET_REPLAYED
 
 
 def test_unfinished_is_all_that_has_not_ended(cache):

@@ -21,12 +21,12 @@ from django.core.handlers.wsgi import WSGIHandler
 
 from compute.models import Job
 from compute.services import dispatch
-from concordat import answers, clock, design, outputs, receipt, request, ring
+from concordat import answers, canonical, clock, design, outputs, receipt, request, ring
 from concordat.canonical import digest
 from concordat.client import governance, models
 from concordat.client.api import Api
 from concordat.client.governance import CheckedDefinition
-from concordat.client.home import Home
+from concordat.client.home import ClientHome
 from concordat.client.session import Session
 from concordat.definition import OPENED
 from concordat.enrolment import build_enrolment
@@ -71,22 +71,18 @@ class World:
         self._stack = stack
         tokens = {slug: self._found(root / slug, slug) for slug in ROLES}
         self.homes = {
-            slug: Home.create(
-                root / slug,
-                {
-                    "institution": slug,
-                    "coordinator": settings.BASE_URL,
-                    "pins": {
-                        "coordinator_key": Keystore(settings.KEYS_DIR).identity.public.b64,
-                        "log_origin": settings.LOG_ORIGIN,
-                        "enrolments": tokens,
-                        "chain_id": settings.CHAIN_ID,
-                        "registry": settings.REGISTRY_ADDRESS,
-                    },
-                },
-            )
+            slug: ClientHome.create(root / slug, {"institution": slug, "coordinator": settings.BASE_URL})
             for slug in ROLES
         }
+        pins = {
+            "coordinator_key": Keystore(settings.KEYS_DIR).identity.public.b64,
+            "log_origin": settings.LOG_ORIGIN,
+            "enrolments": tokens,
+            "chain_id": settings.CHAIN_ID,
+            "registry": settings.REGISTRY_ADDRESS,
+        }
+        for home in self.homes.values():
+            home.pin(canonical.encode(pins))
 
     def _found(self, folder: Path, slug: str) -> str:
         token = build_enrolment(
@@ -201,7 +197,7 @@ class World:
         job = Job.objects.get()
         dispatch.reserve(job=job)
         job.refresh_from_db()
-        coordinator = keyring(self.homes["notary"].coordinator_key)
+        coordinator = keyring(self.homes["notary"].pins.coordinator)
         ticket = read_ticket(job.ticket, coordinator)
         sessions = {node: self.session(node) for node in NODES}
         for node in NODES:
@@ -215,7 +211,7 @@ class World:
             sessions[node].post(f"node/jobs/{job.uuid}/answer", {"answer": answer})
         dispatch.start(job=job)
         documents = {node: sessions[node].get(f"node/jobs/{job.uuid}") for node in NODES}
-        asked = request.read_request(documents["notary"]["request"], self.homes["notary"].keyring)
+        asked = request.read_request(documents["notary"]["request"], self.homes["notary"].pins.keyring)
         shares = [
             request.open_input(
                 documents[party]["input"],

@@ -12,9 +12,10 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from concordat import clock
+from concordat import canonical, clock
 from concordat.client.cli import common, main
 from concordat.client.governance import CheckedDefinition
+from concordat.fields import plain
 from concordat.schema import FeatureSchema
 from tests.concordat.client.conftest import FOLDER, PURPOSE, RECORD, SCHEMA, World
 
@@ -73,18 +74,24 @@ def test_the_main_job_by_hand(world: World, agreed: CheckedDefinition, run: Run,
     assert set(json.loads(file.read_text())["outputs"]) == {"cleveland", "budapest", "zurich"}
     again = run("disclose", asked["request"], file)
     assert (again.exit_code, "File exists" in again.stderr) == (2, True)
+    opened_record = tmp_path / "with-record.json"
+    assert run("disclose", asked["request"], opened_record, "--with-record").exit_code == 0
     bundle = tmp_path / "dossier.zip"
     assert run("dossier", opened["record"], bundle).exit_code == 0
     verified = run("verify", bundle, "--disclosure", file, output="json")
     checks = {check["name"]: check["status"] for check in json.loads(verified.stdout)["checks"]}
     for name in ("bundle", "checkpoint", "inclusion", "keys", "receipts", "disclosure"):
         assert checks[name] == "passed", name
+    verified = run("verify", bundle, "--disclosure", opened_record, output="json")
+    sentences = {check["name"]: check["sentence"] for check in json.loads(verified.stdout)["checks"]}
+    assert "input and result fit every commitment" in sentences["disclosure"]
     assert (checks["study"], verified.exit_code) == ("failed", 1), "no board has signed in this miniature"
 
 
 def test_login_compares_the_coordinators_list_with_the_pins(world: World, run: Run) -> None:
-    del world.homes["long-beach"].config["pins"]["enrolments"]["zurich"]
-    (world.homes["long-beach"].directory / "client.json").write_text(json.dumps(world.homes["long-beach"].config))
+    home = world.homes["long-beach"]
+    others = {slug: each.token for slug, each in home.pins.enrolments.items() if slug != "zurich"}
+    home.pin(canonical.encode(plain(home.pins.document) | {"enrolments": others}))
     verdicts = machine(run("login", output="json"))["institutions"]
     assert (verdicts["zurich"], verdicts["budapest"]) == ("not pinned", "pinned")
 

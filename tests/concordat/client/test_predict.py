@@ -1,21 +1,26 @@
 """One explained prediction through the client, against the real coordinator; and what the client refuses to believe."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from compute.models import Job, PartyResult
-from concordat import checkpoint, ring
+from concordat import canonical, checkpoint, ring
+from concordat.canonical import b64, unb64
 from concordat.client import governance, predict
 from concordat.client.api import Api
 from concordat.client.governance import CheckedDefinition
-from concordat.client.home import Home
+from concordat.client.home import ClientHome
 from concordat.client.work import Work
+from concordat.fields import plain, read
 from concordat.reasons import Reason, Refused
+from concordat.schema import FeatureSchema
 from concordat.signatures import SigningKey
+from concordat.verifier.disclosure import Disclosure
 from ledger.models import SignedCheckpoint
-from tests.concordat.client.conftest import PURPOSE, RECORD, World
+from tests.concordat.client.conftest import PURPOSE, RECORD, SCHEMA, World
 
 VALUES = {**RECORD, "age": 63}
 
@@ -26,7 +31,7 @@ def agreed(world: World) -> CheckedDefinition:
 
 
 @pytest.fixture
-def home(world: World) -> Home:
+def home(world: World) -> ClientHome:
     return world.homes["long-beach"]
 
 
@@ -36,7 +41,7 @@ def api(world: World) -> Api:
 
 
 @pytest.fixture
-def work(world: World, agreed: CheckedDefinition, home: Home) -> Work:
+def work(world: World, agreed: CheckedDefinition, home: ClientHome) -> Work:
     """A prepared request, not sent yet."""
     return predict.prepare(home, agreed, VALUES, purpose=PURPOSE, consent=world.consent())
 
@@ -49,12 +54,16 @@ def computed(world: World, agreed: CheckedDefinition, api: Api, work: Work) -> W
     return work
 
 
+def repin(home: ClientHome, **changes: Any) -> None:
+    home.pin(canonical.encode(plain(home.pins.document) | changes))
+
+
 def refusal(reason: Reason) -> Any:
     return pytest.raises(Refused, match=f"^{reason}:")
 
 
 def test_from_the_record_to_the_display_receipt(
-    world: World, agreed: CheckedDefinition, home: Home, api: Api, work: Work
+    world: World, agreed: CheckedDefinition, home: ClientHome, api: Api, work: Work
 ) -> None:
     assert predict.submit(work, api)["state"] == "authorised"
     world.compute(agreed)
@@ -68,7 +77,7 @@ def test_from_the_record_to_the_display_receipt(
 
 
 def test_what_is_opened_is_what_the_model_says_in_the_clear(
-    world: World, agreed: CheckedDefinition, home: Home, api: Api, computed: Work
+    world: World, agreed: CheckedDefinition, home: ClientHome, api: Api, computed: Work
 ) -> None:
     opened = predict.open_result(home, api, computed).explanation
     prediction, explanation = world.in_the_clear(agreed, agreed.schema.encode_row(VALUES).vector)
@@ -77,11 +86,19 @@ def test_what_is_opened_is_what_the_model_says_in_the_clear(
     assert {factor.group: factor.coefficient for factor in opened.factors} == pytest.approx(expected, abs=1e-3)
 
 
-def test_a_disclosure_opens_every_partys_commitment(home: Home, api: Api, computed: Work) -> None:
+def test_a_disclosure_opens_every_partys_commitment(home: ClientHome, api: Api, computed: Work) -> None:
     predict.open_result(home, api, computed)
     disclosed = predict.disclose(computed)
     assert set(disclosed["outputs"]) == {"cleveland", "budapest", "zurich"}
     assert disclosed["request"] == computed.content["token"]
+
+
+def test_only_on_demand_a_disclosure_opens_the_record(home: ClientHome, api: Api, computed: Work) -> None:
+    predict.open_result(home, api, computed)
+    assert "inputs" not in predict.disclose(computed)
+    schema, disclosed = FeatureSchema.from_json(SCHEMA), read(predict.disclose(computed, with_record=True), Disclosure)
+    shares = [ring.from_bytes(unb64(each["share"]), (len(schema.columns),)) for each in disclosed["inputs"].values()]
+    np.testing.assert_allclose(ring.decode(ring.combine(shares)), schema.encode_row(VALUES).vector, atol=1e-4)
 
 
 def test_nothing_is_disclosed_before_it_was_opened(computed: Work) -> None:
@@ -90,7 +107,7 @@ def test_nothing_is_disclosed_before_it_was_opened(computed: Work) -> None:
 
 
 def test_following_stops_with_the_reason_for_which_it_was_refused(
-    world: World, agreed: CheckedDefinition, home: Home, api: Api
+    world: World, agreed: CheckedDefinition, home: ClientHome, api: Api
 ) -> None:
     consent = world.consent()
     governance.withdraw_consent(home, api, consent)
@@ -108,7 +125,7 @@ def test_following_gives_up_in_time(api: Api, work: Work) -> None:
     assert pauses[0] == 0.25
 
 
-def test_a_result_is_not_released_after_the_consent_was_withdrawn(home: Home, api: Api, computed: Work) -> None:
+def test_a_result_is_not_released_after_the_consent_was_withdrawn(home: ClientHome, api: Api, computed: Work) -> None:
     (consent,) = home.consents.iterdir()
     governance.withdraw_consent(home, api, consent.stem)
     with refusal(Reason.RESULT_WITHHELD):
@@ -118,37 +135,37 @@ def test_a_result_is_not_released_after_the_consent_was_withdrawn(home: Home, ap
 class TestWhatTheClientRefusesToBelieve:
     """The coordinator, or whoever stands in for it, alters what it hands out."""
 
-    def test_a_receipt_that_its_node_did_not_sign(self, home: Home, api: Api, computed: Work) -> None:
+    def test_a_receipt_that_its_node_did_not_sign(self, home: ClientHome, api: Api, computed: Work) -> None:
         result = PartyResult.objects.get(node__slug="zurich")
         PartyResult.objects.filter(pk=result.pk).update(receipt=result.receipt[:-4] + "AAAA")
         with refusal(Reason.SIGNATURE_INVALID):
             predict.open_result(home, api, computed)
 
-    def test_shares_in_each_others_place(self, home: Home, api: Api, computed: Work) -> None:
+    def test_shares_in_each_others_place(self, home: ClientHome, api: Api, computed: Work) -> None:
         zurich, budapest = (PartyResult.objects.get(node__slug=slug) for slug in ("zurich", "budapest"))
         PartyResult.objects.filter(pk=zurich.pk).update(sealed=budapest.sealed)
         with refusal(Reason.SEAL_BROKEN):
             predict.open_result(home, api, computed)
 
-    def test_a_partys_silence(self, home: Home, api: Api, computed: Work) -> None:
+    def test_a_partys_silence(self, home: ClientHome, api: Api, computed: Work) -> None:
         PartyResult.objects.filter(node__slug="zurich").update(sealed="")
         with refusal(Reason.NODE_SILENT):
             predict.open_result(home, api, computed)
 
-    def test_another_log_entry(self, home: Home, api: Api, computed: Work) -> None:
+    def test_another_log_entry(self, home: ClientHome, api: Api, computed: Work) -> None:
         Job.objects.update(prediction_entry=0)
         with refusal(Reason.ENTRY_ALTERED):
             predict.open_result(home, api, computed)
 
-    def test_a_ticket_that_the_coordinator_did_not_sign(self, home: Home, api: Api, computed: Work) -> None:
-        home.config["pins"]["coordinator_key"] = home.enrolments["zurich"].identity.b64
+    def test_a_ticket_that_the_coordinator_did_not_sign(self, home: ClientHome, api: Api, computed: Work) -> None:
+        repin(home, coordinator_key=home.pins.enrolments["zurich"].identity.b64)
         with refusal(Reason.KEY_UNKNOWN):
             predict.open_result(home, api, computed)
 
     def test_a_checkpoint_that_the_coordinator_did_not_sign(
-        self, home: Home, api: Api, computed: Work, monkeypatch: pytest.MonkeyPatch
+        self, home: ClientHome, api: Api, computed: Work, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        origin = home.pins["log_origin"]
+        origin = home.pins.log_origin
         head = checkpoint.Checkpoint(origin, 1000, bytes(32))
         forged = checkpoint.sign(head, SigningKey.generate(), origin)
         monkeypatch.setattr(api, "checkpoint", lambda: forged)
@@ -156,7 +173,7 @@ class TestWhatTheClientRefusesToBelieve:
             predict.open_result(home, api, computed)
 
     def test_a_proof_of_another_entry(
-        self, home: Home, api: Api, computed: Work, monkeypatch: pytest.MonkeyPatch
+        self, home: ClientHome, api: Api, computed: Work, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         genuine = api.inclusion
         monkeypatch.setattr(api, "inclusion", lambda index, size: genuine(index - 1, size))
@@ -164,7 +181,7 @@ class TestWhatTheClientRefusesToBelieve:
             predict.open_result(home, api, computed)
 
     def test_an_entry_that_is_not_published_yet(
-        self, home: Home, api: Api, computed: Work, monkeypatch: pytest.MonkeyPatch
+        self, home: ClientHome, api: Api, computed: Work, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         published = SignedCheckpoint.objects.order_by("size").first()
         assert published is not None
@@ -174,7 +191,7 @@ class TestWhatTheClientRefusesToBelieve:
             predict.open_result(home, api, computed)
 
     def test_another_definition_under_the_same_digest(
-        self, home: Home, api: Api, agreed: CheckedDefinition, monkeypatch: pytest.MonkeyPatch
+        self, home: ClientHome, api: Api, agreed: CheckedDefinition, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         answer = api.definition(agreed.digest)
         answer["definition"]["purposes"] = ["marketing"]
@@ -183,7 +200,7 @@ class TestWhatTheClientRefusesToBelieve:
             governance.fetch_definition(home, api, agreed.digest)
 
     def test_votes_that_nobody_cast(
-        self, home: Home, api: Api, agreed: CheckedDefinition, monkeypatch: pytest.MonkeyPatch
+        self, home: ClientHome, api: Api, agreed: CheckedDefinition, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         answer = api.definition(agreed.digest)
         answer["votes"][0]["institution"] = "notary"
@@ -191,13 +208,66 @@ class TestWhatTheClientRefusesToBelieve:
         with refusal(Reason.VOTE_INVALID):
             governance.fetch_definition(home, api, agreed.digest)
 
+    @pytest.mark.parametrize("path", ["definitions/", "ticket", "result", "ledger/entries/", "ledger/checkpoint"])
+    @pytest.mark.parametrize("answer", [None, [], {}, "text", 7])
+    def test_an_answer_of_another_shape(
+        self, home: ClientHome, api: Api, computed: Work, monkeypatch: pytest.MonkeyPatch, path: str, answer: Any
+    ) -> None:
+        genuine = api._session.get
+
+        def get(asked: str, **query: Any) -> Any:
+            found = genuine(asked, **query)
+            if path == "ticket" and asked.endswith("result"):
+                return found | {"ticket": answer}
+            return answer if path in asked else found
+
+        monkeypatch.setattr(api._session, "get", get)
+        with pytest.raises(Refused):
+            predict.open_result(home, api, computed)
+
+    @pytest.mark.parametrize("answer", [None, {}, {"state": "unheard-of"}, {"state": 1}, {"reason": "unheard-of"}])
+    def test_a_status_that_there_is_not(
+        self, api: Api, work: Work, monkeypatch: pytest.MonkeyPatch, answer: Any
+    ) -> None:
+        genuine = predict.submit(work, api)
+        told = {**genuine, **answer} if answer else answer
+        monkeypatch.setattr(api._session, "get", lambda path: told)
+        with pytest.raises(Refused, match=r"^field-"):
+            predict.wait(work, api, seconds=1)
+
+    @pytest.mark.parametrize("leaf", [b"[]", b"{}", b'{"event":"prediction.recorded"}', b"\xff"])
+    def test_an_entry_that_is_none(
+        self, home: ClientHome, api: Api, computed: Work, monkeypatch: pytest.MonkeyPatch, leaf: bytes
+    ) -> None:
+        genuine = api.entry
+        monkeypatch.setattr(api, "entry", lambda index: genuine(index) | {"leaf": b64(leaf)})
+        monkeypatch.setattr("concordat.merkle.verify_inclusion", lambda *arguments: True)
+        with pytest.raises(Refused):
+            predict.open_result(home, api, computed)
+
     def test_a_result_that_no_model_can_produce(
-        self, world: World, home: Home, api: Api, agreed: CheckedDefinition, work: Work
+        self, world: World, home: ClientHome, api: Api, agreed: CheckedDefinition, work: Work
     ) -> None:
         predict.submit(work, api)
         world.compute(agreed, spoil=lambda explanation: explanation + np.int64(1 << 40))
         with refusal(Reason.RESULT_OUT_OF_RANGE):
             predict.open_result(home, api, work)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"age\n" + b'"' + b"9" * 200_000, b"a\x00b\n1\n"])
+def test_a_table_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "table.csv"
+    file.write_bytes(content)
+    with pytest.raises(Refused):
+        predict.read_csv(file, 1, FeatureSchema.from_json(SCHEMA))
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"{", b"[" * 100_000])
+def test_a_file_that_is_not_json_is_refused(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "record.json"
+    file.write_bytes(content)
+    with refusal(Reason.MALFORMED):
+        predict.read_json(file)
 
 
 def test_a_linear_model_needs_its_owners_disclosure_and_then_works(world: World) -> None:

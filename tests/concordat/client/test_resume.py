@@ -10,7 +10,7 @@ import pytest
 from compute.models import Job
 from concordat.client import predict
 from concordat.client.governance import CheckedDefinition
-from concordat.client.home import Home
+from concordat.client.home import ClientHome
 from concordat.client.work import Work
 from concordat.reasons import Reason, Refused
 from tests.concordat.client.conftest import PURPOSE, RECORD, World
@@ -39,17 +39,17 @@ class LosesAnswers(httpx.BaseTransport):
 
 
 @pytest.fixture
-def home(world: World) -> Home:
+def home(world: World) -> ClientHome:
     return world.homes["long-beach"]
 
 
 @pytest.fixture
-def work(world: World, home: Home) -> Work:
+def work(world: World, home: ClientHome) -> Work:
     agreed: CheckedDefinition = world.agree()
     return predict.prepare(home, agreed, RECORD, purpose=PURPOSE, consent=world.consent())
 
 
-def test_killed_between_the_coordinators_write_and_its_answer(world: World, home: Home, work: Work) -> None:
+def test_killed_between_the_coordinators_write_and_its_answer(world: World, home: ClientHome, work: Work) -> None:
     world.transport = LosesAnswers(world.transport, Killed)
     with pytest.raises(Killed):
         predict.submit(work, world.api("long-beach"))
@@ -61,7 +61,7 @@ def test_killed_between_the_coordinators_write_and_its_answer(world: World, home
     assert after_restart.job == status["prediction"] == str(Job.objects.get().uuid)
 
 
-def test_killed_before_anything_was_sent(world: World, home: Home, work: Work) -> None:
+def test_killed_before_anything_was_sent(world: World, home: ClientHome, work: Work) -> None:
     after_restart = Work.of(home.work, work.request)
     predict.submit(after_restart, world.api("long-beach"))
     assert Job.objects.count() == 1
@@ -93,7 +93,7 @@ def test_nothing_can_be_followed_before_it_was_sent(world: World, work: Work) ->
         predict.wait(work, world.api("long-beach"), seconds=1)
 
 
-def test_its_files_are_the_owners_alone(home: Home, work: Work) -> None:
+def test_its_files_are_the_owners_alone(home: ClientHome, work: Work) -> None:
     def mode(path: Any) -> int:
         return stat.S_IMODE(path.stat().st_mode)
 
@@ -101,11 +101,7 @@ def test_its_files_are_the_owners_alone(home: Home, work: Work) -> None:
     assert {file.name: mode(file) for file in work.folder.iterdir()} == {"request.json": 0o600, "output.key": 0o600}
 
 
-def test_what_was_begun_is_listed_in_order(world: World, home: Home, work: Work) -> None:
-    assert [each.request for each in Work.all(home.work)] == [work.request]
-
-
 @pytest.mark.parametrize("request_id", ["", "../keys", "00000000-0000-0000-0000-000000000000"])
-def test_what_was_never_begun_is_not_found(home: Home, request_id: str, world: World) -> None:
+def test_what_was_never_begun_is_not_found(home: ClientHome, request_id: str, world: World) -> None:
     with pytest.raises(Refused, match=f"^{Reason.NOT_FOUND}:"):
         Work.of(home.work, request_id)

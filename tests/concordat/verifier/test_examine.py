@@ -47,6 +47,13 @@ def test_a_disclosure_shows_the_result_that_its_shares_add_up_to(made):
     assert result.story["result"]["factors"][0]["coefficient"] == "-1.2500"
 
 
+def test_a_disclosure_may_open_the_record_too(made):
+    disclosed = made.decision.disclosure | {"inputs": made.decision.prepared.openings}
+    result = verify(made.data, Options(disclosure=canonical.encode(disclosed)))
+    assert "input and result" in status(result, "disclosure").sentence
+    assert result.holds
+
+
 def test_a_disclosure_may_travel_inside_the_bundle(made):
     disclosed = made.files | {bundle.DISCLOSURE: canonical.encode(made.decision.disclosure)}
     result = verify(bundle.write(disclosed))
@@ -81,7 +88,10 @@ def test_the_command_says_each_check_and_exits_accordingly(made, tmp_path, capsy
     lines = capsys.readouterr().out
     assert "no check failed" in lines
     assert "inclusion" in lines
-    assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
+    page = (tmp_path / "page.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert "python -m ledger.verify" in page
+    assert "python -m concordat.verifier" not in page
     assert main([str(bad), "--json"]) == 1
     assert canonical.decode(capsys.readouterr().out)["holds"] is False
 

@@ -1,15 +1,18 @@
 """Whatever is changed in a dossier is noticed, and by the right check, whether by an outsider or the coordinator."""
 
 import random
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from concordat import canonical, clock, passkeys, signatures
 from concordat.commitments import new_salt
-from concordat.reasons import Reason
+from concordat.reasons import Reason, Refused
 from concordat.signatures import SigningKey
-from concordat.verifier import Options, bundle, verify
+from concordat.verifier import Options, bundle, computation, integrity, verify
+from concordat.verifier.case import Case
+from concordat.verifier.evidence import Evidence
 from concordat.verifier.examine import Status
 from tests.support.consortium import new_uuid
 
@@ -151,6 +154,14 @@ def test_an_approval_that_came_after_the_verdict(forger):
 def test_a_study_that_had_expired(forger):
     forger.entry("approved")["public"]["expires"] = clock.rfc3339(clock.now() - timedelta(days=1))
     assert failures(forger.forge()) == {"study": R.STUDY_EXPIRED}
+
+
+@pytest.mark.parametrize("ending", ["study.suspended", "study.closed"])
+def test_a_study_that_had_ended(forger, ending):
+    entry = forger.entry("vote long-beach")
+    public = {"study": forger.entry("approved")["public"]["study"], "epoch": 3}
+    forger.contents[forger.index("vote long-beach")] = entry | {"event": ending, "public": public, "documents": {}}
+    assert failures(forger.forge()) == {"study": R.STUDY_NOT_APPROVED}
 
 
 def test_a_vote_turned_round(forger):
@@ -314,6 +325,58 @@ def test_a_disclosed_share_that_nobody_signed_for(made, party, part):
     disclosed["outputs"][party][part]["share"] = canonical.b64(bytes(share))
     found = failures(made.data, Options(disclosure=canonical.encode(disclosed)))
     assert found == {"disclosure": R.OPENING_MISMATCH}
+
+
+def test_perturbations_chosen_by_hand(forger):
+    """A design that its own digest names, under a definition whose digest fits, is still rebuilt from its seed."""
+    design = forger.document("definition", "design")
+    design["masks"][0] = [1 - bit for bit in design["masks"][0]]
+    case = Case(Evidence.load(forger.dossier.evidence))
+    documents = {**case.evidence.documents, case.definition["design"]: canonical.encode(design)}
+    case.evidence = replace(case.evidence, documents=documents)
+    with pytest.raises(Refused, match="seed"):
+        computation.definition(case)
+
+
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"])
+def test_a_decision_at_the_end_of_time_is_a_failed_check(forger, time):
+    for content in forger.contents.values():
+        content["time"] = time
+    assert failures(forger.forge())
+
+
+@pytest.mark.parametrize("change", [{"kernel_width": "0.000001"}, {"masks": [[1] * 10] * 11}, {"ridge": "-1"}])
+def test_a_design_without_a_fit_is_a_failed_check(made, change, monkeypatch):
+    """Whatever Python says of the numbers in a dossier, the verifier says that the dossier does not hold."""
+    path = f"documents/{made.decision.consortium.definition['design'][7:]}"
+    spoilt = canonical.encode(canonical.decode(made.evidence[path]) | change)
+    monkeypatch.setattr(integrity, "documents", lambda evidence: "not looked at")
+    assert failures(made.sealed(made.evidence | {path: spoilt}))["definition"] is R.FIELD_INVALID
+
+
+@pytest.mark.parametrize("error", [OverflowError, ZeroDivisionError, KeyError, IndexError, RecursionError, TypeError])
+def test_what_python_raises_over_a_dossier_is_a_failed_check(made, error, monkeypatch):
+    def fail(evidence):
+        raise error
+
+    monkeypatch.setattr(integrity, "inclusion", fail)
+    assert failures(made.data)["inclusion"] is R.MALFORMED
+
+
+@pytest.mark.parametrize("party", ["cleveland", "budapest", "zurich"])
+def test_a_disclosed_record_that_nobody_was_sent(made, party):
+    inputs = dict(made.decision.prepared.openings)
+    share = bytearray(canonical.unb64(inputs[party]["share"]))
+    share[2] ^= 1
+    inputs[party] = inputs[party] | {"share": canonical.b64(bytes(share))}
+    disclosed = made.decision.disclosure | {"inputs": inputs}
+    assert failures(made.data, Options(disclosure=canonical.encode(disclosed))) == {"disclosure": R.OPENING_MISMATCH}
+
+
+def test_disclosed_shares_that_add_up_to_what_no_model_produces(made, monkeypatch):
+    monkeypatch.setattr("concordat.outputs.LOG_ODDS_BOUND", 0.5)
+    found = failures(made.data, Options(disclosure=canonical.encode(made.decision.disclosure)))
+    assert found == {"disclosure": R.RESULT_OUT_OF_RANGE}
 
 
 def test_a_disclosure_of_another_decision(made):

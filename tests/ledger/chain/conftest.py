@@ -114,6 +114,5 @@ def client_of(url: str, deployment: Deployment, **options: object) -> ChainClien
         deployment.chain_id,
         deployment.anchor_address,
         deployment.registry_address,
-        first_block=deployment.block,
         **options,  # type: ignore[arg-type]
     )

@@ -38,8 +38,8 @@ def anchoring(client: ChainClient, key: LocalAccount, leaves: int, **changes: An
     return client.sign(client.build_anchor(submitter=key.address, **(honest | changes)), key)
 
 
-def ballot(client: ChainClient, key: LocalAccount, approve: bool = True, definition: str = DEFINITION) -> Vote:
-    return Vote(definition, approve, key.address, client.vote_nonce(key.address), int(time.time()) + 3600)
+def ballot(key: LocalAccount, approve: bool = True, nonce: int = 0) -> Vote:
+    return Vote(DEFINITION, approve, key.address, nonce, int(time.time()) + 3600)
 
 
 def relay(client: ChainClient, operator: LocalAccount, key: LocalAccount, vote: Vote) -> str:
@@ -71,19 +71,10 @@ def test_an_anchor_is_sent_and_read_back(client: ChainClient, keys: list[LocalAc
     assert receipt.succeeded
     assert head is not None
     assert (head.sequence, head.root, head.size, head.block) == (2, merkle.root(LEAVES), 8, receipt.block)
-    latest = client.latest_block()
-    assert (latest.number, latest.hash, latest.time) == (receipt.block, receipt.block_hash, head.time)
     assert client.anchored(2) == head
     first = client.anchored(1)
     assert first is not None
     assert first.root == merkle.root(LEAVES[:3])
-
-
-def test_the_contract_verifies_inclusion(client: ChainClient, keys: list[LocalAccount]) -> None:
-    client.broadcast(anchoring(client, keys[0], 8))
-    path = merkle.inclusion_proof(5, 8, lambda a, b: merkle.root(LEAVES[a:b]))
-    assert client.includes(1, LEAVES[5], 5, path)
-    assert not client.includes(1, LEAVES[4], 5, path)
 
 
 def test_broadcasting_the_same_bytes_again_is_no_error(client: ChainClient, keys: list[LocalAccount]) -> None:
@@ -134,49 +125,28 @@ def test_an_anchor_overtaken_by_another_is_mined_but_failed(client: ChainClient,
 
 def test_relayed_votes_authorise_and_are_remembered_by_block(client: ChainClient, keys: list[LocalAccount]) -> None:
     operator, first, second, third, _ = keys
-    before = client.latest_block().number
-    sent = [relay(client, operator, key, ballot(client, key)) for key in (first, second)]
-    approved = client.latest_block().number
-    sent.append(relay(client, operator, second, ballot(client, second, approve=False)))
+    before = client.authorisation(DEFINITION).block
+    for key in (first, second):
+        relay(client, operator, key, ballot(key))
+    approved = client.authorisation(DEFINITION).block
+    relay(client, operator, second, ballot(second, approve=False, nonce=1))
 
     now, then, earlier = (client.authorisation(DEFINITION, block) for block in (None, approved, before))
     assert (now.authorised, then.authorised, earlier.authorised) == (False, True, False)
     assert then.approvals == {first.address: True, second.address: True, third.address: False, keys[4].address: False}
     assert (then.quorum, then.block) == (2, approved)
-    events = client.votes(DEFINITION)
-    assert [(event.institution, event.approve, event.nonce, event.transaction) for event in events] == [
-        (first.address, True, 0, sent[0]),
-        (second.address, True, 0, sent[1]),
-        (second.address, False, 1, sent[2]),
-    ]
-    assert [event.block for event in events] == sorted(event.block for event in events)
-    assert client.votes("sha256:" + "00" * 31 + "01") == ()
-    assert client.vote_nonce(second.address) == 2
 
 
 def test_an_altered_vote_is_refused(client: ChainClient, keys: list[LocalAccount]) -> None:
-    vote = ballot(client, keys[1])
+    vote = ballot(keys[1])
     signature = votes.sign(vote, keys[1], domain=client.domain)
     with refused(Reason.CHAIN_REVERTED, "signature"):
         client.build_vote_by_sig(relayer=keys[0].address, vote=replace(vote, approve=False), signature=signature)
 
 
-def test_the_members_admit_another(client: ChainClient, keys: list[LocalAccount]) -> None:
-    operator = keys[0]
-    digest = client.change_digest(joining=operator.address, leaving=keys[4].address, quorum=3)
-    for key in keys[1:3]:
-        relay(client, operator, key, ballot(client, key, definition=digest))
-    enact = client.build_enact(sender=operator.address, joining=operator.address, leaving=keys[4].address, quorum=3)
-    client.broadcast(client.sign(enact, operator))
-
-    authorisation = client.authorisation(DEFINITION)
-    assert authorisation.quorum == 3
-    assert set(authorisation.approvals) == {key.address for key in keys[:4]}
-
-
 def test_the_authorisation_of_a_block_to_come_is_refused(client: ChainClient) -> None:
     with refused(Reason.CHAIN_REVERTED, "future block"):
-        client.authorisation(DEFINITION, client.latest_block().number + 1)
+        client.authorisation(DEFINITION, client.authorisation(DEFINITION).block + 1)
 
 
 def test_a_definition_is_named_by_its_digest(client: ChainClient) -> None:
@@ -187,14 +157,10 @@ def test_a_definition_is_named_by_its_digest(client: ChainClient) -> None:
 # --- which chain
 
 
-def test_an_embedded_chain_is_self_hosted(client: ChainClient) -> None:
-    assert client.self_hosted
-
-
 def test_finality_is_a_depth_or_what_the_chain_calls_final(
     chain: Any, deployed: Deployment, client_of_url: Callable[..., ChainClient]
 ) -> None:
-    latest = client_of_url(chain.url, deployed).latest_block().number
+    latest = client_of_url(chain.url, deployed).authorisation(DEFINITION).block
     finalised = [client_of_url(chain.url, deployed, finality=f).finalised_block() for f in ("finalized", 0, 2, 10**6)]
     assert finalised == [latest, latest, latest - 2, 0]
 
@@ -208,7 +174,7 @@ def test_another_chain_is_refused(chain: Any, deployed: Deployment) -> None:
 def test_other_code_at_the_address_is_refused(chain: Any, deployed: Deployment, keys: list[LocalAccount]) -> None:
     swapped = ChainClient(chain.url, 31338, deployed.registry_address, deployed.anchor_address)
     with refused(Reason.CHAIN_WRONG, f"{deployed.registry_address} is not AnchorLog"):
-        swapped.vote_nonce(keys[1].address)
+        swapped.head()
     empty = ChainClient(chain.url, 31338, deployed.anchor_address, keys[1].address)
     with refused(Reason.CHAIN_WRONG, f"{keys[1].address} is not GovernanceRegistry"):
         empty.head()
@@ -227,7 +193,7 @@ def test_a_chain_that_does_not_answer_is_given_up(deployed: Deployment) -> None:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
         client = ChainClient(url, 31338, deployed.anchor_address, deployed.registry_address, timeout=0.2)
         with refused(Reason.CHAIN_UNAVAILABLE):
-            client.latest_block()
+            client.head()
 
 
 def test_a_server_that_is_no_chain_is_named_unavailable(deployed: Deployment) -> None:
@@ -244,5 +210,5 @@ def test_a_server_that_is_no_chain_is_named_unavailable(deployed: Deployment) ->
         thread.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
         with refused(Reason.CHAIN_UNAVAILABLE):
-            ChainClient(url, 31338, deployed.anchor_address, deployed.registry_address).latest_block()
+            ChainClient(url, 31338, deployed.anchor_address, deployed.registry_address).head()
         thread.join()

@@ -27,7 +27,7 @@ def consortium(keys: list[LocalAccount]) -> dict[str, Any]:
 
 def test_the_contracts_are_there_from_the_named_block(client: ChainClient, deployed: Deployment) -> None:
     client.check()
-    assert 0 < deployed.block <= client.latest_block().number
+    assert 0 < deployed.block <= client.authorisation(DEFINITION).block
 
 
 def test_the_deployer_has_no_power_afterwards(chain: Any, keys: list[LocalAccount]) -> None:

@@ -1,0 +1,36 @@
+"""Names on the broker, and how every worker is set up, the coordinator's and the nodes'. No Django, no Celery.
+
+Every institution has a key prefix of its own, so that the broker's access list can confine its node to its own queue.
+"""
+
+from typing import Any
+
+COORDINATOR = "coordinator"
+"""The queue of the coordinator's own workers."""
+
+COORDINATOR_PREFIX = "concordat:"
+"""What every key on the broker begins with."""
+
+
+def queue(institution: str) -> str:
+    """The name of an institution's queue."""
+    return f"node.{institution}"
+
+
+def key_prefix(institution: str) -> str:
+    """What every key of an institution's queue begins with."""
+    return f"{COORDINATOR_PREFIX}{institution}:"
+
+
+WORKER: dict[str, Any] = {
+    "broker_connection_retry_on_startup": True,
+    "task_ignore_result": True,
+    "task_serializer": "json",
+    "accept_content": ["json"],
+    "worker_enable_remote_control": False,
+    "worker_send_task_events": False,
+    "worker_hijack_root_logger": False,
+    "worker_prefetch_multiplier": 1,
+    "timezone": "UTC",
+}
+"""Celery's settings: JSON alone, no results (they would keep exception texts), and nobody steers a worker remotely."""

@@ -1,0 +1,126 @@
+"""The log and its anchors, which name nobody, for every member; a decision's dossier for legal reviewers."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST
+
+from concordat import record_number
+from concordat.canonical import encode
+from concordat.events import Event
+from concordat.reasons import Refused
+from governance import permissions
+from governance.admin import answers
+from governance.admin.base import ScopedReadOnly, institutions_of, user_of
+from governance.permissions import Verb
+from governance.services import dossiers
+from ledger import selectors
+from ledger.models import Anchor, LogEntry
+
+
+@admin.register(LogEntry)
+class LogEntryAdmin(ScopedReadOnly):
+    list_display = ("number", "event", "time", "status")
+    list_display_links = ("number",)
+    list_filter = ("event",)
+    search_fields = ("references__value",)
+    fields = ("number", "event", "time", "status", "leaf_hash_hex", "said")
+    readonly_fields = fields
+    ordering = ("-index",)
+    change_form_template = "governance/log_entry.html"
+
+    def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
+        return rows
+
+    @admin.display(description="record")
+    def number(self, entry: LogEntry) -> str:
+        return entry.record_number
+
+    @admin.display(description="status")
+    def status(self, entry: LogEntry) -> str:
+        return selectors.status(entry.index).value
+
+    @admin.display(description="leaf hash")
+    def leaf_hash_hex(self, entry: LogEntry) -> str:
+        return bytes(entry.leaf_hash).hex()
+
+    @admin.display(description="leaf")
+    def said(self, entry: LogEntry) -> str:
+        return encode(entry.content).decode()
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(require_POST(_dossier))
+        return [path("<int:index>/dossier/", view, name="ledger_logentry_dossier"), *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The entry, with a button for its dossier where it is a decision that the officer may read all of."""
+        entry = self.get_object(request, object_id)
+        offered = entry is not None and _offers_dossier(user_of(request), entry)
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "offers_dossier": offered})
+
+
+@admin.register(Anchor)
+class AnchorAdmin(ScopedReadOnly):
+    list_display = ("sequence", "entries", "state", "block", "where", "reason")
+    list_display_links = ("sequence",)
+    list_select_related = ("checkpoint", "transaction")
+    fields = ("sequence", "entries", "root", "state", "block", "transaction_hash", "where", "reason")
+    readonly_fields = fields
+    ordering = ("-sequence",)
+
+    def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
+        return rows
+
+    @admin.display(description="entries")
+    def entries(self, anchor: Anchor) -> int:
+        return anchor.checkpoint.size
+
+    @admin.display(description="root")
+    def root(self, anchor: Anchor) -> str:
+        return bytes(anchor.checkpoint.root).hex()
+
+    @admin.display(description="state")
+    def state(self, anchor: Anchor) -> str:
+        return anchor.transaction.state
+
+    @admin.display(description="block")
+    def block(self, anchor: Anchor) -> int | None:
+        return anchor.transaction.block
+
+    @admin.display(description="transaction")
+    def transaction_hash(self, anchor: Anchor) -> str:
+        return anchor.transaction.hash
+
+    @admin.display(description="chain")
+    def where(self, anchor: Anchor) -> str:
+        """A chain that the coordinator runs alone proves order to nobody but its owner, and has to say so."""
+        return "self-hosted anchor" if settings.CHAIN_SELF_HOSTED else f"chain {settings.CHAIN_ID}"
+
+    @admin.display(description="reason")
+    def reason(self, anchor: Anchor) -> str:
+        return anchor.transaction.reason
+
+
+def _offers_dossier(user: User, entry: LogEntry) -> bool:
+    """Whether to show the button; the service decides again."""
+    return entry.event == Event.PREDICTION_RECORDED and any(
+        permissions.may(user, Verb.READ_DOSSIER, each) for each in institutions_of(user)
+    )
+
+
+def _dossier(request: HttpRequest, index: int) -> HttpResponse:
+    number = record_number.format(index)
+    try:
+        content = dossiers.hand_out(by=user_of(request), number=number)
+    except Refused as refused:
+        answers.show(request, refused)
+        return HttpResponseRedirect(reverse("admin:ledger_logentry_change", args=[index]))
+    headers = {"Content-Disposition": f'attachment; filename="{number}.zip"'}
+    return HttpResponse(content, content_type="application/zip", headers=headers)

@@ -1,0 +1,32 @@
+"""manage.py legal_hold set SUBJECT GROUND | lift HOLD: forbid erasing a subject while a duty to keep records lasts."""
+
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from concordat.reasons import Refused
+from ledger.services import subjects
+
+
+class Command(BaseCommand):
+    help = "Set or lift a legal hold on a subject's key. Both are recorded in the log, the ground as a commitment."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        acts = parser.add_subparsers(dest="act", required=True)
+        setting = acts.add_parser("set")
+        setting.add_argument("subject", type=UUID, help="the pseudonym that the institution uses for the person")
+        setting.add_argument("ground", help="the duty, and how long it lasts")
+        lifting = acts.add_parser("lift")
+        lifting.add_argument("hold", type=int, help="the number that was printed when it was set")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        try:
+            if options["act"] == "set":
+                held = subjects.hold(subject=options["subject"], ground=options["ground"])
+                self.stdout.write(f"Legal hold {held.pk} is set.")
+            else:
+                held = subjects.lift(hold=options["hold"])
+                self.stdout.write(f"Legal hold {held.pk} is lifted.")
+        except Refused as refused:
+            raise CommandError(f"{refused.detail} {refused.info.remedy}") from refused

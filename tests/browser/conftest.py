@@ -1,0 +1,237 @@
+"""The officers' site as it is deployed, on a database of its own, and Chromium with a virtual passkey to visit it.
+
+The log's tables are append-only, so Django's live server, which empties all tables after each test, is of no use here:
+the tests write through the project's services into the server's own SQLite file, and each makes a study of its own.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import environ
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db import connections
+from django.db.backends.sqlite3.base import DatabaseWrapper
+from django.test.utils import override_settings
+from django.urls import reverse
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_playwright
+
+from concordat.keystore import Keystore
+from config.local.stack import Stack
+from config.local.supervisor import Supervisor
+from governance.models import Definition, DefinitionVote, Passkey, Study
+from governance.services import definitions
+from tests.governance.conftest import REGISTRY, ROLES, Consortium, Officer
+from tests.support.keys import coordinator_keys
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PROTOCOL = json.loads((Path(__file__).parents[2] / "examples/heart_disease/protocol.json").read_text())
+PASSWORD = "correct horse battery staple"
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+WATCH = """document.addEventListener("securitypolicyviolation", (event) =>
+  console.error(`securitypolicyviolation: ${event.violatedDirective} ${event.blockedURI}`));"""
+
+
+@dataclass
+class Site:
+    """The running server, and the consortium behind it."""
+
+    stack: Stack
+    consortium: Consortium
+
+    def url(self, name: str, *arguments: Any) -> str:
+        return self.stack.base_url + reverse(f"admin:{name}", args=arguments)
+
+    def study_url(self, study: Study) -> str:
+        return self.url("governance_study_change", study.pk)
+
+    def protocol(self, **changes: Any) -> dict[str, Any]:
+        """The protocol of the worked example under a name of its own, so that no test meets another's study."""
+        name = f"study-{uuid4().hex[:8]}"
+        return PROTOCOL | {"study": name, "title": f"Explained prediction ({name})"} | changes
+
+    def submitted(self, **changes: Any) -> Study:
+        return self.consortium.submitted(**self.protocol(**changes))
+
+    def approved(self, **changes: Any) -> Study:
+        return self.consortium.approved(**self.protocol(**changes))
+
+    def vote(self, slug: str, of: Definition) -> None:
+        """An approval, with the next nonce of the institution's chain key."""
+        nonce = DefinitionVote.objects.filter(institution__slug=slug).count()
+        definitions.relay_vote(vote=self.consortium.vote(slug, of, nonce=nonce))
+
+    def member(self, slug: str, role: str) -> User:
+        user = self.consortium.member(slug, role)
+        user.set_password(PASSWORD)
+        user.save()
+        return user
+
+    def put_on_roster(self, user: User, slug: str, role: str) -> None:
+        """The institution signs, with its offline key, a roster with the passkey that this officer registered."""
+        officer = Officer(user, self.consortium.at[slug], Passkey.objects.get(officer__user=user))  # type: ignore[arg-type]
+        self.consortium.roster(slug, [(self.consortium.chairs[slug], "irb-chair"), (officer, role)])
+
+
+@dataclass
+class Visit:
+    """One person's browser. Whatever the console or the content security policy complains of ends up in `complaints`;
+    a refused request is one too, until the test has read its refusal on the page."""
+
+    site: Site
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("requestfailed", lambda request: self.complaints.append(f"failed: {request.url}"))
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        icon = message.location["url"].endswith("/favicon.ico")  # Chromium asks once; there is none
+        if message.type in ("error", "warning") and not icon:
+            self.complaints.append(f"{message.type}: {message.text} at {message.location['url']}")
+
+    def sign_in(self, user: User) -> "Visit":
+        self.page.goto(self.site.url("index"))
+        self.page.get_by_label("Username").fill(user.username)
+        self.page.get_by_label("Password").fill(PASSWORD)
+        self.page.get_by_role("button", name="Log in").click()
+        self.page.get_by_role("button", name="Log out").wait_for()
+        return self
+
+    def give_passkey(self) -> None:
+        """An authenticator that confirms every request, as a person with a fingerprint reader would."""
+        session = self.page.context.new_cdp_session(self.page)
+        session.send("WebAuthn.enable")
+        options = {
+            "protocol": "ctap2",
+            "transport": "internal",
+            "hasResidentKey": True,
+            "hasUserVerification": True,
+            "isUserVerified": True,
+            "automaticPresenceSimulation": True,
+        }
+        session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+
+    def register_passkey(self) -> None:
+        self.give_passkey()
+        self.page.goto(self.site.url("governance_passkey_changelist"))
+        with self.page.expect_navigation():
+            self.page.get_by_role("button", name="Register a passkey").click()
+
+    def refusal(self) -> str:
+        """The refusal that the page shows; the browser's own note of the refused request is expected then."""
+        shown: Locator = self.page.get_by_role("alert")
+        shown.wait_for()
+        refused = [each for each in self.complaints if "responded with a status of 4" in each]
+        assert len(refused) == 1
+        self.complaints.remove(refused[0])
+        return shown.inner_text()
+
+    def violations(self) -> list[str]:
+        """Serious and critical findings of axe-core for WCAG 2.2 AA, one line for each element."""
+        self.page.evaluate("Promise.all(document.getAnimations().map((each) => each.finished))")
+        options = {"runOnly": {"type": "tag", "values": WCAG}, "resultTypes": ["violations"]}
+        found = Axe().run(self.page, options=options).response["violations"]
+        return [
+            f"{each['id']}: {node['html']} {node['failureSummary']}"
+            for each in found
+            if each["impact"] in ("serious", "critical")
+            for node in each["nodes"]
+        ]
+
+    def scrolls_sideways(self) -> bool:
+        return bool(self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed (apt-get install chromium)")
+    with sync_playwright() as playwright, pytest.MonkeyPatch.context() as patch:
+        # Playwright's loop runs in this thread, which Django takes for a coroutine that must not use the database.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def running_site(chromium: Browser, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The web server with its own script, and a consortium that its database holds."""
+    stack = Stack(tmp_path_factory.mktemp("site"), registry_address=REGISTRY, passwords={"coordinator": "none"})
+    stack.choose_ports()
+    coordinator_keys(stack.keys)
+    folder = tmp_path_factory.mktemp("institutions")
+    keystores = {slug: Keystore(folder / slug).create() for slug in ROLES}
+    with _inside(stack, django_db_blocker):
+        call_command("migrate", verbosity=0)
+        site = Site(stack, Consortium(keystores))
+    with Supervisor(stack.logs) as supervisor:
+        supervisor.start(stack.web())
+        yield site
+
+
+@pytest.fixture
+def site(running_site: Site, django_db_blocker: Any) -> Iterator[Site]:
+    """The running site; in the test, the project's services write into its database."""
+    with _inside(running_site.stack, django_db_blocker):
+        yield running_site
+
+
+@contextmanager
+def _inside(stack: Stack, blocker: Any) -> Iterator[None]:
+    """This process as one more of the coordinator's: with its settings, keys and database."""
+    kept = connections["default"]
+    url = environ.Env.db_url_config(f"sqlite:///{stack.database}")
+    options = {"transaction_mode": "IMMEDIATE", "timeout": 30, "init_command": "PRAGMA journal_mode=WAL"}
+    own = DatabaseWrapper({**kept.settings_dict, **url, "OPTIONS": options}, "default")
+    with ExitStack() as undo:
+        undo.enter_context(
+            override_settings(BASE_URL=stack.base_url, KEYS_DIR=stack.keys, REGISTRY_ADDRESS=stack.registry_address)
+        )
+        undo.enter_context(blocker.unblock())
+        connections["default"] = own
+        undo.callback(connections.__setitem__, "default", kept)
+        undo.callback(own.close)
+        yield
+
+
+@pytest.fixture
+def visit(site: Site, chromium: Browser) -> Iterator[Callable[..., Visit]]:
+    """Opens a browser for one more person. At the end nobody's console may have complained."""
+    with ExitStack() as visits:
+        opened = []
+
+        def open_browser(*, width: int = 1280, scheme: str = "light") -> Visit:
+            context = visits.enter_context(
+                chromium.new_context(
+                    viewport={"width": width, "height": 900},
+                    color_scheme=scheme,  # type: ignore[arg-type]
+                )
+            )
+            context.set_default_timeout(15_000)
+            context.add_init_script(WATCH)
+            opened.append(Visit(site, context.new_page()))
+            return opened[-1]
+
+        yield open_browser
+        assert [complaint for each in opened for complaint in each.complaints] == []

@@ -1,0 +1,109 @@
+"""Each page for everyone: WCAG 2.2 AA, narrow and wide, light and dark, on paper as on screen."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from concordat import canonical
+from concordat.verifier import Options, report, verify
+from ledger import dossier
+from ledger.services.publish import publish
+from tests.browser.conftest import PROTOCOL, Site, Visit
+from tests.support.decision import SETTINGS, Decision
+
+pytestmark = pytest.mark.full
+
+Visitor = Callable[..., Visit]
+DISCLOSED = ("request_statement", "display", "consent", "subject", "statement")
+WIDTHS, SCHEMES = (1280, 390), ("light", "dark")
+
+
+def inspect(own: Visit, address: str, folder: Path) -> list[str]:
+    """What is wrong with a page in any of its looks; a picture of each look is left in the folder."""
+    wrong = []
+    own.page.goto(address)
+    name = f"{sum(1 for _ in folder.glob('*.png')):02} {own.page.title()}"
+    for width in WIDTHS:
+        own.page.set_viewport_size({"width": width, "height": 900})
+        for scheme in SCHEMES:
+            own.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            own.page.screenshot(path=folder / f"{name} {width} {scheme}.png", full_page=True)
+            wrong += [f"{name}, {scheme}: {each}" for each in own.violations()]
+        if own.scrolls_sideways():
+            wrong.append(f"{name} is wider than {width} px")
+    return wrong
+
+
+def test_sign_in(site: Site, visit: Visitor, tmp_path: Path) -> None:
+    assert inspect(visit(), site.url("index"), tmp_path) == []
+
+
+def test_what_an_officer_sees(site: Site, visit: Visitor, tmp_path: Path) -> None:
+    made, own = site.consortium, visit()
+    study, submitted = site.approved(), site.submitted()
+    known = made.register(made.content(study, made.import_model(), purposes=PROTOCOL["purposes"]))
+    site.vote("zurich", known)
+    own.sign_in(site.member("zurich", "irb-chair")).register_passkey()
+    addresses = [
+        site.url("index"),
+        site.url("governance_study_changelist"),
+        site.study_url(study),
+        site.study_url(submitted),
+        site.url("governance_passkey_changelist"),
+    ]
+    assert [wrong for address in addresses for wrong in inspect(own, address, tmp_path)] == []
+
+
+def test_what_a_refused_officer_sees(site: Site, visit: Visitor) -> None:
+    own = visit()
+    own.sign_in(site.member("zurich", "irb-chair")).page.goto(site.study_url(site.submitted()))
+    own.page.get_by_role("radio", name="Approved", exact=True).check()
+    own.page.get_by_role("button", name="Sign with passkey").click()
+    own.refusal()
+    for scheme in SCHEMES:
+        own.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        assert own.violations() == []
+
+
+def test_what_an_administrator_sees(site: Site, visit: Visitor, tmp_path: Path) -> None:
+    own = visit().sign_in(site.member("zurich", "institution-admin"))
+    assert inspect(own, site.url("governance_membership_add"), tmp_path) == []
+
+
+@pytest.fixture
+def dossiers(chromium: object, db: None, settings: Any, tmp_path: Path) -> list[str]:
+    """Addresses of the readable dossier of one decision: with the result, without it, and of one that was changed."""
+    for name, value in SETTINGS.items():
+        setattr(settings, name, value)
+    decision = Decision.make(tmp_path / "consortium")
+    publish()
+    data = dossier.build(decision.index, disclose=DISCLOSED)
+    answers = {
+        "disclosed": verify(data, Options(disclosure=canonical.encode(decision.disclosure))),
+        "closed": verify(data),
+        "changed": verify(data[:-1]),
+    }
+    assert [answer.holds for answer in answers.values()] == [True, True, False]
+    pages = []
+    for name, answer in answers.items():
+        page = tmp_path / f"{name}.html"
+        page.write_text(report.html(answer.to_json()))
+        pages.append(page.as_uri())
+    return pages
+
+
+def test_the_readable_dossier(dossiers: list[str], visit: Visitor, tmp_path: Path) -> None:
+    own = visit()
+    assert [wrong for address in dossiers for wrong in inspect(own, address, tmp_path)] == []
+
+
+def test_what_breaks_the_content_security_policy_is_noticed(site: Site, visit: Visitor) -> None:
+    own = visit()
+    own.page.goto(site.url("index"))
+    script = "document.body.append(Object.assign(document.createElement('script'), {textContent: 'unsafe()'}))"
+    with own.page.expect_console_message(lambda message: message.text.startswith("securitypolicyviolation")):
+        own.page.evaluate(script)
+    assert own.complaints
+    own.complaints.clear()

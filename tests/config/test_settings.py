@@ -1,0 +1,72 @@
+"""Every setting is documented, and production refuses the embedded defaults one by one."""
+
+import re
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from django.core.checks import run_checks
+from pytest_django.fixtures import Settings
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+VARIABLE = re.compile(r"CONCORDAT_[A-Z_]+")
+
+
+def test_every_variable_that_is_read_is_documented_and_the_other_way_round() -> None:
+    read = set(VARIABLE.findall((ROOT / "config" / "settings.py").read_text()))
+    read |= set(VARIABLE.findall((ROOT / "docker" / "entrypoint.sh").read_text()))
+    documented = set(VARIABLE.findall((ROOT / "docs" / "reference" / "settings.md").read_text()))
+    assert read <= documented
+    assert documented - read == {"CONCORDAT_REQUIRE"}
+
+
+SAFE: dict[str, Any] = {
+    "PRODUCTION": True,
+    "DEBUG": False,
+    "SECRET_KEY": "k" * 60,
+    "BASE_URL": "https://concordat.example",
+    "REDIS_URL": "rediss://coordinator@broker.example:6379/0",
+    "CHAIN_RPC": "https://chain.example",
+    "CHAIN_SELF_HOSTED": False,
+    "ANCHOR_ADDRESS": "0x" + "1" * 40,
+    "REGISTRY_ADDRESS": "0x" + "2" * 40,
+}
+
+
+def found(settings: Settings, *, engine: str = "postgresql", **changes: Any) -> set[str]:
+    for name, value in {**SAFE, **changes}.items():
+        setattr(settings, name, value)
+    database = settings.DATABASES["default"]
+    with patch.dict(database, {"ENGINE": f"django.db.backends.{engine}"}):
+        return {str(message.id) for message in run_checks(tags=["concordat"])}
+
+
+def test_a_safe_production_passes(settings: Settings) -> None:
+    assert found(settings) == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("DEBUG", True, "concordat.E001"),
+        ("SECRET_KEY", "embedded-default-not-for-production", "concordat.E002"),
+        ("BASE_URL", "http://concordat.example", "concordat.E003"),
+        ("engine", "sqlite3", "concordat.E004"),
+        ("REDIS_URL", "redis://broker.example:6379/0", "concordat.E005"),
+        ("CHAIN_SELF_HOSTED", True, "concordat.E006"),
+        ("ANCHOR_ADDRESS", "", "concordat.E007"),
+        ("REGISTRY_ADDRESS", "", "concordat.E007"),
+    ],
+)
+def test_each_unsafe_setting_is_named(settings: Settings, name: str, value: object, expected: str) -> None:
+    changes: dict[str, Any] = {name: value}
+    if name == "CHAIN_SELF_HOSTED":
+        changes["CHAIN_RPC"] = "http://127.0.0.1:8545"
+    assert found(settings, **changes) == {expected}
+
+
+def test_the_embedded_defaults_are_all_refused_in_production(settings: Settings) -> None:
+    settings.PRODUCTION = True
+    ids = {str(message.id) for message in run_checks(tags=["concordat"])}
+    assert ids >= {f"concordat.E00{number}" for number in (2, 3, 4, 5, 6, 7)}

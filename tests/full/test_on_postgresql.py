@@ -1,0 +1,39 @@
+"""The suites that use the database, once more on PostgreSQL, with what only PostgreSQL can show (`postgresql.py`)."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.support.postgresql import database, server
+
+pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).parents[2]
+WITHOUT_DATABASE = ["tests/compute/engine", "tests/compute/node", "tests/ledger/chain", "tests/ledger/contracts"]
+
+
+@pytest.mark.parametrize("folder", ["ledger", "governance", "compute", "api"])
+def test_the_suite_passes_on_postgresql(folder: str, tmp_path: Path) -> None:
+    suite = ROOT / "tests" / folder
+    # Given by name because pytest does not collect a file of that name by itself: it would fail on SQLite.
+    paths = [suite, *suite.glob("postgresql.py")]
+    options = ["-q", "-m", "not full", "-p", "no:cacheprovider", "--reuse-db", f"--basetemp={tmp_path / 'pytest'}"]
+    options += [f"--ignore={ROOT / path}" for path in WITHOUT_DATABASE]
+    with database() as url:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", *options, *map(str, paths)],
+            cwd=ROOT,
+            env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+            | {"CONCORDAT_DATABASE_URL": url, "CONCORDAT_STATE": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=580,
+        )
+        assert done.returncode == 0, done.stdout
+        with psycopg.connect(f"{server()}/test_{url.rpartition('/')[2]}") as used:
+            assert used.execute("SELECT count(*) > 0 FROM django_migrations").fetchone() == (True,)

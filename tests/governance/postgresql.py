@@ -1,0 +1,111 @@
+"""What SQLite cannot show, as it has one writer at a time; `tests/full/test_on_postgresql.py` runs this file."""
+
+from typing import Any
+
+import pytest
+
+from concordat import passkeys
+from concordat.events import Event
+from concordat.reasons import Reason, Refused
+from governance.models import Consent, Definition
+from governance.services import consent as consents
+from governance.services import definitions, institutions, reviews, signing
+from governance.states import StudyState
+from ledger.models import LogEntry
+from ledger.selectors import entries
+from tests.governance.conftest import BOARDS, Consortium
+from tests.support.at_once import at_once, waiting_for_the_log
+
+pytestmark = pytest.mark.usefixtures("committed")
+
+
+def twice(call: Any) -> Any:
+    """What both of two calls answer; they must agree."""
+    first, second = at_once(call, call)
+    assert first == second
+    return first
+
+
+def test_a_consent_that_comes_twice_at_once_is_one(consortium: Consortium) -> None:
+    consortium.approved()
+    token, institution = consortium.consent(), consortium.at["long-beach"]
+    assert isinstance(twice(lambda: consents.give(institution=institution, token=token)), Consent)
+    assert entries(event=Event.CONSENT_GIVEN).count() == 1
+
+
+def test_a_consent_is_withdrawn_once(consortium: Consortium) -> None:
+    consortium.approved()
+    token, institution = consortium.consent(), consortium.at["long-beach"]
+    given = consents.give(institution=institution, token=token)
+    withdrawal = consortium.withdrawal(str(given.uuid))
+    assert twice(lambda: consents.withdraw(institution=institution, token=withdrawal)) == given
+    given.refresh_from_db()
+    assert given.epoch == 1
+    assert entries(event=Event.CONSENT_WITHDRAWN).count() == 1
+
+
+def test_a_definition_that_two_institutions_register_at_once_is_one(consortium: Consortium) -> None:
+    content = consortium.content(consortium.approved(), consortium.import_model())
+    first, second = at_once(
+        lambda: consortium.register(content, by="cleveland"), lambda: consortium.register(content, by="zurich")
+    )
+    assert first == second == Definition.objects.get()
+    assert entries(event=Event.DEFINITION_REGISTERED).count() == 1
+
+
+def test_a_vote_that_comes_twice_at_once_is_one(consortium: Consortium) -> None:
+    known = consortium.registered()
+    vote = consortium.vote("zurich", known)
+    assert twice(lambda: definitions.relay_vote(vote=vote)).approve is True
+    assert entries(event=Event.DEFINITION_VOTED).count() == 1
+
+
+def test_of_two_votes_with_one_nonce_one_counts(consortium: Consortium) -> None:
+    known = consortium.registered()
+    votes = [consortium.vote("zurich", known, approve=approve) for approve in (True, False)]
+    answers = at_once(*(lambda vote=vote: definitions.relay_vote(vote=vote) for vote in votes))
+    refused = [answer for answer in answers if isinstance(answer, Refused)]
+    assert [answer.reason for answer in refused] == [Reason.VOTE_INVALID]
+    assert known.votes.count() == 1
+
+
+def test_every_revocation_counts(consortium: Consortium) -> None:
+    """What was authorised between two revocations must not pass for authorised after both."""
+    known = consortium.registered()
+    votes = [consortium.vote(slug, known, approve=False) for slug in ("zurich", "budapest")]
+    at_once(*(lambda vote=vote: definitions.relay_vote(vote=vote) for vote in votes))
+    known.refresh_from_db()
+    assert known.epoch == 2
+
+
+def test_boards_that_sign_at_once_approve_the_study_together(consortium: Consortium) -> None:
+    study = consortium.submitted()
+    first, *others = BOARDS
+    consortium.sign(consortium.chairs[first], study)
+    signed = at_once(*(lambda slug=slug: consortium.sign(consortium.chairs[slug], study) for slug in others))
+    assert [review.determination for review in signed] == ["approved"] * len(others)
+    study.refresh_from_db()
+    assert study.state == StudyState.APPROVED
+    assert entries(event=Event.STUDY_APPROVED).count() == 1
+
+
+def test_one_challenge_is_signed_once(consortium: Consortium) -> None:
+    study, chair = consortium.submitted(), consortium.chairs["zurich"]
+    asked = signing.challenge(by=chair.user, study=study, determination="approved")
+    assertion = chair.passkey.assertion(passkeys.challenge(asked.statement))
+
+    def sign() -> Any:
+        return reviews.determine(by=chair.user, study=study, nonce=asked.nonce, assertion=assertion)
+
+    refused = [answer for answer in at_once(sign, sign) if isinstance(answer, Refused)]
+    assert [answer.reason for answer in refused] == [Reason.CONFLICT]
+
+
+def test_a_roster_does_not_stand_in_the_way_of_what_refers_to_its_institution(consortium: Consortium) -> None:
+    consortium.approved()
+    token = consortium.roster_token("zurich", [(consortium.chairs["zurich"], "irb-chair")])
+    before = LogEntry.objects.count()
+    with waiting_for_the_log(lambda: institutions.publish_roster(token=token)) as publishing:
+        consortium.officer("zurich", "investigator")
+    assert publishing[0].result(30).version == 2
+    assert LogEntry.objects.count() > before
