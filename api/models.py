@@ -72,5 +72,34 @@ class UsedAssertion(models.Model):
         return f"assertion of {self.issuer}"
 
 
+class Counts(models.QuerySet[Any]):
+    def add(self, limit: str, caller: str, minute: datetime) -> int:
+        """Count one call, and answer how many there are in this minute. Earlier minutes are forgotten."""
+        with transaction.atomic():
+            row, new = self.get_or_create(limit=limit, caller=caller, minute=minute)
+            self.filter(pk=row.pk).update(calls=models.F("calls") + 1)
+            row.refresh_from_db()
+            if new:
+                self.filter(minute__lt=minute).delete()
+        return int(row.calls)
+
+
+class CallCount(models.Model):
+    """How often one caller, an institution or an address, did something in one minute."""
+
+    limit = models.CharField(max_length=32)
+    caller = models.CharField(max_length=63)
+    minute = models.DateTimeField(db_index=True)
+    calls = models.PositiveIntegerField(default=0)
+
+    objects = Counts.as_manager()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["limit", "caller", "minute"], name="calls_counted_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.limit} by {self.caller}"
+
+
 def _hash(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()

@@ -28,7 +28,7 @@ SCOPES: dict[Scope, str] = {
     Scope.INSTITUTIONS_READ: "Read institutions and their public keys.",
     Scope.INSTITUTIONS_WRITE: "Publish the institution's own roster of officers.",
     Scope.STUDIES_READ: "Read studies and where their review stands.",
-    Scope.STUDIES_WRITE: "Draft and submit studies.",
+    Scope.STUDIES_WRITE: "Submit studies.",
     Scope.MODELS_READ: "Read model manifests.",
     Scope.MODELS_WRITE: "Import models and sign what explanations disclose of them.",
     Scope.DEFINITIONS_READ: "Read computation definitions and their votes.",

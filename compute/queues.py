@@ -22,6 +22,32 @@ def key_prefix(institution: str) -> str:
     return f"{COORDINATOR_PREFIX}{institution}:"
 
 
+COORDINATOR_ACCESS = f"resetchannels ~{COORDINATOR_PREFIX}* &{COORDINATOR_PREFIX}* +@all -@dangerous -@admin +info"
+"""The coordinator's rules in the broker's access list, after its password."""
+
+NODE_COMMANDS = (
+    "hello",
+    "ping",
+    "client|setname",
+    "multi",
+    "exec",
+    "brpop",
+    "lpush",
+    "rpush",
+    "llen",
+    "sadd",
+    "smembers",
+)
+"""All that a node's worker asks of the broker: take from its queue, put back, bind it. No scripts, which could stall
+the broker for everyone, and nothing that lists keys."""
+
+
+def node_access(institution: str) -> str:
+    """A node's rules in the broker's access list, after its password."""
+    prefix = key_prefix(institution)
+    return f"resetchannels ~{prefix}* &{prefix}* -@all " + " ".join(f"+{command}" for command in NODE_COMMANDS)
+
+
 WORKER: dict[str, Any] = {
     "broker_connection_retry_on_startup": True,
     "task_ignore_result": True,

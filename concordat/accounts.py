@@ -8,9 +8,10 @@ recurses deeply, so the interpreter's own limit is put back. Import accounts fro
 import sys
 
 from eth_account import Account
+from eth_account.messages import encode_typed_data
 from eth_account.signers.local import LocalAccount
 
-__all__ = ["Account", "LocalAccount"]
+__all__ = ["Account", "LocalAccount", "encode_typed_data"]
 
 _CPYTHON_DEFAULT = 1000
 

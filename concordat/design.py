@@ -97,7 +97,6 @@ class Design:
     Attributes:
         masks: (n, d) int64, 1 where a group keeps the record's value.
         column_masks: (n, k) int64, the same for columns; the perturbed records are ``column_masks * x``.
-        reference: (k,) int64 ring elements at 16 bits, all zero by the schema's encoding.
         operator: (d + 1, n) int64 at 2^20; ``operator @ y`` is the coefficients and, last, the intercept.
         weights: (n,) int64 at 2^8, of the total sum of squares ``sum w (y - mean)²`` with the weighted mean.
     """
@@ -105,7 +104,6 @@ class Design:
     groups: tuple[str, ...]
     masks: NDArray[np.int64]
     column_masks: NDArray[np.int64]
-    reference: NDArray[np.int64]
     operator: NDArray[np.int64]
     weights: NDArray[np.int64]
     kernel_width: float
@@ -144,7 +142,6 @@ class Design:
             groups=tuple(checked["groups"]),
             masks=arrays["masks"],
             column_masks=arrays["masks"][:, arrays["column_groups"]],
-            reference=arrays["reference"],
             operator=arrays["operator"],
             weights=arrays["weights"],
             kernel_width=kernel_width,

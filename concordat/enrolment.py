@@ -12,13 +12,12 @@ from typing import Annotated, Any, Literal, get_args
 
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
-from pydantic import AfterValidator, Field, with_config
-from pydantic_core import PydanticCustomError
+from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from concordat import clock, documents, passkeys, signatures
 from concordat.canonical import Json, digest
-from concordat.fields import STRICT, Digest, Jurisdiction, Slug, Text, Time, plain, read
+from concordat.fields import STRICT, Digest, Jurisdiction, Slug, Text, Time, checked, plain, read
 from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
 from concordat.sealing import sealing_key_id
@@ -29,33 +28,11 @@ Role = Literal["party", "dealer", "requester", "owner"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 
-def _ed25519(value: str) -> str:
-    try:
-        key_id(value)
-    except Refused as error:
-        raise PydanticCustomError("ed25519", "an Ed25519 public key is 32 bytes in base64url") from error
-    return value
-
-
-def _sealing(value: str) -> str:
-    try:
-        sealing_key_id(value)
-    except Refused as error:
-        raise PydanticCustomError("sealing", "a public sealing key is 1216 bytes in base64url") from error
-    return value
-
-
-def _passkey(value: str) -> str:
-    try:
-        passkeys.public_key(value)
-    except Refused as error:
-        raise PydanticCustomError("passkey", "a passkey is ES256, EdDSA or RS256, as COSE in base64url") from error
-    return value
-
-
-Ed25519Public = Annotated[str, AfterValidator(_ed25519)]
-SealingPublic = Annotated[str, AfterValidator(_sealing)]
-PasskeyPublic = Annotated[str, AfterValidator(_passkey)]
+Ed25519Public = Annotated[str, checked(key_id, "ed25519", "an Ed25519 public key is 32 bytes in base64url")]
+SealingPublic = Annotated[str, checked(sealing_key_id, "sealing", "a public sealing key is 1216 bytes in base64url")]
+PasskeyPublic = Annotated[
+    str, checked(passkeys.public_key, "passkey", "a passkey is ES256, EdDSA or RS256, as COSE in base64url")
+]
 
 
 @with_config(STRICT)

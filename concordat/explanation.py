@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from concordat import canonical
 from concordat.canonical import Json
 from concordat.design import RELIABLE, Design
 from concordat.outputs import Opened
@@ -78,11 +77,6 @@ class Explanation:
                 for factor in self.factors
             ],
         }
-
-    @property
-    def digest(self) -> str:
-        """Digest of :meth:`to_json`."""
-        return canonical.digest(self.to_json())
 
 
 def explain(opened: Opened, *, design: Design, schema: FeatureSchema, record: EncodedRecord) -> Explanation:

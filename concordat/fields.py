@@ -4,9 +4,9 @@ A shape is a typed dictionary, so a document stays the plain JSON object that is
 """
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import cache
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, LiteralString, TypeVar, cast
 from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
@@ -32,6 +32,19 @@ _REASONS = {"missing": Reason.FIELD_MISSING, "extra_forbidden": Reason.FIELD_UNK
 T = TypeVar("T")
 
 
+def checked(check: Callable[[str], object], code: LiteralString, sentence: LiteralString) -> AfterValidator:
+    """A validator for text that `check` does not refuse."""
+
+    def validate(value: str) -> str:
+        try:
+            check(value)
+        except Refused as error:
+            raise PydanticCustomError(code, sentence) from error
+        return value
+
+    return AfterValidator(validate)
+
+
 def _slug(value: str) -> str:
     if not _SLUG.fullmatch(value):
         raise PydanticCustomError("slug", "a short name is lower-case letters, digits and hyphens")
@@ -44,14 +57,6 @@ def _decimal(value: str) -> str:
     return value
 
 
-def _digest(value: str) -> str:
-    try:
-        digest_bytes(value)
-    except Refused as error:
-        raise PydanticCustomError("digest", "a digest reads sha256: and 64 lower-case hexadecimal digits") from error
-    return value
-
-
 def _uuid(value: str) -> str:
     try:
         canonical = str(UUID(value))
@@ -59,14 +64,6 @@ def _uuid(value: str) -> str:
         canonical = ""
     if canonical != value:
         raise PydanticCustomError("uuid", "an identifier is a UUID in lower case with hyphens")
-    return value
-
-
-def _time(value: str) -> str:
-    try:
-        clock.parse(value)
-    except Refused as error:
-        raise PydanticCustomError("time", "a time reads like 2026-01-31T12:00:00Z") from error
     return value
 
 
@@ -85,9 +82,9 @@ def _text(value: str) -> str:
 Slug = Annotated[str, AfterValidator(_slug)]
 Jurisdiction = Annotated[str, AfterValidator(_jurisdiction)]
 DecimalText = Annotated[str, AfterValidator(_decimal)]
-Digest = Annotated[str, AfterValidator(_digest)]
+Digest = Annotated[str, checked(digest_bytes, "digest", "a digest reads sha256: and 64 lower-case hexadecimal digits")]
 Uuid = Annotated[str, AfterValidator(_uuid)]
-Time = Annotated[str, AfterValidator(_time)]
+Time = Annotated[str, checked(clock.parse, "time", "a time reads like 2026-01-31T12:00:00Z")]
 Text = Annotated[str, AfterValidator(_text)]
 
 

@@ -1,4 +1,5 @@
 """Files for their owner alone: whole or not there at all, and refused where others may read them."""
+
 import os
 import stat
 import tempfile

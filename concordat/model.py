@@ -113,7 +113,7 @@ class Manifest(TypedDict):
 
 
 def forward(kind: str, tensors: Tensors, X: Floats) -> Floats:
-    """Log-odds (n,) of encoded records X (n, columns), in plaintext: what the engine is tested against."""
+    """Log-odds (n,) of encoded records X (n, columns), in plaintext; the engine's own forward pass is on shares."""
     return KINDS[kind].forward(tensors, X)
 
 

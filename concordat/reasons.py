@@ -35,6 +35,7 @@ class Reason(StrEnum):
     # authority
     SIGN_IN_REQUIRED = "sign-in-required"
     SIGN_IN_REFUSED = "sign-in-refused"
+    PASSWORD_WRONG = "password-wrong"  # noqa: S105  (a code, no password)
     SCOPE_MISSING = "scope-missing"
     ROLE_MISSING = "role-missing"
     WRONG_INSTITUTION = "wrong-institution"
@@ -91,6 +92,7 @@ class Reason(StrEnum):
     CHECKPOINT_INVALID = "checkpoint-invalid"
     ANCHOR_MISMATCH = "anchor-mismatch"
     ANCHOR_MISSING = "anchor-missing"
+    INCOMPLETE = "incomplete"
     OPENING_MISMATCH = "opening-mismatch"
     DOCUMENT_ALTERED = "document-altered"
     BUNDLE_ALTERED = "bundle-altered"
@@ -177,6 +179,7 @@ REASONS: dict[Reason, ReasonInfo] = {
     Reason.SIGN_IN_REFUSED: ReasonInfo(
         "The client assertion was refused.", "Sign a fresh assertion with an enrolled client key.", 401
     ),
+    Reason.PASSWORD_WRONG: ReasonInfo("The password is not yours.", "Enter your own password once more.", 403),
     Reason.SCOPE_MISSING: ReasonInfo(
         "The access token does not cover this.", "Ask for a token with the named scope.", 403
     ),
@@ -325,6 +328,11 @@ REASONS: dict[Reason, ReasonInfo] = {
         "The root on chain is not the log's root at that size.", "Do not rely on this log.", 409
     ),
     Reason.ANCHOR_MISSING: ReasonInfo("The entry is not anchored on chain yet.", "Wait for the next anchor.", 409),
+    Reason.INCOMPLETE: ReasonInfo(
+        "The dossier does not show everything in the log that concerns the decision.",
+        "Ask for the whole dossier, and do not rely on this one alone.",
+        409,
+    ),
     Reason.OPENING_MISMATCH: ReasonInfo(
         "A disclosed value is not the one that was committed to.", "Do not rely on the disclosed value.", 409
     ),

@@ -11,7 +11,6 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from eth_account.messages import encode_typed_data
 from eth_keys.exceptions import BadSignature
 from eth_utils.address import is_checksum_address
 from eth_utils.exceptions import ValidationError
@@ -19,7 +18,7 @@ from pydantic import AfterValidator, Field, with_config
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from concordat.accounts import Account, LocalAccount
+from concordat.accounts import Account, LocalAccount, encode_typed_data
 from concordat.canonical import digest_bytes
 from concordat.fields import STRICT, Digest, Slug, read
 from concordat.reasons import Reason, Refused

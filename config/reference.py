@@ -67,7 +67,7 @@ def study_states() -> str:
     return (
         "# States of a study\n\nGenerated from `governance/states.py`. An approval lapses into `expired` by the clock "
         "alone.\n\n```mermaid\nstateDiagram-v2\n"
-        f"    [*] --> {_name(StudyState.DRAFT)}\n" + "\n".join([*arrows, *ends]) + "\n```\n"
+        f"    [*] --> {StudyState.SUBMITTED}\n" + "\n".join([*arrows, *ends]) + "\n```\n"
     )
 
 

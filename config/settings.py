@@ -4,6 +4,7 @@ The defaults are the embedded ones (SQLite; chain and broker on this machine): f
 `config.checks` refuses to start a production on them.
 """
 
+from datetime import timedelta
 from pathlib import Path
 
 import environ
@@ -57,6 +58,13 @@ TICKET_SECONDS: int = env.int("CONCORDAT_TICKET_SECONDS", default=120)
 RESERVATION_SECONDS: int = env.int("CONCORDAT_RESERVATION_SECONDS", default=60)
 COMPUTE_SECONDS: int = env.int("CONCORDAT_COMPUTE_SECONDS", default=120)
 
+# --- how often one caller may call, a minute: an institution, or before it is signed in an address
+CALLS_A_MINUTE: dict[str, int] = {
+    "token": env.int("CONCORDAT_TOKENS_A_MINUTE", default=120),
+    "predictions": env.int("CONCORDAT_PREDICTIONS_A_MINUTE", default=60),
+    "dossiers": env.int("CONCORDAT_DOSSIERS_A_MINUTE", default=30),
+}
+
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
@@ -67,6 +75,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "csp",
+    "axes",
     "config",
     "ledger",
     "governance",
@@ -84,6 +93,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 TEMPLATES = [
@@ -107,6 +117,19 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+
+
+# --- wrong passwords: after five, this account is closed to this address for a while. No success is written down.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "config.addresses.client_address"
+AXES_LOCKOUT_TEMPLATE = "governance/locked.html"
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -141,6 +164,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 2**20
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["api.authentication.BearerToken"],
     "DEFAULT_PERMISSION_CLASSES": ["api.permissions.HasScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["api.throttling.ByTheMinute"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["api.parsers.StrictJSON"],
     "DEFAULT_SCHEMA_CLASS": "api.openapi.ApiSchema",

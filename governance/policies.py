@@ -10,7 +10,7 @@ from governance.states import StudyState
 _S = StudyState
 
 STATES: dict[Verb, frozenset[StudyState]] = {
-    Verb.SUBMIT: frozenset({_S.DRAFT, _S.MODIFICATIONS_REQUIRED, _S.DISAPPROVED, _S.SUSPENDED, _S.EXPIRED}),
+    Verb.SUBMIT: frozenset({_S.MODIFICATIONS_REQUIRED, _S.DISAPPROVED, _S.SUSPENDED, _S.EXPIRED}),
     Verb.DETERMINE: frozenset({_S.SUBMITTED, _S.UNDER_REVIEW}),
     Verb.SUSPEND: frozenset({_S.APPROVED}),
     Verb.CLOSE: frozenset(_S) - {_S.CLOSED},

@@ -11,7 +11,6 @@ from concordat.signatures import VerifyKey
 from governance.models import Definition, DefinitionVote, Institution, InstitutionKey, Roster, Study
 from governance.models.definition import DefinitionState
 from governance.permissions import takes_part
-from governance.states import StudyState
 from ledger.models import TransactionState
 from ledger.selectors import document, entries
 
@@ -82,12 +81,9 @@ def roster(of: Institution) -> Roster | None:
 
 def visible_studies(to: Iterable[Institution]) -> QuerySet[Study]:
     """The studies that concern one of these institutions: those it leads, those it is a site of, those its board
-    reviews. A draft is seen at the leading institution alone."""
-    leads = Q(institution__in=to)
-    takes_part = Q(sites__in=to) | Q(versions__reviews__board__in=to)
-    return (
-        Study.objects.filter(leads | (takes_part & ~Q(state=StudyState.DRAFT))).select_related("institution").distinct()
-    )
+    reviews."""
+    concerned = Q(institution__in=to) | Q(sites__in=to) | Q(versions__reviews__board__in=to)
+    return Study.objects.filter(concerned).select_related("institution").distinct()
 
 
 def needed_approvals(definition: Definition) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from concordat.reasons import Reason, Refused
 class StudyState(StrEnum):
     """Where a study stands; the words are those of the admin site and the API."""
 
-    DRAFT = "draft"
     SUBMITTED = "submitted"
     UNDER_REVIEW = "under-review"
     MODIFICATIONS_REQUIRED = "modifications-required"
@@ -22,7 +21,6 @@ class StudyState(StrEnum):
 _S = StudyState
 
 TRANSITIONS: dict[StudyState, frozenset[StudyState]] = {
-    _S.DRAFT: frozenset({_S.SUBMITTED, _S.CLOSED}),
     _S.SUBMITTED: frozenset({_S.UNDER_REVIEW, _S.APPROVED, _S.MODIFICATIONS_REQUIRED, _S.DISAPPROVED, _S.CLOSED}),
     _S.UNDER_REVIEW: frozenset({_S.APPROVED, _S.MODIFICATIONS_REQUIRED, _S.DISAPPROVED, _S.CLOSED}),
     _S.MODIFICATIONS_REQUIRED: frozenset({_S.SUBMITTED, _S.CLOSED}),

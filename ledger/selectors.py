@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from django.db.models import QuerySet
 
@@ -86,6 +87,11 @@ def document(digest: str) -> bytes:
     if canonical.digest(content) != digest:
         raise Refused(Reason.DOCUMENT_ALTERED)
     return content
+
+
+def about(holder: str, subject: UUID) -> QuerySet[LogEntry]:
+    """The entries whose private fields are under the key of this subject of an institution."""
+    return LogEntry.objects.filter(payload__key__holder=holder, payload__key__subject=subject)
 
 
 def private_fields(entry: LogEntry) -> Mapping[str, Any]:

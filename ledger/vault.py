@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
@@ -28,6 +29,8 @@ from concordat.canonical import Json
 from concordat.files import read_private, write_private
 from concordat.reasons import Reason, Refused
 from ledger.models import LogEntry, Payload, SubjectKey
+
+log = structlog.get_logger(__name__)
 
 KEY_BYTES, NONCE_BYTES = 32, 12
 
@@ -48,15 +51,15 @@ def create_master_key() -> None:
         write_private(path, secrets.token_bytes(KEY_BYTES), replace=False)
 
 
-def entry_key(subject: UUID, entry: UUID) -> bytes:
+def entry_key(holder: str, subject: UUID, entry: UUID) -> bytes:
     """The DEK of one entry; makes the subject's key if there is none. Raises Refused(ERASED) for a destroyed one."""
-    row = SubjectKey.objects.filter(subject=subject).first()
+    row = SubjectKey.objects.filter(holder=holder, subject=subject).first()
     if row is None:
         key = secrets.token_bytes(KEY_BYTES)
-        wrapped = _encrypt(_master_key(), key, subject.bytes)
+        wrapped = _encrypt(_master_key(), key, _whose(holder, subject))
         # Two first entries about one subject may meet here; the one that comes second uses the first one's key.
         row, _ = SubjectKey.objects.get_or_create(
-            subject=subject, defaults={"wrapped": wrapped, "created": clock.now()}
+            holder=holder, subject=subject, defaults={"wrapped": wrapped, "created": clock.now()}
         )
     return _derive(_unwrap(row), entry)
 
@@ -86,10 +89,27 @@ def unseal(entry: LogEntry) -> tuple[bytes, Mapping[str, Any]]:
     return key, fields
 
 
+def checkpoint_wal() -> None:
+    """Write SQLite's journal back into the database and empty it: a key that was destroyed still stands in it.
+
+    Outside of a transaction only. It waits for readers; if they outlast the database's timeout, the log says so.
+    """
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy = cursor.fetchone()[0]
+        if busy:
+            log.warning("erasure.journal-busy")
+
+
 def _unwrap(row: SubjectKey) -> bytes:
     if row.wrapped is None:
         raise Refused(Reason.ERASED)
-    return _decrypt(_master_key(), bytes(row.wrapped), row.subject.bytes)
+    return _decrypt(_master_key(), bytes(row.wrapped), _whose(row.holder, row.subject))
+
+
+def _whose(holder: str, subject: UUID) -> bytes:
+    return subject.bytes + holder.encode()
 
 
 def _derive(key: bytes, entry: UUID) -> bytes:

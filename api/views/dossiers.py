@@ -23,6 +23,7 @@ class Dossier(Resource):
     """The signed bundle of one decision, to be verified off line. That it was read is itself recorded in the log."""
 
     scopes: ClassVar = {"GET": Scope.DOSSIERS_READ}
+    limited: ClassVar = {"GET": "dossiers"}
 
     @extend_schema(
         parameters=[OpenApiParameter("record", str, OpenApiParameter.PATH, description="For example C-0000042-3.")],

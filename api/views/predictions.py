@@ -68,6 +68,7 @@ class Predictions(Resource):
     """The institution's own predictions."""
 
     scopes: ClassVar = {"GET": Scope.PREDICTIONS_READ, "POST": Scope.PREDICTIONS_WRITE}
+    limited: ClassVar = {"POST": "predictions"}
 
     @extend_schema(operation_id="predictions_list", parameters=[AFTER], responses=paged(PredictionAnswer))
     def get(self, request: Request) -> Response:

@@ -30,14 +30,14 @@ class StudyAnswer(Shape):
     institution = serializers.CharField(help_text="The leading institution.")
     sites = serializers.ListField(child=serializers.CharField())
     state = serializers.CharField()
-    protocol = serializers.CharField(help_text="Digest of the latest protocol version; empty for a draft.")
+    protocol = serializers.CharField(help_text="Digest of the latest protocol version.")
     version = serializers.IntegerField()
     reviews = ReviewAnswer(many=True)
     expires = serializers.CharField(help_text="Empty without an approval.")
 
 
 class Studies(Resource):
-    """The studies that concern the institution. A draft is seen by the one that leads it alone."""
+    """The studies that concern the institution: it leads them, is a site of them, or its board reviews them."""
 
     scopes: ClassVar = {"GET": Scope.STUDIES_READ, "POST": Scope.STUDIES_WRITE}
 

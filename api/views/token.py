@@ -1,5 +1,7 @@
 """Machine sign-in: an assertion in, a token out."""
 
+from typing import ClassVar
+
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -34,6 +36,7 @@ class Token(APIView):
 
     authentication_classes = ()
     permission_classes = ()
+    limited: ClassVar = {"POST": "token"}
     parser_classes = (FormParser,)
     http_method_names = ("post",)
 

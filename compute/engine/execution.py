@@ -49,7 +49,7 @@ def _prepare(job: PartyJob) -> Callable[[], Explained]:
     if job["kind"] not in FORWARD:
         raise Refused(Reason.FIELD_INVALID, detail="The engine knows no such kind of model.", field="kind")
     design = Design.from_json(job["design"])
-    columns = len(design.reference)
+    columns = design.column_masks.shape[1]
     shapes = KINDS[job["kind"]].shapes(columns)
     if [(tensor["name"], tuple(tensor["shape"])) for tensor in job["tensors"]] != shapes:
         raise Refused(Reason.FIELD_INVALID, detail="These are not this kind's tensors.", field="tensors")

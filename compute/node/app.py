@@ -24,7 +24,8 @@ def make_app(home: NodeHome) -> Celery:
     app = Celery("concordat-node", fixups=[], set_as_current=False)
     app.conf.update(
         broker_url=home.settings["broker"],
-        broker_transport_options={"global_keyprefix": queues.key_prefix(home.institution)},
+        # Messages are not kept aside until acknowledged: their lock is a script, which the access list forbids.
+        broker_transport_options={"global_keyprefix": queues.key_prefix(home.institution), "ack_emulation": False},
         broker_connection_max_retries=None,
         task_default_queue=queues.queue(home.institution),
         **queues.WORKER,

@@ -23,7 +23,7 @@ def cli() -> None:
 @HOME
 @click.option("--slug", required=True, help="The institution's short name: lower-case letters, digits, hyphens.")
 @click.option("--name", required=True, help="The institution's full name.")
-@click.option("--jurisdiction", required=True, help="ISO 3166-1 alpha-2 code of the country whose law applies, such as CH.")
+@click.option("--jurisdiction", required=True, help="ISO 3166-1 code of the country whose law applies, such as CH.")
 @click.option("--roles", type=click.Choice(ROLES), multiple=True, required=True, help="May be given several times.")
 @click.option("--coordinator", default="http://localhost:8000", show_default=True)
 @click.option("--broker", default="redis://localhost:6379/0", show_default=True)
@@ -68,6 +68,12 @@ def check(directory: Path) -> None:
     home.keys.load()
     _ = home.pins, home.policy
     click.echo("The node's home is in order.")
+    if "offline" in home.keys.kinds:
+        click.echo(
+            "Warning: offline.pem is still here. Whoever takes over this machine could sign new keys and officers in "
+            "the institution's name. Move it away; a node never needs it.",
+            err=True,
+        )
 
 
 @cli.command()

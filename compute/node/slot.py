@@ -61,8 +61,8 @@ class EngineSlot:
 
     @contextmanager
     def conversation(self, ticket: str) -> Iterator[EngineProcess]:
-        """The engine that is held for `ticket`, to be given its work, once. The hold no longer lapses meanwhile: engines
-        have time-outs of their own, and after `run` the process is gone. Raises Refused(EXPIRED)."""
+        """The engine that is held for `ticket`, to be given its work, once. The hold no longer lapses meanwhile:
+        engines have time-outs of their own, and after `run` the process is gone. Raises Refused(EXPIRED)."""
         with self._lock:
             hold = self._hold
             if hold is None or hold.ticket != ticket or hold.engine is None:

@@ -29,7 +29,7 @@ def follow(home: ClientHome, api: Api) -> Checkpoint:
             detail = f"The log has {head.size} entries; it had {seen.size} when it was last seen from here."
             raise Refused(Reason.CONSISTENCY_INVALID, detail=detail)
         proof = [] if head.size == seen.size else [unb64(each) for each in api.consistency(seen.size, head.size)]
-        if not merkle.verify_consistency(seen.size, head.size, seen.root, head.root, proof):
+        if seen.size and not merkle.verify_consistency(seen.size, head.size, seen.root, head.root, proof):
             raise Refused(Reason.CONSISTENCY_INVALID)
     write_private(file, note.encode(), replace=True)
     return head

@@ -150,6 +150,11 @@ def wait(
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
+def cancel(work: Work, api: Api) -> Status:
+    """Take the request back. Raises Refused(WRONG_STATE) once there is a result."""
+    return api.cancel_prediction(_job(work))
+
+
 def open_result(home: ClientHome, api: Api, work: Work) -> OpenedPrediction:
     """Verify what came back, add the shares up, and explain.
 

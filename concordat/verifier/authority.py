@@ -19,24 +19,14 @@ def institutions(case: Case) -> str:
 
 
 def officers(case: Case) -> str:
-    """Each reviewing board's officer approved exactly this protocol, by a passkey of the board's roster."""
-    protocol, study = case.definition["protocol"], case.definition["study"]
-    submitted = [
-        entry
-        for entry in case.evidence.of(Event.STUDY_SUBMITTED, study=study)
-        if entry.leaf["documents"].get("protocol") == protocol and entry.index < case.verdict.index
-    ]
-    if not submitted:
-        raise Refused(Reason.STUDY_NOT_APPROVED, detail="The protocol was never submitted.")
-    boards = submitted[-1].leaf["public"].get("boards")
-    if not isinstance(boards, list) or not boards:
-        raise Refused(Reason.STUDY_NOT_APPROVED, detail="No board was asked.")
-    for board in boards:
-        last = reviews(case, str(board))[-1:]
+    """The officer of each board that reviews for a site approved exactly this protocol, by a passkey of its roster."""
+    for board in case.boards:
+        last = reviews(case, board)[-1:]
         if not last or last[0].text("determination") != "approved":
             raise Refused(Reason.STUDY_NOT_APPROVED, detail=f"{board} did not approve this protocol.")
         case.check_officer(last[0])
-    return f"{len(boards)} boards approved the protocol, each by an officer's passkey: {', '.join(map(str, boards))}."
+    boards = ", ".join(case.boards)
+    return f"{len(case.boards)} boards approved the protocol, each by an officer's passkey: {boards}."
 
 
 def reviews(case: Case, board: str) -> list[Entry]:
@@ -68,7 +58,7 @@ def study(case: Case) -> str:
 
 
 def approvals(case: Case) -> str:
-    """A quorum of institutions, and each party for itself, had approved the definition by EIP-712 votes."""
+    """A quorum of institutions, the model's owner and each party had approved the definition by EIP-712 votes."""
     given = standing_votes(case)
     quorum, parties = case.definition["quorum"], case.definition["parties"]
     approving = [institution for institution in quorum["of"] if institution in given and given[institution].approve]
@@ -77,6 +67,9 @@ def approvals(case: Case) -> str:
     for party in parties:
         if party not in given or not given[party].approve:
             raise Refused(Reason.DEFINITION_NOT_APPROVED, detail=f"{party} computed without having approved.")
+    owner = case.model["owner"]
+    if owner not in given or not given[owner].approve:
+        raise Refused(Reason.DEFINITION_NOT_APPROVED, detail=f"The model's owner, {owner}, had not approved.")
     return f"{len(approving)} of {len(quorum['of'])} institutions had approved; {quorum['needed']} were needed."
 
 
@@ -89,8 +82,7 @@ def standing_votes(case: Case) -> dict[str, Vote]:
     for entry in case.evidence.of(Event.DEFINITION_VOTED, definition=name):
         institution = entry.text("institution")
         vote = votes.verify(case.evidence.json(entry, "vote"), domain=Domain(about["id"], about["registry"]))
-        known = {enrolment.chain for enrolment in case.enrolled(institution)}
-        if vote.institution not in known or vote.definition != name:
+        if vote.institution != case.enrolled(institution).chain or vote.definition != name:
             raise Refused(Reason.VOTE_INVALID, detail=f"The vote in {entry.number} is another's, or on something else.")
         if vote.approve is not entry.leaf["public"].get("approve"):
             raise Refused(Reason.VOTE_INVALID, detail=f"The entry {entry.number} reports the vote wrongly.")
@@ -145,8 +137,9 @@ def consent(case: Case) -> str:
 def consent_since(case: Case) -> str:
     """Whether the consent has been withdrawn since, as far as this dossier goes."""
     _, withdrawn = consent_entries(case)
-    if withdrawn:
-        return f"Consent was withdrawn later, on {withdrawn[0].leaf['time']} ({withdrawn[0].number})."
+    for entry in withdrawn:
+        when = "before the decision" if entry.index < case.decision.index else "later"
+        return f"Consent was withdrawn {when}, on {entry.leaf['time']} ({entry.number})."
     return "Consent has not been withdrawn since."
 
 

@@ -3,6 +3,7 @@
     manifest.json  manifest.jws   digest of every other file, and the coordinator's signature over the manifest
     about.json                    which decision, which log, whose key, which chain
     entries/0000042.json          an entry's exact bytes; its number is its index in the log
+log.jsonl                     every entry of the log, a line each, so that nothing is left out unnoticed
     documents/<sha256>            what entries refer to by digest
     proofs.json  checkpoint.txt   inclusion proofs, and the signed head that they lead to
     anchors.json                  the first and the last head on the chain that cover the decision
@@ -32,7 +33,7 @@ MANIFEST, SIGNATURE, DISCLOSURE = "manifest.json", "manifest.jws", "disclosure.j
 JSON, HTML = "dossier.json", "dossier.html"
 
 _PATH = re.compile(
-    r"(manifest|about|proofs|anchors|openings|dossier|disclosure)\.json|manifest\.jws|checkpoint\.txt|dossier\.html"
+    r"(manifest|about|proofs|anchors|openings|dossier|disclosure)\.json|manifest\.jws|checkpoint\.txt|dossier\.html|log\.jsonl"
     r"|entries/[0-9]{7,19}\.json|documents/[0-9a-f]{64}"
 )
 _MOST_BYTES = 64 * 2**20

@@ -16,7 +16,7 @@ from concordat.design import Design, check_design
 from concordat.documents import Keyring
 from concordat.enrolment import Enrolment, Roster, verify_enrolment, verify_roster
 from concordat.events import Event
-from concordat.fields import plain
+from concordat.fields import Slug, plain, read
 from concordat.model import Manifest
 from concordat.outputs import Opened
 from concordat.reasons import Reason, Refused
@@ -59,29 +59,28 @@ class Case:
     # --- who is who
 
     @cached_property
-    def enrolments(self) -> Mapping[str, list[Enrolment]]:
-        """Every enrolment of each institution, the earliest first."""
-        found: dict[str, list[Enrolment]] = {}
+    def enrolments(self) -> Mapping[str, Enrolment]:
+        """Each institution's one enrolment. A second one, whoever signed it, would let others speak in its name."""
+        found: dict[str, Enrolment] = {}
         for entry in self.evidence.of(Event.INSTITUTION_ENROLLED):
             enrolment = verify_enrolment(self.evidence.token(entry, "enrolment"))
             if enrolment.institution != entry.text("institution"):
                 raise Refused(Reason.WRONG_INSTITUTION, detail=f"{entry.number} enrols another institution.")
-            found.setdefault(enrolment.institution, []).append(enrolment)
+            if enrolment.institution in found:
+                raise Refused(Reason.CONFLICT, detail=f"{entry.number} enrols {enrolment.institution} once more.")
+            found[enrolment.institution] = enrolment
         return found
 
     @cached_property
     def keyring(self) -> Keyring:
         """Identity keys by institution."""
-        return {
-            institution: keyring(*(enrolment.identity for enrolment in enrolments))
-            for institution, enrolments in self.enrolments.items()
-        }
+        return {institution: keyring(enrolment.identity) for institution, enrolment in self.enrolments.items()}
 
     @cached_property
     def coordinator(self) -> Mapping[str, VerifyKey]:
         return keyring(self.evidence.key)
 
-    def enrolled(self, institution: str) -> list[Enrolment]:
+    def enrolled(self, institution: str) -> Enrolment:
         """Raises Refused(KEY_UNKNOWN)."""
         if institution not in self.enrolments:
             raise Refused(Reason.KEY_UNKNOWN, detail=f"{institution} is not enrolled in this dossier.")
@@ -104,14 +103,33 @@ class Case:
         return max(in_force, key=lambda roster: roster.document["version"])
 
     def _roster(self, entry: Entry) -> Roster:
-        token, tried = self.evidence.token(entry, "roster"), self.enrolled(entry.text("institution"))
-        for enrolment in tried[:-1]:
-            try:
-                return verify_roster(token, enrolment)
-            except Refused as refused:
-                if refused.reason is not Reason.KEY_UNKNOWN:
-                    raise
-        return verify_roster(token, tried[-1])
+        return verify_roster(self.evidence.token(entry, "roster"), self.enrolled(entry.text("institution")))
+
+    @cached_property
+    def submission(self) -> Entry:
+        """Where the protocol that the definition names was submitted last before the verdict."""
+        submitted = [
+            entry
+            for entry in self.evidence.of(Event.STUDY_SUBMITTED, study=self.definition["study"])
+            if entry.leaf["documents"].get("protocol") == self.definition["protocol"]
+            and entry.index < self.verdict.index
+        ]
+        if not submitted:
+            raise Refused(Reason.STUDY_NOT_APPROVED, detail="The protocol was never submitted.")
+        return submitted[-1]
+
+    @cached_property
+    def boards(self) -> tuple[str, ...]:
+        """The institutions whose boards review for the protocol's sites, by what was said when those were enrolled."""
+        protocol = self.evidence.json(self.submission, "protocol")
+        sites = read(protocol.get("sites") if isinstance(protocol, dict) else None, list[Slug])
+        if not sites:
+            raise Refused(Reason.STUDY_NOT_APPROVED, detail="The protocol names no site.")
+        relied_on = {}
+        for site in sites:
+            public = self.one(Event.INSTITUTION_ENROLLED, institution=site).leaf["public"]
+            relied_on[str(public.get("reviewing_board", site))] = site
+        return tuple(sorted(relied_on))
 
     # --- what it rests on
 

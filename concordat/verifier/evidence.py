@@ -10,8 +10,9 @@ from annotated_types import Ge
 from pydantic import Strict, with_config
 from typing_extensions import TypedDict
 
-from concordat import canonical, clock, record_number
+from concordat import canonical, checkpoint, clock, record_number
 from concordat.canonical import Json
+from concordat.checkpoint import Checkpoint
 from concordat.enrolment import Ed25519Public
 from concordat.events import EVENTS, Event
 from concordat.fields import STRICT, Digest, Text, Time, Uuid, read
@@ -136,6 +137,7 @@ class Evidence:
     checkpoint: str
     anchors: tuple[Anchor, ...]
     openings: Openings
+    log: bytes | None
 
     @classmethod
     def load(cls, files: Mapping[str, bytes]) -> "Evidence":
@@ -150,12 +152,18 @@ class Evidence:
             checkpoint=bundle.text(files, "checkpoint.txt"),
             anchors=tuple(_json(files, "anchors.json", list[Anchor])),
             openings=_json(files, "openings.json", Openings),
+            log=files.get("log.jsonl"),
         )
 
     @cached_property
     def key(self) -> VerifyKey:
         """The coordinator's, as the bundle names it."""
         return VerifyKey.from_b64(self.about["key"])
+
+    @cached_property
+    def head(self) -> Checkpoint:
+        """The log's head, signed by the coordinator. Raises Refused(CHECKPOINT_INVALID)."""
+        return checkpoint.verify(self.checkpoint, {self.about["log"]: self.key})
 
     @cached_property
     def decision(self) -> Entry:

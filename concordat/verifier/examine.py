@@ -10,9 +10,10 @@ from enum import StrEnum
 
 from concordat import canonical
 from concordat.canonical import Json
+from concordat.definition import nodes
 from concordat.reasons import REASONS, Reason, Refused
 from concordat.signatures import VerifyKey
-from concordat.verifier import authority, bundle, chain, computation, disclosure, integrity, report, story
+from concordat.verifier import authority, bundle, chain, completeness, computation, disclosure, integrity, report, story
 from concordat.verifier.case import Case
 from concordat.verifier.disclosure import Disclosure
 from concordat.verifier.evidence import Evidence, NotCheckable, about
@@ -137,6 +138,7 @@ def examine(files: Mapping[str, bytes], options: Options | None = None) -> Resul
 
 
 _CASE: dict[str, Callable[[Case], str]] = {
+    "completeness": completeness.complete,
     "institutions": authority.institutions,
     "model": computation.model,
     "definition": computation.definition,
@@ -167,13 +169,17 @@ def _integrity(evidence: Evidence) -> dict[str, Question]:
 
 
 def _trusted(case: Case, keys: Mapping[str, str]) -> str:
-    """The keys that the reader trusts are those in the dossier."""
+    """The keys that the reader trusts are those in the dossier, and nobody else's decide the case."""
     found = {"log": {case.evidence.key.kid}, **{name: set(known) for name, known in case.keyring.items()}}
     for name, kid in keys.items():
         if found.get(name) != {kid}:
             raise Refused(Reason.KEY_UNKNOWN, detail=f"The key of “{name}” in this dossier is not the one you trust.")
-    if "log" not in keys:
-        raise NotCheckable(Reason.KEY_UNKNOWN, f"Compare the log's key yourself, or name it: {case.evidence.key.kid}")
+    deciding = {*nodes(case.definition), case.model["owner"], case.decision.text("institution"), *case.boards}
+    missing = [f"{name} {', '.join(found.get(name, ()))}" for name in ("log", *sorted(deciding)) if name not in keys]
+    if missing:
+        raise NotCheckable(
+            Reason.KEY_UNKNOWN, f"Compare these keys with their owners, or name them: {'; '.join(missing)}"
+        )
     return f"The dossier uses the keys that you trust, of: {', '.join(keys)}."
 
 

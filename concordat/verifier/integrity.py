@@ -1,13 +1,13 @@
 """That nothing was changed: entries, their place in the log, its signed head, documents, and what was opened."""
 
-from concordat import canonical, checkpoint, commitments, merkle
+from concordat import canonical, commitments, merkle
 from concordat.reasons import Reason, Refused
 from concordat.verifier.evidence import Evidence, NotCheckable
 
 
 def signed_head(evidence: Evidence) -> str:
     """The checkpoint is signed by the coordinator, for this log."""
-    head = _head(evidence)
+    head = evidence.head
     if head.origin != evidence.about["log"] or head.size != evidence.proofs["size"]:
         raise Refused(Reason.CHECKPOINT_INVALID, detail="The checkpoint is about another log or size than the proofs.")
     return f"The log “{head.origin}” stood at {head.size} entries when its head was signed."
@@ -15,7 +15,7 @@ def signed_head(evidence: Evidence) -> str:
 
 def inclusion(evidence: Evidence) -> str:
     """Every entry is in the log at its place: RFC 9162 inclusion proofs to the one checkpoint."""
-    head, paths = _head(evidence), evidence.proofs["paths"]
+    head, paths = evidence.head, evidence.proofs["paths"]
     if set(paths) != {str(entry.index) for entry in evidence.entries}:
         raise Refused(Reason.INCLUSION_INVALID, detail="There is not exactly one proof for each entry.")
     for entry in evidence.entries:
@@ -67,7 +67,7 @@ def openings(evidence: Evidence) -> str:
 
 def extends_anchors(evidence: Evidence) -> str:
     """The checkpoint extends the heads that are said to be on the chain: RFC 9162 consistency proofs."""
-    head = _head(evidence)
+    head = evidence.head
     for anchor in evidence.anchors:
         root, path = canonical.digest_bytes(anchor["root"]), [canonical.unb64(node) for node in anchor["consistency"]]
         if not merkle.verify_consistency(anchor["size"], head.size, root, head.root, path):
@@ -78,7 +78,3 @@ def extends_anchors(evidence: Evidence) -> str:
         raise NotCheckable(Reason.ANCHOR_MISSING, "No head that covers this decision is on a chain yet.")
     sizes = " and ".join(str(anchor["size"]) for anchor in evidence.anchors)
     return f"The head of {head.size} entries extends the anchored ones, of {sizes}."
-
-
-def _head(evidence: Evidence) -> checkpoint.Checkpoint:
-    return checkpoint.verify(evidence.checkpoint, {evidence.about["log"]: evidence.key})

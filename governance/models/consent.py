@@ -11,13 +11,14 @@ class Consent(models.Model):
     (GDPR Art. 7(3))."""
 
     uuid = models.UUIDField(unique=True)
-    subject = models.UUIDField(db_index=True)
+    subject = models.UUIDField(db_index=True, null=True, help_text="Nobody once the person is erased.")
     study = models.ForeignKey(Study, on_delete=models.PROTECT, related_name="consents")
     institution = models.ForeignKey(Institution, on_delete=models.PROTECT, related_name="consents")
     purposes = models.JSONField()
     given = models.DateTimeField()
     until = models.DateTimeField()
-    statement = models.TextField(help_text="The signed consent.")
+    digest = models.CharField(max_length=71, help_text="Of the signed consent; it stays when the person is erased.")
+    statement = models.TextField(blank=True, help_text="The signed consent.")
     withdrawn = models.DateTimeField(null=True, blank=True)
     withdrawal = models.TextField(blank=True, help_text="The signed withdrawal.")
     epoch = models.PositiveIntegerField(default=0)

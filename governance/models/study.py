@@ -20,7 +20,9 @@ class Study(models.Model):
     title = models.CharField(max_length=200)
     institution = models.ForeignKey(Institution, on_delete=models.PROTECT, related_name="led_studies")
     sites = models.ManyToManyField(Institution, related_name="studies")
-    state = models.CharField(max_length=24, choices=[(s.value, s.value) for s in StudyState], default=StudyState.DRAFT)
+    state = models.CharField(
+        max_length=24, choices=[(s.value, s.value) for s in StudyState], default=StudyState.SUBMITTED
+    )
     epoch = models.PositiveIntegerField(default=0)
     expires = models.DateTimeField(null=True, blank=True)
     created = models.DateTimeField()

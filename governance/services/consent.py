@@ -3,9 +3,11 @@
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F
 
 from concordat import clock
 from concordat import consent as statements
+from concordat.canonical import digest
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from governance import policies, selectors
@@ -25,7 +27,7 @@ def give(*, institution: Institution, token: str) -> Consent:
 
     Raises:
         Refused: what :func:`concordat.consent.read_consent` refuses; WRONG_INSTITUTION for another's statement;
-            NOT_FOUND for a study in which the institution takes no part; WRONG_STATE; CONSENT_EXPIRED;
+            NOT_FOUND for a study in which the institution takes no part; WRONG_STATE; CONSENT_EXPIRED; ERASED;
             PURPOSE_NOT_ALLOWED for a purpose beyond the protocol; CONFLICT for a known identifier with other content.
     """
     statement = statements.read_consent(token, selectors.keyring())
@@ -33,6 +35,8 @@ def give(*, institution: Institution, token: str) -> Consent:
     institutions.lock(institution)  # two copies of one consent queue here
     known = Consent.objects.filter(uuid=statement["consent"]).first()
     if known is not None:
+        if known.subject is None:
+            raise Refused(Reason.ERASED, field="consent")
         if known.statement == token:
             return known
         raise Refused(Reason.CONFLICT, field="consent")
@@ -52,6 +56,7 @@ def give(*, institution: Institution, token: str) -> Consent:
         purposes=list(statement["purposes"]),
         given=clock.parse(statement["given"]),
         until=clock.parse(statement["until"]),
+        digest=digest(token.encode()),
         statement=token,
     )
     record(
@@ -83,6 +88,8 @@ def withdraw(*, institution: Institution, token: str) -> Consent:
         raise Refused(Reason.NOT_FOUND, field="consent")
     if consent.withdrawn is not None:
         return consent
+    if consent.subject is None:
+        raise Refused(Reason.ERASED, field="consent")
     consent.withdrawn = clock.now()
     consent.withdrawal = token
     consent.epoch += 1
@@ -99,6 +106,12 @@ def withdraw(*, institution: Institution, token: str) -> Consent:
         subject=consent.subject,
     )
     return consent
+
+
+def forget(*, institution: str, subject: UUID) -> None:
+    """Blank the person's consents: their identifiers, digests and times stay, which tell of nobody."""
+    consents = Consent.objects.filter(institution__slug=institution, subject=subject)
+    consents.update(subject=None, statement="", withdrawal="", epoch=F("epoch") + 1)
 
 
 def _check_own(institution: Institution, named: str) -> None:

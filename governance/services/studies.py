@@ -1,4 +1,4 @@
-"""A study's life: drafted, submitted to the boards, suspended, closed. `reviews` holds what the boards do."""
+"""A study's life: submitted to the boards, suspended, closed. `reviews` holds what the boards do."""
 
 from collections.abc import Mapping
 
@@ -14,21 +14,6 @@ from governance.models import Institution, ProtocolVersion, Review, Study
 from governance.permissions import Verb
 from governance.states import StudyState, check_transition
 from ledger.services.record import record
-
-
-@transaction.atomic
-def draft(*, institution: Institution, slug: str, title: str, by: User) -> Study:
-    """Reserve a name for a study. A draft says nothing to anybody yet, so the log does not hold it.
-
-    Raises:
-        Refused: WRONG_INSTITUTION or ROLE_MISSING for who may not submit; CONFLICT if the name is taken.
-    """
-    permissions.check_may(by, Verb.SUBMIT, institution)
-    if Study.objects.filter(slug=slug).exists():
-        raise Refused(Reason.CONFLICT, detail="A study of this name exists.", field="slug")
-    study = Study.objects.create(slug=slug, title=title, institution=institution, created=clock.now())
-    study.sites.add(institution)
-    return study
 
 
 @transaction.atomic
@@ -56,7 +41,7 @@ def submit(*, institution: Institution, content: Mapping[str, Json], by: User | 
     if clock.parse(document["valid_until"]) <= now:
         raise Refused(Reason.EXPIRED, detail="The protocol ends before it begins.", field="valid_until")
     sites = selectors.institutions(document["sites"], field="sites")
-    study, _ = Study.objects.select_for_update().get_or_create(
+    study, new = Study.objects.select_for_update().get_or_create(
         slug=document["study"],
         defaults={"title": document["title"], "institution": institution, "created": now},
     )
@@ -66,7 +51,8 @@ def submit(*, institution: Institution, content: Mapping[str, Json], by: User | 
     record_digest = digest(content)
     if latest is not None and latest.digest == record_digest and study.state == StudyState.SUBMITTED:
         return latest
-    policies.check_state(study, Verb.SUBMIT, now)
+    if not new:
+        policies.check_state(study, Verb.SUBMIT, now)
     if ProtocolVersion.objects.filter(digest=record_digest).exists():
         raise Refused(Reason.CONFLICT, detail="This very version was submitted before; change it.", field="protocol")
     version = ProtocolVersion.objects.create(
@@ -77,9 +63,10 @@ def submit(*, institution: Institution, content: Mapping[str, Json], by: User | 
         submitted_by=by,
         submitted=now,
     )
-    study.title = document["title"]
     study.sites.set(sites.values())
-    move(study, StudyState.SUBMITTED)
+    if not new:
+        study.title = document["title"]
+        move(study, StudyState.SUBMITTED)
     boards = {board.pk: board for board in [*(site.board for site in sites.values()), *study.reinstating_boards.all()]}
     Review.objects.bulk_create(Review(version=version, board=board) for board in boards.values())
     record(

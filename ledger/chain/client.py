@@ -8,7 +8,6 @@ or the node's words as detail, if the transaction would fail.
 from collections.abc import Sequence
 from typing import Any, Literal, cast
 
-from eth_account.signers.local import LocalAccount
 from eth_typing import HexStr
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
@@ -20,13 +19,13 @@ from web3.exceptions import TransactionNotFound
 from web3.middleware import ExtraDataToPOAMiddleware
 from web3.types import Nonce, TxParams
 
+from concordat.accounts import LocalAccount
 from concordat.canonical import digest_bytes
 from concordat.reasons import Reason, Refused
 from concordat.votes import Domain, Vote
 from ledger.chain.errors import chain_errors
 from ledger.chain.types import AnchorHead, Authorisation, Receipt, SignedTransaction
 from ledger.contracts import ANCHOR_LOG, GOVERNANCE_REGISTRY, artefact
-
 
 SPARE_GAS = 50_000
 """Endpoints estimate as if in the latest block. There a vote may share the word of history that another vote has just

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_checksum_address
 from web3.types import TxReceipt
 
+from concordat.accounts import LocalAccount
 from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
 from ledger.chain.client import connect

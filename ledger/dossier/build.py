@@ -10,6 +10,7 @@ from concordat.canonical import Json, b64, digest_text
 from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
 from concordat.verifier import bundle
+from concordat.verifier.completeness import LARGEST_LOG
 from concordat.verifier.examine import summary
 from ledger import selectors, vault
 from ledger.dossier import collect
@@ -47,6 +48,8 @@ def build(index: int, *, disclose: Collection[str] = ()) -> bytes:
     }
     files = {path: canonical.encode(value) for path, value in values.items()}
     files["checkpoint.txt"] = head.note.encode()
+    if head.size <= LARGEST_LOG:
+        files["log.jsonl"] = b"".join(leaf + b"\n" for leaf in collect.leaves(head.size))
     for entry in entries:
         files[f"entries/{entry.index:07d}.json"] = bytes(entry.leaf)
         for digest in entry.documents.values():

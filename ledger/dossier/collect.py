@@ -1,31 +1,13 @@
 """Which entries of the log belong to a decision."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from concordat import canonical, signatures
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
+from concordat.verifier.completeness import BY_REFERENCE
 from ledger import selectors
 from ledger.models import LogEntry
-
-_E = Event
-
-_BY_REFERENCE: dict[str, tuple[Event, ...]] = {
-    "study": (_E.STUDY_SUBMITTED, _E.REVIEW_SIGNED, _E.STUDY_APPROVED, _E.STUDY_SUSPENDED, _E.STUDY_CLOSED),
-    "definition": (_E.DEFINITION_REGISTERED, _E.DEFINITION_VOTED),
-    "model": (_E.MODEL_IMPORTED,),
-    "request": (_E.VERDICT,),
-    "job": (
-        _E.JOB_RESERVED,
-        _E.JOB_ENDED,
-        _E.PREDICTION_RECORDED,
-        _E.EXPLANATION_RECORDED,
-        _E.RESULT_WITHHELD,
-        _E.RESULT_DISPLAYED,
-    ),
-    "consent": (_E.CONSENT_GIVEN, _E.CONSENT_WITHDRAWN),
-    "institution": (_E.INSTITUTION_ENROLLED, _E.ROSTER_PUBLISHED),
-}
 
 
 def decision(index: int) -> LogEntry:
@@ -42,16 +24,26 @@ def entries(decided: LogEntry) -> list[LogEntry]:
 
     def add(name: str, values: Iterable[str]) -> None:
         for value in values:
-            for event in _BY_REFERENCE[name]:
+            for event in BY_REFERENCE[name]:
                 found.update({entry.index: entry for entry in selectors.entries(event=event, **{name: value})})
 
     for name in ("study", "definition", "model", "request", "job"):
         add(name, [str(decided.public[name])])
     about = {name: str(decided.public[name]) for name in ("study", "model")}
-    found.update({entry.index: entry for entry in selectors.entries(event=_E.DISCLOSURE_SIGNED, **about)})
+    found.update({entry.index: entry for entry in selectors.entries(event=Event.DISCLOSURE_SIGNED, **about)})
     add("consent", _consent(decided))
     add("institution", _institutions(decided, found.values()))
+    add(
+        "institution",
+        {str(entry.public["reviewing_board"]) for entry in found.values() if "reviewing_board" in entry.public},
+    )
     return [found[index] for index in sorted(found)]
+
+
+def leaves(size: int) -> Iterator[bytes]:
+    """The exact bytes of the log's first `size` entries."""
+    found = LogEntry.objects.filter(index__lt=size).order_by("index").values_list("leaf", flat=True)
+    return (bytes(leaf) for leaf in found.iterator())
 
 
 def _consent(decided: LogEntry) -> list[str]:
@@ -69,7 +61,7 @@ def _consent(decided: LogEntry) -> list[str]:
 
 
 def _institutions(decided: LogEntry, found: Iterable[LogEntry]) -> list[str]:
-    """Everyone who computes, deals, asks, owns, votes or reviews."""
+    """Everyone who computes, deals, asks, owns, votes or reviews, and every site of the protocol with its board."""
     named = {str(decided.public["institution"])}
     for entry in found:
         if "institution" in entry.public:
@@ -77,4 +69,6 @@ def _institutions(decided: LogEntry, found: Iterable[LogEntry]) -> list[str]:
         if entry.event == Event.DEFINITION_REGISTERED:
             definition = canonical.decode(selectors.document(entry.documents["definition"]))
             named |= {*definition["parties"], definition["dealer"], *definition["quorum"]["of"]}
+        if entry.event == Event.STUDY_SUBMITTED:
+            named |= set(canonical.decode(selectors.document(entry.documents["protocol"])).get("sites", ()))
     return sorted(named)

@@ -9,11 +9,13 @@ from ledger.models.log import LogEntry
 class SubjectKey(models.Model):
     """The key from which the salts and payloads of one subject's entries derive, wrapped under the master key.
 
-    `subject` is a person's pseudonym. An entry that concerns nobody but has private fields is its own subject, under
-    its entry id. A destroyed key's row stays, without the key.
+    `subject` is a person's pseudonym at the institution `holder`. Another institution that uses the same one has a key
+    of its own: neither can erase, or keep, what the other recorded. An entry that concerns nobody but has private
+    fields is its own subject, under its entry id. A destroyed key's row stays, without the key.
     """
 
-    subject = models.UUIDField(unique=True)
+    holder = models.CharField(max_length=63, blank=True)
+    subject = models.UUIDField()
     wrapped = models.BinaryField(null=True)
     created = models.DateTimeField()
     destroyed = models.DateTimeField(null=True)
@@ -26,6 +28,7 @@ class SubjectKey(models.Model):
                 | Q(wrapped__isnull=True, destroyed__isnull=False),
                 name="a_key_is_there_or_destroyed",
             ),
+            models.UniqueConstraint(fields=["holder", "subject"], name="one_key_of_a_subject_at_a_holder"),
         )
 
     def __str__(self) -> str:
@@ -46,6 +49,7 @@ class Payload(models.Model):
 class LegalHold(models.Model):
     """A duty to keep a subject's records. While it is in force their key cannot be destroyed."""
 
+    holder = models.CharField(max_length=63)
     subject = models.UUIDField(db_index=True)
     ground = models.CharField(max_length=200)
     placed = models.DateTimeField()

@@ -22,12 +22,14 @@ def record(
     public: Mapping[str, Json],
     private: Mapping[str, Json] | None = None,
     subject: UUID | None = None,
+    holder: str = "",
     documents: Mapping[str, Json | bytes | str] | None = None,
 ) -> LogEntry:
     """Append an entry, inside the caller's transaction: either both the deed and its record happen, or neither.
 
     `public` fields stand in the leaf as they are; `private` ones as salted commitments, their values encrypted under
-    the key of `subject` (a pseudonym) and gone when that key is destroyed; `documents` as digests, their content kept
+    the key of `subject` (a pseudonym of the institution `holder`: the public field `institution`, unless that is named
+    here) and gone when that key is destroyed; `documents` as digests, their content kept
     in the clear: bytes as they are, text (a JWS) as UTF-8, any other value in canonical form.
 
     Raises:
@@ -42,7 +44,8 @@ def record(
     _check_names("documents", documents, allowed.documents)
     head = _locked_head()
     uuid, now = uuid4(), clock.now()
-    key = vault.entry_key(subject or uuid, uuid) if private else b""
+    holder = holder or str(public.get("institution", ""))
+    key = vault.entry_key(holder, subject or uuid, uuid) if private else b""
     content: dict[str, Json] = {
         "v": LEAF_VERSION,
         "event": event.value,
@@ -60,7 +63,7 @@ def record(
         Reference(entry=entry, name=name, value=str(public[name])) for name in Reference.NAMES if public.get(name)
     )
     if private:
-        row = SubjectKey.objects.get(subject=subject or uuid)
+        row = SubjectKey.objects.get(holder=holder, subject=subject or uuid)
         Payload.objects.create(entry=entry, key=row, sealed=vault.seal(key, uuid, private))
     head.size += 1
     head.save(update_fields=["size"])

@@ -7,38 +7,41 @@ from django.db import transaction
 from concordat import clock
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
+from ledger import vault
 from ledger.models import LegalHold, LogEntry, SubjectKey
 from ledger.services.record import record
 
 
 @transaction.atomic
-def destroy(*, subject: UUID, ground: str) -> LogEntry:
+def destroy(*, institution: str, subject: UUID, ground: str) -> LogEntry:
     """Destroy the subject's governance key (GDPR, article 17): its payloads never open again, every proof still holds.
 
     The record of it names the ground only; nothing in it leads back to the subject.
-    Copies of the wrapped key in backups must be destroyed as well.
+    Copies of the wrapped key in backups must be destroyed as well. What other tables say of the subject is not the
+    ledger's: `compute.services.erasure` erases that with it.
 
     Raises:
         Refused: LEGAL_HOLD, naming its ground; NOT_FOUND for an unknown subject; ERASED if it was destroyed before.
     """
-    row = _locked_key(subject)
-    held = LegalHold.objects.filter(subject=subject, lifted=None).first()
+    row = _locked_key(institution, subject)
+    held = LegalHold.objects.filter(holder=institution, subject=subject, lifted=None).first()
     if held is not None:
         raise Refused(Reason.LEGAL_HOLD, detail=f"Legal hold {held.pk} forbids destroying this key: {held.ground}")
     row.wrapped, row.destroyed, row.ground = None, clock.now(), ground
     row.save(update_fields=["wrapped", "destroyed", "ground"])
+    transaction.on_commit(vault.checkpoint_wal)
     return record(event=Event.KEY_DESTROYED, public={"ground": ground}, private={"subject": str(subject)})
 
 
 @transaction.atomic
-def hold(*, subject: UUID, ground: str) -> LegalHold:
+def hold(*, institution: str, subject: UUID, ground: str) -> LegalHold:
     """Forbid destroying the subject's key while the duty named by `ground` lasts.
 
     Raises:
         Refused: NOT_FOUND for an unknown subject; ERASED if there is nothing left to keep.
     """
-    _locked_key(subject)
-    held = LegalHold.objects.create(subject=subject, ground=ground, placed=clock.now())
+    _locked_key(institution, subject)
+    held = LegalHold.objects.create(holder=institution, subject=subject, ground=ground, placed=clock.now())
     _record(Event.LEGAL_HOLD_SET, held)
     return held
 
@@ -61,9 +64,9 @@ def lift(*, hold: int) -> LegalHold:
     return held
 
 
-def _locked_key(subject: UUID) -> SubjectKey:
+def _locked_key(institution: str, subject: UUID) -> SubjectKey:
     # Not its key: whoever holds the log's head may be writing a payload that refers to this row.
-    row = SubjectKey.objects.select_for_update(no_key=True).filter(subject=subject).first()
+    row = SubjectKey.objects.select_for_update(no_key=True).filter(holder=institution, subject=subject).first()
     if row is None:
         raise Refused(Reason.NOT_FOUND, field="subject")
     if row.wrapped is None:
@@ -73,4 +76,5 @@ def _locked_key(subject: UUID) -> SubjectKey:
 
 def _record(event: Event, held: LegalHold) -> None:
     # The ground of a hold may tell of a claim or a disease, so it is the subject's own and goes with its key.
-    record(event=event, public={}, private={"subject": str(held.subject), "ground": held.ground}, subject=held.subject)
+    private = {"subject": str(held.subject), "ground": held.ground}
+    record(event=event, public={}, private=private, subject=held.subject, holder=held.holder)

@@ -237,12 +237,6 @@ def test_after_a_vote_that_the_contract_refused_its_nonce_is_to_be_used_again(
     assert (answer["next_nonce"], answer["on_chain"]) == (0, [])
 
 
-def test_a_draft_is_seen_by_the_institution_that_leads_it_alone(objects: Job, signed_in: Callable[..., Caller]) -> None:
-    Study.objects.update(state="draft")
-    assert signed_in("cleveland").get("studies/heart").status_code == 200
-    check_problem(signed_in("zurich").get("studies/heart"), 404, "not-found")
-
-
 def test_nobody_votes_for_another_institution(objects: Job, signed_in: Callable[..., Caller]) -> None:
     vote = {
         "definition": DIGEST,

@@ -55,7 +55,7 @@ def test_a_broker_that_is_down_delays_and_says_so(world, fake_broker):
 
 def test_an_erased_subject_ends_its_job_instead_of_troubling_every_sweep(world):
     job = world.ask()
-    subjects.destroy(subject=UUID(world.consortium.subject), ground="the person's own wish")
+    subjects.destroy(institution="long-beach", subject=UUID(world.consortium.subject), ground="the person's own wish")
     with time_machine.travel(clock.now() + timedelta(seconds=10)), world.commit():
         sweep()
     job.refresh_from_db()

@@ -212,7 +212,7 @@ def test_a_job_that_ended_early_says_why(world):
 
 def test_an_erased_subject_leaves_no_result_to_release(world):
     job = world.recorded()
-    subjects.destroy(subject=UUID(world.consortium.subject), ground="the person's own wish")
+    subjects.destroy(institution="long-beach", subject=UUID(world.consortium.subject), ground="the person's own wish")
     assert reason(results.release, job=job, by=world.bodies[REQUESTER]) is Reason.ERASED
 
 

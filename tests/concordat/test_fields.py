@@ -2,7 +2,7 @@ import pytest
 from pydantic import with_config
 from typing_extensions import TypedDict
 
-from concordat.fields import STRICT, Jurisdiction, DecimalText, Digest, Slug, Text, Time, Uuid, read
+from concordat.fields import STRICT, DecimalText, Digest, Jurisdiction, Slug, Text, Time, Uuid, read
 from concordat.reasons import Reason, Refused
 
 

@@ -1,7 +1,7 @@
 """Contracts, client and outbox on a chain that is not our own, Foundry's anvil: their tests, collected once more.
 
-Here anvil makes a block of each transaction, as the embedded chain does; `tests/ledger/test_reorganisation.py` has it mine by the
-clock.
+Here anvil makes a block of each transaction, as the embedded chain does; in `tests/ledger/test_reorganisation.py` it
+mines by the clock.
 """
 
 # ruff: noqa: F401, F403, F811  (the tests and fixtures of other modules)

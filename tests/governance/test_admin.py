@@ -18,6 +18,14 @@ from governance.services import consent as consents
 from governance.states import StudyState
 from tests.governance.conftest import Consortium, Officer
 
+PASSWORD = "correct horse battery staple"
+
+
+def with_password(user: User) -> User:
+    user.set_password(PASSWORD)
+    user.save()
+    return user
+
 
 def browser(user: User) -> Client:
     """Signed in; this client insists on CSRF tokens, as a browser's server does."""
@@ -135,10 +143,11 @@ def test_a_study_of_others_is_not_there(consortium: Consortium) -> None:
 
 
 def test_suspending_asks_for_a_ground_and_says_so(consortium: Consortium) -> None:
-    study, client = consortium.approved(), browser(consortium.chairs["zurich"].user)
-    refused = submit(client, address(study, "suspend"), {"institution": "zurich", "ground": ""})
+    study, client = consortium.approved(), browser(with_password(consortium.chairs["zurich"].user))
+    form = {"institution": "zurich", "ground": "", "password": PASSWORD}
+    refused = submit(client, address(study, "suspend"), form)
     assert "Add the named field." in refused.content.decode()
-    done = submit(client, address(study, "suspend"), {"institution": "zurich", "ground": "An incident."})
+    done = submit(client, address(study, "suspend"), form | {"ground": "An incident."})
     assert "Nothing starts under it any more." in done.content.decode()
     study.refresh_from_db()
     assert (study.state, study.epoch) == (StudyState.SUSPENDED, 1)
@@ -146,12 +155,23 @@ def test_suspending_asks_for_a_ground_and_says_so(consortium: Consortium) -> Non
 
 def test_only_the_leading_institution_is_offered_to_close(consortium: Consortium) -> None:
     study = consortium.approved()
-    leading, other = (browser(consortium.member(slug, "institution-admin")) for slug in ("cleveland", "zurich"))
+    admins = [with_password(consortium.member(slug, "institution-admin")) for slug in ("cleveland", "zurich")]
+    leading, other = map(browser, admins)
     assert "Close study for good" in page(leading, study).content.decode()
     assert "Close study for good" not in page(other, study).content.decode()
-    submit(leading, address(study, "close"), {"institution": "cleveland", "ground": "Done."})
+    submit(leading, address(study, "close"), {"institution": "cleveland", "ground": "Done.", "password": PASSWORD})
     study.refresh_from_db()
     assert study.state == StudyState.CLOSED
+
+
+@pytest.mark.parametrize("verb", ["suspend", "close"])
+@pytest.mark.parametrize("given", [{}, {"password": ""}, {"password": "somebody else's"}])
+def test_a_signed_in_browser_alone_ends_no_study(consortium: Consortium, verb: str, given: dict[str, str]) -> None:
+    study, admin = consortium.approved(), with_password(consortium.member("cleveland", "institution-admin"))
+    form = {"institution": "cleveland", "ground": "Found an open browser."} | given
+    assert "The password is not yours." in submit(browser(admin), address(study, verb), form).content.decode()
+    study.refresh_from_db()
+    assert study.state == StudyState.APPROVED
 
 
 # --- passkeys

@@ -1,4 +1,4 @@
-"""A study from draft to its end."""
+"""A study from its submission to its end."""
 
 from datetime import timedelta
 
@@ -23,13 +23,6 @@ def test_each_board_that_reviews_for_a_site_gets_one_review(consortium: Consorti
     entry = entries(event=Event.STUDY_SUBMITTED, study="chest-pain").get()
     assert entry.public["boards"] == ["budapest", "cleveland", "zurich"]
     assert entry.documents["protocol"] == study.versions.get().digest
-
-
-def test_a_draft_becomes_the_study_that_is_submitted(consortium: Consortium) -> None:
-    investigator = consortium.member("cleveland", "investigator")
-    draft = studies.draft(institution=consortium.at["cleveland"], slug="chest-pain", title="Draft", by=investigator)
-    assert draft.state == StudyState.DRAFT
-    assert consortium.submitted(by=investigator) == draft
 
 
 def test_the_same_submission_again_is_no_harm(consortium: Consortium) -> None:
@@ -109,15 +102,10 @@ def test_another_site_does_not_close_the_study(consortium: Consortium) -> None:
     assert caught.value.reason is Reason.WRONG_INSTITUTION
 
 
-def test_nobody_sees_another_institution_s_draft(consortium: Consortium) -> None:
-    investigator = consortium.member("cleveland", "investigator")
-    draft = studies.draft(institution=consortium.at["cleveland"], slug="chest-pain", title="Draft", by=investigator)
-    draft.sites.add(consortium.at["zurich"])
-    other = consortium.member("zurich", "institution-admin")
-    assert list(selectors.visible_studies(institutions_of(investigator))) == [draft]
-    assert not selectors.visible_studies(institutions_of(other)).exists()
-    consortium.submitted(by=investigator)
-    assert list(selectors.visible_studies(institutions_of(other))) == [draft]
+@pytest.mark.parametrize(("slug", "sees"), [("cleveland", True), ("long-beach", True), ("notary", False)])
+def test_a_study_is_seen_where_it_concerns_somebody(consortium: Consortium, slug: str, sees: bool) -> None:
+    study, member = consortium.submitted(), consortium.member(slug, "auditor")
+    assert list(selectors.visible_studies(institutions_of(member))) == ([study] if sees else [])
 
 
 def suspended_by(consortium: Consortium, study: Study, slug: str) -> None:

@@ -268,7 +268,7 @@ def test_the_epoch_moves_on_with_whatever_ends(consortium: Consortium, known: De
     before = decide(consortium, request).epoch
     assert verdict.epoch(request) == before
     act(consortium, known)
-    assert verdict.epoch(request) == before + 1
+    assert verdict.epoch(request) > before
 
 
 def test_another_person_s_withdrawal_leaves_this_request_alone(consortium: Consortium, known: Definition) -> None:

@@ -72,7 +72,7 @@ def test_the_requesters_disclosure_opens_the_request_as_well(decision):
 def test_after_erasure_everything_but_the_persons_part_still_verifies(decision):
     before = verify(dossier.build(decision.index, disclose=REQUEST))
     assert check(before, "consent").status is Status.PASSED
-    destroy(subject=decision.subject, ground="request of the person")
+    destroy(institution="long-beach", subject=decision.subject, ground="request of the person")
     publish()
     after = verify(dossier.build(decision.index, disclose=REQUEST))
     assert after.holds

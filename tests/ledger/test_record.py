@@ -95,7 +95,7 @@ def test_a_payload_opens_for_its_own_entry_only():
 def test_nothing_is_recorded_about_an_erased_subject():
     subject = uuid4()
     give_consent(subject, statement="x")
-    destroy(subject=subject, ground="request of the person")
+    destroy(institution="long-beach", subject=subject, ground="request of the person")
     with pytest.raises(Refused) as refused:
         give_consent(subject, statement="y")
     assert refused.value.reason is Reason.ERASED

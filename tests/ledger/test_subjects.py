@@ -33,7 +33,7 @@ def test_after_erasure_the_payload_is_gone_and_every_proof_still_verifies(settin
     erased, kept = uuid4(), uuid4()
     mine, other = give_consent(erased), give_consent(kept)
     before = publish()
-    destroy(subject=erased, ground="request of the person")
+    destroy(institution="long-beach", subject=erased, ground="request of the person")
     after = publish()
     assert refusal(selectors.private_fields, entry=mine).reason is Reason.ERASED
     assert selectors.private_fields(other) == {"statement": "signed"}
@@ -49,7 +49,7 @@ def test_after_erasure_the_payload_is_gone_and_every_proof_still_verifies(settin
 def test_the_row_remains_and_says_when_and_why():
     subject = uuid4()
     give_consent(subject)
-    entry = destroy(subject=subject, ground="request of the person")
+    entry = destroy(institution="long-beach", subject=subject, ground="request of the person")
     row = SubjectKey.objects.get(subject=subject)
     assert (row.wrapped, row.ground) == (None, "request of the person")
     assert row.destroyed is not None
@@ -60,19 +60,19 @@ def test_the_row_remains_and_says_when_and_why():
 def test_a_legal_hold_forbids_it_and_names_its_ground():
     subject = uuid4()
     give_consent(subject)
-    held = hold(subject=subject, ground="claim 4 O 12/26, retention until judgment")
-    refused = refusal(destroy, subject=subject, ground="request")
+    held = hold(institution="long-beach", subject=subject, ground="claim 4 O 12/26, retention until judgment")
+    refused = refusal(destroy, institution="long-beach", subject=subject, ground="request")
     assert refused.reason is Reason.LEGAL_HOLD
     assert "claim 4 O 12/26" in refused.detail
     lift(hold=held.pk)
-    destroy(subject=subject, ground="request")
+    destroy(institution="long-beach", subject=subject, ground="request")
 
 
 def test_a_hold_is_set_and_lifted_once_and_the_log_says_so_without_its_ground():
     subject = uuid4()
-    assert refusal(hold, subject=subject, ground="claim").reason is Reason.NOT_FOUND
+    assert refusal(hold, institution="long-beach", subject=subject, ground="claim").reason is Reason.NOT_FOUND
     give_consent(subject)
-    held = hold(subject=subject, ground="claim")
+    held = hold(institution="long-beach", subject=subject, ground="claim")
     lift(hold=held.pk)
     assert refusal(lift, hold=held.pk).reason is Reason.WRONG_STATE
     assert refusal(lift, hold=held.pk + 1).reason is Reason.NOT_FOUND
@@ -85,14 +85,14 @@ def test_a_hold_is_set_and_lifted_once_and_the_log_says_so_without_its_ground():
 def test_the_operator_holds_lifts_and_erases_by_command(capsys):
     subject = uuid4()
     entry = give_consent(subject)
-    call_command("legal_hold", "set", str(subject), "claim 4 O 12/26")
+    call_command("legal_hold", "set", "long-beach", str(subject), "claim 4 O 12/26")
     number = LegalHold.objects.get().pk
     with pytest.raises(CommandError, match="claim 4 O 12/26"):
-        call_command("erase_subject", str(subject), "request of the person")
+        call_command("erase_subject", "long-beach", str(subject), "request of the person")
     call_command("legal_hold", "lift", str(number))
     with pytest.raises(CommandError):
         call_command("legal_hold", "lift", str(number))
-    call_command("erase_subject", str(subject), "request of the person")
+    call_command("erase_subject", "long-beach", str(subject), "request of the person")
     assert str(LogEntry.objects.last().record_number) in capsys.readouterr().out
     with pytest.raises(Refused, match=Reason.ERASED):
         selectors.private_fields(entry)
@@ -100,7 +100,7 @@ def test_the_operator_holds_lifts_and_erases_by_command(capsys):
 
 def test_a_key_is_destroyed_once():
     subject = uuid4()
-    assert refusal(destroy, subject=subject, ground="request").reason is Reason.NOT_FOUND
+    assert refusal(destroy, institution="long-beach", subject=subject, ground="request").reason is Reason.NOT_FOUND
     give_consent(subject)
-    destroy(subject=subject, ground="request")
-    assert refusal(destroy, subject=subject, ground="request").reason is Reason.ERASED
+    destroy(institution="long-beach", subject=subject, ground="request")
+    assert refusal(destroy, institution="long-beach", subject=subject, ground="request").reason is Reason.ERASED

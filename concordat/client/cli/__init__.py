@@ -8,7 +8,7 @@ from concordat.client.cli.common import App, Commands
 from concordat.client.cli.consent import consent
 from concordat.client.cli.definition import definition
 from concordat.client.cli.dossier import dossier, verify_command
-from concordat.client.cli.prediction import disclose, open_command, predict_command, watch
+from concordat.client.cli.prediction import cancel, disclose, open_command, predict_command, watch
 
 
 @click.group(cls=Commands)
@@ -54,5 +54,5 @@ def _compare(known: object, pinned: str | None) -> str:
     return "pinned" if known == pinned else "DIFFERS from the pin" if known else "pinned, not enrolled there"
 
 
-for command in (definition, consent, predict_command, watch, open_command, disclose, dossier, verify_command):
+for command in (definition, consent, predict_command, watch, cancel, open_command, disclose, dossier, verify_command):
     main.add_command(command)

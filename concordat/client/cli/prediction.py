@@ -1,4 +1,4 @@
-"""`concordat predict`, `watch`, `open`, `disclose`: one explained prediction, step by step."""
+"""`concordat predict`, `watch`, `cancel`, `open`, `disclose`: one explained prediction, step by step."""
 
 from pathlib import Path
 
@@ -70,6 +70,16 @@ def watch(app: App, request: str, seconds: float) -> None:
             predict.submit(work, api)
         status = predict.wait(work, api, seconds=seconds, on_change=lambda each: _progress(app, each))
     app.answer({**status}, lambda console: console.print(f"{status['state']}  {status['record']}"))
+
+
+@click.command()
+@click.argument("request")
+@click.pass_obj
+def cancel(app: App, request: str) -> None:
+    """Take REQUEST back before there is a result; what is running is stopped."""
+    with app.api("predictions.write") as api:
+        status = predict.cancel(Work.of(app.home.work, request), api)
+    app.answer({**status}, lambda console: console.print(status["state"]))
 
 
 @click.command("open")

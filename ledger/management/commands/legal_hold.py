@@ -1,4 +1,4 @@
-"""manage.py legal_hold set SUBJECT GROUND | lift HOLD: forbid erasing a subject while a duty to keep records lasts."""
+"""manage.py legal_hold set INSTITUTION SUBJECT GROUND | lift HOLD: forbid erasing a subject while a duty lasts."""
 
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         acts = parser.add_subparsers(dest="act", required=True)
         setting = acts.add_parser("set")
+        setting.add_argument("institution", help="whose pseudonym it is")
         setting.add_argument("subject", type=UUID, help="the pseudonym that the institution uses for the person")
         setting.add_argument("ground", help="the duty, and how long it lasts")
         lifting = acts.add_parser("lift")
@@ -23,7 +24,7 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         try:
             if options["act"] == "set":
-                held = subjects.hold(subject=options["subject"], ground=options["ground"])
+                held = subjects.hold(**{name: options[name] for name in ("institution", "subject", "ground")})
                 self.stdout.write(f"Legal hold {held.pk} is set.")
             else:
                 held = subjects.lift(hold=options["hold"])

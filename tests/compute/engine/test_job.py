@@ -65,7 +65,7 @@ def test_a_wrong_field_is_named(party_job, field, value):
 
 def test_a_dealer_takes_no_share(dealer_job):
     assert refusal(dealer_job | {"input": "AAAA"}, "dealer", 3) == (Reason.FIELD_UNKNOWN, "input")
-    assert "input" not in read_job(dealer_job | {"input": None}, role="dealer", rank=3)
+    assert refusal(dealer_job | {"input": None}, "dealer", 3) == (Reason.FIELD_UNKNOWN, "input")
 
 
 @pytest.mark.parametrize(("role", "rank"), [("party", 3), ("dealer", 2), ("dealer", 4)])

@@ -66,6 +66,14 @@ def test_pinning_shows_whose_keys_were_pinned(tmp_path):
     assert run("check", "--home", consortium.homes["zurich"].directory).exit_code == 0
 
 
+def test_an_offline_key_that_is_still_on_the_nodes_machine_is_warned_of(tmp_path):
+    directory = Consortium(tmp_path).homes["zurich"].directory
+    assert "offline.pem" in run("check", "--home", directory).stderr
+    (directory / "keys" / "offline.pem").rename(tmp_path / "offline.pem")
+    done = run("check", "--home", directory)
+    assert (done.exit_code, done.stderr) == (0, "")
+
+
 def test_pins_that_do_not_hold_replace_nothing(tmp_path):
     consortium = Consortium(tmp_path)
     home = consortium.homes["zurich"]

@@ -1,4 +1,4 @@
-"""The order of an institution's votes is its own to say: a coordinator that lies about nonces cannot void a revocation."""
+"""The order of an institution's votes is its own to say: a coordinator that lies about nonces voids no revocation."""
 
 from pathlib import Path
 from typing import Any

@@ -88,6 +88,14 @@ def test_the_main_job_by_hand(world: World, agreed: CheckedDefinition, run: Run,
     assert (checks["study"], verified.exit_code) == ("failed", 1), "no board has signed in this miniature"
 
 
+def test_a_request_can_be_taken_back(agreed: CheckedDefinition, run: Run, tmp_path: Path) -> None:
+    options = ["predict", "--definition", agreed.digest, "--purpose", PURPOSE, "--consent", give_consent(run, tmp_path)]
+    asked = machine(run(*options, "--fhir", FOLDER / "bundle.json", "--no-wait", output="json"))
+    for _ in range(2):  # a cancelled job again is no harm
+        assert machine(run("cancel", asked["request"], output="json"))["state"] == "cancelled"
+    assert run("watch", asked["request"]).exit_code == 1
+
+
 def test_login_compares_the_coordinators_list_with_the_pins(world: World, run: Run) -> None:
     home = world.homes["long-beach"]
     others = {slug: each.token for slug, each in home.pins.enrolments.items() if slug != "zurich"}

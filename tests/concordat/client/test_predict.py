@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.conf import settings
 
 from compute.models import Job, PartyResult
-from concordat import canonical, checkpoint, ring
+from concordat import canonical, checkpoint, record_number, ring
 from concordat.canonical import b64, unb64
 from concordat.client import governance, predict
 from concordat.client.api import Api
@@ -15,11 +16,13 @@ from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.client.work import Work
 from concordat.fields import plain, read
+from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema
 from concordat.signatures import SigningKey
 from concordat.verifier.disclosure import Disclosure
 from ledger.models import SignedCheckpoint
+from ledger.services.publish import publish
 from tests.concordat.client.conftest import PURPOSE, RECORD, SCHEMA, World
 
 VALUES = {**RECORD, "age": 63}
@@ -117,6 +120,11 @@ def test_following_stops_with_the_reason_for_which_it_was_refused(
         predict.wait(work, api, seconds=5)
 
 
+def test_what_was_computed_cannot_be_taken_back(api: Api, computed: Work) -> None:
+    with refusal(Reason.WRONG_STATE):
+        predict.cancel(computed, api)
+
+
 def test_following_gives_up_in_time(api: Api, work: Work) -> None:
     predict.submit(work, api)
     pauses: list[float] = []
@@ -179,6 +187,36 @@ class TestWhatTheClientRefusesToBelieve:
         monkeypatch.setattr(api, "inclusion", lambda index, size: genuine(index - 1, size))
         with refusal(Reason.INCLUSION_INVALID):
             predict.open_result(home, api, computed)
+
+    def test_a_record_number_of_another_decision(
+        self, home: ClientHome, api: Api, computed: Work, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told = api.result(computed.job)
+        monkeypatch.setattr(api, "result", lambda job: {**told, "record": record_number.format(1)})
+        with refusal(Reason.RECORD_NUMBER_INVALID):
+            predict.open_result(home, api, computed)
+
+    def test_a_log_that_was_rewritten_since(
+        self, home: ClientHome, api: Api, computed: Work, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The coordinator keeps one log for us and shows another later, each with proofs that hold in themselves."""
+        seen = predict.open_result(home, api, computed)
+        honest = checkpoint.verify(api.checkpoint(), {home.pins.log_origin: home.pins.coordinator})
+        key, origin = Keystore(settings.KEYS_DIR).identity, home.pins.log_origin
+        for size in (honest.size - 1, honest.size, honest.size + 1):
+            rewritten = checkpoint.sign(checkpoint.Checkpoint(origin, size, bytes(32)), key, origin)
+            with monkeypatch.context() as patched:
+                patched.setattr(api, "checkpoint", lambda note=rewritten: note)
+                patched.setattr(api, "consistency", lambda first, second: [b64(bytes(32))])
+                with refusal(Reason.CONSISTENCY_INVALID):
+                    predict.open_result(home, api, computed)
+        assert predict.open_result(home, api, computed) == seen
+
+    def test_a_log_that_grew_is_followed(self, home: ClientHome, api: Api, computed: Work) -> None:
+        opened = predict.open_result(home, api, computed)
+        predict.show(home, api, computed, opened, viewer="clinician", decision="accepted")
+        publish()
+        assert predict.open_result(home, api, computed).log_size > opened.log_size
 
     def test_an_entry_that_is_not_published_yet(
         self, home: ClientHome, api: Api, computed: Work, monkeypatch: pytest.MonkeyPatch

@@ -97,7 +97,14 @@ class Forger:
         for position, other in there.items():
             self.shown[position] = other
 
-    def leave_out(self, name: str) -> None:
+    def erase(self, name: str) -> None:
+        """Let it never have been recorded: another entry, which concerns nobody, stands in its place."""
+        self.hide(name)
+        nothing = {"event": "dossier.read", "public": {}, "documents": {}, "commitments": {}}
+        self.contents[self.index(name)] |= nothing
+
+    def hide(self, name: str) -> None:
+        """Leave it out of the dossier, though it is in the log."""
         index = self.index(name)
         self.shown.remove(index)
         for part in self.openings.values():
@@ -119,6 +126,7 @@ class Forger:
             "about.json": canonical.encode(self.about),
             "anchors.json": b"[]",
             "checkpoint.txt": checkpoint.sign(head, self.dossier.key, origin).encode(),
+            "log.jsonl": b"".join(canonical.encode(self.contents[index]) + b"\n" for index in range(size)),
             "openings.json": canonical.encode(self.openings),
             "proofs.json": canonical.encode({"size": size, "paths": paths}),
         }

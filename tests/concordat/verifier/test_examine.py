@@ -63,7 +63,13 @@ def test_a_disclosure_may_travel_inside_the_bundle(made):
 
 def test_the_keys_that_a_reader_trusts_are_compared(made):
     kid = made.key.kid
-    assert status(verify(made.data, Options(keys={"log": kid})), "keys").status is Status.PASSED
+    trusted = {slug: home.keys.identity.kid for slug, home in made.decision.consortium.homes.items()} | {"log": kid}
+    assert status(verify(made.data, Options(keys=trusted)), "keys").status is Status.PASSED
+    for name in trusted:
+        fewer = {slug: key for slug, key in trusted.items() if slug != name}
+        missing = status(verify(made.data, Options(keys=fewer)), "keys")
+        assert missing.status is Status.NOT_CHECKABLE
+        assert f"{name} {trusted[name]}" in missing.sentence
     assert not verify(made.data, Options(keys={"log": "another"})).holds
     assert not verify(made.data, Options(keys={"log": kid, "zurich": kid})).holds
 

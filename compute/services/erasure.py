@@ -1,0 +1,42 @@
+"""Erasure of a person, through all that the coordinator holds: the one verb that operators call."""
+
+from uuid import UUID
+
+from django.db import transaction
+
+from compute.models import Job
+from compute.services.endings import end
+from compute.services.states import lock
+from concordat.reasons import Reason
+from concordat.states import AVAILABLE, JobState, ended
+from governance.services import consent
+from ledger import selectors as ledger
+from ledger.models import LogEntry
+from ledger.services import subjects
+
+
+@transaction.atomic
+def erase_subject(*, institution: str, subject: UUID, ground: str) -> LogEntry:
+    """Erase one person, known to the institution under this pseudonym (GDPR, article 17).
+
+    What runs for the person ends, its sealed shares and those of its results are deleted, consents lose the person and
+    their text, and the key under which the log keeps private fields is destroyed. Proofs stay, and say nothing.
+
+    Args:
+        ground: why; it stands in the log in the clear, so it names no person.
+
+    Raises:
+        Refused: LEGAL_HOLD, naming its ground; NOT_FOUND for an unknown subject; ERASED if it was erased before.
+    """
+    about = ledger.about(institution, subject).values_list("index", flat=True)
+    for job in Job.objects.filter(verdict__in=list(about)):
+        _erase_job(lock(job))
+    consent.forget(institution=institution, subject=subject)
+    return subjects.destroy(institution=institution, subject=subject, ground=ground)
+
+
+def _erase_job(job: Job) -> None:
+    if not ended(job.job_state) and job.job_state not in AVAILABLE:
+        end(job, JobState.FAILED, reason=Reason.ERASED)
+    job.inputs.all().delete()
+    job.results.update(sealed="")

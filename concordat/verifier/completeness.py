@@ -1,0 +1,76 @@
+"""That nothing was left out: a dossier is a selection of the log, and what is absent from it could decide the case.
+
+A suspended study, a withdrawn consent or a revoked approval is a later entry, and the operator makes the selection. So
+the dossier carries the exact bytes of every entry, which hold nothing personal: their root is the signed head's, and
+each one that concerns the decision must be in the selection, with its documents.
+"""
+
+from collections.abc import Mapping
+
+from concordat import merkle
+from concordat.definition import nodes
+from concordat.events import Event
+from concordat.reasons import Reason, Refused
+from concordat.verifier.case import Case
+from concordat.verifier.evidence import Leaf, NotCheckable, read_leaf
+
+LARGEST_LOG = 50_000
+"""How many entries a log has at most whose dossiers carry all of them."""
+
+_E = Event
+
+BY_REFERENCE: Mapping[str, tuple[Event, ...]] = {
+    "study": (_E.STUDY_SUBMITTED, _E.REVIEW_SIGNED, _E.STUDY_APPROVED, _E.STUDY_SUSPENDED, _E.STUDY_CLOSED),
+    "definition": (_E.DEFINITION_REGISTERED, _E.DEFINITION_VOTED),
+    "model": (_E.MODEL_IMPORTED,),
+    "request": (_E.VERDICT,),
+    "job": (
+        _E.JOB_RESERVED,
+        _E.JOB_ENDED,
+        _E.PREDICTION_RECORDED,
+        _E.EXPLANATION_RECORDED,
+        _E.RESULT_WITHHELD,
+        _E.RESULT_DISPLAYED,
+    ),
+    "consent": (_E.CONSENT_GIVEN, _E.CONSENT_WITHDRAWN),
+    "institution": (_E.INSTITUTION_ENROLLED, _E.ROSTER_PUBLISHED),
+}
+"""The events that concern a decision, by the public field that says so."""
+
+
+def complete(case: Case) -> str:
+    """The dossier has every entry of the log that concerns the decision."""
+    evidence, size = case.evidence, case.evidence.proofs["size"]
+    if evidence.log is None:
+        if size > LARGEST_LOG:
+            raise NotCheckable(Reason.INCOMPLETE, "The log is large: nothing shows that the operator left nothing out.")
+        raise Refused(Reason.INCOMPLETE, detail="The dossier does not carry the log.")
+    *leaves, end = evidence.log.split(b"\n")
+    if end or len(leaves) != size or merkle.root([merkle.leaf_hash(leaf) for leaf in leaves]) != evidence.head.root:
+        raise Refused(Reason.INCOMPLETE, detail="The log that the dossier carries is not the one that was signed.")
+    about, shown = _about(case), {entry.index for entry in evidence.entries}
+    for index, leaf in enumerate(leaves):
+        if index not in shown and _concerns(read_leaf(leaf), about):
+            raise Refused(Reason.INCOMPLETE, detail=f"The entry with index {index} was left out.", field=str(index))
+    return f"The log's {size} entries are all here, and none that concerns the decision was left out."
+
+
+def _about(case: Case) -> Mapping[str, set[str]]:
+    decision, definition = case.decision, case.definition
+    named = {
+        str(entry.leaf["public"]["institution"])
+        for entry in case.evidence.entries
+        if "institution" in entry.leaf["public"]
+    }
+    return {
+        **{name: {decision.text(name)} for name in ("study", "definition", "model", "request", "job")},
+        "consent": {entry.text("consent") for entry in case.evidence.of(Event.CONSENT_GIVEN)},
+        "institution": named | {*nodes(definition), *definition["quorum"]["of"], case.model["owner"], *case.boards},
+    }
+
+
+def _concerns(leaf: Leaf, about: Mapping[str, set[str]]) -> bool:
+    public = leaf["public"]
+    if leaf["event"] is Event.DISCLOSURE_SIGNED:
+        return public.get("study") in about["study"] and public.get("model") in about["model"]
+    return any(leaf["event"] in events and public.get(name) in about[name] for name, events in BY_REFERENCE.items())
