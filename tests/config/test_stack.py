@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import redis
-from celery import current_app
+from celery import Celery, current_app
 from celery.contrib.testing.worker import start_worker
 
 from compute import broker
@@ -43,14 +43,18 @@ def auditor(stack: Stack) -> redis.Redis:
 
 
 @pytest.fixture
-def coordinator(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def coordinator(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Celery]:
+    """The coordinator's application, which is the current one again once a worker of another has run here."""
+    own = current_app._get_current_object()
     for setting in ("broker_url", "broker_write_url"):
-        monkeypatch.setattr(current_app.conf, setting, stack.broker_url("coordinator"))
+        monkeypatch.setattr(own.conf, setting, stack.broker_url("coordinator"))
+    yield own
+    own.set_current()
+    own.set_default()
 
 
-@pytest.mark.usefixtures("coordinator")
 def test_a_node_s_worker_consumes_retries_and_comes_back_after_losing_its_connection(
-    stack: Stack, auditor: redis.Redis, tmp_path: Path
+    stack: Stack, auditor: redis.Redis, coordinator: Celery, tmp_path: Path
 ) -> None:
     app = make_app(Consortium(tmp_path, broker=stack.broker_url("zurich")).homes["zurich"])
     done = {job: threading.Event() for job in ("first", "second")}
@@ -62,6 +66,7 @@ def test_a_node_s_worker_consumes_retries_and_comes_back_after_losing_its_connec
         done[job].set()
 
     with start_worker(app, pool="threads", perform_ping_check=False, shutdown_timeout=30):
+        coordinator.set_current()  # in this thread, which sends
         broker.to_node("node.start", "first", institution="zurich")
         assert done["first"].wait(30)
         for client in auditor.client_list():
