@@ -8,5 +8,6 @@ admin.site.site_header = "Concordat"
 admin.site.site_title = "Concordat"
 admin.site.index_title = "Governance"
 admin.site.enable_nav_sidebar = False
+admin.site.site_url = None
 
 __all__ = ["institutions", "log", "people", "records", "studies"]

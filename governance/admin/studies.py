@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
@@ -18,7 +19,7 @@ from concordat.reasons import Reason, Refused
 from governance import permissions, policies, selectors
 from governance.admin import answers
 from governance.admin.base import ScopedReadOnly, institutions_of, user_of
-from governance.models import Institution, Study
+from governance.models import Institution, Review, Study
 from governance.permissions import Verb
 from governance.services import challenges, reviews, signing, studies
 from ledger import selectors as ledger
@@ -86,6 +87,7 @@ def _page(study: Study, user: User) -> dict[str, Any]:
         ],
         "entries": [(entry, ledger.status(entry.index)) for entry in entries],
         "determinations": signing.DETERMINATIONS if _may_sign(study, user) else (),
+        "self_hosted": settings.CHAIN_SELF_HOSTED,
         "suspends_for": _acting(study, user, Verb.SUSPEND),
         "closes_for": _acting(study, user, Verb.CLOSE).filter(pk=study.institution_id),
     }
@@ -96,9 +98,8 @@ def _may_sign(study: Study, user: User) -> bool:
     version = study.versions.first()
     if version is None or not policies.state_allows(study, Verb.DETERMINE, clock.now()):
         return False
-    return any(
-        permissions.may(user, Verb.DETERMINE, review.board) for review in version.reviews.select_related("board")
-    )
+    open_reviews = version.reviews.filter(determination=Review.Determination.PENDING).select_related("board")
+    return any(permissions.may(user, Verb.DETERMINE, review.board) for review in open_reviews)
 
 
 def _acting(study: Study, user: User, verb: Verb) -> QuerySet[Institution]:

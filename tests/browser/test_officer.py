@@ -212,7 +212,7 @@ def test_a_member_does_not_disapprove(site: Site, visit: Visitor) -> None:
 def test_who_holds_no_role_on_a_board_is_told_so_and_has_nothing_to_press(site: Site, visit: Visitor) -> None:
     study, own = site.submitted(), visit()
     own.sign_in(site.member("zurich", "auditor")).page.goto(site.study_url(study))
-    expect(own.page.get_by_role("main")).to_contain_text("You hold no such role")
+    expect(own.page.get_by_role("main")).to_contain_text("Nothing here waits for you")
     expect(own.page.get_by_role("main").get_by_role("button")).to_have_count(0)
 
 

@@ -1,6 +1,5 @@
 """Tasks on a real broker: each node's under its own keys; a broker that is away is noticed at once."""
 
-
 import pytest
 import redis
 from celery import current_app
