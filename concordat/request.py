@@ -130,8 +130,8 @@ def check_request(token: str, keyring: Keyring, now: datetime, *, definition: De
 
     Raises:
         Refused: EXPIRED, FIELD_INVALID, DIGEST_MISMATCH, REQUESTER_NOT_ALLOWED, PURPOSE_NOT_ALLOWED,
-            DEFINITION_EXPIRED, WRONG_PARTY, the refusals of `consent.check_consent`, and those of signature and shape.
-            Withdrawals, approvals and votes are checked by whoever holds them.
+            DEFINITION_EXPIRED, WRONG_PARTY, the refusals of `consent.check_consent`, and those of signature and
+            shape. Withdrawals, approvals and votes are checked by whoever holds them.
     """
     request = read_request(token, keyring)
     check_period(request["issued"], request["expires"], now, longest=LONGEST)
