@@ -57,7 +57,7 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response:
     refused = as_refused(error)
     body = problem(refused)
     if refused.reason is Reason.INTERNAL:
-        log.error("request.failed", reference=body["instance"], error=type(error).__name__)
+        log.error("request.failed", reference=body["instance"], exc_info=error)
     set_rollback()
     return Response(body, status=body["status"], headers=_headers(refused), content_type=CONTENT_TYPE)
 

@@ -7,7 +7,8 @@ KDD 2016, for LIME; the public regression matrix is known from Kernel SHAP under
 
 Masks are the rows of randomised Hadamard blocks and their complements: balanced, orthogonal, mirrored. Kernel and
 ridge are the `lime` package's: weight sqrt(exp(-D² / w²)) at distance D = sqrt(masked groups), w = 0.75·sqrt(d), and
-ridge penalty 1 with an unpenalised intercept.
+ridge penalty 1 with an unpenalised intercept. The weights are rounded to whole numbers first, so that operator, total
+sum of squares and fit use exactly the same ones.
 
 Nodes use the document's integers, named by digest, and never recompute them: a differing last bit between two
 machines would make the opened result random.
@@ -35,15 +36,15 @@ from concordat.schema import FeatureSchema
 OPERATOR_BITS: Literal[20] = 20
 """The operator's entries are about 1e-2; at 20 bits a coefficient errs by less than 1e-5 of the largest output."""
 
-WEIGHT_BITS: Literal[8] = 8
-"""The kernel weights' bits in the total sum of squares; they lie between 0.41 and 1."""
+WEIGHT_BITS: Literal[10] = 10
+"""The kernel weights' bits; they lie between 0.41 and 1, so rounding moves them by less than 0.12 %."""
 
 PERTURBATIONS = 128
 KERNEL_WIDTH = 0.75
 RIDGE = 1.0
 
 KERNEL_WIDTHS = (0.25, 100.0)
-"""Below, the weight of a wholly masked record vanishes at 8 bits; above, all weights are one."""
+"""Below, the weight of a wholly masked record vanishes at 10 bits; above, all weights are one."""
 
 RIDGES = (0.001, 1000.0)
 """Below, nothing is left of the penalty at 20 bits; above, nothing is left of the coefficients."""
@@ -72,7 +73,7 @@ class DesignDocument(TypedDict):
     masks: list[list[Bit]]
     operator_bits: Literal[20]
     operator: list[list[int]]
-    weight_bits: Literal[8]
+    weight_bits: Literal[10]
     weights: list[int]
 
 
@@ -98,7 +99,7 @@ class Design:
         masks: (n, d) int64, 1 where a group keeps the record's value.
         column_masks: (n, k) int64, the same for columns; the perturbed records are ``column_masks * x``.
         operator: (d + 1, n) int64 at 2^20; ``operator @ y`` is the coefficients and, last, the intercept.
-        weights: (n,) int64 at 2^8, of the total sum of squares ``sum w (y - mean)²`` with the weighted mean.
+        weights: (n,) int64 at 2^10, of the regression and of its ``sum w (y - mean)²`` with the weighted mean.
     """
 
     groups: tuple[str, ...]
@@ -155,7 +156,7 @@ class Design:
         With centred masks Z, weights W, ridge a and G = Z'WZ, the fitted b solves (G + aI) b = Z'Wy. The residual sum
         of squares is TSS - 2 b'Z'Wy + b'Gb = TSS - 2 b'(G + aI) b + b'Gb. Adjusted R² counts d coefficients.
         """
-        weights = kernel(self.masks, self.kernel_width)
+        weights = self.weights / (1 << WEIGHT_BITS)
         centred = self.masks - np.average(self.masks, axis=0, weights=weights)
         gram = centred.T @ (weights[:, None] * centred)
         b = coefficients
@@ -179,7 +180,8 @@ def build(
     `kernel_width` is in units of sqrt(d). Raises ValueError unless n is a multiple of twice the Hadamard order.
     """
     masks = hadamard_masks(len(schema.groups), n, seed)
-    operator = ridge_operator(masks, kernel(masks, kernel_width), ridge)
+    weights = ring.encode(kernel(masks, kernel_width), WEIGHT_BITS)
+    operator = ridge_operator(masks, ring.decode(weights, WEIGHT_BITS), ridge)
     document: DesignDocument = {
         "v": 1,
         "method": "reference-contrast-lime",
@@ -195,7 +197,7 @@ def build(
         "operator_bits": OPERATOR_BITS,
         "operator": ring.encode(operator, OPERATOR_BITS).tolist(),
         "weight_bits": WEIGHT_BITS,
-        "weights": ring.encode(kernel(masks, kernel_width), WEIGHT_BITS).tolist(),
+        "weights": weights.tolist(),
     }
     return dict(plain(document))
 
@@ -204,8 +206,8 @@ def check_design(document: Json, schema: FeatureSchema) -> Design:
     """Rebuild a design from its seed and compare: nobody chose the perturbations by hand.
 
     Raises:
-        Refused: DIGEST_MISMATCH for another schema, FIELD_INVALID naming the first field that differs. Operator and
-            weights may differ by one unit, the last bit of another machine's arithmetic.
+        Refused: DIGEST_MISMATCH for another schema, FIELD_INVALID naming the first field that differs. The
+            operator may differ by one unit, the last bit of another machine's arithmetic.
     """
     checked = read(document, DesignDocument)
     if checked["schema"] != schema.digest:
@@ -230,8 +232,8 @@ def check_design(document: Json, schema: FeatureSchema) -> Design:
         "columns": checked["columns"] == rebuilt["columns"],
         "column_groups": checked["column_groups"] == rebuilt["column_groups"],
         "masks": np.array_equal(design.masks, other.masks),
+        "weights": np.array_equal(design.weights, other.weights),
         "operator": np.abs(design.operator - other.operator).max() <= 1,
-        "weights": np.abs(design.weights - other.weights).max() <= 1,
     }
     for field, equal in same.items():
         if not equal:

@@ -116,10 +116,15 @@ def sigmoid(log_odds: float) -> float:
     return 1 / (1 + small) if log_odds >= 0 else small / (1 + small)
 
 
+_BAR = 8
+"""Width, in characters, of the strongest factor's bar; the sign stands beside it as a mark and in the number."""
+
+
 def render_text(explanation: Explanation, *, most: int = 5) -> str:
     """Plain text for a terminal: the prediction, the `most` strongest factors, and how far to trust them."""
     shown, left = explanation.factors[:most], len(explanation.factors) - most
     wide = max((len(factor.label) for factor in shown), default=0)
+    largest = max((abs(factor.coefficient) for factor in shown), default=0.0) or 1.0
     lines = [
         f"Predicted probability  {explanation.probability:.1%}   (log-odds {explanation.log_odds:+.2f})",
         "",
@@ -128,7 +133,8 @@ def render_text(explanation: Explanation, *, most: int = 5) -> str:
     for factor in shown:
         mark = {"raises": "▲", "lowers": "▼", "does not change": "·"}[factor.direction]
         note = "  [not measured, reference value used]" if factor.imputed else ""
-        lines.append(f"  {mark} {factor.coefficient:+.2f}  {factor.label:<{wide}}  {factor.value}{note}")
+        bar = "█" * round(_BAR * abs(factor.coefficient) / largest)
+        lines.append(f"  {mark} {factor.coefficient:+.2f} {bar:<{_BAR}}  {factor.label:<{wide}}  {factor.value}{note}")
     if left > 0:
         lines.append(f"    and {left} weaker factor{'s' if left > 1 else ''}")
     lines += [

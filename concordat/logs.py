@@ -1,14 +1,16 @@
 """Logs as JSON lines that cannot tell anything about a person: only named keys with short plain values get through.
 
-Every line passes one allow-list. What is not on it is dropped and counted in `dropped`. An exception leaves its type
-and, if it is a refusal, the reason code; its message and its traceback stay out, since they may quote what was being
-worked on. Lines of libraries keep their logger's name and their level, and lose their text.
+Every line passes one allow-list. What is not on it is dropped and counted in `dropped`. An exception leaves its type,
+the places in the code where it arose and, if it is a refusal, the reason code; its message stays out, since it may
+quote what was being worked on. Lines of libraries keep their logger's name and their level, and lose their text.
 """
 
 import logging
 import re
 import sys
+import traceback
 from collections.abc import Mapping, MutableMapping
+from pathlib import Path
 from typing import Any, TextIO
 from uuid import UUID
 
@@ -18,7 +20,7 @@ from concordat.reasons import Refused
 
 ALLOWED = frozenset(
     {
-        *("event", "level", "time", "logger", "error", "reason", "field", "dropped"),
+        *("event", "level", "time", "logger", "error", "where", "reason", "field", "dropped"),
         *("institution", "node", "party", "role", "rank", "parties", "dealer", "kid", "version"),
         *("study", "definition", "model", "request", "job", "ticket", "consent", "batch", "epoch", "record"),
         *("state", "status", "method", "route", "scope", "verdict", "check", "task", "queue", "attempt", "attempts"),
@@ -29,6 +31,7 @@ ALLOWED = frozenset(
 
 _EVENT = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 _LONGEST = 160
+_PLACES = 3
 
 
 def configure(*, stream: TextIO | None = None, level: int = logging.INFO) -> None:
@@ -64,9 +67,16 @@ def _name_exception(logger: object, method: str, line: MutableMapping[str, Any])
         raised = sys.exc_info()[1]
     if isinstance(raised, BaseException):
         line["error"] = type(raised).__name__
+        line["where"] = _where(raised)
         if isinstance(raised, Refused):
             line["reason"] = raised.reason.value
     return line
+
+
+def _where(error: BaseException) -> str:
+    """The innermost places, file, line and function, of code and not of data: `jobs.py:102:request_prediction`."""
+    frames = traceback.extract_tb(error.__traceback__)[-_PLACES:]
+    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}:{frame.name}" for frame in reversed(frames))
 
 
 def _allow_listed(logger: object, method: str, line: MutableMapping[str, Any]) -> Mapping[str, Any]:

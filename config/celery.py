@@ -3,7 +3,7 @@
 import os
 
 from celery import Celery
-from celery.signals import setup_logging, task_postrun, worker_ready
+from celery.signals import beat_embedded_init, setup_logging, task_postrun, worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -11,6 +11,7 @@ from django.conf import settings
 
 from compute import queues
 from concordat import logs
+from config.processes import die_with_parent
 
 app = Celery("concordat")
 app.conf.update(
@@ -38,6 +39,12 @@ def _logs(**_: object) -> None:
     logs.configure()
 
 
+def _clock_started(**_: object) -> None:
+    # The clock is a process of the worker's own; after a killed worker it would go on queueing tasks for ever.
+    die_with_parent()
+
+
+beat_embedded_init.connect(_clock_started, weak=False)
 setup_logging.connect(_logs, weak=False)
 worker_ready.connect(_alive, weak=False)
 task_postrun.connect(_alive, weak=False)

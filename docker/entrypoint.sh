@@ -18,7 +18,8 @@ web)
     "$python" manage.py collectstatic --no-input --verbosity 0
     exec "$python" -m gunicorn config.wsgi --bind "$listen" --worker-class gthread --threads 8 \
         --workers "${CONCORDAT_WEB_PROCESSES:-1}" --timeout 60 --graceful-timeout 10 \
-        --worker-tmp-dir "${CONCORDAT_SHM:-/dev/shm}" --log-level warning
+        --worker-tmp-dir "${CONCORDAT_SHM:-/dev/shm}" --log-level warning \
+        --no-control-socket
     ;;
 worker)
     # -B: the clock that publishes the log, settles anchors and moves jobs on runs in this one worker.

@@ -15,8 +15,8 @@ from compute.engine.models import FORWARD, Tensors
 from concordat.design import OPERATOR_BITS, WEIGHT_BITS, Design
 from concordat.ring import BITS
 
-DEVIATION_BITS = 12
-"""Scale of the deviations that are squared: 2^-12 log-odds, which moves R² by less than 1e-3."""
+DEVIATION_BITS = 11
+"""Scale of the deviations that are squared: 2^-11 log-odds, which moves R² by less than 1e-3."""
 
 
 @dataclass(frozen=True)

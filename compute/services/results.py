@@ -27,8 +27,6 @@ from ledger.services.record import record
 
 _S = JobState
 
-"""The states in which there is a result to release."""
-
 
 @dataclass(frozen=True)
 class NodeOutput:

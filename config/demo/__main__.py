@@ -1,5 +1,6 @@
 """`make demo` and `make serve`."""
 
+import shlex
 import sys
 import threading
 from pathlib import Path
@@ -14,6 +15,8 @@ from config.demo.story import Story
 from config.demo.world import World, build, new_stack, readdress
 from config.local.stack import ROOT, Stack, start_all
 from config.local.supervisor import Supervisor
+
+REPORT = "report.json"
 
 STATE = click.option(
     "--state",
@@ -44,7 +47,7 @@ def run(state: Path) -> None:
             world = build(stack, supervisor, screen, table=STUDY_FOLDER / "uci_heart_4_hospitals.csv")
         with world:
             report = Story(world, screen).run()
-    report.write(state / "report.json")
+    report.write(state / REPORT)
     screen.ending(_where(stack, world, report))
 
 
@@ -52,8 +55,8 @@ def run(state: Path) -> None:
 @STATE
 def serve(state: Path) -> None:
     """Bring the state of the last `run` up again, to click through. Ends with Ctrl-C."""
-    if not (state / "stack.json").exists():
-        raise click.ClickException("There is nothing to serve yet: run `make demo` first.")
+    if not (state / REPORT).exists():
+        raise click.ClickException("There is no finished demonstration to serve: run `make demo` first.")
     stack = Stack.load(state)
     screen = Screen()
     with Supervisor(stack.logs) as supervisor:
@@ -62,7 +65,14 @@ def serve(state: Path) -> None:
         readdress(stack)
         with screen.stage("serve", "All processes come up again"):
             start_all(stack, supervisor)
-        screen.ending({"admin site": f"{stack.base_url}/admin/", "accounts": "as printed at the end of `make demo`"})
+        screen.ending(
+            {
+                "admin site": f"{stack.base_url}/admin/",
+                "accounts": "as printed at the end of `make demo`, once; run it again if they are lost",
+                "chain (JSON-RPC, for `--rpc`)": stack.chain_url,
+                "API": f"{stack.base_url}/api/v1/",
+            }
+        )
         screen.plain("Ctrl-C ends it.")
         pause = threading.Event()
         try:
@@ -74,16 +84,24 @@ def serve(state: Path) -> None:
 
 
 def _where(stack: Stack, world: World, report: Report) -> dict[str, str]:
-    accounts = [f"{officer.email}  {officer.password}" for officer in world.officers.values()]
+    people = [*world.officers.values(), *([world.reviewer] if world.reviewer else [])]
     return {
         "admin site": f"make serve, then {stack.base_url}/admin/",
-        "accounts (this demonstration only)": "\n".join(accounts),
-        "dossier, to read": report.dossier["html"],
-        "dossier, for programs": report.dossier["json"],
-        "dossier, to verify": f".venv/bin/python -m ledger.verify {report.dossier['bundle']}",
-        "report": str(stack.state / "report.json"),
-        "logs": str(stack.logs),
+        "accounts, of this demonstration only and shown this once": "\n".join(
+            f"{person.email}  {person.password}" for person in people
+        ),
+        "dossier, to read": _near(report.dossier["html"]),
+        "dossier, for programs": _near(report.dossier["json"]),
+        "dossier, to verify": f".venv/bin/python -m ledger.verify {shlex.quote(_near(report.dossier['bundle']))}",
+        "report": _near(stack.state / REPORT),
+        "logs": _near(stack.logs),
     }
+
+
+def _near(path: str | Path) -> str:
+    """The path as seen from here, where it is below."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else str(path)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from lime.lime_base import LimeBase
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
-from concordat.design import Design
+from concordat.design import WEIGHT_BITS, Design
 from config.demo.training import Trained
 
 
@@ -25,20 +25,15 @@ class Reference:
 def explain(model: Trained, design: Design, record: NDArray[np.float64]) -> Reference:
     """LIME of one encoded record (columns,) on exactly the design's masks.
 
-    `LimeBase` takes the first row for the record itself, so it gets the row of ones in front with zero weight.
+    `LimeBase` takes the first row for the record itself, so it gets the row of ones in front with zero weight. The other
+    rows' weights are the design's: LIME's own kernel, rounded to whole numbers.
     """
     masks = np.vstack([np.ones((1, design.masks.shape[1]), dtype=np.int64), design.masks])
     columns = np.vstack([np.ones((1, design.column_masks.shape[1]), dtype=np.int64), design.column_masks])
     log_odds = model.log_odds(columns * record)
     distances = np.sqrt((1 - masks).sum(axis=1))
-    width = design.kernel_width * np.sqrt(masks.shape[1])
-
-    def kernel(distance: NDArray[np.float64]) -> NDArray[np.float64]:
-        weights = np.sqrt(np.exp(-(distance**2) / width**2))
-        weights[0] = 0.0
-        return np.asarray(weights)
-
-    base = LimeBase(kernel, random_state=np.random.RandomState(0))
+    weights = np.concatenate([[0.0], design.weights / (1 << WEIGHT_BITS)])
+    base = LimeBase(lambda distance: weights, random_state=np.random.RandomState(0))
     intercept, ranked, score, _ = base.explain_instance_with_data(
         masks,
         log_odds[:, None],

@@ -30,6 +30,7 @@ class Report:
     max_abs_error: float = 0.0
     surrogate_r2: float = 0.0
     surrogate_r2_plaintext: float = 0.0
+    surrogate_r2_error: float = 0.0
     rounds: int = 0
     bytes_total: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
@@ -62,6 +63,7 @@ class Report:
             *errors, abs(secure.probability - plain.probability), abs(secure.intercept - plain.intercept)
         )
         self.surrogate_r2, self.surrogate_r2_plaintext = secure.r_squared, plain.r_squared
+        self.surrogate_r2_error = abs(secure.r_squared - plain.r_squared)
         receipts = [signatures.peek(each["receipt"])[1] for each in result["results"]]
         self.rounds = max(receipt["rounds"] for receipt in receipts)
         self.bytes_total = sum(receipt["bytes_sent"] for receipt in receipts)

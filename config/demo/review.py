@@ -33,7 +33,7 @@ def reconstruct(world: World, screen: Screen, report: Report, work: Work) -> Non
     keys = {"log": pins.coordinator.kid, **{slug: each.identity.kid for slug, each in pins.enrolments.items()}}
     ledger_only = verify(world.stack, bundle, keys=keys)
     _must_hold(ledger_only)
-    screen.done(f"from the record number and the chain alone: {_count(ledger_only)}")
+    screen.done(f"from the record number, the log and the chain, without the result: {_count(ledger_only)}")
 
     write_private(disclosure, canonical.encode(predict.disclose(work)), replace=True)
     readable = bundle.with_suffix(".html")

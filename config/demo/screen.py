@@ -10,10 +10,7 @@ from rich.panel import Panel
 from rich.status import Status
 from rich.table import Table
 
-from concordat.explanation import Explanation
 from concordat.reasons import Refused
-
-_BAR = 16
 
 
 class Screen:
@@ -43,40 +40,25 @@ class Screen:
             self._status.update(escape(text))
 
     def done(self, text: str) -> None:
-        self._console.print(f"   [green]✓[/] {escape(text)}")
+        self._point("[green]✓[/]", escape(text))
 
     def refused(self, what: str, error: Refused) -> None:
         """A refusal that is meant to happen."""
-        self._console.print(
-            f"   [yellow]✗ {escape(what)}: refused[/] [bold]{escape(error.reason)}[/] — {escape(error.info.sentence)}"
-        )
+        sentence = escape(error.info.sentence)
+        self._point("[yellow]✗[/]", f"[yellow]{escape(what)}: refused[/], [bold]{escape(error.reason)}[/]. {sentence}")
 
-    def explanation(self, explanation: Explanation) -> None:
-        """The ranked factors with bars: what raises to the right, what lowers to the left, and in words."""
-        table = Table(box=None, padding=(0, 1), show_header=True, header_style="dim")
-        for column, justify in (
-            ("factor", "left"),
-            ("value", "left"),
-            ("lowers   raises", "center"),
-            ("log-odds", "right"),
-        ):
-            table.add_column(column, justify=justify)  # type: ignore[arg-type]
-        largest = max(abs(factor.coefficient) for factor in explanation.factors) or 1.0
-        for factor in explanation.factors:
-            length = round(_BAR / 2 * abs(factor.coefficient) / largest)
-            left = "█" * length if factor.coefficient < 0 else ""
-            right = "█" * length if factor.coefficient > 0 else ""
-            value = factor.value + (" (imputed)" if factor.imputed else "")
-            bar = f"[cyan]{left:>{_BAR // 2}}[/]│[magenta]{right:<{_BAR // 2}}[/]"
-            table.add_row(escape(factor.label), escape(value), bar, f"{factor.coefficient:+.3f}")
-        self._console.print(table)
+    def _point(self, mark: str, text: str) -> None:
+        line = Table.grid(padding=(0, 1))
+        line.add_row("  ", mark, text)
+        self._console.print(line)
 
     def plain(self, text: str) -> None:
         self._console.print("   " + escape(text))
 
     def ending(self, lines: dict[str, str]) -> None:
-        """Where to look next."""
-        table = Table.grid(padding=(0, 2))
+        """Where to look next: plain lines, whole whatever the width, so that they can be copied."""
+        self._console.print("\n[bold blue]Where to look[/]")
         for name, value in lines.items():
-            table.add_row(f"[bold]{escape(name)}[/]", escape(value))
-        self._console.print(Panel(table, title="Where to look", border_style="blue"))
+            self._console.print(f"   [dim]{escape(name)}[/]")
+            for line in value.splitlines():
+                self._console.print(f"      {escape(line)}", soft_wrap=True)

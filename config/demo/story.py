@@ -148,7 +148,6 @@ class Story:
         self.screen.plain("")
         for line in opened.text.rstrip().splitlines():
             self.screen.plain(line)
-        self.screen.explanation(opened.explanation)
         self._compare(work, opened)
 
     def _compare(self, work: Work, opened: OpenedPrediction) -> None:

@@ -15,7 +15,7 @@ from concordat.fields import plain
 from concordat.files import write_private
 from concordat.keystore import Keystore
 from concordat.pins import PinsDocument
-from config.demo.consortium import BOARDS, HOSPITALS, MEMBERS, NODES, QUORUM, Member
+from config.demo.consortium import BOARDS, HOSPITALS, LONG_BEACH, MEMBERS, NODES, QUORUM, Member
 from config.demo.officers import Officer
 from config.demo.screen import Screen
 from config.demo.training import read_rows, write_rows
@@ -39,6 +39,7 @@ class World:
         self.stack = stack
         self.supervisor = supervisor
         self.officers: dict[str, Officer] = {}
+        self.reviewer: Officer | None = None
         self._open = ExitStack()
         self._apis: dict[str, Api] = {}
 
@@ -144,6 +145,7 @@ def build(
         supervisor.start(program, wait=False)
     for board in BOARDS:
         world.officers[board.slug] = _appoint(stack, board, "irb-chair", f"IRB chair of {board.name}")
+    world.reviewer = _appoint(stack, LONG_BEACH, "legal-reviewer", "Legal reviewer of Long Beach")
     for name in ("web", "worker"):
         supervisor.wait_ready(name)
     screen.done("web server, worker, three compute nodes and the dealer's node are up, each a process of its own")
@@ -151,7 +153,7 @@ def build(
     screen.doing("officers register passkeys; each institution's offline key signs the roster that lists them")
     for board in BOARDS:
         _publish_roster(world, board)
-    screen.done("three boards' officers have passkeys that their institutions' rosters list (software passkeys)")
+    screen.done("three officers have passkeys (in software), on rosters that their institutions' offline keys signed")
     return world
 
 
@@ -201,7 +203,7 @@ def write_policy(world: World, member: Member, policy: Mapping[str, canonical.Js
 
 
 def _appoint(stack: Stack, board: Member, role: str, name: str) -> Officer:
-    officer = Officer(email=f"chair@{board.slug}.example", name=name, institution=board.slug, role=role)
+    officer = Officer(email=f"{role}@{board.slug}.example", name=name, institution=board.slug, role=role)
     run_manage(
         stack,
         ["create_officer", officer.email, officer.name, board.slug, role, "--password-stdin"],

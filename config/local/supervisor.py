@@ -5,7 +5,6 @@ killed with its parent (Linux, PR_SET_PDEATHSIG) and leads a process group of it
 """
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -16,9 +15,8 @@ from pathlib import Path
 from types import TracebackType
 
 from concordat.reasons import Reason, Refused
+from config.processes import die_with_parent
 
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.05
 
 
@@ -68,7 +66,7 @@ class Supervisor:
                 env={**inherited(), **self._environment, **program.environment},
                 umask=0o077,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
         self._running[program.name] = process
         self._programs[program.name] = program
@@ -140,7 +138,3 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
-
-
-def _die_with_parent() -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,12 +1,13 @@
 """Every refusal has one shape, whatever raised it, and tells nobody how it came about."""
 
+import io
 import json
+import re
 import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-import structlog
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, RequestDataTooBig, ValidationError
 from django.http import Http404
 from django.test import Client, RequestFactory
@@ -14,6 +15,7 @@ from rest_framework import exceptions, serializers
 
 from api import errors
 from api.errors import RETRY_AFTER, as_refused, problem, problem_response
+from concordat import logs
 from concordat.reasons import REASONS, Reason, Refused
 from tests.api.conftest import Caller
 
@@ -62,12 +64,24 @@ def test_exceptions_of_the_frameworks_have_reasons(error: Exception, reason: Rea
 
 
 def test_what_broke_inside_stays_inside() -> None:
-    with structlog.testing.capture_logs() as lines:
-        response = problem_response(RuntimeError("patient 4711"), {})
+    written = io.StringIO()
+    logs.configure(stream=written)
+    try:
+        raise_for("patient 4711")
+    except RuntimeError as error:
+        response = problem_response(error, {})
+    finally:
+        logs.configure()
     assert response.status_code == 500
-    assert "4711" not in json.dumps(response.data) + json.dumps(lines)
-    assert lines[0]["error"] == "RuntimeError"
-    assert lines[0]["reference"] == response.data["instance"]
+    assert "4711" not in json.dumps(response.data) + written.getvalue()
+    line = json.loads(written.getvalue())
+    assert line["error"] == "RuntimeError"
+    assert line["reference"] == response.data["instance"]
+    assert re.match(r"test_errors\.py:\d+:raise_for < ", line["where"]), "whoever looks for the fault finds the place"
+
+
+def raise_for(patient: str) -> None:
+    raise RuntimeError(patient)
 
 
 class Inner(serializers.Serializer):

@@ -8,7 +8,7 @@ from lime.lime_base import LimeBase
 from sklearn.linear_model import Ridge
 
 from concordat import canonical, design
-from concordat.design import Design
+from concordat.design import WEIGHT_BITS, Design
 from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema
 
@@ -40,11 +40,11 @@ def labels(heart):
     return hidden @ generator.normal(size=16) * 0.5
 
 
-def lime(heart, labels):
-    """What the `lime` package makes of the same masks, distances and labels."""
+def lime(heart, labels, kernel=None):
+    """What the `lime` package makes of the same masks, distances and labels, with its own kernel unless given one."""
     distances = np.sqrt((1 - heart.masks).sum(axis=1))
     width = 0.75 * np.sqrt(heart.masks.shape[1])
-    base = LimeBase(lambda distance: np.sqrt(np.exp(-(distance**2) / width**2)))
+    base = LimeBase(kernel or (lambda distance: np.sqrt(np.exp(-(distance**2) / width**2))))
     intercept, pairs, score, _ = base.explain_instance_with_data(
         heart.masks.astype(float),
         np.column_stack([-labels, labels]),
@@ -57,6 +57,12 @@ def lime(heart, labels):
     return np.array([value for _, value in sorted(pairs)] + [intercept]), score
 
 
+def total(heart, labels):
+    """The weighted total sum of squares, as the nodes compute it."""
+    weights = heart.weights / 2.0**WEIGHT_BITS
+    return weights @ (labels - np.average(labels, weights=weights)) ** 2
+
+
 def test_the_float_operator_is_lime(heart, labels):
     operator = design.ridge_operator(heart.masks, design.kernel(heart.masks, 0.75), 1.0)
     assert np.abs(operator @ labels - lime(heart, labels)[0]).max() < 1e-9
@@ -64,23 +70,33 @@ def test_the_float_operator_is_lime(heart, labels):
 
 def test_the_integer_operator_is_lime_to_five_digits(heart, labels):
     labels = labels / np.abs(labels).max()
-    assert np.abs(heart.operator @ labels / 2.0**20 - lime(heart, labels)[0]).max() < 1e-5
+    weights = heart.weights / 2.0**WEIGHT_BITS
+    assert np.abs(heart.operator @ labels / 2.0**20 - lime(heart, labels, lambda _: weights)[0]).max() < 1e-5
 
 
-def test_r_squared_follows_from_the_opened_numbers(heart, labels):
-    expected, score = lime(heart, labels)
-    weights = heart.weights / 2.0**8
-    total = weights @ (labels - np.average(labels, weights=weights)) ** 2
-    fit = heart.fit(expected[:-1], expected[-1], total)
+def test_rounding_the_kernel_moves_nothing_that_is_shown(heart, labels):
+    opened, (expected, score) = heart.operator @ labels / 2.0**20, lime(heart, labels)
+    assert np.abs(opened - expected).max() < 1e-3
+    assert heart.fit(opened[:-1], opened[-1], total(heart, labels)).r_squared == pytest.approx(score, abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_r_squared_follows_from_the_opened_numbers(heart, seed):
+    """Against residuals and deviations summed up directly, with the design's own weights."""
+    generator = np.random.default_rng(seed)
+    slopes = generator.normal(size=heart.masks.shape[1])
+    labels = heart.masks @ slopes + generator.uniform(0.1, 2.0) * generator.normal(size=len(heart.masks))
+    opened = heart.operator @ labels / 2.0**20
+    residuals = labels - heart.masks @ opened[:-1] - opened[-1]
+    direct = 1 - (heart.weights / 2.0**WEIGHT_BITS) @ residuals**2 / total(heart, labels)
+    assert heart.fit(opened[:-1], opened[-1], total(heart, labels)).r_squared == pytest.approx(direct, abs=1e-4)
+
+
+def test_r_squared_is_limes(heart, labels):
+    weights = heart.weights / 2.0**WEIGHT_BITS
+    expected, score = lime(heart, labels, lambda _: weights)
+    fit = heart.fit(expected[:-1], expected[-1], total(heart, labels))
     assert 0.5 < score < 0.999
-    assert fit.r_squared == pytest.approx(score, abs=2e-3)  # the opened sum's weights have eight bits
-
-
-def test_r_squared_is_exact_when_the_total_is(heart, labels):
-    expected, score = lime(heart, labels)
-    weights = design.kernel(heart.masks, 0.75)
-    total = weights @ (labels - np.average(labels, weights=weights)) ** 2
-    fit = heart.fit(expected[:-1], expected[-1], total)
     n, d = heart.masks.shape
     assert fit.r_squared == pytest.approx(score, abs=1e-12)
     assert fit.adjusted_r_squared == pytest.approx(1 - (1 - score) * (n - 1) / (n - d - 1), abs=1e-12)
@@ -89,9 +105,7 @@ def test_r_squared_is_exact_when_the_total_is(heart, labels):
 def test_noise_is_called_unreliable(heart):
     labels = np.random.default_rng(0).normal(size=len(heart.masks))
     coefficients = heart.operator @ labels / 2.0**20
-    weights = design.kernel(heart.masks, 0.75)
-    total = weights @ (labels - np.average(labels, weights=weights)) ** 2
-    assert not heart.fit(coefficients[:-1], coefficients[-1], total).reliable
+    assert not heart.fit(coefficients[:-1], coefficients[-1], total(heart, labels)).reliable
 
 
 def test_a_constant_model_explains_nothing(heart):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concordat import canonical, design, model
-from concordat.design import Design
+from concordat.design import WEIGHT_BITS, Design
 from concordat.explanation import explain, render_text, sigmoid
 from concordat.outputs import Opened
 from concordat.reasons import Reason, Refused
@@ -28,7 +28,7 @@ def record():
 def computed(tensors, kind, record):
     """What the engine opens, computed in the clear."""
     y = model.forward(kind, tensors, DESIGN.column_masks * record.vector)
-    weights = DESIGN.weights / 2.0**8
+    weights = DESIGN.weights / 2.0**WEIGHT_BITS
     surrogate = DESIGN.operator @ y / 2.0**20
     total = float(weights @ (y - np.average(y, weights=weights)) ** 2)
     prediction = float(model.forward(kind, tensors, record.vector[None])[0])
@@ -124,7 +124,7 @@ def test_an_imputed_factor_is_marked_in_the_text(linear):
 
 def test_a_poor_fit_is_called_unreliable_everywhere(record):
     noise = np.random.default_rng(2).normal(size=128)
-    weights = DESIGN.weights / 2.0**8
+    weights = DESIGN.weights / 2.0**WEIGHT_BITS
     surrogate = DESIGN.operator @ noise / 2.0**20
     opened = Opened(0.3, surrogate[:-1], float(surrogate[-1]), float(weights @ (noise - noise.mean()) ** 2))
     explanation = explain(opened, design=DESIGN, schema=SCHEMA, record=record)

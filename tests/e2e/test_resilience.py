@@ -1,6 +1,7 @@
 """What happens when a part fails while a patient's request is under way: nothing is lost, and nothing half-done is
 shown as done. Each test leaves the consortium whole again."""
 
+import contextlib
 import os
 import signal
 import sqlite3
@@ -136,6 +137,15 @@ def test_killing_the_coordinator_in_the_middle_loses_and_doubles_nothing(demo: D
     assert found["record"]
 
 
+def test_the_workers_clock_dies_with_the_worker(demo: Demo) -> None:
+    """Else it would go on queueing tasks beside the clock of the next worker."""
+    worker = demo.world.supervisor.pid("worker")
+    clocks = [pid for pid in processes() if worker in ancestors(pid)]
+    assert clocks
+    os.kill(worker, signal.SIGKILL)
+    until(lambda: not set(clocks) & set(processes()), seconds=SECONDS)
+
+
 def test_withdrawal_while_a_job_runs_withholds_its_result(demo: Demo, work: Work) -> None:
     engine = compute_with_frozen_engine(demo, work, "budapest")
     governance.withdraw_consent(demo.world.home(LONG_BEACH), demo.world.api(LONG_BEACH), demo.story.consent)
@@ -183,21 +193,30 @@ def ended_as(demo: Demo, work: Work) -> Status | None:
     return now if ended(JobState(now["state"])) else None
 
 
+def processes() -> list[int]:
+    """The numbers of all living processes; a dead one that nobody has buried yet does not count."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if path.read_text().rpartition(")")[2].split()[0] != "Z":
+                found.append(int(path.parent.name))
+    return found
+
+
 def engine_of(demo: Demo, slug: str) -> int:
     """The process number of a node's engine, 0 if it has none: found by its command and its parent."""
     node = demo.world.supervisor.pid(f"node-{slug}")
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            if b"compute.engine" in (path / "cmdline").read_bytes() and node in ancestors(int(path.name)):
-                return int(path.name)
-        except (FileNotFoundError, ProcessLookupError):
-            continue
+    for pid in processes():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if b"compute.engine" in Path(f"/proc/{pid}/cmdline").read_bytes() and node in ancestors(pid):
+                return pid
     return 0
 
 
 def ancestors(pid: int) -> set[int]:
     found: set[int] = set()
-    while pid > 1:
-        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        found.add(pid)
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        while pid > 1:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+            found.add(pid)
     return found
