@@ -25,6 +25,8 @@ ANSWER = ConfigDict(extra="ignore", strict=True)
 _SLUG = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _JURISDICTION = re.compile(r"[A-Z]{2}")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
+_WEB = re.compile(r"https?://[^\s/?#]+\S*")
+_BROKER = re.compile(r"rediss?://[^\s/?#]+\S*|redis\+socket://\S+|unix://\S+")
 _LONGEST = 2000
 
 _REASONS = {"missing": Reason.FIELD_MISSING, "extra_forbidden": Reason.FIELD_UNKNOWN}
@@ -79,6 +81,18 @@ def _text(value: str) -> str:
     return value
 
 
+def _web_address(value: str) -> str:
+    if not _WEB.fullmatch(value):
+        raise PydanticCustomError("address", "an address begins with http:// or https:// and names a host")
+    return value
+
+
+def _broker_address(value: str) -> str:
+    if not _BROKER.fullmatch(value):
+        raise PydanticCustomError("address", "a broker's address begins with rediss:// or redis:// and names a host")
+    return value
+
+
 Slug = Annotated[str, AfterValidator(_slug)]
 Jurisdiction = Annotated[str, AfterValidator(_jurisdiction)]
 DecimalText = Annotated[str, AfterValidator(_decimal)]
@@ -86,6 +100,8 @@ Digest = Annotated[str, checked(digest_bytes, "digest", "a digest reads sha256: 
 Uuid = Annotated[str, AfterValidator(_uuid)]
 Time = Annotated[str, checked(clock.parse, "time", "a time reads like 2026-01-31T12:00:00Z")]
 Text = Annotated[str, AfterValidator(_text)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+BrokerAddress = Annotated[str, AfterValidator(_broker_address)]
 
 
 @cache

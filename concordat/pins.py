@@ -61,11 +61,11 @@ class Pins:
 
     @classmethod
     def load(cls, folder: Path) -> "Pins":
-        """The pins of the institution with this folder. Raises Refused: NOT_FOUND, and what `parse` refuses."""
+        """The pins of the institution with this folder. Raises Refused: HOME_INCOMPLETE, and what `parse` refuses."""
         try:
             return cls.parse((folder / FILE).read_bytes())
         except FileNotFoundError:
-            raise Refused(Reason.NOT_FOUND, detail=f"The institution's folder has no {FILE}.", field="home") from None
+            raise Refused(Reason.HOME_INCOMPLETE, detail=f"{folder} has no {FILE}: run `pin`.", field="home") from None
 
     @classmethod
     def install(cls, folder: Path, content: bytes, *, institution: str, identity: VerifyKey) -> "Pins":

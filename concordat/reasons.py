@@ -19,6 +19,11 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     NOT_FOUND = "not-found"
     CONFLICT = "conflict"
+    FILE_UNREADABLE = "file-unreadable"
+    # an institution's own folder
+    HOME_INCOMPLETE = "home-incomplete"
+    HOME_TAKEN = "home-taken"
+    HOME_UNUSABLE = "home-unusable"
     # keys, signatures, seals
     SIGNATURE_INVALID = "signature-invalid"
     KEY_UNKNOWN = "key-unknown"
@@ -135,6 +140,22 @@ REASONS: dict[Reason, ReasonInfo] = {
         "The same identifier was used before with other content.",
         "Repeat the first content unchanged, or choose a new identifier.",
         409,
+    ),
+    Reason.FILE_UNREADABLE: ReasonInfo(
+        "A file does not hold what it should.", "Check that it is the file you meant, and whole.", 422
+    ),
+    Reason.HOME_INCOMPLETE: ReasonInfo(
+        "The institution's folder is not set up.",
+        "Name the right folder with --home, or set it up: `init` makes keys and settings, `pin` installs pins.json.",
+        409,
+    ),
+    Reason.HOME_TAKEN: ReasonInfo(
+        "An institution lives in this folder already.",
+        "Choose another folder with --home; what is here stays as it is.",
+        409,
+    ),
+    Reason.HOME_UNUSABLE: ReasonInfo(
+        "The institution's folder cannot be written.", "Choose a folder of your own with --home.", 500
     ),
     Reason.SIGNATURE_INVALID: ReasonInfo(
         "A signature does not belong to this document.", "Sign exactly the bytes that you send.", 403

@@ -23,7 +23,7 @@ def cli() -> None:
 @HOME
 @click.option("--slug", required=True, help="The institution's short name: lower-case letters, digits, hyphens.")
 @click.option("--name", required=True, help="The institution's full name.")
-@click.option("--jurisdiction", required=True, help="ISO 3166-1 code of the country whose law applies, such as CH.")
+@click.option("--jurisdiction", required=True, help="Two-letter code of the country whose law applies, such as CH.")
 @click.option("--roles", type=click.Choice(ROLES), multiple=True, required=True, help="May be given several times.")
 @click.option("--coordinator", default="http://localhost:8000", show_default=True)
 @click.option("--broker", default="redis://localhost:6379/0", show_default=True)
@@ -88,5 +88,6 @@ def main() -> None:
     try:
         cli(prog_name="concordat-node")
     except Refused as refused:
-        click.echo(f"{refused.detail} {refused.info.remedy}", err=True)
+        sentence = f"{refused.field}: {refused.detail}" if refused.field else refused.detail
+        click.echo(f"{sentence.removesuffix('.')}. {refused.info.remedy}", err=True)
         sys.exit(1)

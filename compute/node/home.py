@@ -19,11 +19,12 @@ from typing_extensions import TypedDict
 
 from compute.node import policy
 from compute.node.policy import Policy
-from concordat import canonical, clock
+from concordat import canonical
 from concordat.client import ballots
-from concordat.enrolment import Role, build_enrolment
-from concordat.fields import STRICT, Slug, Text, plain, read
+from concordat.enrolment import Role
+from concordat.fields import STRICT, BrokerAddress, Slug, WebAddress, plain, read
 from concordat.files import write_private
+from concordat.founding import ENROLMENT, found
 from concordat.keystore import Keystore
 from concordat.pins import Pins
 from concordat.reasons import Reason, Refused
@@ -34,9 +35,9 @@ class Settings(TypedDict):
     """`node.json`. `coordinator`, `broker` and `rpc` are URLs; the node trusts none of the three."""
 
     institution: Slug
-    coordinator: Text
-    broker: Text
-    rpc: Text
+    coordinator: WebAddress
+    broker: BrokerAddress
+    rpc: WebAddress
 
 
 class NodeHome:
@@ -51,24 +52,18 @@ class NodeHome:
     ) -> "NodeHome":
         """Make the folder, generate whichever keys are missing, and sign the enrolment.
 
-        Raises Refused: CONFLICT if a node lives there already, and the refusal of a malformed field.
+        Raises Refused as `found` does: HOME_TAKEN if a node lives there already, the refusal of a malformed field.
         """
         home = cls(directory)
         checked = read(settings, Settings)
-        if home._file("node.json").exists():
-            raise Refused(Reason.CONFLICT, detail="There is a node in this folder already.")
-        home.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        home.keys.create()
-        token = build_enrolment(
-            home.keys,
+        found(
+            home.directory,
+            ("node.json", plain(checked)),
             institution=checked["institution"],
             name=name,
             jurisdiction=jurisdiction,
             roles=roles,
-            issued=clock.now(),
         )
-        home._write("enrolment.jws", token.encode())
-        home._write("node.json", canonical.encode(plain(checked)))
         return home
 
     @property
@@ -78,7 +73,7 @@ class NodeHome:
     @property
     def enrolment(self) -> str:
         """The signed enrolment."""
-        return self._read("enrolment.jws").decode()
+        return self._read(ENROLMENT).decode()
 
     @cached_property
     def settings(self) -> Settings:
@@ -126,7 +121,7 @@ class NodeHome:
         try:
             return self._file(name).read_bytes()
         except FileNotFoundError:
-            raise Refused(Reason.NOT_FOUND, detail=f"The node's home has no {name}.") from None
+            raise Refused(Reason.HOME_INCOMPLETE, detail=f"{self.directory} has no {name}.", field="home") from None
 
     def _write(self, name: str, content: bytes) -> None:
         write_private(self._file(name), content, replace=True)

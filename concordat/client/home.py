@@ -9,6 +9,7 @@ consents/      the consents that we attested (mode 0700)
 work/          one folder a prediction (mode 0700)
 """
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -16,11 +17,15 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from concordat import canonical
-from concordat.fields import STRICT, Slug, Text, plain, read
+from concordat.enrolment import Role
+from concordat.fields import STRICT, Slug, WebAddress, plain, read
 from concordat.files import write_private
+from concordat.founding import found
 from concordat.keystore import Keystore
 from concordat.pins import Pins
 from concordat.reasons import Reason, Refused
+
+FILE = "client.json"
 
 
 @with_config(STRICT)
@@ -28,14 +33,15 @@ class Config(TypedDict):
     """The content of `client.json`: our short name, and the coordinator's address without a path."""
 
     institution: Slug
-    coordinator: Text
+    coordinator: WebAddress
 
 
 class ClientHome:
-    """The folder of one institution. Reading raises Refused: NOT_FOUND for a file that is missing, MALFORMED."""
+    """The folder of one institution. Reading raises Refused: HOME_INCOMPLETE for a file that is missing, MALFORMED."""
 
-    def __init__(self, directory: Path | str) -> None:
+    def __init__(self, directory: Path | str, passphrase: str | None = None) -> None:
         self.directory = Path(directory)
+        self._passphrase = passphrase
 
     @classmethod
     def create(cls, directory: Path | str, config: Config) -> "ClientHome":
@@ -46,6 +52,29 @@ class ClientHome:
         write_private(home._file, content, replace=True)
         return home
 
+    @classmethod
+    def found(
+        cls,
+        directory: Path | str,
+        config: Config,
+        *,
+        name: str,
+        jurisdiction: str,
+        roles: Sequence[Role],
+        passphrase: str | None = None,
+    ) -> str:
+        """A new institution without a node: its keys, `client.json`, and its signed enrolment. Raises as `found`."""
+        checked = read(config, Config)
+        return found(
+            Path(directory),
+            (FILE, plain(checked)),
+            institution=checked["institution"],
+            name=name,
+            jurisdiction=jurisdiction,
+            roles=roles,
+            passphrase=passphrase,
+        )
+
     @property
     def institution(self) -> str:
         return self.config["institution"]
@@ -55,12 +84,12 @@ class ClientHome:
         try:
             return read(canonical.decode(self._file.read_bytes()), Config)
         except FileNotFoundError:
-            detail = "There is no client.json in the institution's folder."
-            raise Refused(Reason.NOT_FOUND, detail=detail, field="home") from None
+            detail = f"{self.directory} has no client.json."
+            raise Refused(Reason.HOME_INCOMPLETE, detail=detail, field="home") from None
 
     @cached_property
     def keys(self) -> Keystore:
-        return Keystore(self.directory / "keys")
+        return Keystore(self.directory / "keys", self._passphrase)
 
     @cached_property
     def pins(self) -> Pins:
@@ -84,4 +113,4 @@ class ClientHome:
 
     @property
     def _file(self) -> Path:
-        return self.directory / "client.json"
+        return self.directory / FILE

@@ -1,6 +1,7 @@
 """python -m ledger.verify BUNDLE: verify a dossier, with one line for each check.
 
-The exit status is 0 if no check failed, 1 if one did. What cannot be checked fails nothing, but is said.
+The exit status is 0 if no check failed, 1 if one did, 2 for wrong usage, and 75 if the chain that --rpc names gave no
+answer: ask again later. What else cannot be checked fails nothing, but is said.
 """
 
 import argparse
@@ -10,8 +11,15 @@ from pathlib import Path
 
 from concordat import canonical
 from concordat.files import write_private
-from concordat.verifier.examine import Options, Result, Status, verify
+from concordat.reasons import Reason, Refused
+from concordat.verifier import bundle
+from concordat.verifier.case import Case
+from concordat.verifier.evidence import Evidence
+from concordat.verifier.examine import UNREADABLE, Options, Result, Status, verify
 from concordat.verifier.report import html
+
+FAILED, TRY_AGAIN = 1, 75
+"""Exit codes besides 0 and argparse's 2; 75 is the EX_TEMPFAIL of sysexits.h."""
 
 _MARKS = {Status.PASSED: "ok", Status.FAILED: "FAILED", Status.NOT_CHECKABLE: "not checkable"}
 
@@ -38,11 +46,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         disclosure = options.disclosure.read_bytes() if options.disclosure else None
     except OSError as error:
         parser.error(f"{error.filename}: {error.strerror}")
+    for name in dict(options.key).keys() - (_names(data) or dict(options.key).keys()):
+        parser.error(f"--key: the dossier has no institution “{name}”")
     result = verify(data, Options(keys=dict(options.key), rpc=options.rpc, disclosure=disclosure))
     if options.html:
-        write_private(options.html, html(result.to_json()).encode(), replace=True)
+        try:
+            write_private(options.html, html(result.to_json()).encode(), replace=True)
+        except OSError as error:
+            parser.error(f"{options.html}: {error.strerror}")
     sys.stdout.write(canonical.encode(result.to_json()).decode() + "\n" if options.json else _lines(result))
-    return 0 if result.holds else 1
+    if not result.holds:
+        return FAILED
+    silent = any(check.reason is Reason.CHAIN_UNAVAILABLE for check in result.checks)
+    return TRY_AGAIN if options.rpc and silent else 0
+
+
+def _names(data: bytes) -> set[str]:
+    """Whose keys the dossier holds; none if it cannot be read, which the verifier says."""
+    try:
+        return {"log", *Case(Evidence.load(bundle.unpack(data))).keyring}
+    except (Refused, *UNREADABLE):
+        return set()
 
 
 def _lines(result: Result) -> str:
@@ -53,7 +77,9 @@ def _lines(result: Result) -> str:
         for check in result.checks
     ]
     record = f"Decision {result.story['record']}: " if result.story else ""
-    lines.append(f"\n{record}{'no check failed' if result.holds else 'THIS DOSSIER DOES NOT HOLD'}.")
+    failed = {check.name for check in result.checks if check.status is Status.FAILED}
+    verdict = "THE DISCLOSURE DOES NOT FIT" if failed == {"disclosure"} else "THIS DOSSIER DOES NOT HOLD"
+    lines.append(f"\n{record}{verdict if failed else 'no check failed'}.")
     return "\n".join(lines) + "\n"
 
 

@@ -218,11 +218,16 @@ class Case:
         """The result, from the shares that the requester disclosed. Raises NotCheckable(NOT_DISCLOSED)."""
         if self.disclosure is None:
             raise NotCheckable(Reason.NOT_DISCLOSED)
-        named = (self.disclosure["record"], self.disclosure["job"], self.disclosure["request"])
-        if named[:2] != (self.decision.number, self.job) or digest(peek(named[2])[1]) != self.ticket["request"]:
+        if not self._disclosed_here or digest(peek(self.disclosure["request"])[1]) != self.ticket["request"]:
             raise Refused(Reason.OPENING_MISMATCH, detail="The disclosure is about another decision.")
         check_input(self.disclosure, self.request, self.definition, self.model)
         return open_result(self.disclosure, self.definition, self.receipts, self.design)
+
+    @property
+    def _disclosed_here(self) -> bool:
+        """The disclosure says that it is about this decision."""
+        said = self.disclosure
+        return said is not None and (said["record"], said["job"]) == (self.decision.number, self.job)
 
     @cached_property
     def explanation(self) -> Entry:
@@ -239,7 +244,7 @@ class Case:
         try:
             return str(self.evidence.opened(self.decision, "request_statement"))
         except NotCheckable:
-            if self.disclosure is None:
+            if self.disclosure is None or not self._disclosed_here:
                 raise
             return self.disclosure["request"]
 

@@ -40,7 +40,13 @@ def shown(case: Case) -> str:
     if not entries:
         raise NotCheckable(Reason.RESULT_NOT_READY, "The log has no display receipt: nobody says that it was shown.")
     said = [check_display(case, entry) for entry in entries]
-    return "; ".join(f"{each['decision']} by a {each['viewer']} at {each['time']}" for each in said) + "."
+    return (
+        "; ".join(
+            f"{each['decision']} {'to' if each['decision'] == 'shown' else 'by'} a {each['viewer']} at {each['time']}"
+            for each in said
+        )
+        + "."
+    )
 
 
 def displays(case: Case) -> list[Entry]:

@@ -101,17 +101,21 @@ def examine(files: Mapping[str, bytes], options: Options | None = None) -> Resul
     options = options or Options()
     read: list[Evidence] = []
     disclosed: list[Disclosure] = []
+    unreadable: list[Refused] = []
 
     def entries() -> str:
         read.append(Evidence.load(files))
-        if options.disclosure is not None:
-            disclosed.append(disclosure.parse(options.disclosure))
         return f"{len(read[0].entries)} entries, of which {read[0].decision.number} is the decision, can be read."
 
     first = _ask("entries", entries)
     if first.status is not Status.PASSED:
         return Result((first,), None)
     evidence = read[0]
+    if options.disclosure is not None:
+        try:
+            disclosed.append(disclosure.parse(options.disclosure))
+        except Refused as refused:
+            unreadable.append(refused)
     case = Case(evidence, *disclosed)
     whole = (first, *(_ask(name, question) for name, question in _integrity(evidence).items()))
     broken = next((check for check in whole if check.status is Status.FAILED), None)
@@ -125,6 +129,10 @@ def examine(files: Mapping[str, bytes], options: Options | None = None) -> Resul
         "chain approvals": lambda: chain.authorised(evidence, options.rpc, case.decision.text("definition")),
     }
     checks = (*whole, *(_ask(name, question) for name, question in questions.items()))
+    for problem in unreadable:
+        sentence = f"The file that was given as the disclosure is none: {problem.detail}"
+        said = Check("disclosure", Status.FAILED, problem.reason, sentence)
+        checks = tuple(said if check.name == said.name else check for check in checks)
     if not Result(checks, None).holds:
         return Result(checks, None)
     told: list[Mapping[str, Json]] = []

@@ -121,7 +121,10 @@ def _came_out(result: Mapping[str, Any] | None) -> Iterable[str]:
             "it are part of this dossier, so a later disclosure can be checked against them.</p>"
         )
         return
-    yield f"<p>Log-odds <strong>{_t(result['log_odds'])}</strong>; reference record {_t(result['intercept'])}.</p>"
+    yield (
+        f"<p>Predicted probability <strong>{_t(result['probability'])}</strong>, as log-odds {_t(result['log_odds'])}; "
+        f"log-odds of the reference record {_t(result['intercept'])}.</p>"
+    )
     yield _table(
         "Factors, in log-odds compared with the reference record",
         ("Factor", "Coefficient"),

@@ -5,6 +5,7 @@ from typing import cast
 
 from concordat.canonical import Json, digest
 from concordat.events import EVENTS, Event
+from concordat.explanation import sigmoid
 from concordat.fields import plain
 from concordat.verifier import authority, computation
 from concordat.verifier.case import Case
@@ -92,6 +93,7 @@ def _result(case: Case) -> dict[str, Json]:
     )
     return {
         "log_odds": f"{opened.prediction:.4f}",
+        "probability": f"{sigmoid(opened.prediction):.4f}",
         "intercept": f"{fit.intercept:.4f}",
         "adjusted_r_squared": f"{fit.adjusted_r_squared:.4f}",
         "reliable": fit.reliable,

@@ -25,7 +25,7 @@ class Reference:
 def explain(model: Trained, design: Design, record: NDArray[np.float64]) -> Reference:
     """LIME of one encoded record (columns,) on exactly the design's masks.
 
-    `LimeBase` takes the first row for the record itself, so it gets the row of ones in front with zero weight. The other
+    `LimeBase` takes the first row for the record itself, so it gets a row of ones in front with zero weight. The other
     rows' weights are the design's: LIME's own kernel, rounded to whole numbers.
     """
     masks = np.vstack([np.ones((1, design.masks.shape[1]), dtype=np.int64), design.masks])

@@ -86,7 +86,7 @@ def test_nobody_is_trusted_who_is_not_pinned(document):
 
 
 def test_a_folder_without_pins_says_so(tmp_path):
-    assert refused(Pins.load, tmp_path)[0] is Reason.NOT_FOUND
+    assert refused(Pins.load, tmp_path)[0] is Reason.HOME_INCOMPLETE
 
 
 def test_pins_are_installed_for_the_owner_alone(tmp_path, document, keys):

@@ -1,5 +1,7 @@
 """The `concordat` command of an institution."""
 
+from typing import TextIO
+
 import click
 from rich.console import Console
 
@@ -8,6 +10,7 @@ from concordat.client.cli.common import App, Commands
 from concordat.client.cli.consent import consent
 from concordat.client.cli.definition import definition
 from concordat.client.cli.dossier import dossier, verify_command
+from concordat.client.cli.home import init, pin
 from concordat.client.cli.prediction import cancel, disclose, open_command, predict_command, watch
 
 
@@ -21,14 +24,21 @@ from concordat.client.cli.prediction import cancel, disclose, open_command, pred
     type=click.Path(file_okay=False),
     help="The institution's folder: client.json and keys/.",
 )
+@click.option(
+    "--passphrase-file",
+    envvar="CONCORDAT_PASSPHRASE_FILE",
+    type=click.File("r"),
+    help="A file with the passphrase of encrypted keys.",
+)
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_context
-def main(context: click.Context, home: str, output: str) -> None:
+def main(context: click.Context, home: str, passphrase_file: TextIO | None, output: str) -> None:
     """Predictions with explanations that no single institution could have computed alone, or altered.
 
     Exit codes: 0 done, 1 refused, 2 wrong usage, 75 not now: the same command may succeed later.
     """
-    context.obj = App(home, machine=output == "json")
+    passphrase = passphrase_file.read().rstrip("\n") if passphrase_file else None
+    context.obj = App(home, machine=output == "json", passphrase=passphrase)
 
 
 @main.command()
@@ -54,5 +64,17 @@ def _compare(known: object, pinned: str | None) -> str:
     return "pinned" if known == pinned else "DIFFERS from the pin" if known else "pinned, not enrolled there"
 
 
-for command in (definition, consent, predict_command, watch, cancel, open_command, disclose, dossier, verify_command):
+for command in (
+    init,
+    pin,
+    definition,
+    consent,
+    predict_command,
+    watch,
+    cancel,
+    open_command,
+    disclose,
+    dossier,
+    verify_command,
+):
     main.add_command(command)

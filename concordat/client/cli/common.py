@@ -41,10 +41,11 @@ class App:
 
     folder: str
     machine: bool
+    passphrase: str | None = None
 
     @cached_property
     def home(self) -> ClientHome:
-        return ClientHome(self.folder)
+        return ClientHome(self.folder, self.passphrase)
 
     @cached_property
     def console(self) -> Console:

@@ -5,9 +5,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from concordat.client.cli.common import REFUSED, App, write_new
+from concordat import record_number
+from concordat.client.cli.common import REFUSED, TRY_AGAIN, App, write_new
 from concordat.client.home import ClientHome
-from concordat.reasons import Refused
+from concordat.reasons import Reason, Refused
 from concordat.verifier import Options, bundle, verify
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import Evidence
@@ -22,6 +23,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.pass_obj
 def dossier(app: App, record: str, file: Path) -> None:
     """Fetch the dossier of the decision RECORD (such as C-0000042-3) into FILE, a zip file."""
+    record_number.parse(record)  # a typing error shows before anything is sent
     with app.api("dossiers.read") as api:
         content = api.dossier(record)
     write_new(file, content)
@@ -34,7 +36,10 @@ def dossier(app: App, record: str, file: Path) -> None:
 @click.option("--rpc", metavar="URL", help="Also ask this chain endpoint (JSON-RPC).")
 @click.pass_context
 def verify_command(context: click.Context, file: Path, disclosure: Path | None, rpc: str | None) -> None:
-    """Verify the dossier FILE off line, with the keys that are pinned here; exit code 1 if a check failed."""
+    """Verify the dossier FILE off line, with the keys that are pinned here.
+
+    Exit code 1 if a check failed, 75 if the chain that --rpc names gave no answer.
+    """
     app: App = context.obj
     data = file.read_bytes()
     given = disclosure.read_bytes() if disclosure else None
@@ -46,7 +51,8 @@ def verify_command(context: click.Context, file: Path, disclosure: Path | None, 
         console.print("No check failed." if result.holds else "THIS DOSSIER DOES NOT HOLD.")
 
     app.answer(result.to_json(), people)
-    context.exit(0 if result.holds else REFUSED)
+    silent = rpc is not None and any(check.reason is Reason.CHAIN_UNAVAILABLE for check in result.checks)
+    context.exit(REFUSED if not result.holds else TRY_AGAIN if silent else 0)
 
 
 def _pinned(home: ClientHome, data: bytes) -> dict[str, str]:

@@ -5,7 +5,7 @@ import stat
 import pytest
 from click.testing import CliRunner
 
-from compute.node.cli import cli
+from compute.node.cli import cli, main
 from compute.node.home import NodeHome
 from concordat import canonical
 from concordat.enrolment import verify_enrolment
@@ -34,6 +34,43 @@ def test_init_prints_an_enrolment_that_holds(tmp_path):
     assert home.settings["broker"] == "redis://localhost:6379/0"
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--jurisdiction", "ZZZ", "two-letter country code"),
+        ("--coordinator", "foo", "http:// or https://"),
+        ("--broker", "bar", "rediss:// or redis://"),
+        ("--rpc", "baz", "http:// or https://"),
+        ("--slug", "Zürich", "lower-case letters"),
+    ],
+)
+def test_a_refused_init_leaves_nothing_behind_and_says_what_it_wanted(tmp_path, option, value, expected):
+    done = run("init", "--home", tmp_path / "home", *INIT, option, value)
+    assert (done.exception.reason, expected in done.exception.detail) == (Reason.FIELD_INVALID, True)
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_a_refusal(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert run("init", "--home", tmp_path / "file" / "home", *INIT).exception.reason is Reason.HOME_UNUSABLE
+
+
+def test_a_refusal_names_the_field_and_fits(tmp_path, monkeypatch, capsys):
+    run("init", "--home", tmp_path / "home", *INIT)
+    (tmp_path / "empty.json").write_text("{}")
+    cases = [
+        (["pin", "--home", tmp_path / "home", tmp_path / "empty.json"], "coordinator_key"),
+        (["check", "--home", tmp_path / "home"], "run `pin`"),
+        (["check", "--home", tmp_path / "elsewhere"], "Name the right folder"),
+        (["init", "--home", tmp_path / "home", *INIT], "Choose another folder"),
+    ]
+    for arguments, expected in cases:
+        monkeypatch.setattr("sys.argv", ["concordat-node", *map(str, arguments)])
+        with pytest.raises(SystemExit):
+            main()
+        assert expected in capsys.readouterr().err
+
+
 def test_nobody_else_reads_the_folder(tmp_path):
     run("init", "--home", tmp_path / "home", *INIT)
     for name, mode in ((".", 0o700), ("keys", 0o700), ("node.json", 0o600), ("keys/identity.pem", 0o600)):
@@ -44,14 +81,14 @@ def test_a_node_is_set_up_once(tmp_path):
     run("init", "--home", tmp_path / "home", *INIT)
     first = NodeHome(tmp_path / "home").enrolment
     again = run("init", "--home", tmp_path / "home", *INIT)
-    assert again.exception.reason is Reason.CONFLICT
+    assert again.exception.reason is Reason.HOME_TAKEN
     assert NodeHome(tmp_path / "home").enrolment == first
 
 
 def test_a_node_without_pins_or_policy_is_not_in_order(tmp_path):
     run("init", "--home", tmp_path / "home", *INIT)
     done = run("check", "--home", tmp_path / "home")
-    assert done.exception.reason is Reason.NOT_FOUND
+    assert done.exception.reason is Reason.HOME_INCOMPLETE
     assert "pins.json" in done.exception.detail
 
 

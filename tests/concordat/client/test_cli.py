@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,7 +17,10 @@ from click.testing import CliRunner, Result
 from concordat import canonical, clock
 from concordat.client.cli import common, main
 from concordat.client.governance import CheckedDefinition
+from concordat.client.home import ClientHome
+from concordat.enrolment import verify_enrolment
 from concordat.fields import plain
+from concordat.reasons import Refused
 from concordat.schema import FeatureSchema
 from tests.concordat.client.conftest import FOLDER, PURPOSE, RECORD, SCHEMA, World
 
@@ -152,6 +157,60 @@ def test_a_bad_value_is_named_and_nothing_is_sent(agreed: CheckedDefinition, run
     error = json.loads(result.stderr)["error"]
     assert (result.exit_code, error["reason"], error["field"]) == (1, "value-out-of-range", "age")
     assert "900" not in result.output
+
+
+@pytest.mark.parametrize("option", ["--fhir", "--json", "--csv"])
+def test_a_file_that_is_broken_is_named(agreed: CheckedDefinition, run: Run, tmp_path: Path, option: str) -> None:
+    broken = tmp_path / "broken.file"
+    broken.write_bytes(b'{"resourceType": \xff')
+    options = ["predict", "--definition", agreed.digest, "--purpose", PURPOSE, "--consent", uuid4()]
+    result = run(*options, option, broken)
+    assert (result.exit_code, "broken.file" in result.stderr) == (1, True)
+    assert "Check that it is the file you meant" in result.stderr
+
+
+def test_a_mistyped_record_number_is_noticed_before_anybody_is_asked(run: Run, tmp_path: Path) -> None:
+    def nobody(request: httpx.Request) -> httpx.Response:
+        raise AssertionError(request.url)
+
+    common.Session.keywords.update(transport=httpx.MockTransport(nobody))
+    result = run("dossier", "C-0000029-9", tmp_path / "dossier.zip")
+    assert (result.exit_code, "record-number-invalid" in result.stderr) == (1, True)
+
+
+def init(folder: Path, *options: str) -> Result:
+    asked = ["--slug", "geneva", "--name", "Geneva", "--jurisdiction", "CH", "--coordinator", "https://c.example"]
+    return CliRunner().invoke(main, ["--home", str(folder), *options, "init", *asked])
+
+
+def test_an_institution_without_a_node_is_founded_once(tmp_path: Path) -> None:
+    made = init(tmp_path / "home")
+    enrolment = verify_enrolment(made.stdout.strip())
+    assert (enrolment.institution, enrolment.document["roles"]) == ("geneva", ["requester"])
+    assert ClientHome(tmp_path / "home").keys.load().identity.public == enrolment.identity
+    again = init(tmp_path / "home")
+    assert (again.exit_code, "home-taken" in again.stderr) == (1, True)
+
+
+def test_keys_may_be_encrypted(tmp_path: Path) -> None:
+    secret = tmp_path / "passphrase"
+    secret.write_text("correct horse\n")
+    assert init(tmp_path / "home", "--passphrase-file", str(secret)).exit_code == 0
+    assert ClientHome(tmp_path / "home", "correct horse").keys.load()
+    with pytest.raises(Refused, match="passphrase"):
+        ClientHome(tmp_path / "home").keys.load()
+
+
+def test_pinning_prints_whose_keys_they_are(world: World, run: Run) -> None:
+    home = world.homes["long-beach"]
+    keys = machine(run("pin", home.directory / "pins.json", output="json"))["keys"]
+    assert home.pins.enrolment("zurich").identity.kid in keys["zurich"]
+    assert home.pins.coordinator.kid in keys["coordinator"]
+
+
+def test_the_command_starts_as_a_program() -> None:
+    done = subprocess.run([sys.executable, "-m", "concordat.client", "--version"], capture_output=True, check=True)
+    assert done.stdout.startswith(b"concordat, version")
 
 
 def test_what_may_succeed_later_has_an_exit_code_of_its_own(world: World, run: Run) -> None:

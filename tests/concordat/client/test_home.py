@@ -31,9 +31,9 @@ def test_a_malformed_configuration_is_not_written(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_configuration_or_pins_says_so(tmp_path: Path) -> None:
-    with refusal(Reason.NOT_FOUND):
+    with refusal(Reason.HOME_INCOMPLETE):
         ClientHome(tmp_path).config  # noqa: B018
-    with refusal(Reason.NOT_FOUND):
+    with refusal(Reason.HOME_INCOMPLETE):
         ClientHome.create(tmp_path, CONFIG).pins  # noqa: B018
 
 

@@ -304,7 +304,7 @@ def test_a_table_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None
 def test_a_file_that_is_not_json_is_refused(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "record.json"
     file.write_bytes(content)
-    with refusal(Reason.MALFORMED):
+    with refusal(Reason.FILE_UNREADABLE):
         predict.read_json(file)
 
 

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from concordat import canonical
+from concordat.reasons import Reason, Refused
 from concordat.verifier import Options, bundle, verify
 from concordat.verifier.__main__ import main
 from concordat.verifier.examine import Status
@@ -44,6 +45,7 @@ def test_a_disclosure_shows_the_result_that_its_shares_add_up_to(made):
     assert result.holds
     assert status(result, "disclosure").status is Status.PASSED
     assert result.story["result"]["log_odds"] == "0.7500"
+    assert result.story["result"]["probability"] == "0.6792"
     assert result.story["result"]["factors"][0]["coefficient"] == "-1.2500"
 
 
@@ -100,6 +102,41 @@ def test_the_command_says_each_check_and_exits_accordingly(made, tmp_path, capsy
     assert "python -m concordat.verifier" not in page
     assert main([str(bad), "--json"]) == 1
     assert canonical.decode(capsys.readouterr().out)["holds"] is False
+
+
+def test_the_command_is_told_what_it_cannot_do(made, tmp_path, capsys):
+    good = tmp_path / "good.zip"
+    good.write_bytes(made.data)
+    for wrong in (["--key", "foo=bar"], ["--html", str(tmp_path / "nowhere" / "page.html")]):
+        with pytest.raises(SystemExit) as ended:
+            main([str(good), *wrong])
+        assert ended.value.code == 2
+        assert wrong[1].removesuffix("=bar") in capsys.readouterr().err
+
+
+def test_a_chain_that_was_named_and_is_silent_has_an_exit_code_of_its_own(forger, tmp_path, monkeypatch):
+    def silent(*_):
+        raise Refused(Reason.CHAIN_UNAVAILABLE)
+
+    monkeypatch.setattr("concordat.verifier.chain.anchored", silent)
+    good = tmp_path / "good.zip"
+    good.write_bytes(forger.forge())
+    assert main([str(good), "--rpc", "http://127.0.0.1:1"]) == 75
+    assert main([str(good)]) == 0
+
+
+@pytest.mark.parametrize("other", [b"not JSON", b"{}", "another decision's"])
+def test_a_disclosure_that_does_not_fit_is_blamed_itself(made, tmp_path, capsys, other):
+    disclosed = {**made.decision.disclosure, "record": "C-0000000-1"}
+    bundled, file = tmp_path / "good.zip", tmp_path / "disclosure.json"
+    bundled.write_bytes(made.data)
+    file.write_bytes(other if isinstance(other, bytes) else canonical.encode(disclosed))
+    assert main([str(bundled), "--disclosure", str(file)]) == 1
+    said = capsys.readouterr().out
+    failed = [line for line in said.splitlines() if line.startswith("FAILED")]
+    assert len(failed) == 1
+    assert "disclosure" in failed[0]
+    assert "THE DISCLOSURE DOES NOT FIT" in said
 
 
 @pytest.mark.parametrize("module", ["ledger.verify", "concordat.verifier"])

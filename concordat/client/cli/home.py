@@ -1,0 +1,54 @@
+"""`concordat init` and `pin`: an institution's folder, its keys, and whom it believes."""
+
+from typing import BinaryIO
+
+import click
+from rich.console import Console
+
+from concordat.client.cli.common import App
+from concordat.client.home import ClientHome
+from concordat.enrolment import ROLES
+from concordat.pins import Pins
+
+
+@click.command()
+@click.option("--slug", required=True, help="The institution's short name: lower-case letters, digits, hyphens.")
+@click.option("--name", required=True, help="The institution's full name.")
+@click.option("--jurisdiction", required=True, help="Two-letter code of the country whose law applies, such as CH.")
+@click.option(
+    "--roles", type=click.Choice(ROLES), multiple=True, default=["requester"], show_default=True, help="Repeatable."
+)
+@click.option("--coordinator", required=True, help="Its address, such as https://concordat.example.org")
+@click.pass_obj
+def init(app: App, slug: str, name: str, jurisdiction: str, roles: tuple[str, ...], coordinator: str) -> None:
+    """Make the folder of an institution without a node, and print its enrolment for the others to enrol and pin."""
+    token = ClientHome.found(
+        app.folder,
+        {"institution": slug, "coordinator": coordinator},
+        name=name,
+        jurisdiction=jurisdiction,
+        roles=[role for role in ROLES if role in roles],
+        passphrase=app.passphrase,
+    )
+    app.answer({"enrolment": token}, lambda console: click.echo(token))
+
+
+@click.command()
+@click.argument("file", type=click.File("rb"))
+@click.pass_obj
+def pin(app: App, file: BinaryIO) -> None:
+    """Install the pins in FILE, and print whose keys they are, to be compared with their owners by telephone."""
+    pins = app.home.pin(file.read())
+    value = {"keys": whose(pins)}
+
+    def people(console: Console) -> None:
+        for owner, key in value["keys"].items():
+            click.echo(f"{owner}\t{key}")
+
+    app.answer(value, people)
+
+
+def whose(pins: Pins) -> dict[str, str]:
+    """Key ids and addresses by owner."""
+    keys = {slug: f"identity {each.identity.kid}\tchain {each.chain}" for slug, each in sorted(pins.enrolments.items())}
+    return keys | {"coordinator": f"identity {pins.coordinator.kid}"}
