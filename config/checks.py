@@ -37,10 +37,10 @@ def production_is_safe(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -
             "Point CONCORDAT_DATABASE_URL at PostgreSQL 15 or later.",
         ),
         (
-            not settings.REDIS_URL.startswith("rediss://"),
+            not (settings.REDIS_URL.startswith("rediss://") and "ssl_cert_reqs=required" in settings.REDIS_URL),
             "E005",
-            "The broker is reached without TLS.",
-            "Use a rediss:// address in CONCORDAT_REDIS_URL, with a user of its own.",
+            "The broker is reached without TLS, or its certificate is not verified.",
+            "Use rediss://USER:PASSWORD@HOST:PORT/0?ssl_cert_reqs=required in CONCORDAT_REDIS_URL.",
         ),
         (
             urlsplit(settings.CHAIN_RPC).hostname in _LOOPBACK and settings.CHAIN_SELF_HOSTED,
