@@ -8,6 +8,7 @@ from concordat.events import Event
 from concordat.model import Manifest, check_manifest
 from concordat.reasons import Reason, Refused
 from concordat.signatures import VerifyKey
+from concordat.votes import precedence
 from governance.models import Definition, DefinitionVote, Institution, InstitutionKey, Roster, Study
 from governance.models.definition import DefinitionState
 from governance.permissions import takes_part
@@ -101,13 +102,12 @@ def voters(definition: Definition) -> frozenset[str]:
 
 
 def last_votes(definition: Definition) -> dict[str, DefinitionVote]:
-    """Each institution's last vote: the one that counts. An approval that the contract refused counts for nothing; a
-    revocation counts from the moment it was signed, whatever became of its transaction."""
-    return {
-        vote.institution.slug: vote
-        for vote in definition.votes.all()
-        if not vote.approve or vote.transaction.state != TransactionState.FAILED
-    }
+    """Each institution's vote that counts, by the same order as at the nodes. An approval that the contract refused
+    counts for nothing; a revocation counts from the moment it was signed, whatever became of its transaction."""
+    counted = [
+        vote for vote in definition.votes.all() if not vote.approve or vote.transaction.state != TransactionState.FAILED
+    ]
+    return {vote.institution.slug: vote for vote in sorted(counted, key=lambda vote: precedence(vote.document))}
 
 
 def approving(definition: Definition) -> frozenset[str]:

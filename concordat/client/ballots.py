@@ -23,12 +23,11 @@ FURTHEST = 16
 
 @with_config(STRICT)
 class Cast(TypedDict):
-    """A vote that was signed here. `received`: the coordinator took it."""
+    """A vote that was signed here, whatever became of it."""
 
     nonce: Count
     definition: Digest
     approve: bool
-    received: bool
 
 
 class Ballots:
@@ -46,27 +45,27 @@ class Ballots:
         return read(canonical.decode(self._file.read_bytes()), list[Cast])
 
     def next_nonce(self, definition: str, *, approve: bool, hint: int) -> int:
-        """The next vote's nonce: the coordinator's `hint`, unless it falls behind what was signed here.
+        """The next vote's nonce: the coordinator's `hint`, unless what was signed here would then count for more.
 
-        Votes that the coordinator took are never fallen behind, so that a later one always counts for more; nor does a
-        revocation fall behind any approval of its definition. The same vote again may use its nonce again: the contract
-        did not take the first, or it was lost on the way.
+        Votes count by definition (:func:`concordat.votes.precedence`), so only those on the same one set a floor: a
+        revocation may share the nonce of an approval, which it beats; an approval exceeds every revocation. A vote that
+        the contract refused, or that was lost on the way, is cast again in its place.
 
         Raises Refused(VOTE_INVALID) if the hint is further ahead than any vote that we cannot know of.
         """
         cast = self.cast
-        if cast and (cast[-1]["definition"], cast[-1]["approve"], cast[-1]["nonce"]) == (definition, approve, hint):
-            return hint
-        own = max((each["nonce"] + 1 for each in cast if each["received"]), default=0)
-        if hint > own + FURTHEST:
-            detail = f"The coordinator says {hint} for the next vote's nonce; by our own record it is {own}."
+        furthest = max((each["nonce"] + 1 for each in cast), default=0) + FURTHEST
+        if hint > furthest:
+            detail = (
+                f"The coordinator says {hint} for the next vote's nonce; by our own record it is at most {furthest}."
+            )
             raise Refused(Reason.VOTE_INVALID, detail=detail, field="nonce")
-        revoked = [each["nonce"] for each in cast if each["definition"] == definition and not approve]
-        return max(own, hint, *revoked)
+        own = [each for each in cast if each["definition"] == definition]
+        return max([hint, *(each["nonce"] + (approve and not each["approve"]) for each in own)])
 
     def add(self, vote: Cast) -> None:
-        """Note a vote before it is sent, and again when it was received."""
-        kept = [each for each in self.cast if {**each, "received": True} != {**vote, "received": True}]
+        """Note a vote before it is sent."""
+        kept = [each for each in self.cast if each != vote]
         write_private(self._file, canonical.encode([plain(each) for each in (*kept, vote)]), replace=True)
 
     def mark(self, definition: str, *, approve: bool) -> None:

@@ -74,7 +74,6 @@ def vote(home: ClientHome, api: Api, digest: str, *, approve: bool) -> votes.Vot
         "nonce": ballots.next_nonce(digest, approve=approve, hint=hint),
         "definition": digest,
         "approve": approve,
-        "received": False,
     }
     ballots.add(cast)
     key = home.keys.chain
@@ -91,7 +90,6 @@ def vote(home: ClientHome, api: Api, digest: str, *, approve: bool) -> votes.Vot
         domain=home.pins.domain,
     )
     api.vote(digest, signed)
-    ballots.add({**cast, "received": True})
     if approve:
         ballots.mark(digest, approve=True)
     return signed

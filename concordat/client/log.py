@@ -21,10 +21,12 @@ def follow(home: ClientHome, api: Api) -> Checkpoint:
         Refused: CHECKPOINT_INVALID; CONSISTENCY_INVALID for a log that was rewritten or became shorter.
     """
     keys = {home.pins.log_origin: home.pins.coordinator}
-    note, file = api.checkpoint(), home.directory / _FILE
+    file = home.directory / _FILE
+    # Read before the log is asked: another process of ours may keep a later head meanwhile.
+    seen = checkpoint.verify(file.read_text(), keys) if file.exists() else None
+    note = api.checkpoint()
     head = checkpoint.verify(note, keys)
-    if file.exists():
-        seen = checkpoint.verify(file.read_text(), keys)
+    if seen is not None:
         if head.size < seen.size:
             detail = f"The log has {head.size} entries; it had {seen.size} when it was last seen from here."
             raise Refused(Reason.CONSISTENCY_INVALID, detail=detail)

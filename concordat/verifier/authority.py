@@ -4,11 +4,12 @@ from concordat import clock, votes
 from concordat.consent import read_consent
 from concordat.definition import nodes
 from concordat.events import Event
+from concordat.fields import read
 from concordat.reasons import Reason, Refused
 from concordat.request import check_request
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import Entry
-from concordat.votes import Domain, Vote
+from concordat.votes import Domain, Vote, VoteDocument, precedence
 
 
 def institutions(case: Case) -> str:
@@ -58,38 +59,41 @@ def study(case: Case) -> str:
 
 
 def approvals(case: Case) -> str:
-    """A quorum of institutions, the model's owner and each party had approved the definition by EIP-712 votes."""
-    given = standing_votes(case)
-    quorum, parties = case.definition["quorum"], case.definition["parties"]
-    approving = [institution for institution in quorum["of"] if institution in given and given[institution].approve]
-    if len(approving) < quorum["needed"]:
-        raise Refused(Reason.QUORUM_MISSING, detail=f"{len(approving)} of {quorum['needed']} approvals are there.")
-    for party in parties:
-        if party not in given or not given[party].approve:
-            raise Refused(Reason.DEFINITION_NOT_APPROVED, detail=f"{party} computed without having approved.")
-    owner = case.model["owner"]
-    if owner not in given or not given[owner].approve:
-        raise Refused(Reason.DEFINITION_NOT_APPROVED, detail=f"The model's owner, {owner}, had not approved.")
+    """A quorum of institutions, the model's owner and each party had approved the definition by EIP-712 votes, when
+    the verdict was given and still when the decision was recorded."""
+    quorum, owner = case.definition["quorum"], case.model["owner"]
+    for moment in (case.verdict, case.decision):
+        given = standing_votes(case, moment)
+        approving = [institution for institution in quorum["of"] if institution in given and given[institution].approve]
+        if len(approving) < quorum["needed"]:
+            raise Refused(Reason.QUORUM_MISSING, detail=f"{len(approving)} of {quorum['needed']} approvals are there.")
+        for party in case.definition["parties"]:
+            if party not in given or not given[party].approve:
+                raise Refused(Reason.DEFINITION_NOT_APPROVED, detail=f"{party} computed without its approval.")
+        if owner not in given or not given[owner].approve:
+            raise Refused(Reason.DEFINITION_NOT_APPROVED, detail=f"The model's owner, {owner}, does not approve.")
     return f"{len(approving)} of {len(quorum['of'])} institutions had approved; {quorum['needed']} were needed."
 
 
-def standing_votes(case: Case) -> dict[str, Vote]:
-    """Each institution's last vote before the verdict, verified against its enrolled chain key."""
-    about, given = case.evidence.about["chain"], dict[str, Vote]()
+def standing_votes(case: Case, until: Entry) -> dict[str, Vote]:
+    """Each institution's vote that counted when `until` was logged, verified against its enrolled chain key."""
+    about = case.evidence.about["chain"]
+    counted: dict[str, VoteDocument] = {}
+    given: dict[str, Vote] = {}
     if about["registry"] is None:
         raise Refused(Reason.DEFINITION_NOT_APPROVED, detail="No registry is named, so no vote can be for it.")
     name = case.decision.text("definition")
     for entry in case.evidence.of(Event.DEFINITION_VOTED, definition=name):
         institution = entry.text("institution")
-        vote = votes.verify(case.evidence.json(entry, "vote"), domain=Domain(about["id"], about["registry"]))
+        document = read(case.evidence.json(entry, "vote"), VoteDocument)
+        vote = votes.verify(document, domain=Domain(about["id"], about["registry"]))
         if vote.institution != case.enrolled(institution).chain or vote.definition != name:
             raise Refused(Reason.VOTE_INVALID, detail=f"The vote in {entry.number} is another's, or on something else.")
         if vote.approve is not entry.leaf["public"].get("approve"):
             raise Refused(Reason.VOTE_INVALID, detail=f"The entry {entry.number} reports the vote wrongly.")
-        if entry.index < case.verdict.index:
-            if institution in given and given[institution].nonce >= vote.nonce:
-                raise Refused(Reason.VOTE_INVALID, detail=f"The vote in {entry.number} is older than the one before.")
-            given[institution] = vote
+        last = counted.get(institution)
+        if entry.index < until.index and (last is None or precedence(document) >= precedence(last)):
+            counted[institution], given[institution] = document, vote
     return given
 
 
@@ -146,7 +150,10 @@ def consent_since(case: Case) -> str:
 def consent_entries(case: Case) -> tuple[list[Entry], list[Entry]]:
     """Where this consent was given, and where it was withdrawn. Raises NotCheckable without the request."""
     name = read_consent(case.request["consent"], case.keyring)["consent"]
+    # Once the person is erased, the coordinator no longer knows which consent to select; the requester still does.
+    entries = case.evidence.whole or case.evidence.entries
+    about = [entry for entry in entries if entry.leaf["public"].get("consent") == name]
     return (
-        case.evidence.of(Event.CONSENT_GIVEN, consent=name),
-        case.evidence.of(Event.CONSENT_WITHDRAWN, consent=name),
+        [entry for entry in about if entry.event is Event.CONSENT_GIVEN],
+        [entry for entry in about if entry.event is Event.CONSENT_WITHDRAWN],
     )

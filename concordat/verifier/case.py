@@ -120,16 +120,28 @@ class Case:
 
     @cached_property
     def boards(self) -> tuple[str, ...]:
-        """The institutions whose boards review for the protocol's sites, by what was said when those were enrolled."""
-        protocol = self.evidence.json(self.submission, "protocol")
+        """The institutions whose boards had to approve the protocol, in the order of their names."""
+        return tuple(sorted(self._boards_of(self.submission)))
+
+    def _boards_of(self, submission: Entry) -> set[str]:
+        """Those of its sites; after a suspension also whoever suspended it, and all that it had needed before."""
+        protocol = self.evidence.json(submission, "protocol")
         sites = read(protocol.get("sites") if isinstance(protocol, dict) else None, list[Slug])
         if not sites:
             raise Refused(Reason.STUDY_NOT_APPROVED, detail="The protocol names no site.")
-        relied_on = {}
-        for site in sites:
-            public = self.one(Event.INSTITUTION_ENROLLED, institution=site).leaf["public"]
-            relied_on[str(public.get("reviewing_board", site))] = site
-        return tuple(sorted(relied_on))
+        boards, study = {self._board(site) for site in sites}, submission.text("study")
+        turns = self.evidence.of(Event.STUDY_APPROVED, Event.STUDY_SUSPENDED, study=study)
+        last = next((entry for entry in reversed(turns) if entry.index < submission.index), submission)
+        if last.event is not Event.STUDY_SUSPENDED:
+            return boards
+        earlier = [e for e in self.evidence.of(Event.STUDY_SUBMITTED, study=study) if e.index < last.index]
+        if not earlier:
+            raise Refused(Reason.SEQUENCE_BROKEN, detail=f"{last.number} suspends a study that was not submitted.")
+        return boards | {self._board(last.text("institution"))} | self._boards_of(earlier[-1])
+
+    def _board(self, institution: str) -> str:
+        enrolled = self.one(Event.INSTITUTION_ENROLLED, institution=institution)  # which says on whose board it relies
+        return str(enrolled.leaf["public"].get("reviewing_board", institution))
 
     # --- what it rests on
 

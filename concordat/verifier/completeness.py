@@ -7,12 +7,11 @@ each one that concerns the decision must be in the selection, with its documents
 
 from collections.abc import Mapping
 
-from concordat import merkle
 from concordat.definition import nodes
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from concordat.verifier.case import Case
-from concordat.verifier.evidence import Leaf, NotCheckable, read_leaf
+from concordat.verifier.evidence import Leaf, NotCheckable
 
 LARGEST_LOG = 50_000
 """How many entries a log has at most whose dossiers carry all of them."""
@@ -45,12 +44,12 @@ def complete(case: Case) -> str:
         if size > LARGEST_LOG:
             raise NotCheckable(Reason.INCOMPLETE, "The log is large: nothing shows that the operator left nothing out.")
         raise Refused(Reason.INCOMPLETE, detail="The dossier does not carry the log.")
-    *leaves, end = evidence.log.split(b"\n")
-    if end or len(leaves) != size or merkle.root([merkle.leaf_hash(leaf) for leaf in leaves]) != evidence.head.root:
+    if evidence.whole is None:
         raise Refused(Reason.INCOMPLETE, detail="The log that the dossier carries is not the one that was signed.")
     about, shown = _about(case), {entry.index for entry in evidence.entries}
-    for index, leaf in enumerate(leaves):
-        if index not in shown and _concerns(read_leaf(leaf), about):
+    for entry in evidence.whole:
+        if entry.index not in shown and _concerns(entry.leaf, about):
+            index = entry.index
             raise Refused(Reason.INCOMPLETE, detail=f"The entry with index {index} was left out.", field=str(index))
     return f"The log's {size} entries are all here, and none that concerns the decision was left out."
 

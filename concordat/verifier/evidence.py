@@ -10,7 +10,7 @@ from annotated_types import Ge
 from pydantic import Strict, with_config
 from typing_extensions import TypedDict
 
-from concordat import canonical, checkpoint, clock, record_number
+from concordat import canonical, checkpoint, clock, merkle, record_number
 from concordat.canonical import Json
 from concordat.checkpoint import Checkpoint
 from concordat.enrolment import Ed25519Public
@@ -173,6 +173,16 @@ class Evidence:
             if entry.index == index and entry.event is Event.PREDICTION_RECORDED:
                 return entry
         raise Refused(Reason.NOT_FOUND, detail="The bundle does not hold the decision that it is about.")
+
+    @cached_property
+    def whole(self) -> tuple[Entry, ...] | None:
+        """Every entry of the log, where the dossier carries the log and it is the one that was signed."""
+        if self.log is None:
+            return None
+        *leaves, end = self.log.split(b"\n")
+        if end or len(leaves) != self.head.size or merkle.root(list(map(merkle.leaf_hash, leaves))) != self.head.root:
+            return None
+        return tuple(Entry(index, leaf, read_leaf(leaf)) for index, leaf in enumerate(leaves))
 
     def of(self, *events: Event, **public: Json) -> list[Entry]:
         """Entries of these events whose public fields have these values, in the order of the log."""

@@ -182,7 +182,8 @@ def _trusted(case: Case, keys: Mapping[str, str]) -> str:
     for name, kid in keys.items():
         if found.get(name) != {kid}:
             raise Refused(Reason.KEY_UNKNOWN, detail=f"The key of “{name}” in this dossier is not the one you trust.")
-    deciding = {*nodes(case.definition), case.model["owner"], case.decision.text("institution"), *case.boards}
+    deciding = {*nodes(case.definition), *case.definition["quorum"]["of"], case.model["owner"], *case.boards}
+    deciding.add(case.decision.text("institution"))
     missing = [f"{name} {', '.join(found.get(name, ()))}" for name in ("log", *sorted(deciding)) if name not in keys]
     if missing:
         raise NotCheckable(

@@ -29,7 +29,7 @@ def tell(case: Case) -> dict[str, Json]:
 
 
 def _allowed(case: Case) -> dict[str, Json]:
-    definition, votes = case.definition, authority.standing_votes(case)
+    definition, votes = case.definition, authority.standing_votes(case, case.decision)
     reviewers = {
         entry.text("institution") for entry in case.evidence.of(Event.REVIEW_SIGNED, study=definition["study"])
     }

@@ -1,10 +1,13 @@
 """Building a dossier from the log, and what stays true of it after erasure, withdrawal and on a chain."""
 
+from datetime import timedelta
+
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 
-from concordat import canonical
+from concordat import canonical, clock
 from concordat.events import Event
 from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
@@ -21,7 +24,7 @@ from ledger.services.publish import publish
 from ledger.services.record import record
 from ledger.services.subjects import destroy
 from tests.support.consortium import STUDY, Consortium
-from tests.support.decision import SETTINGS, SITE, Decision
+from tests.support.decision import BOARDS, SETTINGS, SITE, Decision
 
 pytestmark = pytest.mark.django_db
 
@@ -29,9 +32,13 @@ REQUEST = ("request_statement", "consent")
 
 
 @pytest.fixture
-def decision(tmp_path, settings):
+def as_decided(settings):
     for name, value in SETTINGS.items():
         setattr(settings, name, value)
+
+
+@pytest.fixture
+def decision(tmp_path, as_decided):
     made = Decision.make(tmp_path)
     publish()
     return made
@@ -79,6 +86,59 @@ def test_after_erasure_everything_but_the_persons_part_still_verifies(decision):
     assert check(after, "consent").reason is check(after, "request").reason is Reason.ERASED
     for name in ("inclusion", "documents", "officers", "approvals", "receipts", "verdict"):
         assert check(after, name).status is Status.PASSED
+
+
+def test_after_erasure_the_requesters_disclosure_still_shows_the_consent(decision):
+    destroy(institution="long-beach", subject=decision.subject, ground="request of the person")
+    publish()
+    result = verify(dossier.build(decision.index), Options(disclosure=canonical.encode(decision.disclosure)))
+    assert result.holds
+    assert check(result, "consent").status is Status.PASSED
+
+
+def test_erasure_does_not_hide_that_consent_had_been_withdrawn(tmp_path, as_decided):
+    made = Decision(Consortium(tmp_path, coordinator=Keystore(settings.KEYS_DIR).identity))
+    for step in (made.enrol, made.approve, made.define, made.consent, made.withdraw, made.compute):
+        step()
+    destroy(institution="long-beach", subject=made.subject, ground="request of the person")
+    publish()
+    result = verify(dossier.build(made.index), Options(disclosure=canonical.encode(made.disclosure)))
+    assert check(result, "consent").reason is Reason.CONSENT_WITHDRAWN
+
+
+def resubmitted(root, *, sites, suspended_by):
+    """A decision under a protocol that follows an approved one with these sites, which an institution suspended."""
+    made = Decision(Consortium(root, coordinator=Keystore(settings.KEYS_DIR).identity))
+    made.enrol()
+    first, about = made.consortium.protocol | {"title": "The first version", "sites": sites}, {"study": STUDY}
+    submitted = about | {"institution": "cleveland", "boards": sites}
+    record(event=Event.STUDY_SUBMITTED, public=submitted, documents={"protocol": first})
+    expires = clock.rfc3339(clock.now() + timedelta(days=300))
+    record(event=Event.STUDY_APPROVED, public=about | {"expires": expires}, documents={"protocol": first})
+    ended = about | {"institution": suspended_by, "epoch": 1}
+    record(event=Event.STUDY_SUSPENDED, public=ended, private={"ground": "Harm."})
+    for step in (made.approve, made.define, made.consent, made.compute):
+        step()
+    publish()
+    return verify(dossier.build(made.index))
+
+
+@pytest.mark.parametrize("suspended_by", ["long-beach", "zurich"])
+def test_leaving_a_site_out_of_a_suspended_study_does_not_leave_its_board_out(tmp_path, as_decided, suspended_by):
+    result = resubmitted(tmp_path, sites=[*BOARDS, "long-beach"], suspended_by=suspended_by)
+    found = check(result, "officers")
+    assert (found.reason, "long-beach" in found.sentence) == (Reason.STUDY_NOT_APPROVED, True)
+
+
+def test_a_board_whose_site_left_a_suspended_study_may_reinstate_it(tmp_path, as_decided, monkeypatch):
+    monkeypatch.setattr("tests.support.decision.BOARDS", [*BOARDS, "long-beach"])
+    result = resubmitted(tmp_path, sites=[*BOARDS, "long-beach"], suspended_by="long-beach")
+    assert result.holds
+    assert "long-beach" in check(result, "officers").sentence
+
+
+def test_a_suspended_study_comes_back_with_the_boards_that_it_had(tmp_path, as_decided):
+    assert resubmitted(tmp_path, sites=BOARDS, suspended_by="zurich").holds
 
 
 def test_a_later_withdrawal_is_told_and_does_not_undo_the_decision(decision):

@@ -17,11 +17,10 @@ from tests.concordat.client.conftest import World
 D, E = "sha256:" + "d" * 64, "sha256:" + "e" * 64
 
 
-def cast(ballots: Ballots, definition: str, *, approve: bool, hint: int, received: bool = True) -> int:
-    """Sign and send, as `governance.vote` does; answers the nonce."""
+def cast(ballots: Ballots, definition: str, *, approve: bool, hint: int) -> int:
+    """Sign, as `governance.vote` does; answers the nonce."""
     nonce = ballots.next_nonce(definition, approve=approve, hint=hint)
-    for seen in (False, received):
-        ballots.add({"nonce": nonce, "definition": definition, "approve": approve, "received": seen})
+    ballots.add({"nonce": nonce, "definition": definition, "approve": approve})
     return nonce
 
 
@@ -30,11 +29,12 @@ def ballots(tmp_path: Path) -> Ballots:
     return Ballots(tmp_path)
 
 
-def test_nonces_are_never_used_twice_whatever_the_coordinator_says(ballots: Ballots, tmp_path: Path) -> None:
+def test_votes_on_other_definitions_set_no_floor(ballots: Ballots, tmp_path: Path) -> None:
+    """The contract counts one by one: a vote that it refused must not push all later ones out of its order."""
     assert cast(ballots, D, approve=True, hint=0) == 0
-    assert cast(Ballots(tmp_path), E, approve=True, hint=0) == 1
-    assert cast(Ballots(tmp_path), D, approve=False, hint=0) == 2
-    assert [each["nonce"] for each in ballots.cast] == [0, 1, 2]
+    assert cast(Ballots(tmp_path), E, approve=True, hint=0) == 0
+    assert cast(Ballots(tmp_path), E, approve=False, hint=1) == 1
+    assert [each["nonce"] for each in ballots.cast] == [0, 0, 1]
     assert (tmp_path / "votes.json").stat().st_mode & 0o777 == 0o600
 
 
@@ -45,20 +45,19 @@ def test_votes_that_were_cast_with_other_tools_are_skipped_within_reason(ballots
     assert caught.value.reason is Reason.VOTE_INVALID
 
 
-def test_a_vote_that_never_arrived_leaves_no_gap(ballots: Ballots) -> None:
-    """The contract counts votes in order: a gap would stop all later ones."""
-    assert cast(ballots, D, approve=True, hint=0, received=False) == 0
-    assert cast(ballots, E, approve=True, hint=0) == 0
-
-
 def test_a_vote_that_the_contract_did_not_take_is_cast_again_in_its_place(ballots: Ballots) -> None:
     assert cast(ballots, D, approve=True, hint=0) == 0
     assert cast(ballots, D, approve=True, hint=0) == 0
-    assert cast(ballots, D, approve=False, hint=0) == 1
+    assert cast(ballots, D, approve=False, hint=0) == 0  # and of equal nonces the revocation wins
+
+
+def test_an_approval_after_a_revocation_counts_for_more(ballots: Ballots) -> None:
+    assert cast(ballots, D, approve=False, hint=3) == 3
+    assert cast(ballots, D, approve=True, hint=0) == 4
 
 
 def test_a_revocation_never_falls_behind_an_approval_that_the_coordinator_denies(ballots: Ballots) -> None:
-    assert cast(ballots, D, approve=True, hint=5, received=False) == 5
+    assert cast(ballots, D, approve=True, hint=5) == 5
     assert cast(ballots, D, approve=False, hint=0) == 5  # and of equal nonces the revocation wins
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from concordat import canonical, clock, passkeys, signatures
+from concordat import canonical, clock, passkeys, signatures, votes
 from concordat.commitments import new_salt
 from concordat.reasons import Reason, Refused
 from concordat.signatures import SigningKey
@@ -201,18 +201,18 @@ def test_a_consent_that_had_been_withdrawn(forger):
 
 
 @pytest.mark.parametrize(
-    "record",
+    ("record", "also"),
     [
-        lambda forger: end_study(forger, "study.suspended"),
-        lambda forger: end_study(forger, "study.closed"),
-        withdraw_consent,
-        lambda forger: None,  # a vote
+        (lambda forger: end_study(forger, "study.suspended"), {}),
+        (lambda forger: end_study(forger, "study.closed"), {}),
+        (withdraw_consent, {"consent": R.CONSENT_WITHDRAWN}),
+        (lambda forger: None, {}),  # a vote
     ],
 )
-def test_an_entry_that_the_operator_leaves_out(forger, record):
+def test_an_entry_that_the_operator_leaves_out(forger, record, also):
     record(forger)
     forger.hide("vote long-beach")
-    assert failures(forger.forge()) == {"completeness": R.INCOMPLETE}
+    assert failures(forger.forge()) == {"completeness": R.INCOMPLETE} | also
 
 
 def test_an_entry_that_concerns_others_may_be_left_out(forger):
@@ -278,6 +278,47 @@ def test_a_vote_turned_round(forger):
 def test_a_vote_that_the_entry_reports_wrongly(forger):
     forger.entry("vote budapest")["public"]["approve"] = False
     assert failures(forger.forge()) == {"approvals": R.VOTE_INVALID}
+
+
+def another_vote_of_zurich(forger, *, approve, nonce):
+    """In the place of an entry that is not needed."""
+    consortium = forger.dossier.decision.consortium
+    cast = forger.document("vote zurich", "vote")
+    key = consortium.homes["zurich"].keys.chain
+    vote = votes.Vote(cast["definition"], approve, key.address, nonce, cast["deadline"])
+    domain = votes.Domain(forger.about["chain"]["id"], forger.about["chain"]["registry"])
+    entry = forger.entry("vote zurich")
+    forger.contents[forger.index("vote long-beach")] = entry | {
+        "public": entry["public"] | {"approve": approve},
+        "documents": dict(entry["documents"]),
+    }
+    forger.put("vote long-beach", "vote", votes.write(vote, "zurich", key, domain=domain))
+
+
+def test_a_revocation_counts_up_to_the_decision_and_not_after_it(forger, monkeypatch):
+    another_vote_of_zurich(forger, approve=False, nonce=1)
+    forger.move("vote long-beach", forger.index("displayed"))
+    made = forger.forge()
+    assert failures(made) == {}
+    case = Case(Evidence.load(bundle.unpack(made)))
+    revoked = forger.index("displayed")
+    assert authority.standing_votes(case, replace(case.decision, index=revoked))["zurich"].approve
+    assert not authority.standing_votes(case, replace(case.decision, index=revoked + 1))["zurich"].approve
+    later = replace(case.decision, index=revoked + 1)  # as if it had been logged only then
+    monkeypatch.setattr(Case, "decision", property(lambda case: later))
+    with pytest.raises(Refused, match="2 of 3"):
+        authority.approvals(case)
+
+
+def test_a_vote_that_is_cast_again_because_the_contract_refused_it_is_no_fault(forger):
+    another_vote_of_zurich(forger, approve=True, nonce=0)
+    assert failures(forger.forge()) == {}
+
+
+def test_a_vote_that_falls_behind_an_earlier_one_does_not_count(forger):
+    """As at the nodes: of equal nonces the revocation counts, whichever was logged first."""
+    another_vote_of_zurich(forger, approve=False, nonce=0)
+    assert failures(forger.forge()) == {"approvals": R.QUORUM_MISSING}
 
 
 def test_votes_that_do_not_reach_the_quorum(forger):
