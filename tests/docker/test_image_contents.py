@@ -19,7 +19,7 @@ def lay_out(stage: str, folder: Path) -> None:
     for line in re.findall(r"^COPY (.+)$", text, flags=re.MULTILINE):
         *sources, target = line.split()
         for source in sources:
-            into = len(sources) > 1 or target == "./"
+            into = target.endswith("/") and not (ROOT / source).is_dir()  # as Docker does
             there = folder / target / Path(source).name if into else folder / target
             there.parent.mkdir(parents=True, exist_ok=True)
             if (ROOT / source).is_dir():

@@ -315,9 +315,12 @@ def test_a_vote_that_is_cast_again_because_the_contract_refused_it_is_no_fault(f
     assert failures(forger.forge()) == {}
 
 
-def test_a_vote_that_falls_behind_an_earlier_one_does_not_count(forger):
-    """As at the nodes: of equal nonces the revocation counts, whichever was logged first."""
+@pytest.mark.parametrize("revoked_first", [False, True])
+def test_of_two_votes_with_one_nonce_the_revocation_counts(forger, revoked_first):
+    """As at the nodes, whichever was logged first."""
     another_vote_of_zurich(forger, approve=False, nonce=0)
+    if revoked_first:
+        forger.move("vote long-beach", forger.index("vote zurich"))
     assert failures(forger.forge()) == {"approvals": R.QUORUM_MISSING}
 
 
