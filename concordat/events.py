@@ -160,6 +160,5 @@ EVENTS: dict[Event, EventInfo] = {
     Event.KEY_DESTROYED: EventInfo(
         "A subject's governance key was destroyed; its commitments are meaningless from now on.",
         ("ground",),
-        ("subject",),
     ),
 }

@@ -30,7 +30,8 @@ def destroy(*, institution: str, subject: UUID, ground: str) -> LogEntry:
     row.wrapped, row.destroyed, row.ground = None, clock.now(), ground
     row.save(update_fields=["wrapped", "destroyed", "ground"])
     transaction.on_commit(vault.checkpoint_wal)
-    return record(event=Event.KEY_DESTROYED, public={"ground": ground}, private={"subject": str(subject)})
+    # It does not say whose: a payload of its own would keep the pseudonym readable for ever.
+    return record(event=Event.KEY_DESTROYED, public={"ground": ground})
 
 
 @transaction.atomic
