@@ -17,6 +17,8 @@ register_converter(DigestConverter, "digest")
 urlpatterns = [
     path("token", token.Token.as_view(), name="token"),
     path("institutions", institutions.Institutions.as_view(), name="institutions"),
+    path("institutions/changes", institutions.KeyChanges.as_view(), name="key-changes"),
+    path("key-changes", institutions.NewKeyChange.as_view(), name="new-key-change"),
     path("institutions/<slug:institution>", institutions.OneInstitution.as_view(), name="institution"),
     path("rosters", institutions.Rosters.as_view(), name="rosters"),
     path("studies", studies.Studies.as_view(), name="studies"),
@@ -39,6 +41,7 @@ urlpatterns = [
     path("ledger/inclusion", ledger.Inclusion.as_view(), name="ledger-inclusion"),
     path("ledger/consistency", ledger.Consistency.as_view(), name="ledger-consistency"),
     path("dossiers/<str:record>", dossiers.Dossier.as_view(), name="dossier"),
+    path("node/status", node.Status.as_view(), name="node-status"),
     path("node/jobs/<uuid:job>", node.NodeJob.as_view(), name="node-job"),
     path("node/jobs/<uuid:job>/answer", node.NodeAnswer.as_view(), name="node-answer"),
     path("node/jobs/<uuid:job>/result", node.NodeResult.as_view(), name="node-result"),

@@ -80,8 +80,8 @@ def documents_for(*, job: Job, node: Institution) -> dict[str, Any]:
         "disclosure": disclosure.statement if disclosure else None,
         "schema": canonical.decode(document(content["schema"])),
         "design": canonical.decode(document(content["design"])),
-        # All of them: a node that has seen a vote does not let it disappear, whatever the contract made of it.
-        "votes": [vote.document for vote in definition.votes.all()],
+        # All that stand: a node that has seen a vote does not let it disappear, whatever the contract made of it.
+        "votes": [vote.document for vote in governance.standing_votes(definition)],
         "withdrawal": consent.withdrawal or None if consent else None,
         "input": own_input.sealed if own_input else None,
         "model_share": own_share.sealed if own_share else None,

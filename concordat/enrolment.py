@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 from concordat import clock, documents, passkeys, signatures
 from concordat.canonical import Json, digest
 from concordat.fields import STRICT, Digest, Jurisdiction, Slug, Text, Time, checked, plain, read
-from concordat.keystore import Keystore
+from concordat.keystore import Keystore, Kind
 from concordat.reasons import Reason, Refused
 from concordat.sealing import sealing_key_id
 from concordat.signatures import SigningKey, VerifyKey, key_id, keyring
@@ -102,7 +102,10 @@ class RosterDocument(TypedDict):
 
 @dataclass(frozen=True)
 class Enrolment:
-    """A verified enrolment: the signed document and its keys, ready for use."""
+    """A verified enrolment: the signed document and the keys that the institution began with.
+
+    Which of them still count is for `concordat.key_change.KeyHistory` to say.
+    """
 
     token: str
     document: EnrolmentDocument
@@ -202,13 +205,13 @@ def build_roster(
     return documents.sign(document, RosterDocument, kind="roster", key=offline)
 
 
-def verify_roster(token: str, enrolment: Enrolment) -> Roster:
-    """The roster of the enrolled institution.
+def verify_roster(token: str, *, institution: str, offline: VerifyKey) -> Roster:
+    """The roster of an institution whose offline key, at the time that matters, is `offline`.
 
     Raises Refused: SIGNATURE_INVALID, KEY_UNKNOWN, WRONG_INSTITUTION, or what :func:`concordat.fields.read` refuses.
     """
-    document = documents.verify(token, RosterDocument, kind="roster", keys=keyring(enrolment.offline))
-    if document["institution"] != enrolment.institution:
+    document = documents.verify(token, RosterDocument, kind="roster", keys=keyring(offline))
+    if document["institution"] != institution:
         raise Refused(Reason.WRONG_INSTITUTION, detail="The roster is another institution's.", field="institution")
     _check_officers(document)
     return Roster(token, document)
@@ -220,13 +223,31 @@ def _check_keys(document: EnrolmentDocument) -> None:
         raise Refused(Reason.FIELD_INVALID, detail="Identity and offline key must differ.", field="keys.offline")
     if len(set(document["roles"])) != len(document["roles"]):
         raise Refused(Reason.FIELD_INVALID, detail="A role is named twice.", field="roles")
-    client: Any = keys["client"]
+    check_client_key(keys["client"], field="keys.client")
+
+
+def check_client_key(client: ClientJwk, *, field: str) -> None:
+    """Raises Refused(FIELD_INVALID), naming `field`, unless the JWK is a P-384 key under its own thumbprint."""
+    jwk: Any = client
     try:
-        thumbprint = ECKey.import_key(client).thumbprint()
+        thumbprint = ECKey.import_key(jwk).thumbprint()
     except (JoseError, ValueError) as error:
-        raise Refused(Reason.FIELD_INVALID, detail="This is not a P-384 key.", field="keys.client") from error
+        raise Refused(Reason.FIELD_INVALID, detail="This is not a P-384 key.", field=field) from error
     if client["kid"] != thumbprint:
-        raise Refused(Reason.FIELD_INVALID, detail="`kid` is not the key's thumbprint.", field="keys.client.kid")
+        raise Refused(Reason.FIELD_INVALID, detail="`kid` is not the key's thumbprint.", field=f"{field}.kid")
+
+
+def public_key_id(kind: Kind, public: Any) -> str:
+    """How a public half, in the form in which an enrolment carries it, is named: the same for ever."""
+    match kind:
+        case "identity" | "offline":
+            return key_id(public)
+        case "sealing":
+            return sealing_key_id(public)
+        case "chain":
+            return str(public)
+        case "client":
+            return str(public["kid"])
 
 
 def _check_officers(document: RosterDocument) -> None:

@@ -12,8 +12,11 @@ class Event(StrEnum):
     """Names are stable: a verifier reads them in twenty years."""
 
     INSTITUTION_ENROLLED = "institution.enrolled"
+    KEY_CHANGED = "key.changed"
     ROSTER_PUBLISHED = "roster.published"
     MEMBER_ADDED = "member.added"
+    FACTOR_REGISTERED = "sign-in.factor-registered"
+    FACTOR_REMOVED = "sign-in.factor-removed"
     STUDY_SUBMITTED = "study.submitted"
     REVIEW_SIGNED = "review.signed"
     STUDY_APPROVED = "study.approved"
@@ -55,6 +58,12 @@ EVENTS: dict[Event, EventInfo] = {
         (),
         ("enrolment",),
     ),
+    Event.KEY_CHANGED: EventInfo(
+        "An institution replaced or revoked one of its keys, signed by its offline key.",
+        ("institution", "kind", "ground", "sequence"),
+        (),
+        ("change",),
+    ),
     Event.ROSTER_PUBLISHED: EventInfo(
         "An institution published which officers' passkeys count, signed by its offline key.",
         ("institution", "version"),
@@ -63,6 +72,14 @@ EVENTS: dict[Event, EventInfo] = {
     ),
     Event.MEMBER_ADDED: EventInfo(
         "A person was given a role at an institution.", ("institution", "role"), ("officer",)
+    ),
+    Event.FACTOR_REGISTERED: EventInfo(
+        "An officer registered a second factor for signing in: a passkey, an authenticator app, recovery codes.",
+        ("kind",),
+        ("officer",),
+    ),
+    Event.FACTOR_REMOVED: EventInfo(
+        "A second factor for signing in was taken away, by its officer or by an operator.", ("kind",), ("officer",)
     ),
     Event.STUDY_SUBMITTED: EventInfo(
         "A protocol version was submitted to the reviewing boards.",

@@ -27,7 +27,7 @@ def write_private(path: Path, data: bytes, *, replace: bool) -> None:
             path.hardlink_to(new)
     finally:
         new.unlink(missing_ok=True)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def read_private(path: Path) -> bytes:
@@ -44,7 +44,8 @@ def check_private(status: os.stat_result, path: Path) -> None:
         raise Refused(Reason.KEYSTORE_UNSAFE, detail=detail)
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
+    """What was renamed, linked or removed in this folder is on the disk when this returns."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -10,9 +10,15 @@ With a passphrase the files are encrypted (PBES2: AES-256-CBC under PBKDF2). Its
 down, so the passphrase must be a random one, kept in a secret store, and not something that a person remembers.
 
 A folder or file that another user could read is refused, and so is one that belongs to somebody else. No key file is
-ever overwritten.
+ever overwritten, except by the successor that the institution's signed key change names:
+
+    next/      successors, from before their change is signed until it is recorded
+    retired/   sealing keys that were replaced, by their ids: what was sealed to them must still be opened
+
+Other keys that were replaced are deleted. A backup, or the disk's own spare blocks, may still hold them.
 """
 
+import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
@@ -35,7 +41,7 @@ from cryptography.hazmat.primitives.serialization import (
 from joserfc.jwk import ECKey
 
 from concordat.accounts import Account, LocalAccount
-from concordat.files import check_private, read_private, write_private
+from concordat.files import check_private, read_private, sync, write_private
 from concordat.reasons import Reason, Refused
 from concordat.sealing import SealingKey
 from concordat.signatures import SigningKey
@@ -104,6 +110,53 @@ class Keystore:
         """The public halves of the keys that are there, as an enrolment carries them: base64url, but an EIP-55
         address for `chain` and a JWK for `client`."""
         return {kind: self._public(kind) for kind in self.kinds}
+
+    @property
+    def successors(self) -> "Keystore":
+        """The keys that are to replace those of this keystore: `create` them, name them in a change, `promote` them."""
+        return self._below("next")
+
+    def promote(self, kind: Kind) -> None:
+        """Put the successor of a kind in its place, once its key change is recorded. Repeatable: without a successor
+        there is nothing to do."""
+        if kind in self.successors.kinds:
+            self._retire(kind)
+            self.successors._path(kind).replace(self._path(kind))
+            sync(self.directory)
+            self.__dict__.pop(kind, None)
+
+    def remove(self, kind: Kind) -> None:
+        """Take a key away that was revoked without a successor. Repeatable."""
+        self._retire(kind)
+        self._path(kind).unlink(missing_ok=True)
+        sync(self.directory)
+        self.__dict__.pop(kind, None)
+
+    def sealing_key(self, key_id: str) -> SealingKey:
+        """The sealing key of that id, in force or retired. Raises Refused(KEY_UNKNOWN)."""
+        if "sealing" in self.kinds and self.sealing.kid == key_id:
+            return self.sealing
+        retired = self._retired(key_id)
+        if retired.directory.exists():
+            return retired.sealing
+        raise Refused(Reason.KEY_UNKNOWN, detail="The key folder never held the sealing key that this was sealed to.")
+
+    def _below(self, *folders: str) -> "Keystore":
+        return Keystore(self.directory.joinpath(*folders), self._passphrase.decode() if self._passphrase else None)
+
+    def _retired(self, key_id: str) -> "Keystore":
+        return self._below("retired", re.sub(r"[^A-Za-z0-9_-]", "", key_id))
+
+    def _retire(self, kind: Kind) -> None:
+        if kind != "sealing" or "sealing" not in self.kinds:
+            return
+        retired = self._retired(self.sealing.kid)
+        for folder in (retired.directory.parent, retired.directory):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        with suppress(FileExistsError):
+            os.link(self._path(kind), retired._path(kind))
+        for folder in (retired.directory, retired.directory.parent, self.directory):
+            sync(folder)
 
     def _public(self, kind: Kind) -> Any:
         match kind:

@@ -1,13 +1,16 @@
 """Whom an institution believes: `pins.json`, one file for its client and its node alike.
 
 Pins are compared with their owners by other means (a telephone call, a signed letter) before they are written. Nothing
-that the coordinator says later can add to them; it is believed only as far as it agrees with them.
+that the coordinator says later can add to them; it is believed only as far as it agrees with them. The one thing that
+it can pass on is an institution's own key change, which counts because the pinned offline key signed it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import NotRequired
 
 from pydantic import with_config
 from typing_extensions import TypedDict
@@ -15,10 +18,11 @@ from typing_extensions import TypedDict
 from concordat import canonical
 from concordat.documents import Keyring
 from concordat.enrolment import Ed25519Public, Enrolment, verify_enrolment
-from concordat.fields import STRICT, Slug, Text, read
+from concordat.fields import STRICT, Slug, Text, plain, read
 from concordat.files import write_private
+from concordat.key_change import KeyHistory, check_issued
 from concordat.reasons import Reason, Refused
-from concordat.signatures import VerifyKey, keyring
+from concordat.signatures import VerifyKey, keyring, peek
 from concordat.votes import Address, Count, Domain
 
 FILE = "pins.json"
@@ -32,32 +36,40 @@ class PinsDocument(TypedDict):
         coordinator_key: signs tickets and the log's checkpoints (Ed25519, base64url).
         log_origin: the name of the log, and of its key in a checkpoint.
         enrolments: the institutions' enrolments (JWS) by their short names.
+        changes: their key changes since (JWS), in order; a file from before there were any lacks the field.
         chain_id, registry: where votes count; the registry is the contract's address.
     """
 
     coordinator_key: Ed25519Public
     log_origin: Text
     enrolments: dict[Slug, str]
+    changes: NotRequired[dict[Slug, list[str]]]
     chain_id: Count
     registry: Address
 
 
 @dataclass(frozen=True)
 class Pins:
-    """The file's content, every enrolment in it verified."""
+    """The file's content, every enrolment and every key change in it verified."""
 
     document: PinsDocument
-    enrolments: Mapping[str, Enrolment]
+    histories: Mapping[str, KeyHistory]
 
     @classmethod
     def parse(cls, content: bytes) -> "Pins":
-        """Raises Refused: what a malformed document or an enrolment that does not hold is refused for."""
+        """Raises Refused: what a malformed document, an enrolment or a key change that does not hold is refused for."""
         document = read(canonical.decode(content), PinsDocument)
-        enrolments = {slug: verify_enrolment(token) for slug, token in document["enrolments"].items()}
-        for slug, enrolment in enrolments.items():
+        changes = document.get("changes", {})
+        for slug in changes:
+            if slug not in document["enrolments"]:
+                raise Refused(Reason.KEY_UNKNOWN, detail="Its key changes are pinned without it.", field=slug)
+        histories = {}
+        for slug, token in document["enrolments"].items():
+            enrolment = verify_enrolment(token)
             if enrolment.institution != slug:
                 raise Refused(Reason.WRONG_INSTITUTION, detail="A pinned enrolment is another's.", field=slug)
-        return cls(document, enrolments)
+            histories[slug] = KeyHistory.read(enrolment, changes.get(slug, ()))
+        return cls(document, histories)
 
     @classmethod
     def load(cls, folder: Path) -> "Pins":
@@ -71,24 +83,86 @@ class Pins:
     def install(cls, folder: Path, content: bytes, *, institution: str, identity: VerifyKey) -> "Pins":
         """Replace the pins. Raises Refused, and changes nothing, unless all of them hold and one is our own."""
         pins = cls.parse(content)
-        own = pins.enrolments.get(institution)
-        if own is None:
+        if institution not in pins.histories:
             raise Refused(Reason.FIELD_MISSING, detail="The pins do not name our own institution.", field=institution)
-        if own.identity != identity:
+        if pins.identity(institution) != identity:
             raise Refused(Reason.KEY_UNKNOWN, detail="The pins name another identity key than our own.")
-        write_private(folder / FILE, content, replace=True)
+        pins.save(folder)
         return pins
+
+    def save(self, folder: Path) -> None:
+        """Write the file."""
+        write_private(folder / FILE, canonical.encode(plain(self.document)), replace=True)
+
+    def apply(self, change: str, *, now: datetime) -> "Pins":
+        """The pins with one more key change (JWS) of a pinned institution; these ones, if they have it already.
+
+        Raises:
+            Refused: KEY_UNKNOWN for an institution that is not pinned; FIELD_INVALID for a change from the future; and
+                what :meth:`concordat.key_change.KeyHistory.after` refuses.
+        """
+        slug = str(peek(change)[1].get("institution", ""))
+        history = self.history(slug)
+        if change in history.tokens:
+            return self
+        check_issued(change, now)
+        history = history.after(change)
+        changes = {**self.document.get("changes", {}), slug: list(history.tokens)}
+        return Pins({**self.document, "changes": changes}, {**self.histories, slug: history})
+
+    def update(self, changes: Iterable[str], *, now: datetime) -> "Pins":
+        """The pins with all of these changes, whatever their order; those of institutions not pinned here are left out.
+
+        Raises Refused as `apply` does.
+        """
+        pins = self
+        for change in sorted(changes, key=_number):
+            if peek(change)[1].get("institution") in pins.histories:
+                pins = pins.apply(change, now=now)
+        return pins
+
+    def history(self, institution: str) -> KeyHistory:
+        """A pinned institution's keys. Raises Refused(KEY_UNKNOWN)."""
+        if institution not in self.histories:
+            raise Refused(Reason.KEY_UNKNOWN, detail=f"{institution} is not pinned here.", field=institution)
+        return self.histories[institution]
+
+    @property
+    def enrolments(self) -> Mapping[str, Enrolment]:
+        """Every pinned enrolment."""
+        return {slug: history.enrolment for slug, history in self.histories.items()}
 
     def enrolment(self, institution: str) -> Enrolment:
         """A pinned institution's enrolment. Raises Refused(KEY_UNKNOWN)."""
-        if institution not in self.enrolments:
-            raise Refused(Reason.KEY_UNKNOWN, detail=f"{institution} is not pinned here.", field=institution)
-        return self.enrolments[institution]
+        return self.history(institution).enrolment
+
+    def identity(self, institution: str) -> VerifyKey:
+        """Its live identity key. Raises Refused: KEY_UNKNOWN, KEY_REVOKED."""
+        return VerifyKey.from_b64(self.history(institution).need("identity").public)
+
+    def sealing(self, institution: str) -> str:
+        """Its live public sealing key. Raises Refused: KEY_UNKNOWN, KEY_REVOKED."""
+        return str(self.history(institution).need("sealing").public)
+
+    def chain(self, institution: str) -> str:
+        """Its live chain address. Raises Refused: KEY_UNKNOWN, KEY_REVOKED."""
+        return str(self.history(institution).need("chain").public)
 
     @cached_property
     def keyring(self) -> Keyring:
-        """Identity keys by institution."""
-        return {slug: keyring(enrolment.identity) for slug, enrolment in self.enrolments.items()}
+        """The live identity keys by institution: for what is signed now."""
+        live = {slug: history.live("identity") for slug, history in self.histories.items()}
+        return {slug: keyring(*([VerifyKey.from_b64(key.public)] if key else [])) for slug, key in live.items()}
+
+    @cached_property
+    def lasting_keyring(self) -> Keyring:
+        """Live identity keys and those replaced without a suspicion: for what was signed once and is used for long (a
+        model's manifest, a disclosure, a consent). A compromised key is not among them: when something was signed is
+        for the log to prove, and a folder of pins has no log."""
+        return {
+            slug: keyring(*(VerifyKey.from_b64(key.public) for key in history.believed("identity")))
+            for slug, history in self.histories.items()
+        }
 
     @cached_property
     def coordinator(self) -> VerifyKey:
@@ -101,10 +175,17 @@ class Pins:
 
     @cached_property
     def addresses(self) -> Mapping[str, str]:
-        """Chain addresses by institution."""
-        return {slug: enrolment.chain for slug, enrolment in self.enrolments.items()}
+        """Live chain addresses by institution; one that has revoked its chain key is not among them."""
+        live = {slug: history.live("chain") for slug, history in self.histories.items()}
+        return {slug: str(key.public) for slug, key in live.items() if key}
 
     @cached_property
     def domain(self) -> Domain:
         """The one registry contract that votes count for."""
         return Domain(self.document["chain_id"], self.document["registry"])
+
+
+def _number(change: str) -> tuple[str, int]:
+    said = peek(change)[1]
+    sequence = said.get("sequence")
+    return str(said.get("institution")), sequence if isinstance(sequence, int) else 0

@@ -27,6 +27,8 @@ class Reason(StrEnum):
     # keys, signatures, seals
     SIGNATURE_INVALID = "signature-invalid"
     KEY_UNKNOWN = "key-unknown"
+    KEY_REVOKED = "key-revoked"
+    KEY_CHANGE_OUT_OF_ORDER = "key-change-out-of-order"
     KEYSTORE_UNSAFE = "keystore-unsafe"
     SEAL_BROKEN = "seal-broken"
     COMMITMENT_MISMATCH = "commitment-mismatch"
@@ -41,6 +43,8 @@ class Reason(StrEnum):
     SIGN_IN_REQUIRED = "sign-in-required"
     SIGN_IN_REFUSED = "sign-in-refused"
     PASSWORD_WRONG = "password-wrong"  # noqa: S105  (a code, no password)
+    SECOND_FACTOR_WRONG = "second-factor-wrong"
+    SECOND_FACTOR_MISSING = "second-factor-missing"
     SCOPE_MISSING = "scope-missing"
     ROLE_MISSING = "role-missing"
     WRONG_INSTITUTION = "wrong-institution"
@@ -81,6 +85,7 @@ class Reason(StrEnum):
     RESULT_NOT_READY = "result-not-ready"
     RESULT_WITHHELD = "result-withheld"
     # services behind
+    MAIL_UNAVAILABLE = "mail-unavailable"
     BROKER_UNAVAILABLE = "broker-unavailable"
     CHAIN_UNAVAILABLE = "chain-unavailable"
     CHAIN_WRONG = "chain-wrong"
@@ -163,6 +168,17 @@ REASONS: dict[Reason, ReasonInfo] = {
     Reason.KEY_UNKNOWN: ReasonInfo(
         "The signature's key is not one that was enrolled here.", "Enrol the key, or sign with an enrolled one.", 403
     ),
+    Reason.KEY_REVOKED: ReasonInfo(
+        "The institution has revoked this key.",
+        "Use the key that replaced it: `pin --update` fetches the institutions' signed key changes.",
+        403,
+    ),
+    Reason.KEY_CHANGE_OUT_OF_ORDER: ReasonInfo(
+        "A key change does not follow the last one of its institution.",
+        "Apply an institution's changes in the order of their numbers; two different ones with the same number are "
+        "for the institution to explain.",
+        409,
+    ),
     Reason.KEYSTORE_UNSAFE: ReasonInfo(
         "The key folder can be read by other users of the machine, or lacks a key.",
         "Restrict the folder to its owner (chmod 700, files 600) and check that every key is there.",
@@ -201,6 +217,14 @@ REASONS: dict[Reason, ReasonInfo] = {
         "The client assertion was refused.", "Sign a fresh assertion with an enrolled client key.", 401
     ),
     Reason.PASSWORD_WRONG: ReasonInfo("The password is not yours.", "Enter your own password once more.", 403),
+    Reason.SECOND_FACTOR_WRONG: ReasonInfo(
+        "The code is not right, or was used before.",
+        "Enter the code that the app shows now, or wait for the next.",
+        403,
+    ),
+    Reason.SECOND_FACTOR_MISSING: ReasonInfo(
+        "There is no authenticator app on this account.", "Set one up under “Second factors” first.", 403
+    ),
     Reason.SCOPE_MISSING: ReasonInfo(
         "The access token does not cover this.", "Ask for a token with the named scope.", 403
     ),
@@ -305,6 +329,11 @@ REASONS: dict[Reason, ReasonInfo] = {
     Reason.RESULT_NOT_READY: ReasonInfo("The result is not there yet.", "Ask again shortly.", 409),
     Reason.RESULT_WITHHELD: ReasonInfo(
         "The authority for this result ended before it was released.", "It is recorded as withheld and not shown.", 403
+    ),
+    Reason.MAIL_UNAVAILABLE: ReasonInfo(
+        "The mail server did not take the message.",
+        "Try again later, or have an operator print the link with `manage.py create_officer`.",
+        503,
     ),
     Reason.BROKER_UNAVAILABLE: ReasonInfo(
         "The message broker cannot be reached.", "The work is kept and goes on when the broker is back.", 503

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_OIDC_ALGORITHMS = {"RS256", "RS384", "RS512", "ES256", "ES384", "ES512"}
 
 
 @register("concordat")
@@ -54,5 +55,39 @@ def production_is_safe(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -
             "The contracts' addresses are missing.",
             "Set CONCORDAT_ANCHOR_ADDRESS and CONCORDAT_REGISTRY_ADDRESS.",
         ),
+        (
+            not (settings.EMAIL_USE_TLS or settings.EMAIL_USE_SSL),
+            "E008",
+            "Invitations are not mailed, or without TLS.",
+            "Set CONCORDAT_EMAIL_URL to smtp+tls://USER:PASSWORD@HOST:587 (or smtp+ssl, port 465).",
+        ),
+        (
+            bool(settings.OIDC_ISSUER)
+            and not all(url.startswith("https://") for url in (settings.OIDC_ISSUER, *_oidc_endpoints())),
+            "E009",
+            "The hospital's sign-in is half configured, or is reached without TLS.",
+            "Set all of CONCORDAT_OIDC_*_ENDPOINT, and the issuer, to https addresses.",
+        ),
+        (
+            bool(settings.OIDC_ISSUER) and not (settings.OIDC_RP_CLIENT_ID and settings.OIDC_RP_CLIENT_SECRET),
+            "E010",
+            "The hospital's sign-in does not know who we are.",
+            "Set CONCORDAT_OIDC_CLIENT_ID and CONCORDAT_OIDC_CLIENT_SECRET.",
+        ),
+        (
+            bool(settings.OIDC_ISSUER) and settings.OIDC_RP_SIGN_ALGO not in _OIDC_ALGORITHMS,
+            "E011",
+            "The hospital's sign-in signs with a secret that both sides know, or not at all.",
+            f"Set CONCORDAT_OIDC_SIGN_ALGORITHM to one of {', '.join(sorted(_OIDC_ALGORITHMS))}.",
+        ),
     ]
     return [Error(text, hint=hint, id=f"concordat.{code}") for found, code, text, hint in unsafe if found]
+
+
+def _oidc_endpoints() -> tuple[str, ...]:
+    return (
+        settings.OIDC_OP_AUTHORIZATION_ENDPOINT,
+        settings.OIDC_OP_TOKEN_ENDPOINT,
+        settings.OIDC_OP_USER_ENDPOINT,
+        settings.OIDC_OP_JWKS_ENDPOINT,
+    )

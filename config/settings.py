@@ -6,6 +6,7 @@ The defaults are the embedded ones (SQLite; chain and broker on this machine): f
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import environ
 from eth_utils.address import is_hex_address, to_checksum_address
@@ -63,10 +64,11 @@ CALLS_A_MINUTE: dict[str, int] = {
     "token": env.int("CONCORDAT_TOKENS_A_MINUTE", default=120),
     "predictions": env.int("CONCORDAT_PREDICTIONS_A_MINUTE", default=60),
     "dossiers": env.int("CONCORDAT_DOSSIERS_A_MINUTE", default=30),
+    "key-changes": env.int("CONCORDAT_KEY_CHANGES_A_MINUTE", default=10),
 }
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "config.admin_site.OfficersAdmin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -76,6 +78,8 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "csp",
     "axes",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
     "config",
     "ledger",
     "governance",
@@ -130,6 +134,38 @@ AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
+_PASSWORDS = ["old_password", "new_password1", "new_password2"]
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code", "recovery_code", *_PASSWORDS]
+
+# --- second factors; a link with which an invited person sets their own password
+OTP_TOTP_ISSUER = "Concordat"
+PASSWORD_RESET_TIMEOUT = 72 * 3600
+
+# --- mail, for invitations only. Where no server is named, messages stay in the state folder for the operator to read.
+_EMAIL: dict[str, Any] = env.email_url("CONCORDAT_EMAIL_URL", default=f"filemail:///{STATE_DIR / 'mail'}")
+EMAIL_BACKEND, EMAIL_FILE_PATH = _EMAIL["EMAIL_BACKEND"], _EMAIL["EMAIL_FILE_PATH"]
+EMAIL_HOST, EMAIL_PORT = _EMAIL["EMAIL_HOST"], _EMAIL["EMAIL_PORT"]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _EMAIL["EMAIL_HOST_USER"], _EMAIL["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS, EMAIL_USE_SSL = _EMAIL.get("EMAIL_USE_TLS", False), _EMAIL.get("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL: str = env.str("CONCORDAT_EMAIL_FROM", default="concordat@localhost")
+
+# --- a hospital's own sign-in (OpenID Connect) in place of the password; off unless an issuer is named
+OIDC_ISSUER: str = env.str("CONCORDAT_OIDC_ISSUER", default="")
+OIDC_TRUSTED_AMR: list[str] = env.list("CONCORDAT_OIDC_TRUSTED_AMR", default=[])
+OIDC_RP_CLIENT_ID: str = env.str("CONCORDAT_OIDC_CLIENT_ID", default="")
+OIDC_RP_CLIENT_SECRET: str = env.str("CONCORDAT_OIDC_CLIENT_SECRET", default="")
+OIDC_OP_AUTHORIZATION_ENDPOINT: str = env.str("CONCORDAT_OIDC_AUTHORIZATION_ENDPOINT", default="")
+OIDC_OP_TOKEN_ENDPOINT: str = env.str("CONCORDAT_OIDC_TOKEN_ENDPOINT", default="")
+OIDC_OP_USER_ENDPOINT: str = env.str("CONCORDAT_OIDC_USERINFO_ENDPOINT", default="")
+OIDC_OP_JWKS_ENDPOINT: str = env.str("CONCORDAT_OIDC_JWKS_ENDPOINT", default="")
+OIDC_RP_SIGN_ALGO: str = env.str("CONCORDAT_OIDC_SIGN_ALGORITHM", default="RS256")
+OIDC_AUTHENTICATION_CALLBACK_URL = "admin:oidc_callback"
+OIDC_CREATE_USER = False
+OIDC_USE_PKCE = True
+OIDC_TIMEOUT = 10
+if OIDC_ISSUER:
+    AUTHENTICATION_BACKENDS.append("governance.services.oidc.HospitalSignIn")
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -150,7 +186,8 @@ CONTENT_SECURITY_POLICY = {
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = "Strict"
+# A hospital's sign-in sends the browser back from another site: it then needs the session that it began with.
+SESSION_COOKIE_SAMESITE = "Lax" if OIDC_ISSUER else "Strict"
 SESSION_COOKIE_AGE = 8 * 3600
 CSRF_COOKIE_SAMESITE = "Strict"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION

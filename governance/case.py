@@ -84,6 +84,14 @@ class Case:
         key = self.key(self.request["requester"], InstitutionKey.Kind.IDENTITY)
         return {self.request["requester"]: {key.key_id: VerifyKey.from_b64(key.public)}}
 
+    @property
+    def lasting_keyring(self) -> Mapping[str, Mapping[str, VerifyKey]]:
+        """The requester's identity keys that were never under suspicion: one of them signed the consent, then."""
+        requester = self.institutions.get(self.request["requester"])
+        own = [key for key in (requester.keys.all() if requester else ()) if key.kind == InstitutionKey.Kind.IDENTITY]
+        believed = {key.key_id: VerifyKey.from_b64(key.public) for key in own if key.ground != "compromise"}
+        return {self.request["requester"]: believed}
+
     @cached_property
     def on_chain(self) -> Authorisation | Refused:
         try:

@@ -108,7 +108,7 @@ def _consent(case: Case) -> str:
         raise Refused(Reason.CONSENT_WITHDRAWN)
     check_consent(
         row.statement,
-        case.keyring,
+        case.lasting_keyring,
         subject=case.request["subject"],
         study=case.definition.study.slug,
         purpose=case.request["purpose"],

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Mapping
 
 from django.db.models import Max, Prefetch, Q, QuerySet
 
+from concordat.enrolment import verify_enrolment
 from concordat.events import Event
+from concordat.key_change import KeyHistory
 from concordat.model import Manifest, check_manifest
 from concordat.reasons import Reason, Refused
 from concordat.signatures import VerifyKey
 from concordat.votes import precedence
-from governance.models import Definition, DefinitionVote, Institution, InstitutionKey, Roster, Study
+from governance.models import Definition, DefinitionVote, Institution, InstitutionKey, KeyChange, Roster, Study
 from governance.models.definition import DefinitionState
 from governance.permissions import takes_part
 from ledger.models import TransactionState
@@ -60,13 +62,30 @@ def definition(digest: str) -> Definition:
 
 def keyring(slugs: Iterable[str] | None = None) -> Mapping[str, Mapping[str, VerifyKey]]:
     """The live identity keys by institution and key id; of all institutions, or of those named."""
-    keys = InstitutionKey.objects.filter(kind=Kind.IDENTITY, revoked=None)
+    return _identities(InstitutionKey.objects.filter(revoked=None), slugs)
+
+
+def lasting_keyring(slugs: Iterable[str] | None = None) -> Mapping[str, Mapping[str, VerifyKey]]:
+    """The live identity keys, and those replaced without a suspicion: for what was signed once and is used for long."""
+    return _identities(InstitutionKey.objects.exclude(ground="compromise"), slugs)
+
+
+def _identities(keys: QuerySet[InstitutionKey], slugs: Iterable[str] | None) -> dict[str, dict[str, VerifyKey]]:
+    keys = keys.filter(kind=Kind.IDENTITY)
     if slugs is not None:
         keys = keys.filter(institution__slug__in=list(slugs))
     ring: dict[str, dict[str, VerifyKey]] = {}
     for slug, key_id, public in keys.values_list("institution__slug", "key_id", "public"):
         ring.setdefault(slug, {})[key_id] = VerifyKey.from_b64(public)
     return ring
+
+
+def key_history(of: Institution) -> KeyHistory:
+    """The institution's keys, from its enrolment and its recorded changes, by the index of their log entries."""
+    history = KeyHistory(verify_enrolment(of.enrolment), place=-1)
+    for change in KeyChange.objects.filter(institution=of).order_by("sequence"):
+        history = history.after(change.statement, place=change.entry)
+    return history
 
 
 def chain_addresses(slugs: Iterable[str]) -> dict[str, str]:
@@ -76,8 +95,18 @@ def chain_addresses(slugs: Iterable[str]) -> dict[str, str]:
 
 
 def roster(of: Institution) -> Roster | None:
-    """The roster in force: the one of the highest version."""
-    return of.rosters.order_by("-version").first()
+    """The roster in force: the one of the highest version, without those that a compromised offline key signed after
+    it was no longer to be believed."""
+    rosters = of.rosters.order_by("-version")
+    if not of.keys.filter(kind=Kind.OFFLINE, ground="compromise").exists():
+        return rosters.first()
+    history, recorded = key_history(of), entries(event=Event.ROSTER_PUBLISHED, institution=of.slug)
+    believed = {
+        entry.public["version"]
+        for entry in recorded
+        if history.recorded("offline", entry.index, entry.time) is not None
+    }
+    return next((each for each in rosters if each.version in believed), None)
 
 
 def visible_studies(to: Iterable[Institution]) -> QuerySet[Study]:
@@ -101,11 +130,20 @@ def voters(definition: Definition) -> frozenset[str]:
     )
 
 
+def standing_votes(definition: Definition) -> list[DefinitionVote]:
+    """The votes by addresses that are still their institutions': a change of its chain key ends an institution's."""
+    votes = list(definition.votes.all())
+    live = chain_addresses({vote.institution.slug for vote in votes})
+    return [vote for vote in votes if live.get(vote.institution.slug) == vote.address]
+
+
 def last_votes(definition: Definition) -> dict[str, DefinitionVote]:
     """Each institution's vote that counts, by the same order as at the nodes. An approval that the contract refused
     counts for nothing; a revocation counts from the moment it was signed, whatever became of its transaction."""
     counted = [
-        vote for vote in definition.votes.all() if not vote.approve or vote.transaction.state != TransactionState.FAILED
+        vote
+        for vote in standing_votes(definition)
+        if not vote.approve or vote.transaction.state != TransactionState.FAILED
     ]
     return {vote.institution.slug: vote for vote in sorted(counted, key=lambda vote: precedence(vote.document))}
 
@@ -143,4 +181,4 @@ def manifest(model: str) -> Manifest:
     entry = entries(event=Event.MODEL_IMPORTED, model=model).first()
     if entry is None:
         raise Refused(Reason.MODEL_UNKNOWN, field="model")
-    return check_manifest(document(entry.documents["manifest"]).decode(), keyring())
+    return check_manifest(document(entry.documents["manifest"]).decode(), lasting_keyring())

@@ -64,6 +64,12 @@ def entry_key(holder: str, subject: UUID, entry: UUID) -> bytes:
     return _derive(_unwrap(row), entry)
 
 
+def derived(purpose: str, value: bytes) -> bytes:
+    """32 secret bytes that follow from the master key and `value` and are stored nowhere: a copy of the database alone
+    does not give them."""
+    return hmac.digest(_master_key(), purpose.encode() + b"\0" + value, hashlib.sha256)
+
+
 def salt(key: bytes, field: str) -> bytes:
     """The salt of a private field of the entry whose DEK is `key`, 32 bytes."""
     return hmac.digest(key, field.encode(), hashlib.sha256)

@@ -2,16 +2,19 @@
 
 from typing import Any, ClassVar
 
+from django.db import transaction
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
+from api.models import AccessToken
 from api.scopes import Scope
 from api.views.base import AFTER, Resource, Shape, body, listed, one, paged
 from concordat.reasons import Reason, Refused
 from concordat.signatures import peek
-from governance.models import Institution
+from governance.models import Institution, InstitutionKey, KeyChange
 from governance.services import institutions
 
 
@@ -33,6 +36,19 @@ class RosterAnswer(Shape):
     version = serializers.IntegerField()
 
 
+class KeyChangeStatement(Shape):
+    change = serializers.CharField(help_text="The key change (JWS), signed by the institution's offline key.")
+
+
+class KeyChangeAnswer(Shape):
+    digest = serializers.CharField()
+    institution = serializers.CharField()
+    sequence = serializers.IntegerField()
+    kind = serializers.CharField()
+    ground = serializers.CharField(help_text="rotation, loss or compromise.")
+    change = serializers.CharField(help_text="The signed change (JWS). Believe nothing else that stands here.")
+
+
 class Institutions(Resource):
     """Every enrolled institution."""
 
@@ -51,6 +67,35 @@ class OneInstitution(Resource):
     @extend_schema(responses=InstitutionAnswer)
     def get(self, request: Request, institution: str) -> Response:
         return Response(_shown(one(Institution.objects.select_related("reviewing_board"), slug=institution)))
+
+
+class KeyChanges(Resource):
+    """Every institution's key changes. They count because the pinned offline key signed them, and for no other
+    reason."""
+
+    scopes: ClassVar = {"GET": Scope.INSTITUTIONS_READ}
+
+    @extend_schema(operation_id="key_changes_list", parameters=[AFTER], responses=paged(KeyChangeAnswer))
+    def get(self, request: Request) -> Response:
+        return Response(listed(request, KeyChange.objects.select_related("institution"), _change, key="digest"))
+
+
+class NewKeyChange(APIView):
+    """Hand in a key change. Without sign-in: the document says all by its signature, and whoever must revoke a stolen
+    client key has none to sign in with. Limited by address."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    limited: ClassVar = {"POST": "key-changes"}
+    http_method_names = ("post",)
+
+    @extend_schema(request=KeyChangeStatement, responses={201: KeyChangeAnswer})
+    @transaction.atomic
+    def post(self, request: Request) -> Response:
+        change = institutions.change_key(token=body(request, KeyChangeStatement)["change"])
+        if change.kind == InstitutionKey.Kind.CLIENT:
+            AccessToken.objects.filter(institution=change.institution).delete()
+        return Response(_change(change), status=status.HTTP_201_CREATED)
 
 
 class Rosters(Resource):
@@ -76,4 +121,15 @@ def _shown(institution: Institution) -> dict[str, Any]:
         "roles": institution.roles,
         "reviewing_board": institution.board.slug,
         "enrolment": institution.enrolment,
+    }
+
+
+def _change(change: KeyChange) -> dict[str, Any]:
+    return {
+        "digest": change.digest,
+        "institution": change.institution.slug,
+        "sequence": change.sequence,
+        "kind": change.kind,
+        "ground": change.ground,
+        "change": change.statement,
     }

@@ -13,6 +13,9 @@ from api.views.base import Resource, Shape, body
 from api.views.definitions import SignedVote
 from compute import selectors
 from compute.services import dispatch, results
+from concordat import clock
+from concordat.canonical import digest_bytes
+from governance.services import nodes
 
 
 class JobDocuments(Shape):
@@ -39,6 +42,19 @@ class TicketAnswer(Shape):
 class ComputedResult(Shape):
     receipt = serializers.CharField(help_text="The signed receipt (JWS).")
     sealed = serializers.CharField(allow_null=True, help_text="Sealed output shares; null from the dealer.")
+
+
+class NodeReport(Shape):
+    software = serializers.CharField(max_length=64, help_text="The version of the node's software.")
+    policy = serializers.CharField(
+        allow_blank=True, max_length=71, help_text="Digest of the node's policy file; empty without one."
+    )
+    busy = serializers.BooleanField(help_text="Whether its one engine is taken.")
+    clock = serializers.CharField(help_text="The time by the node's clock.")
+
+
+class NodeSeen(Shape):
+    seen = serializers.CharField(help_text="The time by the coordinator's clock.")
 
 
 class JobState(Shape):
@@ -79,3 +95,23 @@ class NodeResult(Resource):
         found = selectors.job_at_node(self.caller, job)
         taken = results.take_result(job=found, node=self.caller, **body(request, ComputedResult))
         return Response({"job": str(taken.uuid), "state": taken.state})
+
+
+class Status(Resource):
+    """What the calling node says of itself, every few minutes. It informs people; no decision rests on it."""
+
+    scopes: ClassVar = {"POST": Scope.NODE}
+
+    @extend_schema(operation_id="node_status", request=NodeReport, responses=NodeSeen)
+    def post(self, request: Request) -> Response:
+        said = body(request, NodeReport)
+        if said["policy"]:
+            digest_bytes(said["policy"])
+        status = nodes.report(
+            institution=self.caller,
+            software=said["software"],
+            policy=said["policy"],
+            busy=said["busy"],
+            time=clock.parse(said["clock"]),
+        )
+        return Response({"seen": clock.rfc3339(status.seen)})

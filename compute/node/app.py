@@ -12,6 +12,7 @@ from celery import Celery
 from compute import queues
 from compute.node import tasks
 from compute.node.coordinator import HttpCoordinator
+from compute.node.heartbeat import Heartbeat
 from compute.node.home import NodeHome
 from compute.node.jobs import Node
 from concordat import logs
@@ -42,6 +43,8 @@ def run(home: NodeHome) -> None:
     app = make_app(home)
     tasks.register(app, node)
     node.recover()
+    # Over a session of its own, so that no job waits for a report.
+    heartbeat = Heartbeat(node, HttpCoordinator(home)).start()
     try:
         app.Worker(
             pool="threads",
@@ -52,4 +55,5 @@ def run(home: NodeHome) -> None:
             without_heartbeat=True,
         ).start()
     finally:
+        heartbeat.close()
         node.close()

@@ -32,7 +32,7 @@ def check_approved(
             revocation; QUORUM_MISSING.
     """
     last = _last(ballot, digest=digest, pins=pins)
-    seen.check(digest, last)
+    seen.check(digest, last, addresses=pins.addresses)
     standing = {institution: document["approve"] for institution, document in last.items()}
     if standing.get(own) is False:
         raise Refused(Reason.DEFINITION_NOT_APPROVED, detail="This node's own institution has revoked its approval.")

@@ -86,16 +86,17 @@ def check(
     for field in ("definition", "design"):
         if canonical.digest(documents[field]) != ticket[field]:
             raise Refused(Reason.DIGEST_MISMATCH, detail="The ticket names another one.", field=field)
-    manifest = model.check_manifest(documents["manifest"], pins.keyring)
+    manifest = model.check_manifest(documents["manifest"], pins.lasting_keyring)
     agreed = definition.check(
         documents["definition"],
         manifest=manifest,
         disclosure=documents["disclosure"],
-        keyring=pins.keyring,
+        keyring=pins.lasting_keyring,
         now=now,
     )
     _check_design(documents, agreed, manifest)
-    asked = request.check_request(documents["request"], pins.keyring, now, definition=agreed)
+    request.read_request(documents["request"], pins.keyring)  # signed now; the consent in it may be older than a key
+    asked = request.check_request(documents["request"], pins.lasting_keyring, now, definition=agreed)
     tickets.check_ticket(token, keyring(pins.coordinator), received, request=asked, definition=agreed)
     _check_not_withdrawn(documents["withdrawal"], asked, home)
     check_approved(
@@ -117,7 +118,7 @@ def check(
     )
     registry.check(
         ticket["definition"],
-        member=pins.addresses[home.institution] if has_vote(home.institution, agreed) else None,
+        member=pins.chain(home.institution) if has_vote(home.institution, agreed) else None,
         required=rules["chain"] == "required",
     )
     role, rank = place(ticket, home.institution)
@@ -138,8 +139,8 @@ def _check_design(documents: JobDocuments, agreed: Definition, manifest: Manifes
 def _check_not_withdrawn(withdrawal: str | None, asked: Request, home: NodeHome) -> None:
     if withdrawal is None:
         return
-    withdrawn = consent.read_withdrawal(withdrawal, home.pins.keyring)
-    given = consent.read_consent(asked["consent"], home.pins.keyring)
+    withdrawn = consent.read_withdrawal(withdrawal, home.pins.lasting_keyring)
+    given = consent.read_consent(asked["consent"], home.pins.lasting_keyring)
     if (withdrawn["consent"], withdrawn["institution"]) == (given["consent"], given["institution"]):
         raise Refused(Reason.CONSENT_WITHDRAWN)
 
@@ -147,15 +148,15 @@ def _check_not_withdrawn(withdrawal: str | None, asked: Request, home: NodeHome)
 def _open_shares(documents: JobDocuments, asked: Request, manifest: Manifest, home: NodeHome) -> Shares:
     if documents["input"] is None or documents["model_share"] is None:
         raise Refused(Reason.WRONG_PARTY, detail="A share of this party is missing.")
-    key = home.keys.sealing
     record = request.open_input(
         documents["input"],
         asked,
         party=home.institution,
         parties=manifest["parties"],
         columns=model.columns_of(manifest),
-        key=key,
+        key=home.keys.sealing_key(asked["sealing_keys"][home.institution]),
     )
+    key = home.keys.sealing_key(manifest["sealing_keys"][home.institution])
     tensors = model.open_share(documents["model_share"], manifest, home.institution, key)
     weights = b"".join(ring.to_bytes(tensors[tensor["name"]]) for tensor in manifest["tensors"])
     return Shares(ring.to_bytes(record), weights)

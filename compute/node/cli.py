@@ -7,8 +7,15 @@ from typing import BinaryIO
 import click
 
 from compute.node import app
+from compute.node.coordinator import key_changes
 from compute.node.home import NodeHome
+from concordat import clock
+from concordat.client.cli.home import whose
+from concordat.client.cli.keys import AFTERWARDS, EFFECTIVE, GROUND, KIND, OFFLINE, offline_key
+from concordat.client.keys import OwnKeys, post_change
 from concordat.enrolment import ROLES
+from concordat.key_change import Ground, KeyChangeDocument
+from concordat.keystore import Kind
 from concordat.reasons import Refused
 
 HOME = click.option("--home", "directory", type=click.Path(path_type=Path), required=True, help="The node's folder.")
@@ -51,13 +58,69 @@ def init(
 
 @cli.command()
 @HOME
-@click.argument("file", type=click.File("rb"))
-def pin(directory: Path, file: BinaryIO) -> None:
-    """Install the pins in FILE, and print whose keys they are, to be compared with their owners by telephone."""
-    pins = NodeHome(directory).pin(file.read())
-    for slug, enrolment in sorted(pins.enrolments.items()):
-        click.echo(f"{slug}\tidentity {enrolment.identity.kid}\tchain {enrolment.chain}")
-    click.echo(f"coordinator\tidentity {pins.coordinator.kid}")
+@click.argument("file", type=click.File("rb"), required=False)
+@click.option("--update", is_flag=True, help="Fetch the institutions' signed key changes, and pin those that verify.")
+def pin(directory: Path, file: BinaryIO | None, update: bool) -> None:
+    """Install the pins in FILE, and print whose keys they are, to be compared with their owners by telephone.
+
+    With --update instead of FILE: each change counts only if the offline key that is pinned here signed it. A node
+    that runs heeds the new pins at once.
+    """
+    if update is (file is not None):
+        raise click.UsageError("Either FILE or --update.")
+    home = NodeHome(directory)
+    pins = home.pin(file.read()) if file is not None else home.update_pins(key_changes(home))
+    for owner, key in whose(pins).items():
+        click.echo(f"{owner}\t{key}")
+
+
+@cli.group()
+def keys() -> None:
+    """The institution's own keys; `concordat keys` does the same in a folder with a client.json."""
+
+
+@keys.command()
+@HOME
+@KIND
+@GROUND
+@EFFECTIVE
+@OFFLINE
+def rotate(directory: Path, kind: Kind, ground: Ground, effective: str | None, offline: Path | None) -> None:
+    """Replace the key KIND by a new one."""
+    home = NodeHome(directory)
+    key, since = offline_key(home.keys, offline, None), clock.parse(effective) if effective else None
+    _tell(_own(home).rotate(kind, ground=ground, effective=since, offline=key))
+
+
+@keys.command()
+@HOME
+@KIND
+@GROUND
+@EFFECTIVE
+@OFFLINE
+def revoke(directory: Path, kind: Kind, ground: Ground, effective: str | None, offline: Path | None) -> None:
+    """Revoke the key KIND without a successor; `rotate` may give it one later."""
+    home = NodeHome(directory)
+    key, since = offline_key(home.keys, offline, None), clock.parse(effective) if effective else None
+    _tell(_own(home).revoke(kind, ground=ground, effective=since, offline=key))
+
+
+@keys.command()
+@HOME
+def resume(directory: Path) -> None:
+    """Finish a change that was cut off."""
+    _tell(_own(NodeHome(directory)).resume())
+
+
+def _own(home: NodeHome) -> OwnKeys:
+    return OwnKeys(home.directory, home.institution, home.keys, post_change(home.settings["coordinator"]))
+
+
+def _tell(document: KeyChangeDocument) -> None:
+    kind = document["replaces"]["kind"]
+    click.echo(f"Key change {document['sequence']} is recorded: {kind}, {document['ground']}.")
+    if document["key"] is not None:
+        click.echo(AFTERWARDS[kind])
 
 
 @cli.command()

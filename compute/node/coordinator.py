@@ -1,4 +1,4 @@
-"""The node's three calls to the coordinator. What comes back is material to verify, not something to believe."""
+"""The node's calls to the coordinator. What comes back is material to verify, not something to believe."""
 
 from typing import Any, Protocol
 
@@ -7,8 +7,9 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from compute.node.home import NodeHome
+from concordat.client.api import Api
 from concordat.client.session import Session
-from concordat.fields import STRICT, Uuid, read
+from concordat.fields import STRICT, Text, Time, Uuid, plain, read
 from concordat.votes import VoteDocument
 
 
@@ -34,6 +35,16 @@ class JobDocuments(TypedDict):
     acceptances: list[str]
 
 
+@with_config(STRICT)
+class Status(TypedDict):
+    """What a node says of itself: `policy` is the digest of its policy file, "" without one."""
+
+    software: Text
+    policy: str
+    busy: bool
+    clock: Time
+
+
 class Coordinator(Protocol):
     """The coordinator, seen from a node. Each call raises Refused: its reason, or COORDINATOR_UNAVAILABLE."""
 
@@ -42,6 +53,8 @@ class Coordinator(Protocol):
     def answer(self, job: str, answer: str) -> None: ...
 
     def result(self, job: str, receipt: str, sealed: str | None) -> None: ...
+
+    def status(self, status: Status) -> None: ...
 
 
 class HttpCoordinator:
@@ -65,3 +78,17 @@ class HttpCoordinator:
     def result(self, job: str, receipt: str, sealed: str | None) -> None:
         body = {"receipt": receipt, "sealed": sealed}
         self._session.post(f"node/jobs/{job}/result", body, idempotency_key=f"result-{job}")
+
+    def status(self, status: Status) -> None:
+        self._session.post("node/status", plain(read(status, Status)))
+
+
+def key_changes(home: NodeHome) -> list[str]:
+    """Every institution's key changes (JWS), for `Pins.update` to verify. Raises Refused as the session does."""
+    with Session(
+        coordinator=home.settings["coordinator"],
+        client_id=home.institution,
+        key=home.keys.client,
+        scopes="institutions.read",
+    ) as session:
+        return Api(session).key_changes()

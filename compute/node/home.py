@@ -10,7 +10,7 @@ state.sqlite3   what must never be forgotten
 data.csv        the institution's own rows, read by its own tools; the engine gets secret shares only
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -19,13 +19,14 @@ from typing_extensions import TypedDict
 
 from compute.node import policy
 from compute.node.policy import Policy
-from concordat import canonical
+from concordat import canonical, clock
 from concordat.client import ballots
 from concordat.enrolment import Role
 from concordat.fields import STRICT, BrokerAddress, Slug, WebAddress, plain, read
 from concordat.files import write_private
 from concordat.founding import ENROLMENT, found
 from concordat.keystore import Keystore
+from concordat.pins import FILE as PINS
 from concordat.pins import Pins
 from concordat.reasons import Reason, Refused
 
@@ -45,6 +46,7 @@ class NodeHome:
 
     def __init__(self, directory: Path | str) -> None:
         self.directory = Path(directory)
+        self._pins: tuple[tuple[int, int, int], Pins] | None = None
 
     @classmethod
     def create(
@@ -83,14 +85,28 @@ class NodeHome:
     def keys(self) -> Keystore:
         return Keystore(self.directory / "keys")
 
-    @cached_property
+    @property
     def pins(self) -> Pins:
-        return Pins.load(self.directory)
+        """Read again whenever the file was replaced, so that a key change that was pinned counts at once."""
+        try:
+            status = self._file(PINS).stat()
+        except FileNotFoundError:
+            return Pins.load(self.directory)  # which says what is missing
+        version = (status.st_ino, status.st_mtime_ns, status.st_size)
+        if self._pins is None or self._pins[0] != version:
+            self._pins = version, Pins.load(self.directory)
+        return self._pins[1]
 
     @property
     def policy(self) -> Policy:
         """The policy in force now: read afresh each time, so that a change counts at once."""
         return policy.load(self._file("policy.json"))
+
+    @property
+    def policy_digest(self) -> str:
+        """The digest of the policy file as it is; "" without one, which allows nothing."""
+        file = self._file("policy.json")
+        return canonical.digest(file.read_bytes()) if file.exists() else ""
 
     def check_not_revoked(self, definition: str) -> None:
         """Raises Refused(DEFINITION_NOT_APPROVED) if this folder holds the institution's own revocation."""
@@ -111,8 +127,13 @@ class NodeHome:
     def pin(self, content: bytes) -> Pins:
         """Replace the pins. Raises Refused as `Pins.install` does, and changes nothing then."""
         identity = self.keys.identity.public
-        self.pins = Pins.install(self.directory, content, institution=self.institution, identity=identity)
-        return self.pins
+        return Pins.install(self.directory, content, institution=self.institution, identity=identity)
+
+    def update_pins(self, changes: Iterable[str]) -> Pins:
+        """Pin these key changes. Raises Refused as `Pins.update` does, and changes nothing then."""
+        pins = self.pins.update(changes, now=clock.now())
+        pins.save(self.directory)
+        return pins
 
     def _file(self, name: str) -> Path:
         return self.directory / name

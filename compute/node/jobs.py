@@ -120,6 +120,11 @@ class Node:
             with suppress(Refused):  # the coordinator's own time-out tells it, too
                 self._drop_out(seen, Reason.ENGINE_FAILED)
 
+    @property
+    def busy(self) -> bool:
+        """Whether the one engine is taken."""
+        return self._slot.taken
+
     def close(self) -> None:
         """Leave no engine behind."""
         self._slot.close()

@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS votes (
     institution TEXT NOT NULL,
     nonce       INTEGER NOT NULL,
     revoked     INTEGER NOT NULL,
+    address     TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (definition, institution)
 ) STRICT
 """
@@ -25,23 +26,32 @@ class SeenVotes:
         self._path = path
         with transaction(self._path) as database:
             database.execute(_SCHEMA)
+            columns = [row[1] for row in database.execute("PRAGMA table_info(votes)")]
+            if "address" not in columns:  # a file from before chain keys could change: the address is the live one
+                database.execute("ALTER TABLE votes ADD COLUMN address TEXT NOT NULL DEFAULT ''")
 
-    def check(self, definition: str, last: Mapping[str, VoteDocument]) -> None:
+    def check(self, definition: str, last: Mapping[str, VoteDocument], *, addresses: Mapping[str, str]) -> None:
         """Remember each institution's last vote on a definition, by its digest.
+
+        What was remembered of an address that is no longer the institution's, by `addresses`, does not count.
 
         Raises:
             Refused: VOTE_INVALID, naming the institution, if a vote that counts for more was seen here before.
         """
         with transaction(self._path) as database:
             rows = database.execute(
-                "SELECT institution, nonce, revoked FROM votes WHERE definition = ?", (definition,)
+                "SELECT institution, nonce, revoked, address FROM votes WHERE definition = ?", (definition,)
             ).fetchall()
-            seen = {institution: (nonce, bool(revoked)) for institution, nonce, revoked in rows}
+            seen = {
+                institution: (nonce, bool(revoked))
+                for institution, nonce, revoked, address in rows
+                if address in ("", addresses.get(institution))
+            }
             for institution, vote in last.items():
                 if institution not in seen or precedence(vote) > seen[institution]:
                     database.execute(
-                        "INSERT OR REPLACE INTO votes VALUES (?, ?, ?, ?)",
-                        (definition, institution, *precedence(vote)),
+                        "INSERT OR REPLACE INTO votes VALUES (?, ?, ?, ?, ?)",
+                        (definition, institution, *precedence(vote), vote["address"]),
                     )
         for institution, remembered in seen.items():
             if institution not in last or precedence(last[institution]) < remembered:

@@ -41,6 +41,11 @@ class EngineSlot:
         hold = self._hold
         return hold.engine if hold else None
 
+    @property
+    def taken(self) -> bool:
+        """Whether a ticket holds the slot."""
+        return self._hold is not None
+
     def take(self, ticket: Ticket, role: Role, rank: int, *, now: datetime, until: datetime) -> str | None:
         """Hold the slot for a ticket until a moment, with an engine that is ready; its address if it is rank 0.
 

@@ -101,6 +101,18 @@ class _Institutions(TypedDict):
 
 
 @with_config(ANSWER)
+class _KeyChange(TypedDict):
+    digest: str
+    change: str
+
+
+@with_config(ANSWER)
+class _KeyChanges(TypedDict):
+    items: list[_KeyChange]
+    next: str
+
+
+@with_config(ANSWER)
 class _Checkpoint(TypedDict):
     note: str
 
@@ -126,6 +138,17 @@ class Api:
             if not (page["items"] and page["next"]):
                 return found
             after = {"after": page["items"][-1]["institution"]}
+
+    def key_changes(self) -> list[str]:
+        """Every institution's key changes (JWS), page by page, in no order that means anything."""
+        found: list[str] = []
+        after: dict[str, str] = {}
+        while True:
+            page = self._get("institutions/changes", _KeyChanges, **after)
+            found += [each["change"] for each in page["items"]]
+            if not (page["items"] and page["next"]):
+                return found
+            after = {"after": page["items"][-1]["digest"]}
 
     def publish_roster(self, roster: str) -> dict[str, Any]:
         """Put this institution's roster of officers (JWS) in force."""

@@ -46,9 +46,10 @@ def fetch_definition(home: ClientHome, api: Api, digest: str) -> CheckedDefiniti
     for name, expected in (named | {"design": answer["definition"].get("design")}).items():
         if canonical.digest(answer[name]) != expected:  # type: ignore[literal-required]
             raise Refused(Reason.DIGEST_MISMATCH, field=name)
-    manifest = check_manifest(answer["manifest"], home.pins.keyring)
+    known = home.pins.lasting_keyring
+    manifest = check_manifest(answer["manifest"], known)
     content = definitions.check(
-        answer["definition"], manifest=manifest, disclosure=answer["disclosure"] or None, keyring=home.pins.keyring
+        answer["definition"], manifest=manifest, disclosure=answer["disclosure"] or None, keyring=known
     )
     schema = FeatureSchema.from_json(answer["schema"])
     design = check_design(answer["design"], schema)
@@ -151,7 +152,7 @@ def _approvals(home: ClientHome, answer: DefinitionAnswer, digest: str) -> dict[
     latest: dict[str, votes.VoteDocument] = {}
     for document in answer["votes"]:
         verified = votes.verify(document, domain=home.pins.domain)
-        address = home.pins.enrolment(document["institution"]).chain
+        address = home.pins.chain(document["institution"])
         if address != verified.institution or verified.definition != digest:
             raise Refused(Reason.VOTE_INVALID, field=document["institution"])
         earlier = latest.get(document["institution"])

@@ -9,14 +9,14 @@ consents/      the consents that we attested (mode 0700)
 work/          one folder a prediction (mode 0700)
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from pydantic import with_config
 from typing_extensions import TypedDict
 
-from concordat import canonical
+from concordat import canonical, clock
 from concordat.enrolment import Role
 from concordat.fields import STRICT, Slug, WebAddress, plain, read
 from concordat.files import write_private
@@ -99,6 +99,12 @@ class ClientHome:
         """Replace the pins. Raises Refused as `Pins.install` does, and changes nothing then."""
         identity = self.keys.identity.public
         self.pins = Pins.install(self.directory, content, institution=self.institution, identity=identity)
+        return self.pins
+
+    def update_pins(self, changes: Iterable[str]) -> Pins:
+        """Pin these key changes. Raises Refused as `Pins.update` does, and changes nothing then."""
+        self.pins = self.pins.update(changes, now=clock.now())
+        self.pins.save(self.directory)
         return self.pins
 
     @property

@@ -48,7 +48,7 @@ def import_model(
         schema=digest(schema),
         columns=len(FeatureSchema.from_json(schema).columns),
         tensors=tensors,
-        party_keys={party: home.pins.enrolment(party).sealing for party in parties},
+        party_keys={party: home.pins.sealing(party) for party in parties},
         key=home.keys.identity,
     )
     name = digest(plain(check_manifest(manifest, home.pins.keyring)))

@@ -106,9 +106,9 @@ def prepare(
         requester=home.institution,
         definition=definition.content,
         purpose=purpose,
-        subject=read_consent(statement, home.pins.keyring)["subject"],
+        subject=read_consent(statement, home.pins.lasting_keyring)["subject"],
         consent=statement,
-        party_keys={party: home.pins.enrolment(party).sealing for party in definition.content["parties"]},
+        party_keys={party: home.pins.sealing(party) for party in definition.content["parties"]},
         key=home.keys.identity,
         now=clock.now(),
     )
@@ -174,7 +174,7 @@ def open_result(home: ClientHome, api: Api, work: Work) -> OpenedPrediction:
     result = api.result(job)
     ticket = read_ticket(result["ticket"], keyring(home.pins.coordinator))
     tokens = [each["receipt"] for each in result["results"]]
-    receipts = check_receipts(tokens, home.pins.keyring, request=name, definition=definition.content)
+    receipts = check_receipts(tokens, home.pins.lasting_keyring, request=name, definition=definition.content)
     for node, receipt in receipts.items():
         if (receipt["job"], receipt["ticket"]) != (job, ticket["ticket"]):
             raise Refused(Reason.RECEIPTS_DISAGREE, detail="A receipt is for another job.", field=node)

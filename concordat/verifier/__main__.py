@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _names(data: bytes) -> set[str]:
     """Whose keys the dossier holds; none if it cannot be read, which the verifier says."""
     try:
-        return {"log", *Case(Evidence.load(bundle.unpack(data))).keyring}
+        return {"log", *Case(Evidence.load(bundle.unpack(data))).identities}
     except (Refused, *UNREADABLE):
         return set()
 

@@ -76,7 +76,9 @@ def approvals(case: Case) -> str:
 
 
 def standing_votes(case: Case, until: Entry) -> dict[str, Vote]:
-    """Each institution's vote that counted when `until` was logged, verified against its enrolled chain key."""
+    """Each institution's vote that counted when `until` was logged, verified against its chain key at that time.
+
+    A vote counts while its key is the institution's: a change of the chain key ends the votes of the old address."""
     about = case.evidence.about["chain"]
     counted: dict[str, VoteDocument] = {}
     given: dict[str, Vote] = {}
@@ -87,10 +89,14 @@ def standing_votes(case: Case, until: Entry) -> dict[str, Vote]:
         institution = entry.text("institution")
         document = read(case.evidence.json(entry, "vote"), VoteDocument)
         vote = votes.verify(document, domain=Domain(about["id"], about["registry"]))
-        if vote.institution != case.enrolled(institution).chain or vote.definition != name:
+        history = case.history(institution)
+        key = history.placed("chain", entry.index)
+        if key is None or vote.institution != key.public or vote.definition != name:
             raise Refused(Reason.VOTE_INVALID, detail=f"The vote in {entry.number} is another's, or on something else.")
         if vote.approve is not entry.leaf["public"].get("approve"):
             raise Refused(Reason.VOTE_INVALID, detail=f"The entry {entry.number} reports the vote wrongly.")
+        if history.recorded("chain", entry.index, entry.time) is None or history.placed("chain", until.index) != key:
+            continue
         last = counted.get(institution)
         if entry.index < until.index and (last is None or precedence(document) >= precedence(last)):
             counted[institution], given[institution] = document, vote
@@ -119,7 +125,7 @@ def verdict(case: Case) -> str:
 def request(case: Case) -> str:
     """The requester signed this very request; the definition allowed it and the consent in it covered it."""
     asked = case.request
-    check_request(case.request_token, case.keyring, case.verdict.time, definition=case.definition)
+    check_request(case.request_token, case.consent_keyring, case.verdict.time, definition=case.definition)
     opened = case.evidence.openings["opened"].get(str(case.verdict.index), {})
     if "request_statement" in opened and opened["request_statement"]["value"] != case.request_token:
         raise Refused(Reason.DIGEST_MISMATCH, detail="The verdict was about another request.", field="request")
@@ -149,7 +155,7 @@ def consent_since(case: Case) -> str:
 
 def consent_entries(case: Case) -> tuple[list[Entry], list[Entry]]:
     """Where this consent was given, and where it was withdrawn. Raises NotCheckable without the request."""
-    name = read_consent(case.request["consent"], case.keyring)["consent"]
+    name = read_consent(case.request["consent"], case.consent_keyring)["consent"]
     # Once the person is erased, the coordinator no longer knows which consent to select; the requester still does.
     entries = case.evidence.whole or case.evidence.entries
     about = [entry for entry in entries if entry.leaf["public"].get("consent") == name]

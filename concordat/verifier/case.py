@@ -17,6 +17,7 @@ from concordat.documents import Keyring
 from concordat.enrolment import Enrolment, Roster, verify_enrolment, verify_roster
 from concordat.events import Event
 from concordat.fields import Slug, plain, read
+from concordat.key_change import KeyHistory
 from concordat.model import Manifest
 from concordat.outputs import Opened
 from concordat.reasons import Reason, Refused
@@ -72,9 +73,45 @@ class Case:
         return found
 
     @cached_property
+    def histories(self) -> Mapping[str, KeyHistory]:
+        """Each institution's keys, from its enrolment and the key changes that the log holds, to this day."""
+        enrolled = {entry.text("institution"): entry for entry in self.evidence.of(Event.INSTITUTION_ENROLLED)}
+        found = {slug: KeyHistory(each, place=enrolled[slug].index) for slug, each in self.enrolments.items()}
+        for entry in self.evidence.of(Event.KEY_CHANGED):
+            institution = entry.text("institution")
+            self.enrolled(institution)
+            found[institution] = found[institution].after(self.evidence.token(entry, "change"), place=entry.index)
+            said = found[institution].changes[-1]
+            reported = {"kind": said.kind, "ground": said.document["ground"], "sequence": said.document["sequence"]}
+            if any(entry.leaf["public"].get(field) != value for field, value in reported.items()):
+                raise Refused(Reason.DIGEST_MISMATCH, detail=f"The entry {entry.number} reports the change wrongly.")
+        return found
+
+    @cached_property
+    def identities(self) -> Mapping[str, tuple[str, ...]]:
+        """The ids of every identity key that an institution had, by institution: each of them signed for itself."""
+        return {
+            slug: tuple(key.key_id for key in history.keys if key.kind == "identity")
+            for slug, history in self.histories.items()
+        }
+
+    @cached_property
     def keyring(self) -> Keyring:
-        """Identity keys by institution."""
-        return {institution: keyring(enrolment.identity) for institution, enrolment in self.enrolments.items()}
+        """The identity keys that counted at the decision, by institution."""
+        return self.keyring_at(self.decision)
+
+    def keyring_at(self, *entries: Entry) -> Keyring:
+        """The identity keys, by institution, whose signatures count in one of these entries."""
+        return {slug: self._keys_at(history, entries) for slug, history in self.histories.items()}
+
+    def _keys_at(self, history: KeyHistory, entries: tuple[Entry, ...]) -> dict[str, VerifyKey]:
+        found = (history.recorded("identity", entry.index, entry.time) for entry in entries)
+        return keyring(*(VerifyKey.from_b64(key.public) for key in found if key is not None))
+
+    @cached_property
+    def consent_keyring(self) -> Keyring:
+        """The identity keys that counted where a consent was recorded, or at the verdict."""
+        return self.keyring_at(*self.evidence.of(Event.CONSENT_GIVEN), self.verdict)
 
     @cached_property
     def coordinator(self) -> Mapping[str, VerifyKey]:
@@ -86,10 +123,17 @@ class Case:
             raise Refused(Reason.KEY_UNKNOWN, detail=f"{institution} is not enrolled in this dossier.")
         return self.enrolments[institution]
 
+    def history(self, institution: str) -> KeyHistory:
+        """Raises Refused(KEY_UNKNOWN)."""
+        self.enrolled(institution)
+        return self.histories[institution]
+
     @cached_property
     def rosters(self) -> list[tuple[Entry, Roster]]:
-        """Every roster with its entry, each signed by its institution's offline key."""
-        return [(entry, self._roster(entry)) for entry in self.evidence.of(Event.ROSTER_PUBLISHED)]
+        """Every roster with its entry, each signed by the offline key that its institution had then; without those
+        recorded since that key is known to have been compromised."""
+        read = ((entry, self._roster(entry)) for entry in self.evidence.of(Event.ROSTER_PUBLISHED))
+        return [(entry, roster) for entry, roster in read if self._believed(entry)]
 
     def roster_at(self, institution: str, index: int) -> Roster:
         """The roster in force when entry `index` was recorded. Raises Refused(ROSTER_MISSING)."""
@@ -103,7 +147,16 @@ class Case:
         return max(in_force, key=lambda roster: roster.document["version"])
 
     def _roster(self, entry: Entry) -> Roster:
-        return verify_roster(self.evidence.token(entry, "roster"), self.enrolled(entry.text("institution")))
+        institution = entry.text("institution")
+        key = self.history(institution).placed("offline", entry.index)
+        if key is None:
+            raise Refused(Reason.KEY_REVOKED, detail=f"{institution} had no offline key when {entry.number} was made.")
+        token = self.evidence.token(entry, "roster")
+        return verify_roster(token, institution=institution, offline=VerifyKey.from_b64(key.public))
+
+    def _believed(self, roster: Entry) -> bool:
+        history = self.history(roster.text("institution"))
+        return history.recorded("offline", roster.index, roster.time) is not None
 
     @cached_property
     def submission(self) -> Entry:
@@ -160,7 +213,7 @@ class Case:
             document,
             manifest=self.model,
             disclosure=self.evidence.token(entry, "disclosure") if disclosed else None,
-            keyring=self.keyring,
+            keyring=self.keyring_at(*self.evidence.of(Event.DISCLOSURE_SIGNED), entry),
             now=self.decision.time,
         )
 
@@ -168,7 +221,7 @@ class Case:
     def model(self) -> Manifest:
         """The model's manifest, signed by its owner."""
         entry = self.one(Event.MODEL_IMPORTED, model=self.decision.text("model"))
-        manifest = model.check_manifest(self.evidence.token(entry, "manifest"), self.keyring)
+        manifest = model.check_manifest(self.evidence.token(entry, "manifest"), self.keyring_at(entry))
         if digest(plain(manifest)) != self.decision.text("model"):
             raise Refused(Reason.DIGEST_MISMATCH, detail="The model is another one.", field="model")
         return manifest
@@ -203,13 +256,14 @@ class Case:
         if reserved.leaf["documents"].get("ticket") != self.decision.leaf["documents"].get("ticket"):
             raise Refused(Reason.DIGEST_MISMATCH, detail="The nodes accepted another ticket.", field="ticket")
         tokens = self.evidence.tokens(reserved, "acceptances")
-        return check_acceptances(tokens, self.keyring, self.ticket, now=reserved.time)
+        return check_acceptances(tokens, self.keyring_at(reserved), self.ticket, now=reserved.time)
 
     @cached_property
     def receipts(self) -> dict[str, Receipt]:
         """Every node's receipt; they agree with one another and with the ticket."""
         tokens = self.evidence.tokens(self.decision, "receipts")
-        receipts = check_receipts(tokens, self.keyring, request=self.ticket["request"], definition=self.definition)
+        known = self.keyring_at(self.one(Event.JOB_RESERVED, job=self.job), self.decision)
+        receipts = check_receipts(tokens, known, request=self.ticket["request"], definition=self.definition)
         for receipt in receipts.values():
             if (receipt["job"], receipt["ticket"]) != (self.job, self.ticket["ticket"]):
                 raise Refused(Reason.RECEIPTS_DISAGREE, detail="The receipts are for another ticket.", field="ticket")
@@ -263,7 +317,7 @@ class Case:
     @cached_property
     def request(self) -> Request:
         """The requester's signed request. Raises NotCheckable while it is not disclosed to this reader."""
-        request = read_request(self.request_token, self.keyring)
+        request = read_request(self.request_token, self.keyring_at(self.verdict))
         if digest(plain(request)) != self.ticket["request"] or request["request"] != self.decision.text("request"):
             raise Refused(Reason.DIGEST_MISMATCH, detail="The job was done for another request.", field="request")
         return request

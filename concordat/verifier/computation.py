@@ -58,7 +58,7 @@ def check_display(case: Case, entry: Entry) -> Display:
     """A display receipt, signed by the requester. Raises NotCheckable while it is not disclosed."""
     institution = case.decision.text("institution")
     case.enrolled(institution)
-    display = read_display(str(case.evidence.opened(entry, "display")), case.keyring[institution])
+    display = read_display(str(case.evidence.opened(entry, "display")), case.keyring_at(entry)[institution])
     if (display["job"], display["request"]) != (case.job, case.decision.text("request")):
         raise Refused(Reason.DIGEST_MISMATCH, detail=f"The display receipt of {entry.number} is about another job.")
     return display

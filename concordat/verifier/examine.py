@@ -177,10 +177,13 @@ def _integrity(evidence: Evidence) -> dict[str, Question]:
 
 
 def _trusted(case: Case, keys: Mapping[str, str]) -> str:
-    """The keys that the reader trusts are those in the dossier, and nobody else's decide the case."""
-    found = {"log": {case.evidence.key.kid}, **{name: set(known) for name, known in case.keyring.items()}}
+    """The keys that the reader trusts are those in the dossier, and nobody else's decide the case.
+
+    Of an institution that changed its identity key, any one will do: each signed for its place in the same history.
+    """
+    found = {"log": {case.evidence.key.kid}, **{name: set(held) for name, held in case.identities.items()}}
     for name, kid in keys.items():
-        if found.get(name) != {kid}:
+        if kid not in found.get(name, ()):
             raise Refused(Reason.KEY_UNKNOWN, detail=f"The key of “{name}” in this dossier is not the one you trust.")
     deciding = {*nodes(case.definition), *case.definition["quorum"]["of"], case.model["owner"], *case.boards}
     deciding.add(case.decision.text("institution"))

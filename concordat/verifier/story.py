@@ -120,7 +120,7 @@ def _trust(case: Case) -> dict[str, Json]:
     return {
         "log": evidence.about["log"],
         "log_key": evidence.key.kid,
-        "institutions": {name: list(keys) for name, keys in sorted(case.keyring.items())},
+        "institutions": {name: list(held) for name, held in sorted(case.identities.items())},
         "chain": plain(evidence.about["chain"]),
         "anchors": [
             {field: anchor[field] for field in ("sequence", "size", "root", "block", "transaction", "state")}

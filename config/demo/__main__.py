@@ -88,7 +88,9 @@ def _where(stack: Stack, world: World, report: Report) -> dict[str, str]:
     return {
         "admin site": f"make serve, then {stack.base_url}/admin/",
         "accounts, of this demonstration only and shown this once": "\n".join(
-            f"{person.email}  {person.password}" for person in people
+            # Their passkeys end with this process; a recovery code stands in for one at the second step.
+            "  ".join([person.email, person.password, *person.recovery_codes[:2]])
+            for person in people
         ),
         "dossier, to read": _near(report.dossier["html"]),
         "dossier, for programs": _near(report.dossier["json"]),

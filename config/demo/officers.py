@@ -12,6 +12,7 @@ from concordat.passkeys import SoftwarePasskey
 from concordat.reasons import Reason, Refused
 
 _TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
+_CODE = re.compile(r"<li><code>([a-z2-7-]+)</code></li>")
 
 
 class Officer:
@@ -20,6 +21,7 @@ class Officer:
     def __init__(self, *, email: str, name: str, institution: str, role: str) -> None:
         self.email, self.name, self.institution, self.role = email, name, institution, role
         self.password = secrets.token_urlsafe(18)
+        self.recovery_codes: list[str] = []
         self._passkey: SoftwarePasskey | None = None
         self._http = httpx.Client(timeout=30, follow_redirects=False)
 
@@ -27,25 +29,27 @@ class Officer:
         self._http.close()
 
     def sign_in(self, base_url: str) -> None:
-        """Signs in at the admin site. Raises Refused(SIGN_IN_REFUSED)."""
+        """Signs in at the admin site with password and passkey; the first time, makes the passkey.
+
+        Raises Refused(SIGN_IN_REFUSED).
+        """
         self._http.base_url = httpx.URL(base_url)
-        page = self._http.get("/admin/login/")
-        found = _TOKEN.search(page.text)
-        if found is None:
-            raise Refused(Reason.INTERNAL, detail="The sign-in page has no form.")
-        form = {"username": self.email, "password": self.password, "csrfmiddlewaretoken": found[1], "next": "/admin/"}
-        answer = self._http.post("/admin/login/", data=form, headers={"Referer": f"{base_url}/admin/login/"})
-        if answer.status_code != httpx.codes.FOUND:
+        self._http.cookies.clear()
+        form = {"username": self.email, "password": self.password, "next": "/admin/"}
+        if self._submit("/admin/login/", form).status_code != httpx.codes.FOUND:
             raise Refused(Reason.SIGN_IN_REFUSED, detail="The admin site did not accept the password.")
+        if self._passkey is None:
+            self._passkey = self._set_up()
+            page = self._submit("/admin/second-factors/recovery-codes/", {}).text
+            self.recovery_codes = _CODE.findall(page)
+        else:
+            asked = self._post("/admin/second-factor/challenge/", {})
+            assertion = dict(self._passkey.assertion(canonical.unb64(asked["challenge"])))
+            self._post("/admin/second-factor/passkey/", {"nonce": asked["nonce"], "assertion": assertion})
 
     def register_passkey(self) -> dict[str, str]:
-        """Makes and registers a passkey; answers the officer's line for the institution's roster."""
-        asked = self._post("/admin/governance/passkey/challenge/", {})
-        base = self._http.base_url
-        origin = f"{base.scheme}://{base.netloc.decode()}"
-        self._passkey = SoftwarePasskey.create(asked["rp_id"], origin)
-        registration = dict(self._passkey.registration(canonical.unb64(asked["challenge"])))
-        self._post("/admin/governance/passkey/register/", {"nonce": asked["nonce"], "registration": registration})
+        """The officer's line for the institution's roster, with the passkey that was made at the first sign-in."""
+        assert self._passkey is not None
         return {
             "officer": re.sub(r"[^a-z0-9]+", "-", self.email.partition("@")[0]),
             "name": self.name,
@@ -74,6 +78,22 @@ class Officer:
         if found is None:
             raise Refused(Reason.NOT_FOUND, detail="The study's page offers nothing to sign.")
         return found[1]
+
+    def _set_up(self) -> SoftwarePasskey:
+        asked = self._post("/admin/second-factor/set-up/challenge/", {})
+        base = self._http.base_url
+        passkey = SoftwarePasskey.create(asked["rp_id"], f"{base.scheme}://{base.netloc.decode()}")
+        registration = dict(passkey.registration(canonical.unb64(asked["challenge"])))
+        self._post("/admin/second-factor/set-up/passkey/", {"nonce": asked["nonce"], "registration": registration})
+        return passkey
+
+    def _submit(self, path: str, form: dict[str, str]) -> httpx.Response:
+        """Fills the form on a page in and sends it."""
+        found = _TOKEN.search(self._http.get(path).text)
+        if found is None:
+            raise Refused(Reason.INTERNAL, detail=f"The page {path} has no form.")
+        base = str(self._http.base_url).rstrip("/")
+        return self._http.post(path, data=form | {"csrfmiddlewaretoken": found[1]}, headers={"Referer": base + path})
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         base = str(self._http.base_url).rstrip("/")

@@ -30,7 +30,7 @@ def reconstruct(world: World, screen: Screen, report: Report, work: Work) -> Non
     write_private(bundle, world.api(LONG_BEACH).dossier(report.record), replace=True)
 
     pins = world.home(LONG_BEACH).pins  # compared with their owners, as the reviewer's own would be
-    keys = {"log": pins.coordinator.kid, **{slug: each.identity.kid for slug, each in pins.enrolments.items()}}
+    keys = {"log": pins.coordinator.kid, **{slug: pins.identity(slug).kid for slug in pins.enrolments}}
     ledger_only = verify(world.stack, bundle, keys=keys)
     _must_hold(ledger_only)
     screen.done(f"from the record number, the log and the chain, without the result: {_count(ledger_only)}")

@@ -10,15 +10,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from concordat import passkeys
-from concordat.canonical import b64
 from concordat.reasons import Refused
 from governance import selectors
 from governance.admin import answers
 from governance.admin.base import ScopedReadOnly, institutions_of, user_of
+from governance.admin.second_step import registration_challenge
 from governance.models import Institution, Membership, Passkey
 from governance.permissions import HOLDERS, Verb
-from governance.services import challenges, people, registration
+from governance.services import invitations, people, registration, sign_in
 
 
 class Invitation(forms.Form):
@@ -54,11 +53,11 @@ class MembershipAdmin(ScopedReadOnly):
         form = Invitation(request.POST or None, by=user_of(request))
         if request.method == "POST" and form.is_valid():
             try:
-                people.invite(by=user_of(request), **form.cleaned_data)
+                membership = people.invite(by=user_of(request), **form.cleaned_data)
             except Refused as refused:
                 answers.show(request, refused)
             else:
-                messages.success(request, "Invited. An operator sets the first password with changepassword.")
+                _mail(request, membership)
                 return HttpResponseRedirect(reverse("admin:governance_membership_changelist"))
         context = {**self.admin_site.each_context(request), "opts": self.opts, "form": form, "title": "Invite"}
         return TemplateResponse(request, "governance/invite.html", context)
@@ -82,7 +81,7 @@ class PasskeyAdmin(ScopedReadOnly):
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         own = [
-            path("challenge/", wrap(answers.json_view(_challenge)), name="governance_passkey_challenge"),
+            path("challenge/", wrap(answers.json_view(registration_challenge)), name="governance_passkey_challenge"),
             path("register/", wrap(answers.json_view(_register)), name="governance_passkey_register"),
         ]
         return own + super().get_urls()
@@ -92,19 +91,22 @@ def _invites_at(user: User) -> QuerySet[Institution]:
     return Institution.objects.filter(memberships__user=user, memberships__role__in=HOLDERS[Verb.INVITE]).distinct()
 
 
-def _challenge(request: HttpRequest, body: dict[str, Any]) -> dict[str, Any]:
-    user = user_of(request)
-    asked = registration.challenge(by=user)
-    return {
-        "nonce": asked.nonce,
-        "challenge": b64(passkeys.challenge(asked.statement)),
-        "rp_id": challenges.rp_id(),
-        "user": {"id": b64(user.officer.uuid.bytes), "name": user.get_username(), "display_name": user.officer.name},
-    }
+def _mail(request: HttpRequest, membership: Membership) -> None:
+    """Whoever has a password already needs no link; the role is there all the same."""
+    if membership.user.has_usable_password():
+        messages.success(request, "Added. This person signs in as before.")
+        return
+    try:
+        invitations.send(membership.user)
+    except Refused as refused:
+        answers.show(request, refused)
+    else:
+        messages.success(request, "Invited. A link to set a password is on its way by e-mail.")
 
 
 def _register(request: HttpRequest, body: dict[str, Any]) -> dict[str, Any]:
     passkey = registration.register(
         by=user_of(request), nonce=answers.text(body, "nonce"), registration=body.get("registration", {})
     )
+    sign_in.keep(request)
     return {"credential": passkey.credential, "key": passkey.key, "state": "not on roster yet"}

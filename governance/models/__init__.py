@@ -2,8 +2,9 @@
 
 from governance.models.consent import Consent
 from governance.models.definition import Definition, DefinitionVote, DisclosureStatement
-from governance.models.institution import Institution, InstitutionKey, Roster
+from governance.models.institution import Institution, InstitutionKey, KeyChange, NodeStatus, Roster
 from governance.models.people import Membership, OfficerProfile, Passkey
+from governance.models.sign_in import RecoveryCode, Totp
 from governance.models.signature import Signature, SigningChallenge
 from governance.models.study import ProtocolVersion, Review, Study
 
@@ -14,13 +15,17 @@ __all__ = [
     "DisclosureStatement",
     "Institution",
     "InstitutionKey",
+    "KeyChange",
     "Membership",
+    "NodeStatus",
     "OfficerProfile",
     "Passkey",
     "ProtocolVersion",
+    "RecoveryCode",
     "Review",
     "Roster",
     "Signature",
     "SigningChallenge",
     "Study",
+    "Totp",
 ]

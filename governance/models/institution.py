@@ -1,4 +1,4 @@
-"""Institutions, their public keys, and the rosters that say whose passkeys speak for them."""
+"""Institutions, their public keys and how these change, their rosters of officers, and what their nodes say."""
 
 from django.db import models
 from django.db.models import Q
@@ -57,6 +57,7 @@ class InstitutionKey(models.Model):
     key_id = models.CharField(max_length=100)
     enrolled = models.DateTimeField()
     revoked = models.DateTimeField(null=True, blank=True)
+    ground = models.CharField(max_length=16, blank=True, help_text="Why it was revoked: rotation, loss, compromise.")
 
     class Meta:
         ordering = ("institution", "kind", "-enrolled")
@@ -90,3 +91,42 @@ class Roster(models.Model):
 
     def __str__(self) -> str:
         return f"{self.institution.slug} roster {self.version}"
+
+
+@append_only
+class KeyChange(models.Model):
+    """One signed change of an institution's keys, in the order of their numbers."""
+
+    institution = models.ForeignKey(Institution, on_delete=models.PROTECT, related_name="key_changes")
+    sequence = models.PositiveIntegerField()
+    kind = models.CharField(max_length=16, choices=InstitutionKey.Kind)
+    ground = models.CharField(max_length=16)
+    statement = models.TextField(help_text="The signed change.")
+    digest = models.CharField(max_length=71, unique=True)
+    entry = models.PositiveBigIntegerField(help_text="The index of its entry in the log.")
+
+    class Meta:
+        ordering = ("institution", "sequence")
+        constraints = (
+            models.UniqueConstraint(fields=("institution", "sequence"), name="governance_key_change_sequence_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.institution.slug} key change {self.sequence}"
+
+
+class NodeStatus(models.Model):
+    """What an institution's node said of itself last. It tells people whom to call; no decision rests on it."""
+
+    institution = models.OneToOneField(Institution, on_delete=models.CASCADE, related_name="node_status")
+    software = models.CharField(max_length=64)
+    policy = models.CharField(max_length=71, blank=True, help_text="Digest of its policy file; empty without one.")
+    busy = models.BooleanField(help_text="Its one engine is taken.")
+    clock = models.DateTimeField(help_text="The time by the node's own clock.")
+    seen = models.DateTimeField(help_text="The time by the coordinator's clock when it said so.")
+
+    class Meta:
+        verbose_name_plural = "node statuses"
+
+    def __str__(self) -> str:
+        return f"node of {self.institution.slug}"

@@ -1,4 +1,5 @@
-"""Single-use challenges for passkeys: given to one officer, for one study or for a registration, for a few minutes."""
+"""Single-use challenges for passkeys: given to one officer, for one study, a registration or a sign-in, for a few
+minutes."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -10,7 +11,8 @@ from django.contrib.auth.models import User
 from concordat import clock
 from concordat.canonical import Json
 from concordat.reasons import Reason, Refused
-from governance.models import SigningChallenge, Study
+from governance.models import OfficerProfile, SigningChallenge, Study
+from governance.models.signature import new_nonce
 
 WINDOW = timedelta(minutes=5)
 """How long an officer has between reading a statement and signing it."""
@@ -30,6 +32,14 @@ def give(
     )
 
 
+def give_for(*, by: User, purpose: str) -> SigningChallenge:
+    """A challenge that signs no record: to register a passkey, or to sign in. Raises Refused(ROLE_MISSING) for a user
+    who is no officer."""
+    nonce = new_nonce()
+    statement = {"purpose": purpose, "officer": str(officer_of(by).uuid), "nonce": nonce}
+    return give(by=by, study=None, nonce=nonce, statement=statement)
+
+
 def take(*, by: User, study: Study | None, nonce: str) -> SigningChallenge:
     """Use a challenge up, inside the caller's transaction. Raises Refused: NOT_FOUND, CONFLICT or EXPIRED."""
     now = clock.now()
@@ -43,6 +53,22 @@ def take(*, by: User, study: Study | None, nonce: str) -> SigningChallenge:
     asked.used = now
     asked.save(update_fields=["used"])
     return asked
+
+
+def take_for(*, by: User, purpose: str, nonce: str) -> SigningChallenge:
+    """Use up a challenge of :func:`give_for`; one that was given for anything else is not found."""
+    asked = take(by=by, study=None, nonce=nonce)
+    if asked.statement.get("purpose") != purpose:
+        raise Refused(Reason.NOT_FOUND, detail="This challenge was given for something else.", field="nonce")
+    return asked
+
+
+def officer_of(user: User) -> OfficerProfile:
+    """Raises Refused(ROLE_MISSING) for a user who is no officer."""
+    officer = OfficerProfile.objects.filter(user=user).first()
+    if officer is None:
+        raise Refused(Reason.ROLE_MISSING, detail="Only a member of an institution has second factors.")
+    return officer
 
 
 def origin() -> str:

@@ -80,7 +80,7 @@ def register(
         content,
         manifest=manifest,
         disclosure=disclosure.statement if disclosure else None,
-        keyring=selectors.keyring([manifest["owner"]]),
+        keyring=selectors.lasting_keyring([manifest["owner"]]),
         now=now,
     )
     for field, given in (("schema", schema), ("design", design)):

@@ -1,5 +1,6 @@
-"""Institutions come in with their keys, and say whose passkeys speak for them."""
+"""Institutions come in with their keys, change them, and say whose passkeys speak for them."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import transaction
@@ -8,11 +9,11 @@ from concordat import clock, enrolment
 from concordat.canonical import digest
 from concordat.events import Event
 from concordat.fields import plain
+from concordat.key_change import check_issued
 from concordat.reasons import Reason, Refused
-from concordat.sealing import sealing_key_id
-from concordat.signatures import key_id, peek
+from concordat.signatures import VerifyKey, peek
 from governance import selectors
-from governance.models import Institution, InstitutionKey, Roster
+from governance.models import Institution, InstitutionKey, KeyChange, Roster
 from ledger.services.record import record
 
 Kind = InstitutionKey.Kind
@@ -42,15 +43,8 @@ def enrol(*, token: str, reviewing_board: str | None = None) -> Institution:
         raise Refused(Reason.FIELD_INVALID, detail=f"{board} has no board of its own.", field="reviewing_board")
     keys = document["keys"]
     public: dict[str, Any] = dict(plain(keys))
-    ids = {
-        Kind.IDENTITY: key_id(keys["identity"]),
-        Kind.OFFLINE: key_id(keys["offline"]),
-        Kind.SEALING: sealing_key_id(keys["sealing"]),
-        Kind.CHAIN: keys["chain"],
-        Kind.CLIENT: keys["client"]["kid"],
-    }
-    if InstitutionKey.objects.filter(key_id__in=ids.values()).exists():
-        raise Refused(Reason.CONFLICT, detail="One of the keys belongs to another institution.", field="keys")
+    ids = {kind: enrolment.public_key_id(kind.value, public[kind]) for kind in Kind}
+    _check_free(ids.values(), field="keys")
     now = clock.now()
     institution = Institution.objects.create(
         slug=document["institution"],
@@ -84,6 +78,61 @@ def lock(institution: Institution) -> None:
 
 
 @transaction.atomic
+def change_key(*, token: str) -> KeyChange:
+    """Replace or revoke one of an institution's keys, as its offline key signed it. Saying it twice is no harm.
+
+    Who hands the document in does not matter: whoever must revoke a stolen client key cannot sign in with it.
+
+    Raises:
+        Refused: NOT_FOUND for an institution that is not enrolled; what :meth:`concordat.key_change.KeyHistory.after`
+            refuses; FIELD_INVALID for a change from the future; CONFLICT for a key of another institution.
+    """
+    _, payload = peek(token)
+    institution = selectors.institution(str(payload.get("institution", "")))
+    known = KeyChange.objects.filter(institution=institution, statement=token)
+    if (done := known.first()) is not None:
+        return done
+    selectors.key_history(institution).after(token)  # before the lock, so that rubbish holds nobody up
+    lock(institution)
+    if (done := known.first()) is not None:
+        return done
+    change = selectors.key_history(institution).after(token).changes[-1]
+    document, kind = change.document, Kind(change.kind)
+    check_issued(token, clock.now())
+    successor = document["key"]
+    if successor is not None:
+        _check_free([enrolment.public_key_id(kind.value, successor)], field="key")
+    entry = record(
+        event=Event.KEY_CHANGED,
+        public={
+            "institution": institution.slug,
+            "kind": kind.value,
+            "ground": document["ground"],
+            "sequence": document["sequence"],
+        },
+        documents={"change": token},
+    )
+    institution.keys.filter(kind=kind, revoked=None).update(revoked=entry.time, ground=document["ground"])
+    if successor is not None:
+        InstitutionKey.objects.create(
+            institution=institution,
+            kind=kind,
+            public=successor,
+            key_id=enrolment.public_key_id(kind.value, successor),
+            enrolled=entry.time,
+        )
+    return KeyChange.objects.create(
+        institution=institution,
+        sequence=document["sequence"],
+        kind=kind,
+        ground=document["ground"],
+        statement=token,
+        digest=digest(token.encode()),
+        entry=entry.index,
+    )
+
+
+@transaction.atomic
 def publish_roster(*, token: str) -> Roster:
     """Put a roster in force, as the institution's offline key signed it. Saying it twice is no harm.
 
@@ -93,15 +142,15 @@ def publish_roster(*, token: str) -> Roster:
     """
     _, payload = peek(token)
     institution = selectors.institution(str(payload.get("institution", "")))
-    verified = enrolment.verify_roster(token, enrolment.verify_enrolment(institution.enrolment))
-    document = verified.document
     lock(institution)
-    in_force = selectors.roster(institution)
-    if in_force is not None and document["version"] <= in_force.version:
-        if in_force.statement == token:
-            return in_force
+    offline = VerifyKey.from_b64(str(selectors.key_history(institution).need("offline").public))
+    document = enrolment.verify_roster(token, institution=institution.slug, offline=offline).document
+    highest = institution.rosters.order_by("-version").first()
+    if highest is not None and document["version"] <= highest.version:
+        if highest.statement == token:
+            return highest
         raise Refused(
-            Reason.CONFLICT, detail=f"Version {in_force.version} is in force; a new one is higher.", field="version"
+            Reason.CONFLICT, detail=f"There is a version {highest.version}; a new one is higher.", field="version"
         )
     roster = Roster.objects.create(
         institution=institution,
@@ -117,3 +166,8 @@ def publish_roster(*, token: str) -> Roster:
         documents={"roster": token},
     )
     return roster
+
+
+def _check_free(key_ids: Iterable[str], *, field: str) -> None:
+    if InstitutionKey.objects.filter(key_id__in=list(key_ids)).exists():
+        raise Refused(Reason.CONFLICT, detail="One of the keys belongs to another institution.", field=field)

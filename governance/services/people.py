@@ -14,7 +14,8 @@ from ledger.services.record import record
 
 @transaction.atomic
 def invite(*, by: User, email: str, name: str, institution: Institution, role: str) -> Membership:
-    """An institution's administrator gives a person a role there; a new account has no password until it is set.
+    """An institution's administrator gives a person a role there; a new account has no password until its own
+    person sets one (see `invitations`).
 
     Raises:
         Refused: WRONG_INSTITUTION or ROLE_MISSING for who may not; what :func:`add_member` refuses.

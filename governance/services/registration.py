@@ -1,4 +1,4 @@
-"""Registering a passkey: a public key that signs nothing until the institution's roster lists it."""
+"""Registering a passkey: a second factor at once, while it signs nothing until the institution's roster lists it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,18 +8,17 @@ from django.db import transaction
 
 from concordat import clock, passkeys
 from concordat.reasons import Reason, Refused
-from governance.models import OfficerProfile, Passkey, SigningChallenge
-from governance.models.signature import new_nonce
-from governance.services import challenges
+from governance.models import Passkey, SigningChallenge
+from governance.services import challenges, second_factors
+from governance.services.second_factors import Kind
+
+PURPOSE = "passkey-registration"
 
 
 @transaction.atomic
 def challenge(*, by: User) -> SigningChallenge:
     """What a new passkey of this officer answers. Raises Refused(ROLE_MISSING) for a user who is no officer."""
-    officer = _officer(by)
-    nonce = new_nonce()
-    statement = {"purpose": "passkey-registration", "officer": str(officer.uuid), "nonce": nonce}
-    return challenges.give(by=by, study=None, nonce=nonce, statement=statement)
+    return challenges.give_for(by=by, purpose=PURPOSE)
 
 
 @transaction.atomic
@@ -30,8 +29,8 @@ def register(*, by: User, nonce: str, registration: Mapping[str, Any]) -> Passke
         Refused: NOT_FOUND, CONFLICT or EXPIRED for the challenge; PASSKEY_INVALID; CONFLICT for a passkey that is
             registered already.
     """
-    officer = _officer(by)
-    asked = challenges.take(by=by, study=None, nonce=nonce)
+    officer = challenges.officer_of(by)
+    asked = challenges.take_for(by=by, purpose=PURPOSE, nonce=nonce)
     credential, key = passkeys.verify_registration(
         registration,
         challenge=passkeys.challenge(asked.statement),
@@ -40,11 +39,6 @@ def register(*, by: User, nonce: str, registration: Mapping[str, Any]) -> Passke
     )
     if Passkey.objects.filter(credential=credential).exists():
         raise Refused(Reason.CONFLICT, detail="This passkey is registered already.", field="credential")
-    return Passkey.objects.create(officer=officer, credential=credential, key=key, registered=clock.now())
-
-
-def _officer(user: User) -> OfficerProfile:
-    officer = OfficerProfile.objects.filter(user=user).first()
-    if officer is None:
-        raise Refused(Reason.ROLE_MISSING, detail="Only a member of an institution registers a passkey.")
-    return officer
+    passkey = Passkey.objects.create(officer=officer, credential=credential, key=key, registered=clock.now())
+    second_factors.registered(officer, Kind.PASSKEY)
+    return passkey

@@ -39,7 +39,7 @@ def endpoints() -> list[tuple[str, str, str]]:
         (method.upper(), path.removeprefix("/api/v1/").format(**SAMPLES), operation["security"][0]["machine"][0])
         for path, item in schema["paths"].items()
         for method, operation in item.items()
-        if path != "/api/v1/token"
+        if path not in ("/api/v1/token", "/api/v1/key-changes")
     ]
 
 

@@ -44,6 +44,16 @@ def no(reason: Reason) -> tuple[str, str]:
 # --- passkeys
 
 
+def test_the_passkey_made_at_the_first_sign_in_is_the_second_factor_of_the_next(site: Site, visit: Visitor) -> None:
+    user, own = site.member("zurich", "auditor"), visit()
+    own.sign_in(user)
+    own.page.get_by_role("button", name="Log out").click()
+    own.give_password(user)
+    own.page.get_by_role("button", name="Use passkey").click()
+    expect(own.page.get_by_role("button", name="Log out")).to_be_visible()
+    expect(own.page.get_by_role("heading", name="Governance")).to_be_visible()
+
+
 def test_a_passkey_made_in_the_browser_counts_once_the_roster_lists_it(site: Site, visit: Visitor) -> None:
     user, own = site.member("zurich", "irb-chair"), visit()
     page = own.sign_in(user).page

@@ -8,6 +8,7 @@ import pytest
 
 from concordat import canonical
 from concordat.verifier import Options, report, verify
+from governance.services import invitations
 from ledger import dossier
 from ledger.services.publish import publish
 from tests.browser.conftest import PROTOCOL, Site, Visit
@@ -38,6 +39,18 @@ def inspect(own: Visit, address: str, folder: Path) -> list[str]:
 
 def test_sign_in(site: Site, visit: Visitor, tmp_path: Path) -> None:
     assert inspect(visit(), site.url("index"), tmp_path) == []
+
+
+def test_what_a_newcomer_sees_on_the_way_in(site: Site, visit: Visitor, tmp_path: Path) -> None:
+    own, user = visit(), site.member("zurich", "auditor")
+    assert inspect(own, invitations.link(user), tmp_path) == []
+    own.give_password(user)
+    assert inspect(own, site.url("second_factor_set_up"), tmp_path) == []
+    own.second_step(user)
+    addresses = [site.url(name) for name in ("recovery_codes", "second_factors", "second_factors_app")]
+    assert [wrong for address in addresses for wrong in inspect(own, address, tmp_path)] == []
+    again = visit().give_password(user)
+    assert inspect(again, site.url("second_factor"), tmp_path) == []
 
 
 def test_what_an_officer_sees(site: Site, visit: Visitor, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from django.urls import reverse
 from concordat import clock
 from concordat.reasons import Reason
 from governance.models import Institution, Membership
+from tests.support.officers import signed_in
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def sign_in(client):
         Membership.objects.create(
             user=user, institution=institution, role=Membership.Role.IRB_MEMBER, since=clock.now()
         )
-        client.force_login(user)
+        signed_in(user, client)
 
     return enter
 

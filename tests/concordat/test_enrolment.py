@@ -149,7 +149,7 @@ def test_every_key_is_checked(keys, kind, value, field):
 
 def test_a_roster_lists_who_signs_with_which_passkey(keys):
     token = roster(keys.offline, [officer(), officer(BELA, officer="bela")], version=3)
-    verified = verify_roster(token, verify_enrolment(enrol(keys)))
+    verified = verify_roster(token, institution="cleveland", offline=keys.offline.public)
     assert verified.document["version"] == 3
     assert verified.officer(BELA.credential)["officer"] == "bela"
     assert verified.officer(ADA.credential)["key"] == ADA.key
@@ -157,14 +157,19 @@ def test_a_roster_lists_who_signs_with_which_passkey(keys):
 
 
 def test_only_the_enrolled_offline_key_appoints_officers(keys, other):
-    enrolment = verify_enrolment(enrol(keys))
     for key in (keys.identity, other.offline):
-        assert refusal(lambda key=key: verify_roster(roster(key), enrolment))[0] is Reason.KEY_UNKNOWN
+        assert (
+            refusal(lambda key=key: verify_roster(roster(key), institution="cleveland", offline=keys.offline.public))[0]
+            is Reason.KEY_UNKNOWN
+        )
 
 
 def test_a_roster_is_for_its_own_institution(keys):
     token = roster(keys.offline, institution="zurich")
-    assert refusal(lambda: verify_roster(token, verify_enrolment(enrol(keys))))[0] is Reason.WRONG_INSTITUTION
+    assert (
+        refusal(lambda: verify_roster(token, institution="cleveland", offline=keys.offline.public))[0]
+        is Reason.WRONG_INSTITUTION
+    )
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,16 @@ SAFE: dict[str, Any] = {
     "CHAIN_SELF_HOSTED": False,
     "ANCHOR_ADDRESS": "0x" + "1" * 40,
     "REGISTRY_ADDRESS": "0x" + "2" * 40,
+    "EMAIL_USE_TLS": True,
+}
+HOSPITAL: dict[str, Any] = {
+    "OIDC_ISSUER": "https://idp.example",
+    "OIDC_RP_CLIENT_ID": "concordat",
+    "OIDC_RP_CLIENT_SECRET": "secret",
+    "OIDC_OP_AUTHORIZATION_ENDPOINT": "https://idp.example/authorize",
+    "OIDC_OP_TOKEN_ENDPOINT": "https://idp.example/token",
+    "OIDC_OP_USER_ENDPOINT": "https://idp.example/userinfo",
+    "OIDC_OP_JWKS_ENDPOINT": "https://idp.example/jwks",
 }
 
 
@@ -58,6 +68,7 @@ def test_a_safe_production_passes(settings: Settings) -> None:
         ("CHAIN_SELF_HOSTED", True, "concordat.E006"),
         ("ANCHOR_ADDRESS", "", "concordat.E007"),
         ("REGISTRY_ADDRESS", "", "concordat.E007"),
+        ("EMAIL_USE_TLS", False, "concordat.E008"),
     ],
 )
 def test_each_unsafe_setting_is_named(settings: Settings, name: str, value: object, expected: str) -> None:
@@ -67,7 +78,24 @@ def test_each_unsafe_setting_is_named(settings: Settings, name: str, value: obje
     assert found(settings, **changes) == {expected}
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("OIDC_ISSUER", "https://idp.example", None),
+        ("OIDC_ISSUER", "http://idp.example", "concordat.E009"),
+        ("OIDC_OP_JWKS_ENDPOINT", "", "concordat.E009"),
+        ("OIDC_OP_TOKEN_ENDPOINT", "http://idp.example/token", "concordat.E009"),
+        ("OIDC_RP_CLIENT_SECRET", "", "concordat.E010"),
+        ("OIDC_RP_SIGN_ALGO", "HS256", "concordat.E011"),
+    ],
+)
+def test_a_hospital_s_sign_in_is_configured_whole_or_not_at_all(
+    settings: Settings, name: str, value: object, expected: str | None
+) -> None:
+    assert found(settings, **HOSPITAL | {name: value}) == ({expected} if expected else set())
+
+
 def test_the_embedded_defaults_are_all_refused_in_production(settings: Settings) -> None:
     settings.PRODUCTION = True
     ids = {str(message.id) for message in run_checks(tags=["concordat"])}
-    assert ids >= {f"concordat.E00{number}" for number in (2, 3, 4, 5, 6, 7)}
+    assert ids >= {f"concordat.E00{number}" for number in (2, 3, 4, 5, 6, 7, 8)}

@@ -17,6 +17,7 @@ from governance.services import challenges, definitions, registration
 from governance.services import consent as consents
 from governance.states import StudyState
 from tests.governance.conftest import Consortium, Officer
+from tests.support.officers import signed_in as browser
 
 PASSWORD = "correct horse battery staple"
 
@@ -25,13 +26,6 @@ def with_password(user: User) -> User:
     user.set_password(PASSWORD)
     user.save()
     return user
-
-
-def browser(user: User) -> Client:
-    """Signed in; this client insists on CSRF tokens, as a browser's server does."""
-    client = Client(enforce_csrf_checks=True)
-    client.force_login(user)
-    return client
 
 
 def page(client: Client, study: Study) -> Any:

@@ -1,16 +1,22 @@
-"""Institutions enrol by proving that they hold their keys; rosters are signed by the offline key."""
+"""Institutions enrol by proving that they hold their keys; rosters and key changes are signed by the offline key."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from concordat import clock
-from concordat.enrolment import build_enrolment
+from concordat.enrolment import build_enrolment, public_key_id
 from concordat.events import Event
-from concordat.keystore import Keystore
+from concordat.key_change import PROVEN, build_change
+from concordat.keystore import KINDS, Keystore, Kind
 from concordat.reasons import Reason, Refused
+from concordat.signatures import peek, sign
 from governance import selectors
-from governance.models import InstitutionKey
-from governance.services import institutions
-from ledger.selectors import entries
+from governance.models import InstitutionKey, NodeStatus
+from governance.services import institutions, nodes
+from ledger.selectors import document, entries
 from tests.governance.conftest import Consortium
 
 
@@ -81,3 +87,137 @@ def test_one_institution_does_not_publish_another_s_roster(consortium: Consortiu
     with pytest.raises(Refused) as caught:
         institutions.publish_roster(token=token)
     assert caught.value.reason is Reason.KEY_UNKNOWN
+
+
+# --- key changes
+
+
+@pytest.fixture
+def successors(tmp_path_factory: pytest.TempPathFactory) -> Keystore:
+    return Keystore(tmp_path_factory.mktemp("successors") / "keys").create()
+
+
+def key_change(consortium: Consortium, slug: str, kind: Kind, successors: Keystore | None, **changes: Any) -> str:
+    options = {"ground": "rotation", "issued": clock.now(), "offline": consortium.keys[slug].offline} | changes
+    key = successors.public()[kind] if successors else None
+    proves = getattr(successors, kind) if successors and kind in PROVEN else None
+    history = options.pop("history", None) or selectors.key_history(consortium.at[slug])
+    return build_change(history, kind=kind, key=key, successor=proves, **options)
+
+
+def live(consortium: Consortium, slug: str, kind: Kind) -> list[str]:
+    return list(consortium.at[slug].keys.filter(kind=kind, revoked=None).values_list("key_id", flat=True))
+
+
+def refused(token: str) -> tuple[Reason, str]:
+    with pytest.raises(Refused) as caught:
+        institutions.change_key(token=token)
+    return caught.value.reason, caught.value.field
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_key_change_replaces_the_live_key_and_stands_in_the_log(
+    consortium: Consortium, successors: Keystore, kind: Kind
+) -> None:
+    (old,) = live(consortium, "zurich", kind)
+    token = key_change(consortium, "zurich", kind, successors, ground="loss")
+    change = institutions.change_key(token=token)
+    assert live(consortium, "zurich", kind) == [public_key_id(kind, successors.public()[kind])]
+    gone = consortium.at["zurich"].keys.get(key_id=old)
+    assert (gone.ground, gone.revoked) == ("loss", entries(event=Event.KEY_CHANGED).get().time)
+    entry = entries(event=Event.KEY_CHANGED, institution="zurich").get()
+    assert entry.index == change.entry
+    assert entry.public == {"institution": "zurich", "kind": kind, "ground": "loss", "sequence": 1}
+    assert document(entry.documents["change"]).decode() == token
+
+
+def test_the_same_key_change_again_is_no_harm(consortium: Consortium, successors: Keystore) -> None:
+    token = key_change(consortium, "zurich", "client", successors)
+    assert institutions.change_key(token=token) == institutions.change_key(token=token)
+    assert entries(event=Event.KEY_CHANGED).count() == 1
+
+
+def test_a_key_change_is_the_institution_s_own(consortium: Consortium, successors: Keystore) -> None:
+    budapest = consortium.keys["budapest"].offline
+    payload = peek(key_change(consortium, "zurich", "client", successors))[1]
+    assert refused(sign(payload, kind="key-change", key=budapest))[0] is Reason.KEY_UNKNOWN
+    moved = payload | {"institution": "budapest"}
+    assert refused(sign(moved, kind="key-change", key=consortium.keys["zurich"].offline))[0] is Reason.KEY_UNKNOWN
+    assert refused(sign(payload | {"institution": "nowhere"}, kind="key-change", key=budapest))[0] is Reason.NOT_FOUND
+    assert refused(sign(payload, kind="key-change", key=consortium.keys["zurich"].identity))[0] is Reason.KEY_UNKNOWN
+
+
+def test_gaps_forks_and_changes_from_the_future_are_refused(consortium: Consortium, successors: Keystore) -> None:
+    begun = selectors.key_history(consortium.at["zurich"])
+    first = key_change(consortium, "zurich", "client", successors)
+    fork = key_change(consortium, "zurich", "chain", successors)
+    second = key_change(consortium, "zurich", "sealing", successors, history=begun.after(first))
+    assert refused(second) == (Reason.KEY_CHANGE_OUT_OF_ORDER, "sequence")
+    institutions.change_key(token=first)
+    assert refused(fork) == (Reason.KEY_CHANGE_OUT_OF_ORDER, "sequence")
+    institutions.change_key(token=second)
+    late = key_change(consortium, "zurich", "chain", successors, issued=clock.now() + timedelta(hours=1))
+    assert refused(late) == (Reason.FIELD_INVALID, "issued")
+    assert entries(event=Event.KEY_CHANGED).count() == 2
+
+
+def test_another_institution_s_key_cannot_be_taken_over(consortium: Consortium) -> None:
+    token = key_change(consortium, "zurich", "chain", consortium.keys["budapest"])
+    assert refused(token) == (Reason.CONFLICT, "key")
+
+
+def test_after_a_change_the_new_offline_key_signs_rosters_and_the_old_does_not(
+    consortium: Consortium, successors: Keystore
+) -> None:
+    institutions.change_key(token=key_change(consortium, "zurich", "offline", successors))
+    with pytest.raises(Refused) as caught:
+        consortium.roster("zurich", [])
+    assert caught.value.reason is Reason.KEY_UNKNOWN
+    assert selectors.roster(consortium.at["zurich"]).version == 1  # signed before, by a key that was only replaced
+    institutions.publish_roster(token=consortium.roster_token("zurich", [], key=successors.offline))
+    assert selectors.roster(consortium.at["zurich"]).version == 2
+
+
+def test_a_roster_of_a_compromised_offline_key_is_no_longer_in_force(
+    consortium: Consortium, successors: Keystore
+) -> None:
+    before = clock.now() - timedelta(hours=1)
+    token = key_change(consortium, "zurich", "offline", successors, ground="compromise", effective=before)
+    institutions.change_key(token=token)
+    assert selectors.roster(consortium.at["zurich"]) is None
+    again = consortium.roster_token("zurich", [], key=successors.offline, version=2)
+    institutions.publish_roster(token=again)
+    assert selectors.roster(consortium.at["zurich"]).version == 2
+
+
+def test_votes_of_a_replaced_chain_key_stop_counting(consortium: Consortium, successors: Keystore) -> None:
+    known = consortium.voted()
+    assert "zurich" in selectors.last_votes(known)
+    institutions.change_key(token=key_change(consortium, "zurich", "chain", successors))
+    assert "zurich" not in selectors.last_votes(selectors.definition(known.digest))
+
+
+def test_a_manifest_outlives_a_rotation_of_its_owner_s_key_and_not_a_compromise(
+    consortium: Consortium, successors: Keystore, tmp_path: Path
+) -> None:
+    model = consortium.import_model()
+    institutions.change_key(token=key_change(consortium, "cleveland", "identity", successors))
+    assert selectors.manifest(model)["owner"] == "cleveland"
+    other = Keystore(tmp_path / "third").create(["identity"])
+    stolen = key_change(consortium, "cleveland", "identity", other, ground="compromise")
+    institutions.change_key(token=stolen)
+    assert selectors.manifest(model)["owner"] == "cleveland"  # it was the second key that was stolen
+    assert set(selectors.keyring(["cleveland"])["cleveland"]) == {other.identity.kid}
+    assert successors.identity.kid not in selectors.lasting_keyring(["cleveland"])["cleveland"]
+
+
+# --- nodes
+
+
+def test_what_a_node_says_replaces_what_it_said_before(consortium: Consortium) -> None:
+    zurich = consortium.at["zurich"]
+    for busy in (False, True):
+        said = nodes.report(institution=zurich, software="0.1.0", policy="", busy=busy, time=clock.now())
+    assert NodeStatus.objects.get() == said
+    assert said.busy
+    assert said.seen >= said.clock

@@ -19,6 +19,7 @@ from ledger.models import Anchor, LogEntry
 from ledger.services.publish import publish
 from ledger.services.record import record
 from tests.governance.conftest import Consortium
+from tests.support.officers import signed_in as browser
 
 SUBJECT, FIELDS = str(uuid4()), {"subject", "request_statement"}
 LISTS = ["ledger_logentry", "ledger_anchor"]
@@ -45,12 +46,6 @@ def public(of: Definition) -> dict[str, Any]:
         "study": of.study.slug,
         "institution": "long-beach",
     }
-
-
-def browser(user: User) -> Client:
-    client = Client(enforce_csrf_checks=True)
-    client.force_login(user)
-    return client
 
 
 def page(client: Client, entry: LogEntry) -> Any:

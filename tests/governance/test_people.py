@@ -5,6 +5,7 @@ import io
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.test import Client
 
 from concordat.reasons import Reason, Refused
 from governance.models import Membership
@@ -37,11 +38,23 @@ def test_the_same_role_another_name_and_an_unknown_role_are_refused(
     assert caught.value.reason is reason
 
 
-def test_the_command_prints_a_made_password_once(consortium: Consortium) -> None:
+def test_the_command_prints_a_link_with_which_the_person_sets_their_own_password(consortium: Consortium) -> None:
     out = io.StringIO()
     call_command("create_officer", "a@example.org", "A", "zurich", "irb-chair", stdout=out)
-    password = out.getvalue().split("this once: ")[1].split()[0]
-    assert User.objects.get(username="a@example.org").check_password(password)
+    user = User.objects.get(username="a@example.org")
+    assert not user.has_usable_password()
+    link = out.getvalue().splitlines()[-1]
+    assert link.startswith("http://localhost:8000/admin/invitation/")
+    assert Client().get(link.removeprefix("http://localhost:8000")).status_code == 200
+
+
+def test_another_role_for_somebody_with_a_password_prints_no_link(consortium: Consortium) -> None:
+    user = people.add_member(email="a@example.org", name="A", institution=consortium.at["zurich"], role="auditor").user
+    user.set_password("correct horse battery staple")
+    user.save()
+    out = io.StringIO()
+    call_command("create_officer", "a@example.org", "A", "zurich", "irb-chair", stdout=out)
+    assert "http" not in out.getvalue()
 
 
 def test_the_command_reads_a_password(consortium: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from django.test import Client
 
 from governance.models import Consent
 from tests.governance.conftest import Consortium
+from tests.support.officers import signed_in
 
 PASSWORD = "correct horse battery staple"
 
@@ -54,8 +55,7 @@ def test_behind_the_proxy_the_address_is_the_one_that_the_proxy_saw(
 )
 def test_no_filter_tells_what_the_page_does_not_show(consortium: Consortium, officer: User, question: str) -> None:
     consortium.request(consortium.voted())
-    client = Client()
-    client.force_login(officer)
+    client = signed_in(officer)
     assert client.get("/admin/governance/consent/").status_code == 200
     subject = str(Consent.objects.get().subject)
     assert client.get("/admin/governance/consent/?" + question.format(subject)).status_code == 400

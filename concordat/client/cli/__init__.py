@@ -11,6 +11,7 @@ from concordat.client.cli.consent import consent
 from concordat.client.cli.definition import definition
 from concordat.client.cli.dossier import dossier, verify_command
 from concordat.client.cli.home import init, pin
+from concordat.client.cli.keys import keys
 from concordat.client.cli.prediction import cancel, disclose, open_command, predict_command, watch
 
 
@@ -67,6 +68,7 @@ def _compare(known: object, pinned: str | None) -> str:
 for command in (
     init,
     pin,
+    keys,
     definition,
     consent,
     predict_command,

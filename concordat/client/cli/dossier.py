@@ -1,5 +1,6 @@
 """`concordat dossier` and `concordat verify`: fetch a decision's dossier, and check it against what is pinned here."""
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import click
@@ -57,9 +58,16 @@ def verify_command(context: click.Context, file: Path, disclosure: Path | None, 
 
 def _pinned(home: ClientHome, data: bytes) -> dict[str, str]:
     """The key ids that we trust, of the log and of every institution in the dossier. Raises Refused(KEY_UNKNOWN)."""
+    named: Mapping[str, Collection[str]] = {}
     try:
-        named = list(Case(Evidence.load(bundle.unpack(data))).keyring)
-    except (Refused, *UNREADABLE):  # the verifier says what is wrong with it
-        named = []
-    pinned = {slug: home.pins.enrolment(slug).identity.kid for slug in named}
+        named = Case(Evidence.load(bundle.unpack(data))).identities
+    except (Refused, *UNREADABLE):
+        pass  # the verifier says what is wrong with it
+    pinned = {slug: _known(home, slug, held) for slug, held in named.items()}
     return {"log": home.pins.coordinator.kid, **pinned}
+
+
+def _known(home: ClientHome, institution: str, held: Collection[str]) -> str:
+    """The newest identity key that we pinned, and that the dossier knows already or still; else the live one."""
+    believed = [key.key_id for key in home.pins.history(institution).believed("identity")]
+    return next((key_id for key_id in reversed(believed) if key_id in held), home.pins.identity(institution).kid)

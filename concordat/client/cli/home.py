@@ -8,6 +8,7 @@ from rich.console import Console
 from concordat.client.cli.common import App
 from concordat.client.home import ClientHome
 from concordat.enrolment import ROLES
+from concordat.key_change import KeyHistory
 from concordat.pins import Pins
 
 
@@ -34,11 +35,21 @@ def init(app: App, slug: str, name: str, jurisdiction: str, roles: tuple[str, ..
 
 
 @click.command()
-@click.argument("file", type=click.File("rb"))
+@click.argument("file", type=click.File("rb"), required=False)
+@click.option("--update", is_flag=True, help="Fetch the institutions' signed key changes, and pin those that verify.")
 @click.pass_obj
-def pin(app: App, file: BinaryIO) -> None:
-    """Install the pins in FILE, and print whose keys they are, to be compared with their owners by telephone."""
-    pins = app.home.pin(file.read())
+def pin(app: App, file: BinaryIO | None, update: bool) -> None:
+    """Install the pins in FILE, and print whose keys they are, to be compared with their owners by telephone.
+
+    With --update instead of FILE: each change counts only if the offline key that is pinned here signed it.
+    """
+    if update is (file is not None):
+        raise click.UsageError("Either FILE or --update.")
+    if file is not None:
+        pins = app.home.pin(file.read())
+    else:
+        with app.api("institutions.read") as api:
+            pins = app.home.update_pins(api.key_changes())
     value = {"keys": whose(pins)}
 
     def people(console: Console) -> None:
@@ -48,7 +59,15 @@ def pin(app: App, file: BinaryIO) -> None:
     app.answer(value, people)
 
 
+def described(history: KeyHistory) -> str:
+    """The live identity key and chain address of an institution, and how many key changes led to them."""
+    live = [history.live("identity"), history.live("chain")]
+    identity, chain = (key.key_id if key else "REVOKED" for key in live)
+    since = f"\tafter {history.sequence} key changes" if history.sequence else ""
+    return f"identity {identity}\tchain {chain}{since}"
+
+
 def whose(pins: Pins) -> dict[str, str]:
     """Key ids and addresses by owner."""
-    keys = {slug: f"identity {each.identity.kid}\tchain {each.chain}" for slug, each in sorted(pins.enrolments.items())}
+    keys = {slug: described(history) for slug, history in sorted(pins.histories.items())}
     return keys | {"coordinator": f"identity {pins.coordinator.kid}"}

@@ -1,6 +1,5 @@
-"""Create an officer's account, or give an existing one another role."""
+"""Create an officer's account, or give an existing one another role, and print the link that sets its password."""
 
-import secrets
 import sys
 from typing import Any
 
@@ -12,7 +11,7 @@ from django.db import transaction
 from concordat.reasons import Refused
 from governance import selectors
 from governance.models import Membership
-from governance.services import people
+from governance.services import invitations, people
 
 
 class Command(BaseCommand):
@@ -24,7 +23,9 @@ class Command(BaseCommand):
         parser.add_argument("institution", help="Its short name.")
         parser.add_argument("role", choices=Membership.Role.values)
         parser.add_argument(
-            "--password-stdin", action="store_true", help="Read the password from standard input instead of making one."
+            "--password-stdin",
+            action="store_true",
+            help="For demonstrations and tests: read the password from standard input instead of printing a link.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -36,20 +37,21 @@ class Command(BaseCommand):
                     institution=selectors.institution(options["institution"]),
                     role=options["role"],
                 )
-                if not membership.user.has_usable_password():
-                    self._set_password(membership, from_stdin=options["password_stdin"])
+                if options["password_stdin"] and not membership.user.has_usable_password():
+                    self._read_password(membership)
         except Refused as refused:
             raise CommandError(f"{refused.info.sentence} {refused.detail}") from refused
         self.stdout.write(f"{membership}")
+        if not membership.user.has_usable_password():
+            self.stdout.write("Hand this link over; it serves once, to set a password:")
+            self.stdout.write(invitations.link(membership.user))
 
-    def _set_password(self, membership: Membership, *, from_stdin: bool) -> None:
+    def _read_password(self, membership: Membership) -> None:
         user = membership.user
-        password = sys.stdin.readline().rstrip("\n") if from_stdin else secrets.token_urlsafe(18)
+        password = sys.stdin.readline().rstrip("\n")
         try:
             validate_password(password, user)
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
         user.set_password(password)
         user.save(update_fields=["password"])
-        if not from_stdin:
-            self.stdout.write(f"Password, shown this once: {password}")

@@ -1,4 +1,4 @@
-// What signing and registering share: base64url, and JSON requests whose refusals carry a sentence and a remedy.
+// What signing, registering and signing in share: base64url, and JSON requests whose refusals carry a sentence and a remedy.
 "use strict";
 
 const concordat = {
@@ -31,6 +31,24 @@ const concordat = {
       throw new Error(`${answer.sentence} ${answer.remedy}`);
     }
     return answer;
+  },
+
+  // Lets one of these passkeys, its holder verified, sign the challenge.
+  async assertion(asked, credentials) {
+    const made = await navigator.credentials.get({
+      publicKey: {
+        challenge: concordat.bytes(asked.challenge),
+        rpId: asked.rp_id,
+        allowCredentials: credentials.map((id) => ({ type: "public-key", id: concordat.bytes(id) })),
+        userVerification: "required",
+      },
+    });
+    return {
+      credential: concordat.text(made.rawId),
+      client_data: concordat.text(made.response.clientDataJSON),
+      authenticator_data: concordat.text(made.response.authenticatorData),
+      signature: concordat.text(made.response.signature),
+    };
   },
 
   // Runs `work` when the form is submitted, one at a time, and shows why it did not succeed.

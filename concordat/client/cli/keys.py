@@ -1,0 +1,128 @@
+"""`concordat keys`: look at, rotate and revoke the institution's own keys."""
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from concordat import clock
+from concordat.client.cli.common import App
+from concordat.client.keys import OwnKeys, post_change
+from concordat.fields import plain
+from concordat.key_change import GROUNDS, Ground, KeyChangeDocument, KeyHistory
+from concordat.keystore import KINDS, Keystore, Kind
+from concordat.signatures import SigningKey
+
+KIND = click.argument("kind", type=click.Choice(KINDS))
+GROUND = click.option("--ground", type=click.Choice(GROUNDS), default="rotation", show_default=True)
+EFFECTIVE = click.option(
+    "--effective",
+    metavar="TIME",
+    help="For a compromise: the time, like 2026-01-31T12:00:00Z, from which the old key is not believed.",
+)
+OFFLINE = click.option(
+    "--offline",
+    metavar="FOLDER",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A key folder with offline.pem, such as an attached medium; the institution's own folder if not given.",
+)
+
+AFTERWARDS: dict[Kind, str] = {
+    "identity": "Restart the node. The others' nodes know the new key once they have run `pin --update`.",
+    "offline": "Keep the new offline.pem off this machine, and sign a new roster with it.",
+    "sealing": "Restart the node. What was sealed to the old key stays readable here: it is kept under its id.",
+    "chain": (
+        "Votes by the old address no longer count: vote again, revocations included. The registry contract still lists "
+        "the old address; its members must replace it there, by their quorum."
+    ),
+    "client": "Restart the node: it signs in with the new key from now on.",
+}
+
+
+@click.group()
+def keys() -> None:
+    """The institution's own keys. A change is signed by the offline key and recorded in the log."""
+
+
+@keys.command()
+@click.pass_obj
+def show(app: App) -> None:
+    """Every key that the institution ever had, as its own pins know them."""
+    known = described(_own(app).history)
+    app.answer({"keys": known}, lambda console: _print(console, known))
+
+
+@keys.command()
+@KIND
+@GROUND
+@EFFECTIVE
+@OFFLINE
+@click.pass_obj
+def rotate(app: App, kind: Kind, ground: Ground, effective: str | None, offline: Path | None) -> None:
+    """Replace the key KIND by a new one."""
+    key = offline_key(app.home.keys, offline, app.passphrase)
+    _tell(app, _own(app).rotate(kind, ground=ground, effective=_time(effective), offline=key))
+
+
+@keys.command()
+@KIND
+@GROUND
+@EFFECTIVE
+@OFFLINE
+@click.pass_obj
+def revoke(app: App, kind: Kind, ground: Ground, effective: str | None, offline: Path | None) -> None:
+    """Revoke the key KIND without a successor; `rotate` may give it one later."""
+    key = offline_key(app.home.keys, offline, app.passphrase)
+    _tell(app, _own(app).revoke(kind, ground=ground, effective=_time(effective), offline=key))
+
+
+@keys.command()
+@click.pass_obj
+def resume(app: App) -> None:
+    """Finish a change that was cut off."""
+    _tell(app, _own(app).resume())
+
+
+def offline_key(own: Keystore, folder: Path | None, passphrase: str | None) -> SigningKey:
+    """The offline key in `folder`, or else in our own keystore. Raises Refused(KEYSTORE_UNSAFE)."""
+    return (Keystore(folder, passphrase) if folder else own).offline
+
+
+def described(history: KeyHistory) -> list[dict[str, str]]:
+    """Every key: kind, id, since when, and how it ended."""
+    return [
+        {
+            "kind": key.kind,
+            "key_id": key.key_id,
+            "since": clock.rfc3339(key.since),
+            "ended": f"{key.ended.document['ground']} {key.ended.document['effective']}" if key.ended else "",
+        }
+        for key in history.keys
+    ]
+
+
+def _own(app: App) -> OwnKeys:
+    home = app.home
+    return OwnKeys(home.directory, home.institution, home.keys, post_change(home.config["coordinator"]))
+
+
+def _time(text: str | None) -> datetime | None:
+    return clock.parse(text) if text else None
+
+
+def _tell(app: App, document: KeyChangeDocument) -> None:
+    kind = document["replaces"]["kind"]
+    said = [f"Key change {document['sequence']} is recorded: {kind}, {document['ground']}."]
+    said += [] if document["key"] is None else [AFTERWARDS[kind]]
+
+    def people(console: Console) -> None:
+        for line in said:
+            console.print(line, markup=False, soft_wrap=True)
+
+    app.answer({"change": dict(plain(document))}, people)
+
+
+def _print(console: Console, known: list[dict[str, str]]) -> None:
+    for key in known:
+        console.print(f"{key['kind']:<9} {key['key_id']:<44} since {key['since']}  {key['ended']}", markup=False)
