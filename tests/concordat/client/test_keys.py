@@ -1,12 +1,18 @@
 """An institution changes its own keys; whatever cuts a change off, it can be finished, and no key is lost."""
 
+import json
 import stat
+import sys
 from datetime import timedelta
 
 import pytest
+from click.testing import CliRunner
 
 from concordat import canonical, clock, sealing
 from concordat.client import keys as key_commands
+from concordat.client.cli import main
+from concordat.client.cli.common import TRY_AGAIN
+from concordat.client.home import ClientHome
 from concordat.client.keys import PENDING, OwnKeys
 from concordat.enrolment import build_enrolment, verify_enrolment
 from concordat.key_change import KeyHistory
@@ -152,3 +158,27 @@ def test_without_a_pending_change_there_is_nothing_to_finish(own):
     with pytest.raises(Refused) as caught:
         own.resume()
     assert caught.value.reason is Reason.NOT_FOUND
+
+
+def test_the_command_shows_every_key_and_what_ended_it(own):
+    own.rotate("client", ground="loss", offline=own.keystore.offline)
+    ClientHome.create(own.directory, {"institution": "zurich", "coordinator": "http://localhost:8000"})
+    done = CliRunner().invoke(main, ["--home", str(own.directory), "--output", "json", "keys", "show"])
+    shown = json.loads(done.output)["keys"]
+    assert len(shown) == 6
+    assert [key["ended"].split()[0] for key in shown if key["ended"]] == ["loss"]
+    assert own.history.need("client").key_id in {key["key_id"] for key in shown}
+
+
+def test_the_command_refuses_while_the_coordinator_is_away_and_finishes_later(own, monkeypatch):
+    ClientHome.create(own.directory, {"institution": "zurich", "coordinator": "http://localhost:8000"})
+    monkeypatch.setattr(sys.modules["concordat.client.cli.keys"], "post_change", lambda address: own.send)
+    own.send.away = True
+    command = ["--home", str(own.directory), "keys"]
+    assert CliRunner().invoke(main, [*command, "rotate", "chain"]).exit_code == TRY_AGAIN
+    own.send.away = False
+    done = CliRunner().invoke(main, [*command, "resume"])
+    assert done.exit_code == 0
+    assert "vote again" in done.output
+    assert "registry contract" in done.output
+    assert own.history.need("chain").public == fresh(own).chain.address
