@@ -51,6 +51,24 @@ class Reason(StrEnum):
     WRONG_STATE = "wrong-state"
     STUDY_NOT_APPROVED = "study-not-approved"
     STUDY_EXPIRED = "study-expired"
+    ATTESTED_ONLY = "attested-only"
+    FINDING_MISSING = "finding-missing"
+    OUTCOME_NOT_ALLOWED = "outcome-not-allowed"
+    CONDITIONS_OPEN = "conditions-open"
+    RELIANCE_MISSING = "reliance-missing"
+    LOCAL_CONTEXT_MISSING = "local-context-missing"
+    CONFLICT_OF_INTEREST = "conflict-of-interest"
+    BOARD_QUORUM_LOST = "board-quorum-lost"
+    MEETING_NEEDED = "meeting-needed"
+    ATTACHMENT_MISSING = "attachment-missing"
+    ATTACHMENT_EXPIRED = "attachment-expired"
+    LEGAL_BASIS_MISSING = "legal-basis-missing"
+    DATA_USE_DENIED = "data-use-denied"
+    DATA_USE_UNDECIDED = "data-use-undecided"
+    EMERGENT_USE_REFUSED = "emergent-use-refused"
+    BUDGET_SPENT = "budget-spent"
+    KIND_NOT_ALLOWED = "kind-not-allowed"
+    RECONSENT_NEEDED = "reconsent-needed"
     DEFINITION_UNKNOWN = "definition-unknown"
     DEFINITION_EXPIRED = "definition-expired"
     DEFINITION_NOT_APPROVED = "definition-not-approved"
@@ -239,6 +257,96 @@ REASONS: dict[Reason, ReasonInfo] = {
         "The study is not approved by every reviewing board.", "Wait for the boards that have not decided.", 403
     ),
     Reason.STUDY_EXPIRED: ReasonInfo("The study's approval has lapsed.", "Ask for continuing review.", 403),
+    Reason.ATTESTED_ONLY: ReasonInfo(
+        "This signature was made without a passkey: it can be attested, but nobody else can verify it.",
+        "Have an officer sign with a passkey that the institution's signed roster lists.",
+        403,
+    ),
+    Reason.FINDING_MISSING: ReasonInfo(
+        "A finding that the regulation asks for is not made.",
+        "Make the finding, or choose another outcome.",
+        422,
+    ),
+    Reason.OUTCOME_NOT_ALLOWED: ReasonInfo(
+        "This review cannot end like that.",
+        "Refer the submission to the full board, or choose another outcome.",
+        409,
+    ),
+    Reason.CONDITIONS_OPEN: ReasonInfo(
+        "The approval has conditions that nobody has verified yet.",
+        "Have the board's chair or its delegate verify the conditions and sign.",
+        403,
+    ),
+    Reason.RELIANCE_MISSING: ReasonInfo(
+        "No agreement in force says that this site relies on this board.",
+        "Have officers of both institutions sign a reliance agreement.",
+        403,
+    ),
+    Reason.LOCAL_CONTEXT_MISSING: ReasonInfo(
+        "A site that relies on this board has not said what is particular about it.",
+        "Have the relying site file and sign its local context.",
+        409,
+    ),
+    Reason.CONFLICT_OF_INTEREST: ReasonInfo(
+        "Who has declared a conflict of interest takes no part in this.",
+        "Leave it to a member without a conflict.",
+        403,
+    ),
+    Reason.BOARD_QUORUM_LOST: ReasonInfo(
+        "The board has no quorum for this item: a majority of its roster, with a non-scientist present.",
+        "Wait until enough members are present, seat an alternate, or stop the item.",
+        409,
+    ),
+    Reason.MEETING_NEEDED: ReasonInfo(
+        "This is for the convened board to decide.",
+        "Put the submission on the agenda of a meeting.",
+        409,
+    ),
+    Reason.ATTACHMENT_MISSING: ReasonInfo(
+        "A document that the protocol asks for has not been attached.",
+        "Attach the document that is named.",
+        403,
+    ),
+    Reason.ATTACHMENT_EXPIRED: ReasonInfo(
+        "A document that the protocol asks for has expired.",
+        "Attach a document that is in force.",
+        403,
+    ),
+    Reason.LEGAL_BASIS_MISSING: ReasonInfo(
+        "The protocol states no legal ground for this use, or the stated one does not hold.",
+        "Amend the protocol, or supply what the ground asks for.",
+        403,
+    ),
+    Reason.DATA_USE_DENIED: ReasonInfo(
+        "The terms of an institution's data do not allow this use.",
+        "Change the use, or agree on other terms with the data's owner.",
+        403,
+    ),
+    Reason.DATA_USE_UNDECIDED: ReasonInfo(
+        "Whether the terms of an institution's data allow this use needs a person's decision.",
+        "Have a data steward of that institution decide and sign.",
+        403,
+    ),
+    Reason.EMERGENT_USE_REFUSED: ReasonInfo(
+        "The definition does not allow emergent use. A secure job is not an emergency service.",
+        "Treat the patient by local guidelines; ask with the urgency “routine” if time allows.",
+        403,
+    ),
+    Reason.BUDGET_SPENT: ReasonInfo(
+        "The number of computations that the definition allows is used up.",
+        "Wait for the next day where the budget is a daily one, or agree on another definition.",
+        403,
+    ),
+    Reason.KIND_NOT_ALLOWED: ReasonInfo(
+        "The definition is for another kind of computation.",
+        "Use a definition of the kind that is asked for.",
+        403,
+    ),
+    Reason.RECONSENT_NEEDED: ReasonInfo(
+        "The person can decide for themself by now; what another signed for them no longer counts.",
+        "Ask the person, and hand in their own consent.",
+        403,
+    ),
     Reason.DEFINITION_UNKNOWN: ReasonInfo(
         "No such computation definition is registered.", "Register the definition, or correct its digest.", 404
     ),

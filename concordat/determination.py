@@ -1,0 +1,125 @@
+"""What a board decided, as the document that its officer signs."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, with_config
+from typing_extensions import TypedDict
+
+from concordat import clock
+from concordat.fields import STRICT, Digest, Slug, Text, Uuid, checked, read
+from concordat.findings import Finding, check_findings
+from concordat.reasons import Reason, Refused
+
+
+class SubmissionKind(StrEnum):
+    """What is put before the boards."""
+
+    INITIAL = "initial"
+    AMENDMENT = "amendment"
+    CONTINUING_REVIEW = "continuing-review"
+    REINSTATEMENT = "reinstatement"
+
+
+class Path(StrEnum):
+    """How a board reviews. `paper`: it decided outside this service; its letter is attested here, not verified."""
+
+    EXEMPT = "exempt"
+    EXPEDITED = "expedited"
+    FULL_BOARD = "full-board"
+    PAPER = "paper"
+
+
+class Outcome(StrEnum):
+    """What a board can decide. `referred`: an expedited reviewer asks for the full board."""
+
+    APPROVED = "approved"
+    APPROVED_WITH_CONDITIONS = "approved-with-conditions"
+    MODIFICATIONS_REQUIRED = "modifications-required"
+    DEFERRED = "deferred"
+    DISAPPROVED = "disapproved"
+    REFERRED = "referred"
+
+
+LETS_PASS = frozenset({Outcome.APPROVED, Outcome.APPROVED_WITH_CONDITIONS})
+
+OUTCOMES: dict[Path, frozenset[Outcome]] = {
+    Path.EXEMPT: frozenset({Outcome.APPROVED, Outcome.REFERRED}),
+    Path.EXPEDITED: frozenset(
+        {Outcome.APPROVED, Outcome.APPROVED_WITH_CONDITIONS, Outcome.MODIFICATIONS_REQUIRED, Outcome.REFERRED}
+    ),
+    Path.FULL_BOARD: frozenset(Outcome) - {Outcome.REFERRED},
+    Path.PAPER: frozenset(Outcome) - {Outcome.REFERRED},
+}
+"""Who reviews alone may not disapprove, only refer (45 CFR 46.110(b))."""
+
+MaybeTime = Annotated[str, checked(lambda text: text and clock.parse(text), "time", "a time, or empty")]
+
+
+@with_config(STRICT)
+class Determination(TypedDict):
+    """The document. `base` is the last version before which only minor amendments came: a definition rests on it.
+    `sites` are those for which this board decides, `reliance` the digest of the agreement for each that is not its own.
+    `expires` ends the approval and is empty where nothing is approved; `minutes` and `scan` are digests or empty."""
+
+    v: Literal[1]
+    study: Slug
+    board: Slug
+    sites: list[Slug]
+    submission: Uuid
+    kind: Annotated[SubmissionKind, Field(strict=False)]
+    protocol: Digest
+    base: Digest
+    path: Annotated[Path, Field(strict=False)]
+    category: str
+    outcome: Annotated[Outcome, Field(strict=False)]
+    findings: dict[Slug, Finding]
+    conditions: list[Text]
+    reasons: str
+    expires: MaybeTime
+    reliance: dict[Slug, Digest]
+    delegation: str
+    minutes: str
+    scan: str
+
+
+@with_config(STRICT)
+class ConditionsMet(TypedDict):
+    """An officer's word that each condition of a determination has been verified."""
+
+    v: Literal[1]
+    study: Slug
+    board: Slug
+    determination: Digest
+    conditions: list[Text]
+    note: Text
+
+
+def check(document: Mapping[str, Any], *, waiver: bool = False) -> Determination:
+    """A determination whose parts fit one another: outcome and path, findings, conditions, reasons, period.
+
+    Args:
+        waiver: the protocol rests on a waiver of consent, so that an approval needs the findings for one.
+
+    Raises:
+        Refused: FIELD_MISSING, FIELD_UNKNOWN or FIELD_INVALID, naming the field; FINDING_MISSING.
+    """
+    found = read(document, Determination)
+    outcome, path = found["outcome"], found["path"]
+    if outcome not in OUTCOMES[path]:
+        raise Refused(Reason.OUTCOME_NOT_ALLOWED, detail=f"A review on the path “{path}” cannot end as {outcome}.")
+    if (outcome is Outcome.APPROVED_WITH_CONDITIONS) != bool(found["conditions"]):
+        raise Refused(Reason.FIELD_INVALID, detail="Conditions stand with a conditional approval.", field="conditions")
+    if outcome not in LETS_PASS and not found["reasons"].strip():
+        detail = "The investigator is told why (45 CFR 46.109(d))."
+        raise Refused(Reason.FIELD_MISSING, detail=detail, field="reasons")
+    if (outcome in LETS_PASS) != bool(found["expires"]):
+        raise Refused(Reason.FIELD_INVALID, detail="An approval, and no other outcome, has an end.", field="expires")
+    if bool(found["minutes"]) != (path is Path.FULL_BOARD):
+        raise Refused(Reason.FIELD_INVALID, detail="The full board decides in minuted meetings.", field="minutes")
+    if bool(found["scan"]) != (path is Path.PAPER):
+        raise Refused(Reason.FIELD_INVALID, detail="A paper approval comes with its scan.", field="scan")
+    if outcome in LETS_PASS and path is not Path.PAPER:
+        check_findings(found["findings"], path=path, category=found["category"], waiver=waiver)
+    return found
