@@ -17,11 +17,46 @@ class Event(StrEnum):
     MEMBER_ADDED = "member.added"
     FACTOR_REGISTERED = "sign-in.factor-registered"
     FACTOR_REMOVED = "sign-in.factor-removed"
+    MEMBER_REMOVED = "member.removed"
+    SEAT_GIVEN = "seat.given"
+    SEAT_ENDED = "seat.ended"
+    DELEGATION_SIGNED = "delegation.signed"
+    DELEGATION_ENDED = "delegation.ended"
+    RELIANCE_AGREED = "reliance.agreed"
+    RELIANCE_ENDED = "reliance.ended"
+    LOCAL_CONTEXT_FILED = "local-context.filed"
+    STUDY_DRAFTED = "study.drafted"
     STUDY_SUBMITTED = "study.submitted"
+    SUBMISSION_WITHDRAWN = "submission.withdrawn"
+    SUBMISSION_SETTLED = "submission.settled"
+    REVIEW_ROUTED = "review.routed"
+    OPINION_GIVEN = "opinion.given"
+    CONFLICT_DECLARED = "conflict.declared"
+    CONFLICT_WITHDRAWN = "conflict.withdrawn"
+    MEETING_SCHEDULED = "meeting.scheduled"
+    MEETING_OPENED = "meeting.opened"
+    MEETING_CLOSED = "meeting.closed"
+    MEETING_CANCELLED = "meeting.cancelled"
+    ITEM_PLACED = "agenda.placed"
+    ITEM_OPENED = "agenda.opened"
+    ITEM_STOPPED = "agenda.stopped"
+    ITEM_DECIDED = "agenda.decided"
+    ATTENDANCE_MARKED = "attendance.marked"
+    BALLOT_CAST = "ballot.cast"
     REVIEW_SIGNED = "review.signed"
+    CONDITIONS_VERIFIED = "conditions.verified"
     STUDY_APPROVED = "study.approved"
     STUDY_SUSPENDED = "study.suspended"
+    STUDY_TERMINATED = "study.terminated"
+    STUDY_EXPIRED = "study.expired"
     STUDY_CLOSED = "study.closed"
+    INCIDENT_REPORTED = "incident.reported"
+    INCIDENT_STEP = "incident.step"
+    ATTACHMENT_ADDED = "attachment.added"
+    DATA_USE_DECIDED = "data-use.decided"
+    COMMENT_WRITTEN = "comment.written"
+    RECORD_READ = "record.read"
+    SUBJECT_EXPORTED = "subject.exported"
     MODEL_IMPORTED = "model.imported"
     DISCLOSURE_SIGNED = "disclosure.signed"
     DEFINITION_REGISTERED = "definition.registered"
@@ -81,24 +116,160 @@ EVENTS: dict[Event, EventInfo] = {
     Event.FACTOR_REMOVED: EventInfo(
         "A second factor for signing in was taken away, by its officer or by an operator.", ("kind",), ("officer",)
     ),
+    Event.MEMBER_REMOVED: EventInfo("A person's role at an institution ended.", ("institution", "role"), ("officer",)),
+    Event.SEAT_GIVEN: EventInfo(
+        "A person was given a seat on a board.", ("institution", "seat", "scientist", "alternate_for"), ("officer",)
+    ),
+    Event.SEAT_ENDED: EventInfo("A seat on a board ended.", ("institution", "seat"), ("officer",)),
+    Event.DELEGATION_SIGNED: EventInfo(
+        "A board's chair delegated a power to a member, with a scope and an end.",
+        ("institution", "delegation", "scope", "study", "until"),
+        ("officer",),
+        ("delegation", "signature"),
+    ),
+    Event.DELEGATION_ENDED: EventInfo("A delegation ended early.", ("institution", "delegation"), ("officer",)),
+    Event.RELIANCE_AGREED: EventInfo(
+        "Officers of both institutions signed that one relies on the other's board (45 CFR 46.114).",
+        ("institution", "relying", "agreement", "study"),
+        (),
+        ("agreement", "signatures"),
+    ),
+    Event.RELIANCE_ENDED: EventInfo(
+        "A reliance agreement ended.", ("institution", "relying", "agreement", "epoch"), ("officer",)
+    ),
+    Event.LOCAL_CONTEXT_FILED: EventInfo(
+        "A relying site said what is particular about it.",
+        ("study", "institution", "board"),
+        ("officer",),
+        ("context", "signature"),
+    ),
+    Event.STUDY_DRAFTED: EventInfo(
+        "An investigator began or changed a draft, which only the own institution sees.",
+        ("institution",),
+        ("officer", "study", "draft"),
+    ),
     Event.STUDY_SUBMITTED: EventInfo(
         "A protocol version was submitted to the reviewing boards.",
-        ("study", "institution", "boards"),
-        ("submitter",),
+        ("study", "institution", "boards", "submission", "kind"),
+        ("submitter", "report"),
         ("protocol",),
+    ),
+    Event.SUBMISSION_WITHDRAWN: EventInfo(
+        "The investigator took a submission back.", ("study", "institution", "submission"), ("officer",)
+    ),
+    Event.SUBMISSION_SETTLED: EventInfo(
+        "What the boards decided together on a submission.", ("study", "submission", "kind", "state", "epoch")
+    ),
+    Event.REVIEW_ROUTED: EventInfo(
+        "A board chose the path of a review.",
+        ("study", "institution", "submission", "path", "category"),
+        ("officer", "ground"),
+    ),
+    Event.OPINION_GIVEN: EventInfo(
+        "A reviewer gave an opinion before the meeting.", ("study", "institution", "submission"), ("officer", "opinion")
+    ),
+    Event.CONFLICT_DECLARED: EventInfo(
+        "A board's member declared a conflict of interest.", ("study", "institution"), ("officer", "ground")
+    ),
+    Event.CONFLICT_WITHDRAWN: EventInfo(
+        "The chair found that a declared conflict had ended.", ("study", "institution"), ("officer", "ground")
+    ),
+    Event.MEETING_SCHEDULED: EventInfo(
+        "A meeting of a board was called.", ("institution", "meeting", "kind", "at"), ("officer",)
+    ),
+    Event.MEETING_OPENED: EventInfo("A meeting began.", ("institution", "meeting"), ("officer",)),
+    Event.MEETING_CLOSED: EventInfo("A meeting ended.", ("institution", "meeting"), ("officer",)),
+    Event.MEETING_CANCELLED: EventInfo("A meeting was cancelled.", ("institution", "meeting"), ("officer", "ground")),
+    Event.ITEM_PLACED: EventInfo(
+        "A submission was put on a meeting's agenda.", ("study", "institution", "meeting", "submission"), ("officer",)
+    ),
+    Event.ITEM_OPENED: EventInfo(
+        "A meeting took up an item; a quorum was present.",
+        ("study", "institution", "meeting", "submission", "present", "needed"),
+        ("officer",),
+    ),
+    Event.ITEM_STOPPED: EventInfo(
+        "An item was stopped: the quorum was lost, or the board adjourned it.",
+        ("study", "institution", "meeting", "submission", "present", "needed"),
+        ("officer", "ground"),
+    ),
+    Event.ITEM_DECIDED: EventInfo(
+        "A meeting voted on an item.",
+        ("study", "institution", "meeting", "submission", "outcome", "for", "against", "abstain", "recused", "minutes"),
+        ("officer", "minutes_text"),
+    ),
+    Event.ATTENDANCE_MARKED: EventInfo(
+        "Who was present for an item.",
+        ("study", "institution", "meeting", "submission", "seat", "status"),
+        ("officer",),
+    ),
+    Event.BALLOT_CAST: EventInfo(
+        "A member voted on an item.",
+        ("study", "institution", "meeting", "submission", "seat"),
+        ("officer", "choice", "reason"),
     ),
     Event.REVIEW_SIGNED: EventInfo(
         "A reviewing board's officer signed a determination.",
-        ("study", "institution", "determination", "relied_on_by"),
+        ("study", "institution", "submission", "kind", "path", "determination", "method"),
         ("officer",),
-        ("protocol", "signature"),
+        ("protocol", "determination", "signature"),
     ),
-    Event.STUDY_APPROVED: EventInfo("Every reviewing board has approved.", ("study", "expires"), (), ("protocol",)),
+    Event.CONDITIONS_VERIFIED: EventInfo(
+        "An officer of the board verified the conditions of its approval.",
+        ("study", "institution", "submission", "method"),
+        ("officer",),
+        ("conditions", "signature"),
+    ),
+    Event.STUDY_APPROVED: EventInfo(
+        "Every reviewing board has approved, and no condition is open.",
+        ("study", "submission", "kind", "expires", "base"),
+        (),
+        ("protocol",),
+    ),
     Event.STUDY_SUSPENDED: EventInfo(
-        "An officer suspended the study.", ("study", "institution", "epoch"), ("officer", "ground")
+        "An officer suspended the study.",
+        ("study", "institution", "epoch", "method"),
+        ("officer", "ground"),
+        ("suspension", "signature"),
     ),
+    Event.STUDY_TERMINATED: EventInfo(
+        "A reviewing board ended its approval for good (45 CFR 46.113).",
+        ("study", "institution", "epoch", "method"),
+        ("officer", "ground"),
+        ("termination", "signature"),
+    ),
+    Event.STUDY_EXPIRED: EventInfo("The approval lapsed.", ("study", "epoch", "expired")),
     Event.STUDY_CLOSED: EventInfo(
-        "The leading institution ended the study.", ("study", "institution", "epoch"), ("officer", "ground")
+        "The leading institution ended the study.",
+        ("study", "institution", "epoch", "method"),
+        ("officer", "ground"),
+        ("closure", "signature"),
+    ),
+    Event.INCIDENT_REPORTED: EventInfo(
+        "An incident, unanticipated problem or breach was reported; its clock runs.",
+        ("study", "institution", "incident", "kind", "discovered", "due"),
+        ("officer", "text"),
+    ),
+    Event.INCIDENT_STEP: EventInfo(
+        "What was done about an incident.",
+        ("study", "institution", "incident", "step", "late"),
+        ("officer", "text"),
+    ),
+    Event.ATTACHMENT_ADDED: EventInfo(
+        "A document was attached, by its digest.",
+        ("study", "institution", "kind", "attachment", "expires"),
+        ("officer",),
+    ),
+    Event.DATA_USE_DECIDED: EventInfo(
+        "A data steward decided whether terms of use allow a study.",
+        ("study", "institution", "allowed", "base", "method"),
+        ("officer",),
+        ("decision", "signature"),
+    ),
+    Event.COMMENT_WRITTEN: EventInfo("Somebody commented on a study.", ("study", "institution"), ("officer", "text")),
+    Event.RECORD_READ: EventInfo("Somebody opened a sensitive page.", ("page", "study", "institution"), ("reader",)),
+    Event.SUBJECT_EXPORTED: EventInfo(
+        "Everything held on a person was exported for them (GDPR Article 15).", ("institution",), ("subject",)
     ),
     Event.MODEL_IMPORTED: EventInfo(
         "A model version was imported as sealed secret shares.",
