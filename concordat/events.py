@@ -88,8 +88,8 @@ class EventInfo:
 
 EVENTS: dict[Event, EventInfo] = {
     Event.INSTITUTION_ENROLLED: EventInfo(
-        "An institution's public keys were enrolled, and on whose board it relies.",
-        ("institution", "jurisdiction", "reviewing_board"),
+        "An institution's public keys were enrolled.",
+        ("institution", "jurisdiction"),
         (),
         ("enrolment",),
     ),

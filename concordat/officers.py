@@ -6,7 +6,7 @@ this meaning to this content. A signature made with an authenticator app can onl
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import with_config
@@ -18,8 +18,11 @@ from concordat.fields import STRICT, Digest, Slug, Text, Time, plain, read
 from concordat.passkeys import Assertion
 from concordat.reasons import Reason, Refused
 
-Method = Literal["passkey", "totp"]
-"""How the signer proved to be present: a passkey, which anyone can verify, or password and code, which nobody can."""
+Method = Literal["passkey", "unlisted-passkey", "totp"]
+"""How the signer proved to be present. Only `passkey`, one that the roster lists, can be verified by anyone; an unlisted
+one, or password and code of an authenticator app, the coordinator attests."""
+
+METHODS: tuple[Method, ...] = get_args(Method)
 
 
 @with_config(STRICT)

@@ -1,46 +1,90 @@
 """Who: which role may do what, at its own institution only.
 
-Together with `policies` (in which state) this is the whole of the rule book; `docs/reference/permissions.md` is
-generated from the two tables.
+Together with `policies` (in which state) this is the whole of the rule book; `docs/reference/permissions.md` and the
+site's help page are generated from the two tables.
 """
 
 from enum import StrEnum
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db.models import Q
 
 from concordat.reasons import Reason, Refused
-from governance.models import Institution, Membership, Review, Study
+from governance.models import Conflict, Institution, Membership, Review, Study
 
 Role = Membership.Role
 User = AbstractBaseUser | AnonymousUser
 
 
 class Verb(StrEnum):
-    """What can be done to a study, to an institution's people, and with a decision."""
+    """What can be done to a study, on a board, to an institution's people, and with a decision."""
 
+    DRAFT = "draft"
     SUBMIT = "submit"
+    WITHDRAW = "withdraw"
+    ROUTE = "route"
+    OPINE = "opine"
     DETERMINE = "determine"
+    ATTEST_PAPER = "attest-paper"
+    VERIFY_CONDITIONS = "verify-conditions"
+    DECLARE_CONFLICT = "declare-conflict"
+    FILE_LOCAL_CONTEXT = "file-local-context"
+    DECIDE_DATA_USE = "decide-data-use"
+    ATTACH = "attach"
+    COMMENT = "comment"
+    REPORT_INCIDENT = "report-incident"
+    STEP_INCIDENT = "step-incident"
     SUSPEND = "suspend"
+    TERMINATE = "terminate"
     CLOSE = "close"
     DEFINE = "define"
     CONSENT = "consent"
+    SEAT = "seat"
+    MEET = "meet"
+    VOTE = "vote"
+    DELEGATE = "delegate"
+    RELY = "rely"
     INVITE = "invite"
     READ_DOSSIER = "read-dossier"
 
 
+_OFFICE = frozenset({Role.IRB_CHAIR, Role.IRB_ADMINISTRATOR})
+_BOARD = frozenset({Role.IRB_CHAIR, Role.IRB_MEMBER})
+_SIGNATORIES = frozenset({Role.INSTITUTION_ADMIN, Role.IRB_CHAIR})
+_READERS = frozenset({Role.AUDITOR, Role.LEGAL_REVIEWER, Role.REGULATOR})
+
 HOLDERS: dict[Verb, frozenset[Membership.Role]] = {
+    Verb.DRAFT: frozenset({Role.INVESTIGATOR}),
     Verb.SUBMIT: frozenset({Role.INVESTIGATOR}),
-    Verb.DETERMINE: frozenset({Role.IRB_MEMBER, Role.IRB_CHAIR}),
-    Verb.SUSPEND: frozenset({Role.IRB_CHAIR, Role.INSTITUTION_ADMIN}),
+    Verb.WITHDRAW: frozenset({Role.INVESTIGATOR}),
+    Verb.ROUTE: _OFFICE,
+    Verb.OPINE: _BOARD,
+    Verb.DETERMINE: _OFFICE | _BOARD,
+    Verb.ATTEST_PAPER: _OFFICE,
+    Verb.VERIFY_CONDITIONS: _OFFICE | _BOARD,
+    Verb.DECLARE_CONFLICT: _OFFICE | _BOARD,
+    Verb.FILE_LOCAL_CONTEXT: _SIGNATORIES | _OFFICE,
+    Verb.DECIDE_DATA_USE: frozenset({Role.DATA_STEWARD}),
+    Verb.ATTACH: frozenset(
+        {Role.INVESTIGATOR, Role.IRB_ADMINISTRATOR, Role.INSTITUTION_ADMIN, Role.DATA_STEWARD, Role.CLINICAL_OVERSIGHT}
+    ),
+    Verb.COMMENT: frozenset(Role) - _READERS,
+    Verb.REPORT_INCIDENT: frozenset(Role) - _READERS,
+    Verb.STEP_INCIDENT: _SIGNATORIES | _OFFICE | {Role.DATA_STEWARD},
+    Verb.SUSPEND: _SIGNATORIES,
+    Verb.TERMINATE: frozenset({Role.IRB_CHAIR}),
     Verb.CLOSE: frozenset({Role.INVESTIGATOR, Role.INSTITUTION_ADMIN}),
     Verb.DEFINE: frozenset(),
     Verb.CONSENT: frozenset(),
+    Verb.SEAT: _OFFICE,
+    Verb.MEET: _OFFICE,
+    Verb.VOTE: _BOARD,
+    Verb.DELEGATE: frozenset({Role.IRB_CHAIR}),
+    Verb.RELY: _SIGNATORIES,
     Verb.INVITE: frozenset({Role.INSTITUTION_ADMIN}),
-    Verb.READ_DOSSIER: frozenset({Role.LEGAL_REVIEWER}),
+    Verb.READ_DOSSIER: frozenset({Role.LEGAL_REVIEWER, Role.REGULATOR}),
 }
-"""No person defines or consents here: an institution does, by its own signature. Reading the lists needs any role, so
-an auditor's allows no more than that."""
+"""No person defines or consents here: an institution does, by its own signature. A member of a board determines and
+verifies alone only what the chair has delegated. Reading the lists needs any role, so an auditor's allows no more."""
 
 
 def roles_at(user: User, institution: Institution) -> frozenset[str]:
@@ -65,28 +109,29 @@ def may(user: User, verb: Verb, institution: Institution) -> bool:
     return bool(roles_at(user, institution) & HOLDERS[verb])
 
 
-def signers(determination: str) -> frozenset[str]:
-    """The roles whose signature carries a determination. An expedited reviewer may not disapprove: that is for the
-    convened board, and its chair signs (45 CFR 46.110(b))."""
-    disapproved = determination == Review.Determination.DISAPPROVED
-    return frozenset({Role.IRB_CHAIR}) if disapproved else frozenset(HOLDERS[Verb.DETERMINE])
-
-
-def check_determination(user: User, board: Institution, determination: str) -> None:
-    """Raises Refused as :func:`check_may` does, and ROLE_MISSING for a member who would disapprove."""
-    check_may(user, Verb.DETERMINE, board)
-    if not roles_at(user, board) & signers(determination):
-        raise Refused(Reason.ROLE_MISSING, detail="Only the convened board disapproves; its chair signs.")
-
-
 def check_independent(user: User, study: Study) -> None:
-    """Nobody reviews a study of their own (45 CFR 46.107(d)): not who submitted a version of it, and no investigator of
-    the institution that leads it. Raises Refused(SELF_REVIEW)."""
+    """Nobody reviews a study of their own, nor one in which they have declared a conflict (45 CFR 46.107(d)): not who
+    submitted or drafts a version of it, and no investigator of the institution that leads it.
+
+    Raises Refused: SELF_REVIEW or CONFLICT_OF_INTEREST.
+    """
     if (
         study.versions.filter(submitted_by=user.pk).exists()
+        or study.submissions.filter(submitted_by=user.pk).exists()
         or Membership.objects.filter(user=user.pk, institution=study.institution, role=Role.INVESTIGATOR).exists()
     ):
         raise Refused(Reason.SELF_REVIEW)
+    if Conflict.objects.filter(study=study, officer__user=user.pk, withdrawn=None).exists():
+        raise Refused(Reason.CONFLICT_OF_INTEREST)
+
+
+def independent(user: User, study: Study) -> bool:
+    """Whether `check_independent` lets this pass."""
+    try:
+        check_independent(user, study)
+    except Refused:
+        return False
+    return True
 
 
 def check_takes_part(institution: Institution, study: Study) -> None:
@@ -97,7 +142,10 @@ def check_takes_part(institution: Institution, study: Study) -> None:
 
 def takes_part(institution: Institution, study: Study) -> bool:
     """Whether `check_takes_part` lets this pass."""
-    return study.sites.filter(Q(pk=institution.pk) | Q(reviewing_board=institution.pk)).exists()
+    return (
+        study.sites.filter(pk=institution.pk).exists()
+        or Review.objects.filter(submission__study=study, board=institution).exists()
+    )
 
 
 def check_role(institution: Institution, role: str) -> None:

@@ -40,7 +40,7 @@ def _definition(case: Case) -> str:
     definition = case.definition
     if digest(definition.content) != definition.digest:
         raise Refused(Reason.DIGEST_MISMATCH, detail="The definition on file differs from its digest.")
-    version = definition.study.versions.first()
+    version = definition.study.in_force
     if version is None or definition.content["protocol"] != version.digest:
         detail = "The definition rests on an earlier version of the protocol than the one in force."
         raise Refused(Reason.DIGEST_MISMATCH, detail=detail)

@@ -1,8 +1,11 @@
 """Reads that services, views and the apps above share. None of them changes anything."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
+from uuid import UUID
 
-from django.db.models import Max, Prefetch, Q, QuerySet
+from django.contrib.auth.models import User
+from django.db.models import F, Max, Prefetch, Q, QuerySet
 
 from concordat.enrolment import verify_enrolment
 from concordat.events import Event
@@ -11,9 +14,22 @@ from concordat.model import Manifest, check_manifest
 from concordat.reasons import Reason, Refused
 from concordat.signatures import VerifyKey
 from concordat.votes import precedence
-from governance.models import Definition, DefinitionVote, Institution, InstitutionKey, KeyChange, Roster, Study
+from governance.models import (
+    Definition,
+    DefinitionVote,
+    Delegation,
+    Institution,
+    InstitutionKey,
+    KeyChange,
+    RelianceAgreement,
+    Review,
+    Roster,
+    Study,
+    Submission,
+)
 from governance.models.definition import DefinitionState
 from governance.permissions import takes_part
+from governance.states import OPEN, StudyState
 from ledger.models import TransactionState
 from ledger.selectors import document, entries
 
@@ -26,9 +42,9 @@ def institution(slug: str, *, field: str = "institution") -> Institution:
 
 
 def institutions(slugs: Iterable[str], *, field: str) -> dict[str, Institution]:
-    """The enrolled institutions by slug, with their boards. Raises Refused(NOT_FOUND) for one that is not enrolled."""
+    """The enrolled institutions by slug. Raises Refused(NOT_FOUND) for one that is not enrolled."""
     wanted = set(slugs)
-    found = {each.slug: each for each in Institution.objects.filter(slug__in=wanted).select_related("reviewing_board")}
+    found = {each.slug: each for each in Institution.objects.filter(slug__in=wanted)}
     for missing in sorted(wanted - set(found)):
         raise Refused(Reason.NOT_FOUND, detail=f"No institution “{missing}” is enrolled.", field=field)
     return found
@@ -36,7 +52,7 @@ def institutions(slugs: Iterable[str], *, field: str) -> dict[str, Institution]:
 
 def institutions_in(study: str) -> QuerySet[Institution]:
     """Who takes part in the study of this name: its sites, and the institutions whose boards review for them."""
-    return Institution.objects.filter(Q(studies__slug=study) | Q(relying_institutions__studies__slug=study)).distinct()
+    return Institution.objects.filter(Q(studies__slug=study) | Q(reviews__submission__study__slug=study)).distinct()
 
 
 def study_of(institution: Institution, slug: str) -> Study:
@@ -111,9 +127,66 @@ def roster(of: Institution) -> Roster | None:
 
 def visible_studies(to: Iterable[Institution]) -> QuerySet[Study]:
     """The studies that concern one of these institutions: those it leads, those it is a site of, those its board
-    reviews."""
-    concerned = Q(institution__in=to) | Q(sites__in=to) | Q(versions__reviews__board__in=to)
-    return Study.objects.filter(concerned).select_related("institution").distinct()
+    reviews. Nobody sees another institution's drafts."""
+    of_others = (Q(sites__in=to) | Q(submissions__reviews__board__in=to)) & ~Q(state=StudyState.DRAFT)
+    return Study.objects.filter(Q(institution__in=to) | of_others).select_related("institution").distinct()
+
+
+def seen_study(by: User, uuid: str) -> Study:
+    """The study of this identifier, if it concerns an institution of this person. Raises Refused(NOT_FOUND)."""
+    found = visible_studies(Institution.objects.filter(memberships__user=by)).filter(uuid=as_uuid(uuid)).first()
+    if found is None:
+        raise Refused(Reason.NOT_FOUND, detail="No study that you can see has this identifier.", field="study")
+    return found
+
+
+def locked_study(by: User, uuid: str) -> Study:
+    """As :func:`seen_study`; whoever else locks it waits for the caller's transaction."""
+    return Study.objects.select_for_update(no_key=True, of=("self",)).get(pk=seen_study(by, uuid).pk)
+
+
+def seen_review(by: User, uuid: str) -> Review:
+    """A review of a study that this person sees; the study is locked. Raises Refused(NOT_FOUND)."""
+    found = Review.objects.select_related("submission__study").filter(uuid=as_uuid(uuid)).first()
+    if found is None:
+        raise Refused(Reason.NOT_FOUND, detail="No review that you can see has this identifier.", field="review")
+    locked_study(by, str(found.submission.study.uuid))
+    return Review.objects.select_related("submission__study__in_force", "submission__version", "board").get(pk=found.pk)
+
+
+def open_submission(study: Study) -> Submission | None:
+    """What is before the boards, or waits for conditions to be met."""
+    return study.submissions.filter(state__in=OPEN).select_related("version").first()
+
+
+def reliance(site: Institution, study: str, now: datetime) -> RelianceAgreement | None:
+    """The agreement under which another board reviews for this site; one for this very study goes first."""
+    in_force = RelianceAgreement.objects.filter(
+        relying=site, study__in=["", study], agreed__isnull=False, ended=None, starts__lte=now, ends__gt=now
+    )
+    return in_force.select_related("reviewing").order_by("-study", "-agreed").first()
+
+
+def board_of(site: Institution, study: str, now: datetime) -> Institution:
+    """The institution whose board reviews for this site: its own, unless it relies on another."""
+    agreement = reliance(site, study, now)
+    return agreement.reviewing if agreement else site
+
+
+def delegation(by: User, board: Institution, scope: str, study: Study, now: datetime) -> Delegation | None:
+    """The delegation in force by which this person does what is the chair's; one for this study goes first."""
+    in_force = Delegation.objects.filter(
+        Q(study=None) | Q(study=study), delegate__user=by, board=board, scope=scope, ended=None
+    )
+    return in_force.filter(starts__lte=now, ends__gt=now).order_by(F("study").asc(nulls_last=True)).first()
+
+
+def as_uuid(text: object) -> UUID:
+    """The identifier that a person or a system sent. Raises Refused(FIELD_INVALID)."""
+    try:
+        return UUID(str(text))
+    except ValueError:
+        raise Refused(Reason.FIELD_INVALID, detail="An identifier is a UUID.", field="identifier") from None
 
 
 def needed_approvals(definition: Definition) -> tuple[str, ...]:

@@ -10,18 +10,30 @@ from rest_framework.response import Response
 from api.scopes import Scope
 from api.views.base import AFTER, Resource, Shape, body, listed, one, paged
 from concordat import clock
-from governance.models import Study
+from governance.models import Study, Submission
 from governance.selectors import visible_studies
 from governance.services import studies
 
 
-class Submission(Shape):
+class NewSubmission(Shape):
     protocol = serializers.JSONField(help_text="The protocol document; boards sign its digest.")
+    report = serializers.CharField(required=False, allow_blank=True, help_text="What the boards are told with it.")
 
 
 class ReviewAnswer(Shape):
     board = serializers.CharField()
-    determination = serializers.CharField()
+    sites = serializers.ListField(child=serializers.CharField(), help_text="The sites for which this board reviews.")
+    path = serializers.CharField(help_text="exempt, expedited, full-board or paper.")
+    outcome = serializers.CharField(help_text="Empty while the board has not decided.")
+
+
+class SubmissionAnswer(Shape):
+    submission = serializers.CharField()
+    kind = serializers.CharField(help_text="initial, amendment, continuing-review or reinstatement.")
+    state = serializers.CharField()
+    protocol = serializers.CharField(help_text="Digest of the protocol version that it puts before the boards.")
+    version = serializers.IntegerField()
+    reviews = ReviewAnswer(many=True)
 
 
 class StudyAnswer(Shape):
@@ -30,9 +42,8 @@ class StudyAnswer(Shape):
     institution = serializers.CharField(help_text="The leading institution.")
     sites = serializers.ListField(child=serializers.CharField())
     state = serializers.CharField()
-    protocol = serializers.CharField(help_text="Digest of the latest protocol version.")
-    version = serializers.IntegerField()
-    reviews = ReviewAnswer(many=True)
+    protocol = serializers.CharField(help_text="Digest of the version in force; empty before the first approval.")
+    submission = SubmissionAnswer(allow_null=True, help_text="What was put before the boards last.")
     expires = serializers.CharField(help_text="Empty without an approval.")
 
 
@@ -45,11 +56,12 @@ class Studies(Resource):
     def get(self, request: Request) -> Response:
         return Response(listed(request, visible_studies([self.caller]), _shown, key="slug"))
 
-    @extend_schema(request=Submission, responses={201: StudyAnswer})
+    @extend_schema(request=NewSubmission, responses={201: StudyAnswer})
     def post(self, request: Request) -> Response:
         """Submit a protocol version to the boards of all its sites."""
-        version = studies.submit(institution=self.caller, content=body(request, Submission)["protocol"])
-        return Response(_shown(version.study), status=status.HTTP_201_CREATED)
+        given = body(request, NewSubmission)
+        submission = studies.submit(institution=self.caller, content=given["protocol"], report=given.get("report", ""))
+        return Response(_shown(submission.study), status=status.HTTP_201_CREATED)
 
 
 class OneStudy(Resource):
@@ -63,16 +75,34 @@ class OneStudy(Resource):
 
 
 def _shown(study: Study) -> dict[str, Any]:
-    version = study.versions.first()
-    reviews = version.reviews.select_related("board") if version else ()
+    submission = study.submissions.select_related("version").first()
     return {
         "study": study.slug,
         "title": study.title,
         "institution": study.institution.slug,
         "sites": list(study.sites.values_list("slug", flat=True)),
         "state": study.state_at(clock.now()),
-        "protocol": version.digest if version else "",
-        "version": version.number if version else 0,
-        "reviews": [{"board": each.board.slug, "determination": each.determination} for each in reviews],
+        "protocol": study.in_force.digest if study.in_force else "",
+        "submission": _submission(submission) if submission else None,
         "expires": clock.rfc3339(study.expires) if study.expires else "",
+    }
+
+
+def _submission(submission: Submission) -> dict[str, Any]:
+    reviews = submission.reviews.select_related("board").prefetch_related("sites")
+    return {
+        "submission": str(submission.uuid),
+        "kind": submission.kind,
+        "state": submission.state,
+        "protocol": submission.version.digest,
+        "version": submission.version.number,
+        "reviews": [
+            {
+                "board": each.board.slug,
+                "sites": sorted(site.slug for site in each.sites.all()),
+                "path": each.path,
+                "outcome": each.outcome,
+            }
+            for each in reviews
+        ],
     }

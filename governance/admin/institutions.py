@@ -21,10 +21,10 @@ CLOCKS_AGREE = timedelta(seconds=30)
 
 @admin.register(Institution)
 class InstitutionAdmin(ScopedReadOnly):
-    list_display = ("name", "slug", "jurisdiction", "board", "node", "enrolled")
+    list_display = ("name", "slug", "jurisdiction", "node", "enrolled")
     list_display_links = ("name",)
-    fields = ("name", "slug", "jurisdiction", "roles", "board", "enrolled")
-    list_select_related = ("reviewing_board", "node_status")
+    fields = ("name", "slug", "jurisdiction", "roles", "enrolled")
+    list_select_related = ("node_status",)
     change_form_template = "governance/institution.html"
 
     def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:

@@ -34,7 +34,7 @@ class SignatureAdmin(ScopedReadOnly):
     fields = ("printed_name", "role", "institution", "meaning", "signed", "record", "statement", "assertion")
 
     def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
-        return rows.filter(review__version__study__in=selectors.visible_studies(institutions_of(user)))
+        return rows.filter(study__in=selectors.visible_studies(institutions_of(user)))
 
 
 @admin.register(Consent)

@@ -13,32 +13,14 @@ class Institution(models.Model):
     name = models.CharField(max_length=200)
     jurisdiction = models.CharField(max_length=8, help_text="ISO 3166 code of the law that applies.")
     roles = models.JSONField(help_text="What it does here: party, dealer, requester, owner.")
-    reviewing_board = models.ForeignKey(
-        "self",
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="relying_institutions",
-        help_text="The institution on whose board it relies (45 CFR 46.114); empty: its own.",
-    )
     enrolment = models.TextField(help_text="The signed enrolment, for others to pin.")
     enrolled = models.DateTimeField()
 
     class Meta:
         ordering = ("slug",)
-        constraints = (
-            models.CheckConstraint(
-                condition=~Q(reviewing_board=models.F("id")), name="governance_reliance_is_on_another"
-            ),
-        )
 
     def __str__(self) -> str:
         return self.name
-
-    @property
-    def board(self) -> "Institution":
-        """The institution whose board reviews for this one."""
-        return self.reviewing_board or self
 
 
 class InstitutionKey(models.Model):

@@ -26,9 +26,14 @@ class Membership(models.Model):
         INVESTIGATOR = "investigator", "Investigator"
         IRB_MEMBER = "irb-member", "IRB member"
         IRB_CHAIR = "irb-chair", "IRB chair"
+        IRB_ADMINISTRATOR = "irb-administrator", "IRB administrator"
+        DATA_STEWARD = "data-steward", "Data steward"
         INSTITUTION_ADMIN = "institution-admin", "Institution administrator"
+        CLINICAL_OVERSIGHT = "clinical-oversight", "Clinical-oversight officer"
+        CLINICIAN = "clinician", "Clinician"
         AUDITOR = "auditor", "Auditor"
         LEGAL_REVIEWER = "legal-reviewer", "Legal reviewer"
+        REGULATOR = "regulator", "Regulator (reads)"
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="memberships")
     institution = models.ForeignKey(Institution, on_delete=models.PROTECT, related_name="memberships")

@@ -1,13 +1,15 @@
-"""Studies, the immutable versions of their protocols, and the boards' reviews of each version."""
+"""Studies, their drafts, the immutable versions of their protocols, and what is put before the boards."""
 
 import uuid
 from datetime import datetime
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
+from concordat.determination import SubmissionKind
 from governance.models.institution import Institution
-from governance.states import StudyState
+from governance.states import OPEN, StudyState, SubmissionState
 from ledger.triggers import append_only
 
 
@@ -20,11 +22,17 @@ class Study(models.Model):
     title = models.CharField(max_length=200)
     institution = models.ForeignKey(Institution, on_delete=models.PROTECT, related_name="led_studies")
     sites = models.ManyToManyField(Institution, related_name="studies")
-    state = models.CharField(
-        max_length=24, choices=[(s.value, s.value) for s in StudyState], default=StudyState.SUBMITTED
+    state = models.CharField(max_length=24, choices=[(s.value, s.value) for s in StudyState], default=StudyState.DRAFT)
+    in_force = models.ForeignKey(
+        "ProtocolVersion",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="The version that every board has approved last.",
     )
     epoch = models.PositiveIntegerField(default=0)
-    expires = models.DateTimeField(null=True, blank=True)
+    expires = models.DateTimeField(null=True, blank=True, db_index=True)
     created = models.DateTimeField()
     reinstating_boards = models.ManyToManyField(
         Institution,
@@ -35,6 +43,12 @@ class Study(models.Model):
     class Meta:
         ordering = ("-created",)
         verbose_name_plural = "studies"
+        constraints = (
+            models.CheckConstraint(
+                condition=~Q(state=StudyState.APPROVED) | Q(in_force__isnull=False, expires__isnull=False),
+                name="governance_an_approval_has_a_version_and_an_end",
+            ),
+        )
 
     def __str__(self) -> str:
         return self.title
@@ -42,18 +56,35 @@ class Study(models.Model):
     def state_at(self, now: datetime) -> StudyState:
         """The state in force: an approval lapses by the clock, whether or not anyone has looked since."""
         state = StudyState(self.state)
-        if state is StudyState.APPROVED and self.expires is not None and now >= self.expires:
-            return StudyState.EXPIRED
-        return state
+        return StudyState.EXPIRED if state is StudyState.APPROVED and self.lapsed(now) else state
+
+    def lapsed(self, now: datetime) -> bool:
+        """Whether the last approval's time is over."""
+        return self.expires is not None and now >= self.expires
+
+
+class Draft(models.Model):
+    """A protocol in the making. Only members of the leading institution see it; nothing rests on it."""
+
+    study = models.OneToOneField(Study, on_delete=models.PROTECT, related_name="draft")
+    content = models.JSONField()
+    edited_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    edited = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"draft of {self.study}"
 
 
 @append_only
 class ProtocolVersion(models.Model):
-    """One immutable version of a protocol; its digest is what officers sign. The text is a document of the ledger."""
+    """One immutable version of a protocol; officers sign its digest. The text is a document of the ledger.
+
+    `base` is the digest of the last version before which only minor amendments came: definitions rest on it."""
 
     study = models.ForeignKey(Study, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
     digest = models.CharField(max_length=71, unique=True)
+    base = models.CharField(max_length=71, db_index=True)
     content = models.JSONField()
     submitted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="submissions"
@@ -68,30 +99,30 @@ class ProtocolVersion(models.Model):
         return f"{self.study} · version {self.number}"
 
 
-class Review(models.Model):
-    """What one board thinks of one protocol version."""
+class Submission(models.Model):
+    """A version put before the boards of its sites: at first, as an amendment, for another year, or after a suspension.
+    A study in force goes on while one is pending."""
 
-    class Determination(models.TextChoices):
-        PENDING = "pending", "Pending"
-        APPROVED = "approved", "Approved"
-        MODIFICATIONS_REQUIRED = "modifications-required", "Modifications required"
-        DISAPPROVED = "disapproved", "Disapproved"
-
-    version = models.ForeignKey(ProtocolVersion, on_delete=models.PROTECT, related_name="reviews")
-    board = models.ForeignKey(Institution, on_delete=models.PROTECT, related_name="reviews")
-    determination = models.CharField(max_length=24, choices=Determination, default=Determination.PENDING)
-    determined = models.DateTimeField(null=True, blank=True)
+    uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    study = models.ForeignKey(Study, on_delete=models.PROTECT, related_name="submissions")
+    version = models.ForeignKey(ProtocolVersion, on_delete=models.PROTECT, related_name="submissions")
+    kind = models.CharField(max_length=24, choices=[(kind.value, kind.value) for kind in SubmissionKind])
+    material = models.BooleanField(help_text="An amendment that needs the full board.")
+    state = models.CharField(
+        max_length=24, choices=[(s.value, s.value) for s in SubmissionState], default=SubmissionState.SUBMITTED
+    )
+    report = models.TextField(blank=True, help_text="What the investigator reports: reasons, progress, events.")
+    submitted_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    submitted = models.DateTimeField()
+    settled = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        ordering = ("version", "board")
+        ordering = ("-submitted", "-pk")
         constraints = (
-            models.UniqueConstraint(fields=("version", "board"), name="governance_one_review_a_board"),
-            models.CheckConstraint(
-                condition=models.Q(determination="pending", determined=None)
-                | (~models.Q(determination="pending") & models.Q(determined__isnull=False)),
-                name="governance_determination_has_its_time",
+            models.UniqueConstraint(
+                fields=("study",), condition=Q(state__in=sorted(OPEN)), name="governance_one_open_submission_a_study"
             ),
         )
 
     def __str__(self) -> str:
-        return f"{self.board.slug}: {self.get_determination_display()}"
+        return f"{self.study} · {self.kind} · version {self.version.number}"

@@ -1,7 +1,5 @@
-"""Single-use challenges for passkeys: given to one officer, for one study, a registration or a sign-in, for a few
-minutes."""
+"""Single-use challenges for passkeys: given to one officer for one purpose, for a few minutes."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -9,27 +7,12 @@ from django.conf import settings
 from django.contrib.auth.models import User
 
 from concordat import clock
-from concordat.canonical import Json
 from concordat.reasons import Reason, Refused
-from governance.models import OfficerProfile, SigningChallenge, Study
+from governance.models import OfficerProfile, SigningChallenge
 from governance.models.signature import new_nonce
 
 WINDOW = timedelta(minutes=5)
 """How long an officer has between reading a statement and signing it."""
-
-
-def give(
-    *, by: User, study: Study | None, nonce: str, statement: Mapping[str, Json], credential: str = ""
-) -> SigningChallenge:
-    """A challenge for this statement, which holds the nonce, to the passkey with this credential id."""
-    return SigningChallenge.objects.create(
-        user=by,
-        study=study,
-        nonce=nonce,
-        statement=dict(statement),
-        credential=credential,
-        expires=clock.now() + WINDOW,
-    )
 
 
 def give_for(*, by: User, purpose: str) -> SigningChallenge:
@@ -37,13 +20,13 @@ def give_for(*, by: User, purpose: str) -> SigningChallenge:
     who is no officer."""
     nonce = new_nonce()
     statement = {"purpose": purpose, "officer": str(officer_of(by).uuid), "nonce": nonce}
-    return give(by=by, study=None, nonce=nonce, statement=statement)
+    return SigningChallenge.objects.create(user=by, nonce=nonce, statement=statement, expires=clock.now() + WINDOW)
 
 
-def take(*, by: User, study: Study | None, nonce: str) -> SigningChallenge:
+def take(*, by: User, nonce: str) -> SigningChallenge:
     """Use a challenge up, inside the caller's transaction. Raises Refused: NOT_FOUND, CONFLICT or EXPIRED."""
     now = clock.now()
-    asked = SigningChallenge.objects.select_for_update().filter(nonce=nonce, user=by, study=study).first()
+    asked = SigningChallenge.objects.select_for_update().filter(nonce=nonce, user=by).first()
     if asked is None:
         raise Refused(Reason.NOT_FOUND, detail="You were not asked to sign this.", field="nonce")
     if asked.used is not None:
@@ -57,7 +40,7 @@ def take(*, by: User, study: Study | None, nonce: str) -> SigningChallenge:
 
 def take_for(*, by: User, purpose: str, nonce: str) -> SigningChallenge:
     """Use up a challenge of :func:`give_for`; one that was given for anything else is not found."""
-    asked = take(by=by, study=None, nonce=nonce)
+    asked = take(by=by, nonce=nonce)
     if asked.statement.get("purpose") != purpose:
         raise Refused(Reason.NOT_FOUND, detail="This challenge was given for something else.", field="nonce")
     return asked

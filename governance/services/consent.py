@@ -45,7 +45,7 @@ def give(*, institution: Institution, token: str) -> Consent:
     policies.check_state(study, Verb.CONSENT, now)
     if clock.parse(statement["until"]) <= now:
         raise Refused(Reason.CONSENT_EXPIRED, field="until")
-    version = study.versions.first()
+    version = study.in_force
     if version is None or not set(statement["purposes"]) <= set(version.content["purposes"]):
         raise Refused(Reason.PURPOSE_NOT_ALLOWED, detail="The protocol has no such purpose.", field="purposes")
     consent = Consent.objects.create(

@@ -182,7 +182,7 @@ def _ends_authority(definition: Definition, revoking: str) -> bool:
 
 def _check_within_protocol(document: definitions.Definition, study: Study, *, owner: str) -> None:
     """A definition does no more than the protocol that the boards approved."""
-    version = study.versions.first()
+    version = study.in_force
     if version is None or document["protocol"] != version.digest:
         raise Refused(Reason.DIGEST_MISMATCH, detail="The boards approved another protocol.", field="protocol")
     protocol = version.content

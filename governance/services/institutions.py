@@ -20,16 +20,15 @@ Kind = InstitutionKey.Kind
 
 
 @transaction.atomic
-def enrol(*, token: str, reviewing_board: str | None = None) -> Institution:
+def enrol(*, token: str) -> Institution:
     """Take in an institution by its signed enrolment, which proves that it holds its keys. Saying it twice is no harm.
 
     Args:
         token: the enrolment (JWS); signed by its own identity key and endorsed by its offline key.
-        reviewing_board: slug of the institution on whose board it relies (45 CFR 46.114), if not on its own.
 
     Raises:
         Refused: what :func:`concordat.enrolment.verify_enrolment` refuses; CONFLICT if the name or one of the keys is
-            taken; NOT_FOUND for an unknown board; FIELD_INVALID for a board that itself relies on another.
+            taken.
     """
     verified = enrolment.verify_enrolment(token)
     document = verified.document
@@ -38,9 +37,6 @@ def enrol(*, token: str, reviewing_board: str | None = None) -> Institution:
         if known.enrolment == token:
             return known
         raise Refused(Reason.CONFLICT, detail="An institution of this name is enrolled.", field="institution")
-    board = selectors.institution(reviewing_board, field="reviewing_board") if reviewing_board else None
-    if board is not None and board.reviewing_board_id is not None:
-        raise Refused(Reason.FIELD_INVALID, detail=f"{board} has no board of its own.", field="reviewing_board")
     keys = document["keys"]
     public: dict[str, Any] = dict(plain(keys))
     ids = {kind: enrolment.public_key_id(kind.value, public[kind]) for kind in Kind}
@@ -51,7 +47,6 @@ def enrol(*, token: str, reviewing_board: str | None = None) -> Institution:
         name=document["name"],
         jurisdiction=document["jurisdiction"],
         roles=list(document["roles"]),
-        reviewing_board=board,
         enrolment=token,
         enrolled=now,
     )
@@ -61,11 +56,7 @@ def enrol(*, token: str, reviewing_board: str | None = None) -> Institution:
     )
     record(
         event=Event.INSTITUTION_ENROLLED,
-        public={
-            "institution": institution.slug,
-            "jurisdiction": institution.jurisdiction,
-            "reviewing_board": institution.board.slug,
-        },
+        public={"institution": institution.slug, "jurisdiction": institution.jurisdiction},
         documents={"enrolment": token},
     )
     return institution

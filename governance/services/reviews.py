@@ -1,4 +1,4 @@
-"""What the boards decide. A study is approved when every board that reviews for one of its sites has approved."""
+"""How a board reviews: which path it takes, and what its members think before they meet."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,68 +7,120 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from concordat import clock
+from concordat.determination import Outcome, Path, SubmissionKind
 from concordat.events import Event
-from governance.models import ProtocolVersion, Review, Signature, Study
-from governance.services import signing
-from governance.services.studies import move
-from governance.states import StudyState
+from concordat.fields import plain, read
+from concordat.findings import CATEGORIES, Finding
+from concordat.reasons import Reason, Refused
+from governance import permissions, policies, selectors
+from governance.models import Opinion, Review
+from governance.permissions import Verb
+from governance.states import OPEN, ItemState
 from ledger.services.record import record
-
-Determination = Review.Determination
 
 
 @transaction.atomic
-def determine(*, by: User, study: Study, nonce: str, assertion: Mapping[str, Any]) -> Review:
-    """Carry out what an officer has signed. The signature says which determination it is, and of which version.
+def route(*, by: User, review: str, path: str, category: str, ground: str) -> Review:
+    """Choose the path of a review: the chair or the administrator does, and says why.
 
     Args:
-        nonce: of the challenge that :func:`governance.services.signing.challenge` gave.
-        assertion: the passkey's answer to it.
+        review: its UUID.
+        category: of the path exempt or expedited; empty for the full board.
 
     Raises:
-        Refused: what :func:`governance.services.signing.accept` refuses.
+        Refused: NOT_FOUND; WRONG_INSTITUTION, ROLE_MISSING, SELF_REVIEW, CONFLICT_OF_INTEREST; WRONG_STATE once the
+            board has decided or met; FIELD_INVALID for a path or category that is not open to this submission.
     """
-    signature = signing.accept(by=by, study=study, nonce=nonce, assertion=assertion)
-    review = signature.review
-    review.determination = signature.meaning
-    review.determined = clock.now()
-    review.save()
+    found = selectors.seen_review(by, review)
+    check_undecided(by, found, Verb.ROUTE)
+    if found.items.exclude(state=ItemState.WAITING).exists():
+        raise Refused(Reason.WRONG_STATE, detail="The full board has taken it up already.", field="path")
+    _check_path(found, path, category)
+    if not ground.strip():
+        raise Refused(Reason.FIELD_MISSING, detail="Say why.", field="ground")
+    found.path, found.category = path, category
+    found.save(update_fields=["path", "category"])
     record(
-        event=Event.REVIEW_SIGNED,
+        event=Event.REVIEW_ROUTED,
         public={
-            "study": study.slug,
-            "institution": review.board.slug,
-            "determination": review.determination,
-            "relied_on_by": sorted(study.sites.filter(reviewing_board=review.board).values_list("slug", flat=True)),
+            "study": found.submission.study.slug,
+            "institution": found.board.slug,
+            "submission": str(found.submission.uuid),
+            "path": path,
+            "category": category,
         },
-        private={"officer": str(signature.officer.uuid)},
-        subject=signature.officer.uuid,
-        documents={"protocol": review.version.content, "signature": _document(signature)},
+        private={"officer": str(by.officer.uuid), "ground": ground},
+        subject=by.officer.uuid,
     )
-    _settle(study, review.version)
-    return review
+    return found
 
 
-def _settle(study: Study, version: ProtocolVersion) -> None:
-    """Move the study on: one board that refuses is enough, and all must approve."""
-    study = Study.objects.select_for_update().get(pk=study.pk)
-    given = set(version.reviews.values_list("determination", flat=True))
-    if Determination.DISAPPROVED in given:
-        move(study, StudyState.DISAPPROVED)
-    elif Determination.MODIFICATIONS_REQUIRED in given:
-        move(study, StudyState.MODIFICATIONS_REQUIRED)
-    elif given == {Determination.APPROVED}:
-        study.expires = clock.parse(version.content["valid_until"])
-        move(study, StudyState.APPROVED)
-        study.reinstating_boards.clear()
-        record(
-            event=Event.STUDY_APPROVED,
-            public={"study": study.slug, "expires": version.content["valid_until"]},
-            documents={"protocol": version.content},
-        )
-    elif study.state == StudyState.SUBMITTED:
-        move(study, StudyState.UNDER_REVIEW)
+@transaction.atomic
+def give_opinion(*, by: User, review: str, recommendation: str, findings: Mapping[str, Any], comment: str) -> Opinion:
+    """A reviewer's opinion before the meeting, once. Nobody else reads it until the board takes the item up.
+
+    Raises:
+        Refused: NOT_FOUND; WRONG_INSTITUTION, ROLE_MISSING, SELF_REVIEW, CONFLICT_OF_INTEREST; WRONG_STATE;
+            FIELD_INVALID; CONFLICT for a second one.
+    """
+    found = selectors.seen_review(by, review)
+    check_undecided(by, found, Verb.OPINE)
+    if recommendation not in frozenset(Outcome) - {Outcome.REFERRED}:
+        raise Refused(Reason.FIELD_INVALID, detail="There is no such outcome.", field="recommendation")
+    if found.opinions.filter(reviewer__user=by).exists():
+        raise Refused(Reason.CONFLICT, detail="You have given your opinion already.", field="review")
+    made = read(dict(findings), dict[str, Finding])
+    opinion = Opinion.objects.create(
+        review=found,
+        reviewer=by.officer,
+        recommendation=recommendation,
+        findings=dict(plain(made)),
+        comment=comment,
+        given=clock.now(),
+    )
+    record(
+        event=Event.OPINION_GIVEN,
+        public={
+            "study": found.submission.study.slug,
+            "institution": found.board.slug,
+            "submission": str(found.submission.uuid),
+        },
+        private={
+            "officer": str(by.officer.uuid),
+            "opinion": {"recommendation": recommendation, "findings": dict(plain(made)), "comment": comment},
+        },
+        subject=by.officer.uuid,
+    )
+    return opinion
 
 
-def _document(signature: Signature) -> dict[str, Any]:
-    return {"statement": signature.statement, "assertion": signature.assertion}
+def check_undecided(by: User, review: Review, verb: Verb) -> None:
+    """Whether this person may do that for a board that has still to decide."""
+    study = review.submission.study
+    permissions.check_may(by, verb, review.board)
+    permissions.check_independent(by, study)
+    policies.check_state(study, verb, clock.now())
+    if review.submission.state not in OPEN or not review.open:
+        raise Refused(Reason.WRONG_STATE, detail=f"{review.board} has decided on this already.", field="review")
+
+
+def _check_path(review: Review, path: str, category: str) -> None:
+    kind, material = review.submission.kind, review.submission.material
+    allowed = {
+        SubmissionKind.INITIAL: {Path.EXEMPT, Path.EXPEDITED, Path.FULL_BOARD},
+        SubmissionKind.AMENDMENT: {Path.FULL_BOARD} if material else {Path.EXPEDITED, Path.FULL_BOARD},
+        SubmissionKind.CONTINUING_REVIEW: {Path.EXPEDITED, Path.FULL_BOARD},
+        SubmissionKind.REINSTATEMENT: {Path.FULL_BOARD},
+    }[SubmissionKind(kind)]
+    if path not in allowed:
+        names = ", ".join(sorted(allowed))
+        detail = f"Open to this submission ({kind}{', material' if material else ''}): {names}."
+        raise Refused(Reason.FIELD_INVALID, detail=detail, field="path")
+    categories = set(CATEGORIES.get(path, {}))
+    if kind == SubmissionKind.AMENDMENT and path == Path.EXPEDITED:
+        categories = {"minor-change"}
+    elif path == Path.EXPEDITED:
+        categories &= {"8", "9"} if kind == SubmissionKind.CONTINUING_REVIEW else {"5", "7"}
+    if (category or "none") not in (categories or {"none"}):
+        names = ", ".join(sorted(categories)) or "none"
+        raise Refused(Reason.FIELD_INVALID, detail=f"Categories that fit: {names}.", field="category")

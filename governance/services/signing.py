@@ -1,129 +1,198 @@
-"""Electronic signatures of officers (21 CFR Part 11): a challenge that states what is signed, and the passkey's answer.
+"""Electronic signatures of officers (21 CFR Part 11): a statement of what is signed, and the proof that they signed it.
 
-The statement is rebuilt when the answer comes. A roster, role, protocol or state that has changed since the officer
-read it makes another statement, and the old one can no longer be signed.
+An *act* is something that an officer does by signing. What it would do is prepared when it is asked for and prepared
+again when the signature comes: a roster, role, protocol or state that has changed meanwhile makes another statement,
+and the old one can no longer be signed. `governance.acts` lists the acts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID, uuid4
 
 from django.contrib.auth.models import User
-from django.db import transaction
 
 from concordat import clock, passkeys
-from concordat.canonical import Json
+from concordat.canonical import Json, digest
+from concordat.officers import METHODS, Method, Statement
 from concordat.reasons import Reason, Refused
-from governance import permissions, policies, selectors
-from governance.models import OfficerProfile, Passkey, Review, Signature, SigningChallenge, Study
+from governance import permissions, selectors
+from governance.models import Institution, OfficerProfile, Passkey, Signature, SigningChallenge, Study
 from governance.models.signature import new_nonce
 from governance.permissions import Verb
 from governance.services import challenges
-
-Determination = Review.Determination
-DETERMINATIONS = (Determination.APPROVED, Determination.MODIFICATIONS_REQUIRED, Determination.DISAPPROVED)
+from governance.services.sign_in import SecondFactor
 
 
-@transaction.atomic
-def challenge(*, by: User, study: Study, determination: str) -> SigningChallenge:
-    """The statement that this officer is about to sign on the study's current protocol version.
+@dataclass(frozen=True)
+class Ask:
+    """Who wants to sign what. `moment` is when it was shown; `identifier` names what the act may make."""
+
+    by: User
+    fields: Mapping[str, Any]
+    moment: datetime
+    identifier: UUID
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The record that is to be signed, for which institution, with which meaning, in which roles.
+
+    `urgent`: a signature that only the coordinator can attest is better than none at night, on a telephone, without the
+    listed passkey."""
+
+    record_kind: str
+    document: Mapping[str, Json]
+    meaning: str
+    institution: Institution
+    roles: frozenset[str]
+    study: Study | None = None
+    urgent: bool = False
+
+
+@dataclass(frozen=True)
+class Act:
+    """What an officer does by signing.
+
+    `prepare` refuses whatever forbids the act, and answers with the record; `perform` does it, in the transaction of
+    the signature, and records it.
+    """
+
+    name: str
+    verb: Verb
+    prepare: Callable[[Ask], Prepared]
+    perform: Callable[[Ask, Prepared, Signature], object]
+
+
+def challenge(act: Act, *, by: User, fields: Mapping[str, Any], method: str = "passkey") -> SigningChallenge:
+    """The statement that this officer is about to sign, inside the caller's transaction.
 
     Raises:
-        Refused: what stands in the way of a determination, as :func:`accept` does; FIELD_INVALID for an unknown one.
+        Refused: what stands in the way of the act; FIELD_INVALID for an unknown method; ROSTER_MISSING for a passkey
+            that the institution's signed roster does not list.
     """
-    now, nonce = clock.now(), new_nonce()
-    study = Study.objects.get(pk=study.pk)
-    _, key, statement = _statement(by, study, determination, nonce, now)
-    return challenges.give(by=by, study=study, nonce=nonce, statement=statement, credential=key["credential"])
+    if method not in ("passkey", "totp"):
+        detail = "Sign with a passkey, or with password and code (totp)."
+        raise Refused(Reason.FIELD_INVALID, detail=detail, field="method")
+    ask = Ask(by, dict(fields), clock.now(), uuid4())
+    nonce = new_nonce()
+    prepared = act.prepare(ask)
+    signer = _signer(by, prepared, method)
+    return SigningChallenge.objects.create(
+        user=by,
+        act=act.name,
+        fields=dict(fields),
+        identifier=ask.identifier,
+        nonce=nonce,
+        statement=_statement(prepared, signer, nonce, ask.moment),
+        credential=signer.credential,
+        expires=ask.moment + challenges.WINDOW,
+    )
 
 
-@transaction.atomic
-def accept(*, by: User, study: Study, nonce: str, assertion: Mapping[str, Any]) -> Signature:
-    """Verify the passkey's answer to a challenge, use the challenge up, and keep the signature.
+def accept(
+    act: Act,
+    asked: SigningChallenge,
+    *,
+    by: User,
+    assertion: Mapping[str, Any] | None = None,
+    confirmed: SecondFactor | None = None,
+) -> tuple[Ask, Prepared, Signature]:
+    """Verify the proof for a challenge that has just been used up, and keep the signature; the caller's transaction.
+
+    Args:
+        assertion: the passkey's answer, or
+        confirmed: when password and code were confirmed, after the statement was shown.
 
     Raises:
-        Refused: NOT_FOUND for another's challenge, CONFLICT if it was used or the record has changed since, EXPIRED;
-            WRONG_INSTITUTION, ROLE_MISSING, SELF_REVIEW, WRONG_STATE; ROSTER_MISSING; PASSKEY_INVALID.
+        Refused: CONFLICT if the record has changed since; PASSKEY_INVALID; and what stands in the way of the act.
     """
-    study = Study.objects.select_for_update().get(pk=study.pk)
-    asked = challenges.take(by=by, study=study, nonce=nonce)
-    signed = clock.parse(asked.statement["time"])
-    review, key, statement = _statement(by, study, asked.statement["meaning"], nonce, signed)
-    if statement != asked.statement:
+    statement: Mapping[str, Any] = asked.statement
+    ask = Ask(by, asked.fields, clock.parse(statement["time"]), asked.identifier)
+    prepared = act.prepare(ask)
+    signer = _signer(by, prepared, "totp" if statement["method"] == "totp" else "passkey")
+    if _statement(prepared, signer, asked.nonce, ask.moment) != statement:
         raise Refused(Reason.CONFLICT, detail="The record has changed since you read it; read it again and sign anew.")
-    passkeys.verify_assertion(
-        assertion,
-        credential=key["credential"],
-        key=key["key"],
-        challenge=passkeys.challenge(statement),
-        rp_id=challenges.rp_id(),
-        origin=challenges.origin(),
-    )
-    return Signature.objects.create(
-        review=review,
-        officer=OfficerProfile.objects.get(user=by),
-        institution=review.board,
-        printed_name=key["name"],
-        role=key["role"],
-        meaning=asked.statement["meaning"],
-        record=review.version.digest,
-        signed=signed,
-        statement=statement,
-        assertion=dict(assertion),
-    )
-
-
-def _statement(
-    by: User, study: Study, meaning: str, nonce: str, time: datetime
-) -> tuple[Review, Mapping[str, str], dict[str, Json]]:
-    """The review, the officer's line in the roster in force, and the statement; or Refused, if anything forbids it."""
-    if meaning not in DETERMINATIONS:
-        raise Refused(
-            Reason.FIELD_INVALID,
-            detail=f"A determination is one of: {', '.join(DETERMINATIONS)}.",
-            field="determination",
+    if signer.method == "totp":
+        if confirmed is None or confirmed.at < ask.moment:
+            raise Refused(Reason.SECOND_FACTOR_MISSING, detail="Confirm password and code for this signature.")
+    else:
+        passkeys.verify_assertion(
+            assertion or {},
+            credential=signer.credential,
+            key=signer.key,
+            challenge=passkeys.challenge(statement),
+            rp_id=challenges.rp_id(),
+            origin=challenges.origin(),
         )
-    review = _review(by, study)
-    permissions.check_determination(by, review.board, meaning)
-    permissions.check_independent(by, study)
-    policies.check_state(study, Verb.DETERMINE, clock.now())
-    if review.determination != Determination.PENDING:
-        raise Refused(Reason.WRONG_STATE, detail=f"{review.board} has decided on this version already.")
-    officer = _roster_line(by, review, meaning)
-    statement: dict[str, Json] = {
-        "record": review.version.digest,
-        "record_kind": "protocol",
-        "meaning": meaning,
-        "signer": officer["officer"],
-        "name": officer["name"],
-        "role": officer["role"],
-        "institution": review.board.slug,
-        "study": study.slug,
-        "state": study.state,
+    signature = Signature.objects.create(
+        officer=challenges.officer_of(by),
+        institution=prepared.institution,
+        study=prepared.study,
+        printed_name=signer.name,
+        role=signer.role,
+        meaning=prepared.meaning,
+        record_kind=prepared.record_kind,
+        record=statement["record"],
+        document=dict(prepared.document),
+        signed=ask.moment,
+        method=signer.method,
+        statement=dict(statement),
+        assertion={} if signer.method == "totp" else dict(assertion or {}),
+    )
+    return ask, prepared, signature
+
+
+@dataclass(frozen=True)
+class _Signer:
+    handle: str
+    name: str
+    role: str
+    method: Method
+    credential: str = ""
+    key: str = ""
+
+
+def _signer(by: User, prepared: Prepared, method: str) -> _Signer:
+    """As what this officer signs: by the line in the roster in force where it lists a passkey of theirs."""
+    officer = challenges.officer_of(by)
+    roles = sorted(prepared.roles & permissions.roles_at(by, prepared.institution))
+    if not roles:
+        raise Refused(Reason.ROLE_MISSING, detail=f"This needs another role at {prepared.institution}.")
+    if method == "totp":
+        return _Signer(str(officer.uuid), officer.name, roles[0], "totp")
+    registered = dict(Passkey.objects.filter(officer=officer).order_by("registered").values_list("credential", "key"))
+    roster = selectors.roster(prepared.institution)
+    for line in roster.officers if roster else ():
+        if registered.get(line["credential"]) == line["key"] and line["role"] in roles:
+            return _Signer(line["officer"], line["name"], line["role"], "passkey", line["credential"], line["key"])
+    if prepared.urgent and registered:
+        credential, key = list(registered.items())[-1]
+        return _Signer(str(officer.uuid), officer.name, roles[0], "unlisted-passkey", credential, key)
+    detail = f"{prepared.institution}'s signed roster lists no passkey of yours for this."
+    raise Refused(Reason.ROSTER_MISSING, detail=detail)
+
+
+def _statement(prepared: Prepared, signer: _Signer, nonce: str, time: datetime) -> dict[str, Any]:
+    assert signer.method in METHODS
+    statement: Statement = {
+        "record": digest(prepared.document),
+        "record_kind": prepared.record_kind,
+        "meaning": prepared.meaning,
+        "signer": signer.handle,
+        "name": signer.name,
+        "role": signer.role,
+        "institution": prepared.institution.slug,
+        "study": prepared.study.slug if prepared.study else "",
+        "state": prepared.study.state_at(time) if prepared.study else "",
+        "method": signer.method,
         "nonce": nonce,
         "time": clock.rfc3339(time),
     }
-    return review, officer, statement
+    return dict(statement)
 
 
-def _review(by: User, study: Study) -> Review:
-    """The review of the officer's own board; of several boards, one that has not decided."""
-    version = study.versions.first()
-    reviews = list(version.reviews.select_related("board", "version")) if version else []
-    mine = [review for review in reviews if permissions.roles_at(by, review.board)]
-    if not mine:
-        raise Refused(Reason.WRONG_INSTITUTION, detail="No board of yours reviews this study.")
-    allowed = [review for review in mine if permissions.may(by, Verb.DETERMINE, review.board)] or mine
-    pending = [review for review in allowed if review.determination == Determination.PENDING]
-    return (pending or allowed)[0]
-
-
-def _roster_line(by: User, review: Review, meaning: str) -> Mapping[str, str]:
-    """The officer's line in the roster in force: a passkey of theirs, listed with a role that may sign this."""
-    roster = selectors.roster(review.board)
-    registered = dict(Passkey.objects.filter(officer__user=by).values_list("credential", "key"))
-    roles = permissions.signers(meaning) & permissions.roles_at(by, review.board)
-    for line in roster.officers if roster else ():
-        if registered.get(line["credential"]) == line["key"] and line["role"] in roles:
-            return dict(line)
-    raise Refused(Reason.ROSTER_MISSING, detail=f"{review.board}'s signed roster lists no passkey of yours for this.")
+def officer_uuid(by: User) -> UUID:
+    """What the log's commitments call this officer. Raises Refused(ROLE_MISSING) for a user who is none."""
+    return OfficerProfile.objects.values_list("uuid", flat=True).get(pk=challenges.officer_of(by).pk)

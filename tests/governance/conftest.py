@@ -17,18 +17,18 @@ from concordat import clock, consent, definition, design, model, passkeys, reque
 from concordat.canonical import decode, digest
 from concordat.enrolment import build_enrolment, build_roster
 from concordat.events import Event
+from concordat.findings import needed
 from concordat.keystore import Keystore
 from concordat.passkeys import SoftwarePasskey
 from concordat.schema import FeatureSchema
-from governance import selectors
-from governance.models import Definition, Institution, Passkey, Study
+from governance import acts, selectors
+from governance.models import Definition, Institution, Passkey, Review, Study
 from governance.services import (
     challenges,
     definitions,
     institutions,
     people,
     reviews,
-    signing,
     studies,
 )
 from governance.services import (
@@ -50,6 +50,7 @@ ROLES = {
 NEWCOMER = "basel"
 BOARDS = PARTIES
 REGISTRY = "0x52908400098527886E0F7030069857D2E4169EE7"
+FINDINGS = {name: {"answer": "met", "note": ""} for name in needed("expedited", waiver=False)}
 SCHEMA = decode(Path("examples/heart_disease/schema.json").read_bytes())
 
 
@@ -88,11 +89,13 @@ class Consortium:
         self.keys = keystores
         self.at: dict[str, Institution] = {}
         for slug in [slug for slug in ROLES if slug != NEWCOMER]:
-            relies = "cleveland" if slug == "long-beach" else None
-            self.at[slug] = institutions.enrol(token=self.enrolment(slug), reviewing_board=relies)
+            self.at[slug] = institutions.enrol(token=self.enrolment(slug))
         self.chairs = {slug: self.officer(slug, "irb-chair") for slug in BOARDS}
         for slug, chair in self.chairs.items():
             self.roster(slug, [(chair, "irb-chair")])
+        self.signatory = self.officer("long-beach", "institution-admin")
+        self.roster("long-beach", [(self.signatory, "institution-admin")])
+        self.relies("long-beach", "cleveland")
         self.chain = Chain()
 
     def enrolment(self, slug: str) -> str:
@@ -140,21 +143,56 @@ class Consortium:
     def roster(self, slug: str, officers: list[tuple[Officer, str]]) -> None:
         institutions.publish_roster(token=self.roster_token(slug, officers))
 
+    # --- signatures
+
+    def act(self, officer: Officer, act: str, /, **fields: Any) -> Any:
+        """What this officer does by signing with the passkey."""
+        asked = acts.ask(by=officer.user, act=act, fields=fields)
+        return acts.sign(
+            by=officer.user, nonce=asked.nonce, assertion=officer.passkey.assertion(passkeys.challenge(asked.statement))
+        )
+
+    def relies(self, relying: str, reviewing: str) -> Any:
+        agreement = self.act(
+            self.signatory,
+            "propose-reliance",
+            relying=relying,
+            reviewing=reviewing,
+            responsibilities="The reviewing board decides; the relying site reports what is local.",
+            ends=clock.rfc3339(clock.now() + timedelta(days=1000)),
+        )
+        return self.act(self.chairs[reviewing], "accept-reliance", agreement=str(agreement.uuid))
+
     # --- a study
 
     def protocol(self, **changes: Any) -> dict[str, Any]:
         return {
-            "v": 1,
+            "v": 2,
             "study": "chest-pain",
             "title": "Chest pain in the emergency room",
             "institution": "cleveland",
+            "contact": "The investigator's office.",
             "summary": "Whether an explained prediction helps.",
             "computed": "The risk of coronary disease and its LIME explanation.",
             "opened": "The prediction and ten coefficients.",
-            "sections": [{"heading": "Risks", "text": "A wrong prediction misleads the clinician."}],
+            "risks": {"minimal": True, "reidentification": "Ten numbers in shares.", "misuse": "A wrong prediction."},
+            "data_use": {"study": ["DUO:0000006"], "datasets": []},
+            "population": ["adults"],
+            "sections": [{"heading": "Procedures", "text": "Ten routine findings."}],
             "requesters": ["long-beach"],
             "purposes": ["decision-support"],
+            "bases": [
+                {
+                    "institution": "long-beach",
+                    "purpose": "decision-support",
+                    "ground": "consent",
+                    "gdpr": None,
+                    "note": "45 CFR 46.116",
+                }
+            ],
+            "attachments": [],
             "sites": [*PARTIES, "long-beach"],
+            "review_months": 12,
             "valid_until": clock.rfc3339(clock.now() + timedelta(days=300)),
         } | changes
 
@@ -162,13 +200,35 @@ class Consortium:
         protocol = self.protocol(**changes)
         return studies.submit(institution=self.at[protocol["institution"]], content=protocol, by=by).study
 
-    def sign(self, officer: Officer, study: Study, determination: str = "approved") -> Any:
-        asked = signing.challenge(by=officer.user, study=study, determination=determination)
-        assertion = officer.passkey.assertion(passkeys.challenge(asked.statement))
-        return reviews.determine(by=officer.user, study=study, nonce=asked.nonce, assertion=assertion)
+    def review(self, study: Study, board: str) -> Review:
+        return Review.objects.get(submission=study.submissions.first(), board__slug=board)
+
+    def local_context(self, study: Study, site: str = "long-beach") -> Any:
+        return self.act(
+            self.signatory,
+            "file-local-context",
+            study=str(study.uuid),
+            site=site,
+            law="Nothing beyond federal law.",
+            population="Veterans.",
+            resources="A cardiology ward.",
+            contact="The research office.",
+        )
+
+    def sign(self, officer: Officer, study: Study, outcome: str = "approved", /, **fields: Any) -> Any:
+        """The chair's determination, on the expedited path unless the board has met."""
+        review = self.review(study, officer.institution.slug)
+        if review.path == "full-board" and not review.items.exists():
+            reviews.route(
+                by=officer.user, review=str(review.uuid), path="expedited", category="5", ground="Minimal risk."
+            )
+        stated = {"outcome": outcome, "findings": FINDINGS if outcome.startswith("approved") else {}}
+        stated |= {} if outcome.startswith("approved") else {"reasons": "Please change the consent form."}
+        return self.act(officer, "determine", review=str(review.uuid), **stated | fields)
 
     def approved(self, **changes: Any) -> Study:
         study = self.submitted(**changes)
+        self.local_context(study)
         for chair in self.chairs.values():
             self.sign(chair, study)
         study.refresh_from_db()
