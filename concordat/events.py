@@ -22,6 +22,7 @@ class Event(StrEnum):
     SEAT_ENDED = "seat.ended"
     DELEGATION_SIGNED = "delegation.signed"
     DELEGATION_ENDED = "delegation.ended"
+    RELIANCE_PROPOSED = "reliance.proposed"
     RELIANCE_AGREED = "reliance.agreed"
     RELIANCE_ENDED = "reliance.ended"
     LOCAL_CONTEXT_FILED = "local-context.filed"
@@ -128,6 +129,11 @@ EVENTS: dict[Event, EventInfo] = {
         ("delegation", "signature"),
     ),
     Event.DELEGATION_ENDED: EventInfo("A delegation ended early.", ("institution", "delegation"), ("officer",)),
+    Event.RELIANCE_PROPOSED: EventInfo(
+        "An officer of one institution signed that one should rely on the other's board.",
+        ("institution", "relying", "agreement"),
+        ("officer",),
+    ),
     Event.RELIANCE_AGREED: EventInfo(
         "Officers of both institutions signed that one relies on the other's board (45 CFR 46.114).",
         ("institution", "relying", "agreement", "study"),

@@ -56,6 +56,16 @@ def _propose(ask: Ask, prepared: Prepared, signature: Signature) -> RelianceAgre
         digest=signature.record,
     )
     agreement.signatures.add(signature)
+    record(
+        event=Event.RELIANCE_PROPOSED,
+        public={
+            "institution": prepared.institution.slug,
+            "relying": agreement.relying.slug,
+            "agreement": str(agreement.uuid),
+        },
+        private={"officer": str(signature.officer.uuid)},
+        subject=signature.officer.uuid,
+    )
     other = agreement.reviewing if prepared.institution == agreement.relying else agreement.relying
     notifications.tell(
         Notice.RELIANCE_WAITS,

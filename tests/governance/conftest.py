@@ -15,14 +15,14 @@ from django.db import transaction
 
 from concordat import clock, consent, definition, design, model, passkeys, request, votes
 from concordat.canonical import decode, digest
-from concordat.enrolment import build_enrolment, build_roster
+from concordat.enrolment import build_enrolment, build_roster, verify_roster
 from concordat.events import Event
 from concordat.findings import needed
 from concordat.keystore import Keystore
 from concordat.passkeys import SoftwarePasskey
 from concordat.schema import FeatureSchema
 from governance import acts, selectors
-from governance.models import Definition, Institution, Passkey, Review, Study
+from governance.models import AgendaItem, Definition, Institution, Meeting, Passkey, Review, Study
 from governance.services import (
     challenges,
     definitions,
@@ -152,6 +152,29 @@ class Consortium:
             by=officer.user, nonce=asked.nonce, assertion=officer.passkey.assertion(passkeys.challenge(asked.statement))
         )
 
+    def stop(self, act: str, officer: Officer, study: Study, *, institution: str = "") -> Study:
+        """Suspended, terminated or closed by this officer."""
+        at = institution or officer.institution.slug
+        self.act(officer, act, study=str(study.uuid), institution=at, ground="An incident.")
+        study.refresh_from_db()
+        return study
+
+    def delegate(self, chair: Officer, member: Officer, scope: str = "expedited-review", study: str = "") -> Any:
+        return self.act(
+            chair,
+            "delegate",
+            board=chair.institution.slug,
+            study=study,
+            scope=scope,
+            delegate=str(member.user.officer.uuid),
+            ends=clock.rfc3339(clock.now() + timedelta(days=300)),
+        )
+
+    def verified(self, roster: Any) -> Any:
+        """A roster as a reader has it, who knows the institution's offline key."""
+        slug = roster.institution.slug
+        return verify_roster(roster.statement, institution=slug, offline=self.keys[slug].offline.public)
+
     def relies(self, relying: str, reviewing: str) -> Any:
         agreement = self.act(
             self.signatory,
@@ -219,12 +242,45 @@ class Consortium:
         """The chair's determination, on the expedited path unless the board has met."""
         review = self.review(study, officer.institution.slug)
         if review.path == "full-board" and not review.items.exists():
-            reviews.route(
-                by=officer.user, review=str(review.uuid), path="expedited", category="5", ground="Minimal risk."
-            )
+            category = fields.pop("category", "5")
+            ground = "Minimal risk."
+            reviews.route(by=officer.user, review=str(review.uuid), path="expedited", category=category, ground=ground)
         stated = {"outcome": outcome, "findings": FINDINGS if outcome.startswith("approved") else {}}
         stated |= {} if outcome.startswith("approved") else {"reasons": "Please change the consent form."}
         return self.act(officer, "determine", review=str(review.uuid), **stated | fields)
+
+    def decide(self, officer: Officer, study: Study, outcome: str = "approved") -> Any:
+        """The chair signs what the convened board has decided."""
+        self.convene(officer, study, outcome)
+        return self.act(officer, "determine", review=str(self.review(study, officer.institution.slug).uuid))
+
+    def convene(self, officer: Officer, study: Study, outcome: str = "approved") -> AgendaItem:
+        """A meeting of the board, as its minutes have it."""
+        now, review = clock.now(), self.review(study, officer.institution.slug)
+        meeting = Meeting.objects.create(
+            board=officer.institution, kind="regular", at=now, place="Room 1", state="closed"
+        )
+        passes = outcome.startswith("approved")
+        motion = {
+            "findings": FINDINGS if passes else {},
+            "conditions": ["Translate the form."] if outcome == "approved-with-conditions" else [],
+            "reasons": "" if passes else "The risks are not explained.",
+        }
+        minutes = {"motion": motion | {"outcome": outcome}, "salt": uuid4().hex}
+        return AgendaItem.objects.create(
+            meeting=meeting,
+            review=review,
+            position=1,
+            state="decided",
+            motion=motion,
+            outcome=outcome,
+            minutes=minutes,
+            minutes_digest=digest(minutes),
+            decided=now,
+        )
+
+    def withdrawn(self, study: Study) -> None:
+        studies.withdraw(study=study, by=self.member(study.institution.slug, "investigator"))
 
     def approved(self, **changes: Any) -> Study:
         study = self.submitted(**changes)
