@@ -21,6 +21,7 @@ class NewSubmission(Shape):
 
 
 class ReviewAnswer(Shape):
+    review = serializers.CharField(help_text="Its identifier.")
     board = serializers.CharField()
     sites = serializers.ListField(child=serializers.CharField(), help_text="The sites for which this board reviews.")
     path = serializers.CharField(help_text="exempt, expedited, full-board or paper.")
@@ -37,7 +38,8 @@ class SubmissionAnswer(Shape):
 
 
 class StudyAnswer(Shape):
-    study = serializers.CharField()
+    study = serializers.CharField(help_text="Its short name.")
+    uuid = serializers.CharField(help_text="Its identifier on the officers' site.")
     title = serializers.CharField()
     institution = serializers.CharField(help_text="The leading institution.")
     sites = serializers.ListField(child=serializers.CharField())
@@ -78,6 +80,7 @@ def _shown(study: Study) -> dict[str, Any]:
     submission = study.submissions.select_related("version").first()
     return {
         "study": study.slug,
+        "uuid": str(study.uuid),
         "title": study.title,
         "institution": study.institution.slug,
         "sites": list(study.sites.values_list("slug", flat=True)),
@@ -98,6 +101,7 @@ def _submission(submission: Submission) -> dict[str, Any]:
         "version": submission.version.number,
         "reviews": [
             {
+                "review": str(each.uuid),
                 "board": each.board.slug,
                 "sites": sorted(site.slug for site in each.sites.all()),
                 "path": each.path,

@@ -87,6 +87,7 @@ class Consortium:
 
     def __init__(self, keystores: dict[str, Keystore]) -> None:
         self.keys = keystores
+        self.ends = clock.rfc3339(clock.now() + timedelta(days=300))
         self.at: dict[str, Institution] = {}
         for slug in [slug for slug in ROLES if slug != NEWCOMER]:
             self.at[slug] = institutions.enrol(token=self.enrolment(slug))
@@ -216,7 +217,7 @@ class Consortium:
             "attachments": [],
             "sites": [*PARTIES, "long-beach"],
             "review_months": 12,
-            "valid_until": clock.rfc3339(clock.now() + timedelta(days=300)),
+            "valid_until": self.ends,
         } | changes
 
     def submitted(self, by: User | None = None, **changes: Any) -> Study:

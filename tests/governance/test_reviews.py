@@ -327,18 +327,12 @@ def test_password_and_code_make_a_signature_that_is_attested_only(consortium: Co
     acts.sign(by=chair.user, nonce=challenge.nonce, confirmed=SecondFactor(Kind.TOTP, clock.now()))
     signature = Determination.objects.get().signature
     assert (signature.method, signature.assertion, signature.verifiable) == ("totp", {}, False)
-    with pytest.raises(Refused) as caught:
-        roster = selectors.roster(consortium.at["zurich"])
-        assert roster is not None
-        officers.verify(
-            {"statement": signature.statement, "assertion": answer(chair, challenge)},
-            record=signature.record,
-            record_kind="determination",
-            institution="zurich",
-            rosters=[consortium.verified(roster)],
-            origin=challenges.origin(),
-        )
-    assert caught.value.reason is Reason.ATTESTED_ONLY
+    roster = selectors.roster(consortium.at["zurich"])
+    assert roster is not None
+    signed = {"statement": signature.statement, "assertion": answer(chair, challenge)}
+    given = {"record": signature.record, "record_kind": "determination", "institution": "zurich"}
+    read = {"rosters": [consortium.verified(roster)], "origin": challenges.origin()}
+    assert refusal(officers.verify, signed, **given, **read) is Reason.ATTESTED_ONLY
 
 
 def test_a_passkey_is_not_replaced_by_a_code_that_nobody_was_asked_for(consortium: Consortium) -> None:
