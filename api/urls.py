@@ -3,7 +3,19 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from api.views import consents, definitions, dossiers, institutions, ledger, models, node, predictions, studies, token
+from api.views import (
+    consents,
+    definitions,
+    dossiers,
+    institutions,
+    ledger,
+    models,
+    node,
+    predictions,
+    reliances,
+    studies,
+    token,
+)
 
 
 class DigestConverter(StringConverter):
@@ -21,6 +33,7 @@ urlpatterns = [
     path("key-changes", institutions.NewKeyChange.as_view(), name="new-key-change"),
     path("institutions/<slug:institution>", institutions.OneInstitution.as_view(), name="institution"),
     path("rosters", institutions.Rosters.as_view(), name="rosters"),
+    path("reliances", reliances.Reliances.as_view(), name="reliances"),
     path("studies", studies.Studies.as_view(), name="studies"),
     path("studies/<slug:study>", studies.OneStudy.as_view(), name="study"),
     path("models", models.Models.as_view(), name="models"),

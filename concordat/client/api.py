@@ -101,6 +101,11 @@ class _Institutions(TypedDict):
 
 
 @with_config(ANSWER)
+class _Reliances(TypedDict):
+    items: list[dict[str, Any]]
+
+
+@with_config(ANSWER)
 class _KeyChange(TypedDict):
     digest: str
     change: str
@@ -160,6 +165,10 @@ class Api:
 
     def study(self, study: str) -> dict[str, Any]:
         return self._get(f"studies/{study}", dict[str, Any])
+
+    def reliances(self) -> list[dict[str, Any]]:
+        """The agreements by which we rely on another board, or another on ours; the latest hundred."""
+        return self._get("reliances", _Reliances)["items"]
 
     def import_model(self, manifest: str, sealed: Mapping[str, str]) -> dict[str, Any]:
         """Hand in a manifest (JWS) and the sealed shares by party."""
