@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from concordat import clock
+from concordat import clock, protocol
 from concordat.canonical import Json, digest
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
-from governance import permissions, policies, protocol, selectors
+from governance import permissions, policies, selectors
 from governance.models import Institution, ProtocolVersion, Review, Study
 from governance.permissions import Verb
 from governance.states import StudyState, check_transition
@@ -28,7 +28,7 @@ def submit(*, institution: Institution, content: Mapping[str, Json], by: User | 
         by: the investigator; none when the institution's own system submits.
 
     Raises:
-        Refused: what :func:`governance.protocol.check` refuses; WRONG_INSTITUTION or ROLE_MISSING for who may not;
+        Refused: what :func:`concordat.protocol.check` refuses; WRONG_INSTITUTION or ROLE_MISSING for who may not;
             NOT_FOUND for a site that is not enrolled; EXPIRED for a protocol that has no time left; WRONG_STATE;
             CONFLICT for the content of an earlier version.
     """
