@@ -1,17 +1,28 @@
 """Reads that services, views and the apps above share. None of them changes anything."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from django.db.models import Max, Prefetch, Q, QuerySet
 
 from concordat.enrolment import verify_enrolment
 from concordat.events import Event
+from concordat.findings import Finding
 from concordat.key_change import KeyHistory
 from concordat.model import Manifest, check_manifest
 from concordat.reasons import Reason, Refused
 from concordat.signatures import VerifyKey
 from concordat.votes import precedence
-from governance.models import Definition, DefinitionVote, Institution, InstitutionKey, KeyChange, Roster, Study
+from governance.models import (
+    Definition,
+    DefinitionVote,
+    Institution,
+    InstitutionKey,
+    KeyChange,
+    ProtocolVersion,
+    Roster,
+    Study,
+)
 from governance.models.definition import DefinitionState
 from governance.permissions import takes_part
 from ledger.models import TransactionState
@@ -114,6 +125,54 @@ def visible_studies(to: Iterable[Institution]) -> QuerySet[Study]:
     reviews."""
     concerned = Q(institution__in=to) | Q(sites__in=to) | Q(versions__reviews__board__in=to)
     return Study.objects.filter(concerned).select_related("institution").distinct()
+
+
+def protocol_of(definition: Definition) -> ProtocolVersion:
+    """The version of the protocol that the definition names. Raises Refused(DIGEST_MISMATCH) if there is none."""
+    version = definition.study.versions.filter(digest=definition.content["protocol"]).first()
+    if version is None:
+        detail = "The study has no protocol of the digest that the definition names."
+        raise Refused(Reason.DIGEST_MISMATCH, detail=detail, field="protocol")
+    return version
+
+
+def rests_on_current(definition: Definition) -> bool:
+    """Whether the version of the protocol that the definition names is the one in force."""
+    version = definition.study.versions.only("digest", "study", "number").first()
+    return version is not None and version.digest == definition.content["protocol"]
+
+
+def determination_for(study: Study, institution: Institution) -> Mapping[str, Any] | None:
+    """The signed document of the approval in force by the board that reviews for this institution, or None.
+
+    Needs a model `Determination` with `document`, `outcome` and, by way of `review`, its board and submission.
+    """
+    from governance.models import Determination  # type: ignore[attr-defined]
+
+    found = (
+        Determination.objects.filter(
+            review__submission__study=study,
+            review__board=institution.board,
+            outcome__in=("approved", "approved-with-conditions"),
+        )
+        .order_by("-pk")
+        .first()
+    )
+    return found.document if found else None
+
+
+def findings_for(study: Study, institution: Institution) -> Mapping[str, Finding]:
+    """The findings of the determination in force of the board that reviews for this institution; none without one."""
+    document = determination_for(study, institution)
+    return document["findings"] if document else {}
+
+
+def data_use_decision(study: Study, institution: Institution) -> bool | None:
+    """Whether a data steward of this institution decided that its terms allow the study, where a person has to decide.
+
+    None while nobody has: no decision can be recorded yet.
+    """
+    return None
 
 
 def needed_approvals(definition: Definition) -> tuple[str, ...]:
