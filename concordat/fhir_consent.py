@@ -108,12 +108,12 @@ def from_fhir(resource: Mapping[str, Any]) -> Given:
         place = ".".join(map(str, error.errors(include_input=False, include_url=False)[0]["loc"]))
         raise _invalid(place, "This is not a FHIR R4 Consent.") from None
     _check_kind(consent)
-    provision = consent.provision
-    period = _needed(_needed(provision, "provision").period, "provision.period")
+    provision = _needed(consent.provision, "provision")
+    period = _needed(provision.period, "provision.period")
     if provision.type != "permit" or provision.provision:
         raise _invalid("provision", "One provision that permits is expected, without exceptions.")
     coding = _one(getattr(consent.policyRule, "coding", None), FORM, "policyRule")
-    identifiers = [each.value for each in consent.identifier or [] if each.system == PSEUDONYM]
+    identifiers = [str(each.value) for each in consent.identifier or [] if each.system == PSEUDONYM]
     signer = _signer(consent)
     return {
         "consent": _uuid(identifiers[0], "identifier") if identifiers else str(uuid4()),

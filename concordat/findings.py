@@ -123,7 +123,7 @@ def needed(path: str, *, waiver: bool) -> dict[str, Criterion]:
     found = dict(APPROVAL)
     if path == "expedited":
         found |= EXPEDITED
-    return found | (WAIVER if waiver else {})
+    return found | (dict(WAIVER) if waiver else {})
 
 
 def check_findings(findings: Mapping[str, Finding], *, path: str, category: str, waiver: bool = False) -> None:

@@ -35,6 +35,6 @@ def check_gdpr(bases: Sequence[Basis], jurisdictions: Mapping[str, str]) -> None
             raise Refused(Reason.FIELD_INVALID, detail=detail, field=f"bases.{place}.gdpr")
         if named is not None and basis["ground"] != Ground.CONSENT:
             for article in ("article6", "article9"):
-                if named[article] == "a":  # type: ignore[literal-required]
+                if named[article] == "a":
                     detail = "Letter (a) is the person's consent; the stated ground is another."
                     raise Refused(Reason.FIELD_INVALID, detail=detail, field=f"bases.{place}.gdpr.{article}")

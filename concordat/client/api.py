@@ -171,9 +171,9 @@ class Api:
         return self._post(f"models/{model}/disclosure", {"disclosure": disclosure}, dict[str, Any])
 
     def register_definition(
-        self, definition: Mapping[str, Json], schema: Mapping[str, Json], design: Mapping[str, Json]
+        self, definition: Mapping[str, Json], schema: Mapping[str, Json], design: Mapping[str, Json] | None
     ) -> DefinitionAnswer:
-        body = {"definition": definition, "schema": schema, "design": design}
+        body: dict[str, Json] = {"definition": definition, "schema": schema, "design": design}
         return self._post("definitions", body, DefinitionAnswer)
 
     def definition(self, digest: str) -> DefinitionAnswer:

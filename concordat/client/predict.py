@@ -116,15 +116,7 @@ def prepare(
     check_kind(definition.content)
     record = definition.schema.encode_row(values)
     ground = Ground(basis_of(definition.protocol["bases"], institution=home.institution, purpose=purpose)["ground"])
-    statement = ""
-    if ground is Ground.CONSENT:
-        given = consents.kept(home, consent) if consent else None
-        if given is None:
-            raise Refused(Reason.CONSENT_MISSING, detail="The legal ground is consent: name one.", field="consent")
-        statement, subject = given.token, given.statement["subject"]
-    elif consent:
-        detail = f"The legal ground is “{ground}”: name the subject, and no consent."
-        raise Refused(Reason.FIELD_INVALID, detail=detail, field="consent")
+    statement, subject = _who(home, ground, consent=consent, subject=subject)
     request = str(uuid4())
     prepared = prepare_request(
         record.vector,
@@ -253,6 +245,21 @@ def disclose(work: Work, *, with_record: bool = False) -> dict[str, Json]:
     if with_record:
         document["inputs"] = content["openings"]
     return dict(plain(read(document, Disclosure)))
+
+
+def _who(home: ClientHome, ground: Ground, *, consent: str, subject: str) -> tuple[str, str]:
+    """The consent statement and the pseudonym that a request on this ground carries."""
+    if ground is not Ground.CONSENT:
+        if consent:
+            detail = f"The legal ground is “{ground}”: name the subject, and no consent."
+            raise Refused(Reason.FIELD_INVALID, detail=detail, field="consent")
+        return "", subject
+    if not consent:
+        raise Refused(Reason.CONSENT_MISSING, detail="The legal ground is consent: name one.", field="consent")
+    if subject:
+        raise Refused(Reason.FIELD_INVALID, detail="The consent names the subject.", field="subject")
+    given = consents.kept(home, consent)
+    return given.token, given.statement["subject"]
 
 
 def _unseal(work: Work, result: Result) -> dict[str, OutputShares]:

@@ -63,8 +63,8 @@ def predict_command(
     """Ask for a prediction and its explanation, and print the request's id.
 
     The record is checked, split into shares and sealed here; no single institution can read it. The legal ground is the
-    one that the study's protocol states for you: with consent as the ground, name the consent; else the subject. After a crash, `watch`
-    sends the same request again: it is answered by the same job.
+    one that the study's protocol states for you: with consent as the ground name the consent, else the subject. After a
+    crash, `watch` sends the same request again: it is answered by the same job.
     """
     if sum(source is not None for source in (fhir, table, values)) != 1:
         raise click.UsageError("Give the record by exactly one of --fhir, --csv and --json.")

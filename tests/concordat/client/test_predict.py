@@ -113,7 +113,7 @@ def test_following_stops_with_the_reason_for_which_it_was_refused(
     world: World, agreed: CheckedDefinition, home: ClientHome, api: Api
 ) -> None:
     consent = world.consent()
-    governance.withdraw_consent(home, api, consent)
+    consents.withdraw(home, api, consent)
     work = predict.prepare(home, agreed, VALUES, purpose=PURPOSE, consent=consent)
     assert predict.submit(work, api)["state"] == "refused"
     with refusal(Reason.CONSENT_WITHDRAWN):
@@ -135,7 +135,7 @@ def test_following_gives_up_in_time(api: Api, work: Work) -> None:
 
 def test_a_result_is_not_released_after_the_consent_was_withdrawn(home: ClientHome, api: Api, computed: Work) -> None:
     (consent,) = home.consents.iterdir()
-    governance.withdraw_consent(home, api, consent.stem)
+    consents.withdraw(home, api, consent.stem)
     with refusal(Reason.RESULT_WITHHELD):
         predict.open_result(home, api, computed)
 
