@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from concordat.client import governance, predict
+from concordat.client import consents, predict
 from concordat.client.api import Status
 from concordat.client.work import Work
 from concordat.reasons import Reason, Refused

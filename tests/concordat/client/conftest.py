@@ -50,6 +50,8 @@ ROLES = {
 }
 NODES = [*PARTIES, "notary"]
 STUDY, PURPOSE = "chest-pain", "decision-support"
+PERSON = "0b6e7f0e-6a43-4c5f-8a3b-5d1e0c9f7a21"
+"""The clinician who decides, as long-beach's own directory knows them."""
 SCOPES = {
     "owner": "studies.write models.write definitions.write definitions.read definitions.vote",
     "party": "definitions.read definitions.vote node",

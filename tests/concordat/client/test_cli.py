@@ -22,9 +22,11 @@ from concordat.enrolment import verify_enrolment
 from concordat.fields import plain
 from concordat.reasons import Refused
 from concordat.schema import FeatureSchema
-from tests.concordat.client.conftest import FOLDER, PURPOSE, RECORD, SCHEMA, World
+from tests.concordat.client.conftest import FOLDER, PERSON, PURPOSE, RECORD, SCHEMA, World
 
 Run = Callable[..., Result]
+
+ASKED = ("--purpose", PURPOSE, "--person", PERSON)
 
 
 @pytest.fixture
@@ -62,7 +64,14 @@ def test_the_main_job_by_hand(world: World, agreed: CheckedDefinition, run: Run,
     consent = give_consent(run, tmp_path)
     asked = machine(
         run(
-            *("predict", "--definition", agreed.digest, "--purpose", PURPOSE, "--consent", consent),
+            *(
+                "predict",
+                "--definition",
+                agreed.digest,
+                *ASKED,
+                "--consent",
+                consent,
+            ),
             *("--fhir", FOLDER / "bundle.json", "--no-wait"),
             output="json",
         )
@@ -94,7 +103,14 @@ def test_the_main_job_by_hand(world: World, agreed: CheckedDefinition, run: Run,
 
 
 def test_a_request_can_be_taken_back(agreed: CheckedDefinition, run: Run, tmp_path: Path) -> None:
-    options = ["predict", "--definition", agreed.digest, "--purpose", PURPOSE, "--consent", give_consent(run, tmp_path)]
+    options = [
+        "predict",
+        "--definition",
+        agreed.digest,
+        *ASKED,
+        "--consent",
+        give_consent(run, tmp_path),
+    ]
     asked = machine(run(*options, "--fhir", FOLDER / "bundle.json", "--no-wait", output="json"))
     for _ in range(2):  # a cancelled job again is no harm
         assert machine(run("cancel", asked["request"], output="json"))["state"] == "cancelled"
@@ -125,7 +141,15 @@ def test_a_revocation_counts_at_once(agreed: CheckedDefinition, run: Run) -> Non
 
 def test_a_record_may_come_as_a_row_or_as_json(agreed: CheckedDefinition, run: Run, tmp_path: Path) -> None:
     consent = give_consent(run, tmp_path)
-    base = ["predict", "--definition", agreed.digest, "--purpose", PURPOSE, "--consent", consent, "--no-wait"]
+    base = [
+        "predict",
+        "--definition",
+        agreed.digest,
+        *ASKED,
+        "--consent",
+        consent,
+        "--no-wait",
+    ]
     values = tmp_path / "record.json"
     values.write_text(json.dumps(RECORD))
     table = tmp_path / "table.csv"
@@ -140,7 +164,14 @@ def test_a_record_may_come_as_a_row_or_as_json(agreed: CheckedDefinition, run: R
 def test_a_withdrawn_consent_is_said_with_a_remedy(agreed: CheckedDefinition, run: Run, tmp_path: Path) -> None:
     consent = give_consent(run, tmp_path)
     assert run("consent", "withdraw", consent).exit_code == 0
-    options = ["predict", "--definition", agreed.digest, "--purpose", PURPOSE, "--consent", consent]
+    options = [
+        "predict",
+        "--definition",
+        agreed.digest,
+        *ASKED,
+        "--consent",
+        consent,
+    ]
     result = run(*options, "--fhir", FOLDER / "bundle.json")
     assert result.exit_code == 1
     assert "The person has withdrawn consent." in result.stderr
@@ -152,7 +183,14 @@ def test_a_bad_value_is_named_and_nothing_is_sent(agreed: CheckedDefinition, run
     consent = give_consent(run, tmp_path)
     values = tmp_path / "record.json"
     values.write_text(json.dumps({**RECORD, "age": 900}))
-    options = ["predict", "--definition", agreed.digest, "--purpose", PURPOSE, "--consent", consent]
+    options = [
+        "predict",
+        "--definition",
+        agreed.digest,
+        *ASKED,
+        "--consent",
+        consent,
+    ]
     result = run(*options, "--json", values, output="json")
     error = json.loads(result.stderr)["error"]
     assert (result.exit_code, error["reason"], error["field"]) == (1, "value-out-of-range", "age")
@@ -163,7 +201,14 @@ def test_a_bad_value_is_named_and_nothing_is_sent(agreed: CheckedDefinition, run
 def test_a_file_that_is_broken_is_named(agreed: CheckedDefinition, run: Run, tmp_path: Path, option: str) -> None:
     broken = tmp_path / "broken.file"
     broken.write_bytes(b'{"resourceType": \xff')
-    options = ["predict", "--definition", agreed.digest, "--purpose", PURPOSE, "--consent", uuid4()]
+    options = [
+        "predict",
+        "--definition",
+        agreed.digest,
+        *ASKED,
+        "--consent",
+        uuid4(),
+    ]
     result = run(*options, option, broken)
     assert (result.exit_code, "broken.file" in result.stderr) == (1, True)
     assert "Check that it is the file you meant" in result.stderr

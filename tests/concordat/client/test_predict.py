@@ -10,7 +10,7 @@ from django.conf import settings
 from compute.models import Job, PartyResult
 from concordat import canonical, checkpoint, record_number, ring
 from concordat.canonical import b64, unb64
-from concordat.client import governance, predict
+from concordat.client import consents, governance, predict
 from concordat.client.api import Api
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
@@ -23,7 +23,7 @@ from concordat.signatures import SigningKey
 from concordat.verifier.disclosure import Disclosure
 from ledger.models import SignedCheckpoint
 from ledger.services.publish import publish
-from tests.concordat.client.conftest import PURPOSE, RECORD, SCHEMA, World
+from tests.concordat.client.conftest import PERSON, PURPOSE, RECORD, SCHEMA, World
 
 VALUES = {**RECORD, "age": 63}
 
@@ -46,7 +46,7 @@ def api(world: World) -> Api:
 @pytest.fixture
 def work(world: World, agreed: CheckedDefinition, home: ClientHome) -> Work:
     """A prepared request, not sent yet."""
-    return predict.prepare(home, agreed, VALUES, purpose=PURPOSE, consent=world.consent())
+    return predict.prepare(home, agreed, VALUES, purpose=PURPOSE, person=PERSON, consent=world.consent())
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_following_stops_with_the_reason_for_which_it_was_refused(
 ) -> None:
     consent = world.consent()
     consents.withdraw(home, api, consent)
-    work = predict.prepare(home, agreed, VALUES, purpose=PURPOSE, consent=consent)
+    work = predict.prepare(home, agreed, VALUES, purpose=PURPOSE, person=PERSON, consent=consent)
     assert predict.submit(work, api)["state"] == "refused"
     with refusal(Reason.CONSENT_WITHDRAWN):
         predict.wait(work, api, seconds=5)
