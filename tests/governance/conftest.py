@@ -247,7 +247,8 @@ class Consortium:
         } | changes
 
     def register(self, content: dict[str, Any], by: str = "cleveland") -> Definition:
-        return definitions.register(institution=self.at[by], content=content, schema=SCHEMA, design=DESIGN())
+        design = DESIGN() if content["kind"] == "explain" else None
+        return definitions.register(institution=self.at[by], content=content, schema=SCHEMA, design=design)
 
     def registered(self) -> Definition:
         return self.register(self.content(self.approved(), self.import_model()))
