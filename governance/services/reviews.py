@@ -39,7 +39,6 @@ def determine(*, by: User, study: Study, nonce: str, assertion: Mapping[str, Any
             "study": study.slug,
             "institution": review.board.slug,
             "determination": review.determination,
-            "relied_on_by": sorted(study.sites.filter(reviewing_board=review.board).values_list("slug", flat=True)),
         },
         private={"officer": str(signature.officer.uuid)},
         subject=signature.officer.uuid,

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,64 @@ def test_a_withdrawn_consent_is_said_with_a_remedy(agreed: CheckedDefinition, ru
     assert "The person has withdrawn consent." in result.stderr
     assert "Remedy: Respect it: nothing is computed." in result.stderr
     assert result.stdout == ""
+
+
+def test_a_parent_consents_until_the_child_comes_of_age(
+    world: World, agreed: CheckedDefinition, run: Run, tmp_path: Path
+) -> None:
+    form, assent = tmp_path / "form.md", tmp_path / "assent.md"
+    form.write_text("I agree for my child.")
+    assent.write_text("I want to take part.")
+    options = ["consent", "give", "--subject", uuid4(), "--study", "chest-pain", "--purpose", PURPOSE, "--form", form]
+    options += ["--until", (clock.now() + timedelta(days=30)).strftime("%Y-%m-%d"), "--signer", "parent"]
+    majority = ["--reconsent", (clock.now() + timedelta(days=20)).strftime("%Y-%m-%d")]
+    for missing, field in ((majority, "signer.assent"), (["--assent", assent], "reconsent")):
+        result = run(*options, *missing, output="json")
+        assert json.loads(result.stderr)["error"]["field"] == field
+    consent = machine(run(*options, *majority, "--assent", assent, output="json"))["consent"]
+    statement = machine(run("consent", "show", consent, output="json"))["statement"]
+    assert statement["signer"] == {"capacity": "parent", "assent": canonical.digest(assent.read_bytes())}
+    assert machine(run("consent", "capacity", consent, "--why", "majority", output="json")) == {"lapsed": consent}
+    asked = ["predict", "--definition", agreed.digest, *ASKED, "--consent", consent, "--fhir", FOLDER / "bundle.json"]
+    result = run(*asked, output="json")
+    assert json.loads(result.stderr)["error"]["reason"] == "reconsent-needed"
+
+
+def test_a_consent_comes_and_goes_as_a_fhir_resource(agreed: CheckedDefinition, run: Run, tmp_path: Path) -> None:
+    first = give_consent(run, tmp_path)
+    resource = machine(run("consent", "show", first, "--fhir", output="json"))
+    assert (resource["resourceType"], resource["status"]) == ("Consent", "active")
+    other = str(uuid4())
+    resource["identifier"][0]["value"] = f"urn:uuid:{other}"
+    file = tmp_path / "consent.json"
+    file.write_text(json.dumps(resource))
+    assert machine(run("consent", "give", "--fhir", file, output="json")) == {"consent": other}
+    assert run("consent", "withdraw", other).exit_code == 0
+    assert machine(run("consent", "show", other, "--fhir", output="json"))["status"] == "inactive"
+    assert run("consent", "give", "--fhir", file, "--study", "chest-pain").exit_code == 2
+    assert run("consent", "give", "--study", "chest-pain").exit_code == 2
+    resource["organization"][0]["identifier"]["value"] = "zurich"
+    file.write_text(json.dumps(resource))
+    error = json.loads(run("consent", "give", "--fhir", file, output="json").stderr)["error"]
+    assert (error["reason"], error["field"]) == ("wrong-institution", "organization")
+
+
+def test_emergent_use_is_refused_and_says_what_to_do(agreed: CheckedDefinition, run: Run, tmp_path: Path) -> None:
+    options = ["predict", "--definition", agreed.digest, *ASKED, "--consent", give_consent(run, tmp_path)]
+    result = run(*options, "--fhir", FOLDER / "bundle.json", "--urgency", "emergent")
+    assert result.exit_code == 1
+    assert "A secure job is not an emergency service." in result.stderr
+    assert "Treat the patient by local guidelines" in result.stderr
+
+
+def test_on_another_ground_the_subject_is_named_and_no_consent(world: World, run: Run, tmp_path: Path) -> None:
+    agreed = world.agree(ground="care")
+    options = ["predict", "--definition", agreed.digest, *ASKED, "--fhir", FOLDER / "bundle.json", "--no-wait"]
+    asked = machine(run(*options, "--subject", uuid4(), output="json"))
+    assert asked["state"] == "authorised"
+    for wrong, field in ((["--consent", uuid4()], "consent"), ([], "subject")):
+        error = json.loads(run(*options, *wrong, output="json").stderr)["error"]
+        assert (error["reason"], error["field"]) == ("field-invalid", field)
 
 
 def test_a_bad_value_is_named_and_nothing_is_sent(agreed: CheckedDefinition, run: Run, tmp_path: Path) -> None:
