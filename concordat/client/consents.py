@@ -89,7 +89,7 @@ def withdraw(home: ClientHome, api: Api, identifier: str) -> None:
     token = consent.withdraw(consent=identifier, institution=home.institution, time=clock.now(), key=home.keys.identity)
     api.withdraw_consent(identifier, token)
     if _file(home, identifier).exists():
-        _keep(_file(home, identifier, "withdrawal"), token, replace=True)
+        _keep(_file(home, identifier, "withdrawn"), token, replace=True)
 
 
 def regained_capacity(home: ClientHome, api: Api, identifier: str, *, why: Regained) -> None:
@@ -107,7 +107,7 @@ def kept(home: ClientHome, identifier: str) -> Kept:
         token = _file(home, identifier).read_text()
     except FileNotFoundError:
         raise Refused(Reason.CONSENT_MISSING, detail="No such consent was given from here.", field="consent") from None
-    ended = _file(home, identifier, "withdrawal")
+    ended = _file(home, identifier, "withdrawn")
     withdrawn = clock.parse(consent.read_withdrawal(ended.read_text(), known)["time"]) if ended.exists() else None
     return Kept(token, consent.read_consent(token, known), withdrawn)
 
@@ -119,9 +119,10 @@ def _give(home: ClientHome, api: Api, given: Given) -> str:
     return given["consent"]
 
 
-def _file(home: ClientHome, identifier: str, kind: str = "") -> Path:
+def _file(home: ClientHome, identifier: str, kind: str = "jws") -> Path:
+    """`<id>.jws` is the consent, `<id>.withdrawn` the withdrawal (JWS)."""
     try:
-        return home.consents / ".".join(filter(None, (str(UUID(identifier)), kind, "jws")))
+        return home.consents / f"{UUID(identifier)}.{kind}"
     except ValueError:
         raise Refused(Reason.FIELD_INVALID, detail="A consent's id is a UUID.", field="consent") from None
 
