@@ -44,6 +44,7 @@ urlpatterns = [
     path("definitions/<digest:definition>/votes", definitions.Votes.as_view(), name="definition-votes"),
     path("consents", consents.Consents.as_view(), name="consents"),
     path("consents/<uuid:consent>/withdraw", consents.Withdrawal.as_view(), name="consent-withdrawal"),
+    path("consents/<uuid:consent>/capacity", consents.Capacity.as_view(), name="consent-capacity"),
     path("predictions", predictions.Predictions.as_view(), name="predictions"),
     path("predictions/<uuid:prediction>", predictions.OnePrediction.as_view(), name="prediction"),
     path("predictions/<uuid:prediction>/cancel", predictions.Cancellation.as_view(), name="prediction-cancel"),

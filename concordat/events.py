@@ -64,6 +64,7 @@ class Event(StrEnum):
     DEFINITION_VOTED = "definition.voted"
     CONSENT_GIVEN = "consent.given"
     CONSENT_WITHDRAWN = "consent.withdrawn"
+    CONSENT_LAPSED = "consent.lapsed"
     VERDICT = "verdict"
     JOB_RESERVED = "job.reserved"
     JOB_ENDED = "job.ended"
@@ -308,6 +309,11 @@ EVENTS: dict[Event, EventInfo] = {
     ),
     Event.CONSENT_WITHDRAWN: EventInfo(
         "A person withdrew consent.", ("study", "institution", "consent", "epoch"), ("subject", "statement")
+    ),
+    Event.CONSENT_LAPSED: EventInfo(
+        "A person for whom another had consented decides for themself from now on.",
+        ("study", "institution", "consent", "epoch"),
+        ("subject", "statement"),
     ),
     Event.VERDICT: EventInfo(
         "The one authority check answered a request, with every check by name.",

@@ -123,7 +123,7 @@ def needed(path: str, *, waiver: bool) -> dict[str, Criterion]:
     found = dict(APPROVAL)
     if path == "expedited":
         found |= EXPEDITED
-    return found | (WAIVER if waiver else {})
+    return found | (dict(WAIVER) if waiver else {})
 
 
 def check_findings(findings: Mapping[str, Finding], *, path: str, category: str, waiver: bool = False) -> None:
@@ -136,7 +136,16 @@ def check_findings(findings: Mapping[str, Finding], *, path: str, category: str,
     if (category in categories) != bool(categories) or (category and not categories):
         names = ", ".join(categories) or "none"
         raise Refused(Reason.FIELD_INVALID, detail=f"Categories on this path: {names}.", field="category")
-    for name, criterion in needed(path, waiver=waiver).items():
+    _check_made(findings, needed(path, waiver=waiver))
+
+
+def check_waiver(findings: Mapping[str, Finding]) -> None:
+    """The board made every finding with which it may waive consent. Raises Refused(FINDING_MISSING), naming it."""
+    _check_made(findings, WAIVER)
+
+
+def _check_made(findings: Mapping[str, Finding], criteria: Mapping[str, Criterion]) -> None:
+    for name, criterion in criteria.items():
         made = findings.get(name)
         allowed = ("met", "not-applicable") if criterion.may_not_apply else ("met",)
         if made is None or made["answer"] not in allowed:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -9,6 +10,7 @@ from django.db.models import F, Max, Prefetch, Q, QuerySet
 
 from concordat.enrolment import verify_enrolment
 from concordat.events import Event
+from concordat.findings import Finding
 from concordat.key_change import KeyHistory
 from concordat.model import Manifest, check_manifest
 from concordat.reasons import Reason, Refused
@@ -18,9 +20,11 @@ from governance.models import (
     Definition,
     DefinitionVote,
     Delegation,
+    Determination,
     Institution,
     InstitutionKey,
     KeyChange,
+    ProtocolVersion,
     RelianceAgreement,
     Review,
     Roster,
@@ -29,7 +33,7 @@ from governance.models import (
 )
 from governance.models.definition import DefinitionState
 from governance.permissions import takes_part
-from governance.states import OPEN, StudyState
+from governance.states import OPEN, StudyState, SubmissionState
 from ledger.models import TransactionState
 from ledger.selectors import document, entries
 
@@ -159,12 +163,18 @@ def open_submission(study: Study) -> Submission | None:
     return study.submissions.filter(state__in=OPEN).select_related("version").first()
 
 
-def reliance(site: Institution, study: str, now: datetime) -> RelianceAgreement | None:
-    """The agreement under which another board reviews for this site; one for this very study goes first."""
+def reliances(sites: Iterable[Institution], study: str, now: datetime) -> dict[Institution, RelianceAgreement]:
+    """The agreements under which other boards review for these sites, in one query; one for this very study goes
+    first, and then the latest."""
     in_force = RelianceAgreement.objects.filter(
-        relying=site, study__in=["", study], agreed__isnull=False, ended=None, starts__lte=now, ends__gt=now
+        relying__in=sites, study__in=["", study], agreed__isnull=False, ended=None, starts__lte=now, ends__gt=now
     )
-    return in_force.select_related("reviewing").order_by("-study", "-agreed").first()
+    return {each.relying: each for each in in_force.select_related("relying", "reviewing").order_by("study", "agreed")}
+
+
+def reliance(site: Institution, study: str, now: datetime) -> RelianceAgreement | None:
+    """The agreement under which another board reviews for this site."""
+    return reliances([site], study, now).get(site)
 
 
 def board_of(site: Institution, study: str, now: datetime) -> Institution:
@@ -187,6 +197,61 @@ def as_uuid(text: object) -> UUID:
         return UUID(str(text))
     except ValueError:
         raise Refused(Reason.FIELD_INVALID, detail="An identifier is a UUID.", field="identifier") from None
+
+
+def protocol_of(definition: Definition) -> ProtocolVersion:
+    """The version of the protocol that the definition names. Raises Refused(DIGEST_MISMATCH) if there is none."""
+    version = definition.study.versions.filter(digest=definition.content["protocol"]).first()
+    if version is None:
+        detail = "The study has no protocol of the digest that the definition names."
+        raise Refused(Reason.DIGEST_MISMATCH, detail=detail, field="protocol")
+    return version
+
+
+def rests_on_current(definition: Definition) -> bool:
+    """Whether only minor amendments lie between the protocol that the definition names and the one in force."""
+    in_force = definition.study.in_force
+    return in_force is not None and protocol_of(definition).base == in_force.base
+
+
+def approval_in_force(study: Study) -> Submission | None:
+    """The submission whose approval a study in force rests on: the last one on the base in force."""
+    if study.in_force is None:
+        return None
+    approved = study.submissions.filter(state=SubmissionState.APPROVED, version__base=study.in_force.base)
+    return approved.order_by("-settled", "-pk").first()
+
+
+def deciding(submission: Submission) -> list[tuple[Review, Determination]]:
+    """Each board's review, with its sites, and its last determination, with its signatures."""
+    latest = Determination.objects.select_related("signature", "conditions_check__signature").order_by("-pk")
+    reviews = submission.reviews.select_related("board").prefetch_related(
+        "sites", Prefetch("determinations", queryset=latest)
+    )
+    return [(review, made[0]) for review in reviews if (made := list(review.determinations.all()))]
+
+
+def determination_for(study: Study, institution: Institution) -> Mapping[str, Any] | None:
+    """The signed document of the approval in force by the board that reviews for this institution, or None."""
+    submission = approval_in_force(study)
+    found = Determination.objects.filter(review__submission=submission, review__sites=institution).order_by("-pk")
+    last = found.first() if submission else None
+    return last.document if last else None
+
+
+def findings_for(study: Study, institution: Institution) -> Mapping[str, Finding]:
+    """The findings of the determination in force of the board that reviews for this institution; none without one."""
+    document = determination_for(study, institution)
+    return document["findings"] if document else {}
+
+
+def data_use_decision(study: Study, institution: Institution) -> bool | None:
+    """Whether a data steward of this institution decided that its terms allow the study as it is in force, where a
+    person has to decide; None while nobody has."""
+    if study.in_force is None:
+        return None
+    decided = institution.data_use_decisions.filter(study=study, base=study.in_force.base).order_by("-pk").first()
+    return decided.allowed if decided else None
 
 
 def needed_approvals(definition: Definition) -> tuple[str, ...]:

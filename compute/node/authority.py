@@ -14,7 +14,7 @@ from compute.node.coordinator import JobDocuments
 from compute.node.home import NodeHome
 from compute.node.registry import Registry
 from compute.node.seen_votes import SeenVotes
-from concordat import canonical, consent, definition, model, request, ring
+from concordat import canonical, consent, definition, model, protocol, request, ring
 from concordat import ticket as tickets
 from concordat.answers import place
 from concordat.definition import Definition, Role
@@ -96,9 +96,12 @@ def check(
     )
     _check_design(documents, agreed, manifest)
     request.read_request(documents["request"], pins.keyring)  # signed now; the consent in it may be older than a key
-    asked = request.check_request(documents["request"], pins.lasting_keyring, now, definition=agreed)
+    if canonical.digest(documents["protocol"]) != agreed["protocol"]:
+        raise Refused(Reason.DIGEST_MISMATCH, detail="The definition names another one.", field="protocol")
+    bases = protocol.check(documents["protocol"])["bases"]
+    asked = request.check_request(documents["request"], pins.lasting_keyring, now, definition=agreed, bases=bases)
     tickets.check_ticket(token, keyring(pins.coordinator), received, request=asked, definition=agreed)
-    _check_not_withdrawn(documents["withdrawal"], asked, home)
+    _check_consent_stands(documents, asked, home)
     check_approved(
         documents["votes"],
         digest=ticket["definition"],
@@ -114,6 +117,7 @@ def check(
         definition=agreed,
         requester=asked["requester"],
         purpose=asked["purpose"],
+        ground=asked["basis"]["ground"],
         jobs_today=jobs_today,
     )
     registry.check(
@@ -136,13 +140,22 @@ def _check_design(documents: JobDocuments, agreed: Definition, manifest: Manifes
         raise Refused(Reason.FIELD_INVALID, detail="Schema and model differ in columns.", field="schema")
 
 
-def _check_not_withdrawn(withdrawal: str | None, asked: Request, home: NodeHome) -> None:
-    if withdrawal is None:
+def _check_consent_stands(documents: JobDocuments, asked: Request, home: NodeHome) -> None:
+    """The person has not withdrawn, and has not come to decide for themself, as far as this node was told."""
+    if not asked["basis"]["consent"]:
         return
-    withdrawn = consent.read_withdrawal(withdrawal, home.pins.lasting_keyring)
-    given = consent.read_consent(asked["consent"], home.pins.lasting_keyring)
-    if (withdrawn["consent"], withdrawn["institution"]) == (given["consent"], given["institution"]):
-        raise Refused(Reason.CONSENT_WITHDRAWN)
+    known = home.pins.lasting_keyring
+    given = consent.read_consent(asked["basis"]["consent"], known)
+    ends = (
+        (documents["withdrawal"], consent.read_withdrawal, Reason.CONSENT_WITHDRAWN),
+        (documents["capacity"], consent.read_capacity, Reason.RECONSENT_NEEDED),
+    )
+    for token, read, reason in ends:
+        if token is None:
+            continue
+        said = read(token, known)
+        if (said["consent"], said["institution"]) == (given["consent"], given["institution"]):
+            raise Refused(reason)
 
 
 def _open_shares(documents: JobDocuments, asked: Request, manifest: Manifest, home: NodeHome) -> Shares:

@@ -55,13 +55,14 @@ class Result(TypedDict):
 
 @with_config(ANSWER)
 class DefinitionAnswer(TypedDict):
-    """A definition and what its digests name; `manifest` and `disclosure` are JWS."""
+    """A definition and what its digests name; `manifest` and `disclosure` are JWS; no design for some kinds."""
 
     digest: str
     state: str
     definition: dict[str, Any]
+    protocol: dict[str, Any]
     schema: dict[str, Any]
-    design: dict[str, Any]
+    design: dict[str, Any] | None
     manifest: str
     disclosure: str
     votes: list[VoteDocument]
@@ -179,9 +180,9 @@ class Api:
         return self._post(f"models/{model}/disclosure", {"disclosure": disclosure}, dict[str, Any])
 
     def register_definition(
-        self, definition: Mapping[str, Json], schema: Mapping[str, Json], design: Mapping[str, Json]
+        self, definition: Mapping[str, Json], schema: Mapping[str, Json], design: Mapping[str, Json] | None
     ) -> DefinitionAnswer:
-        body = {"definition": definition, "schema": schema, "design": design}
+        body: dict[str, Json] = {"definition": definition, "schema": schema, "design": design}
         return self._post("definitions", body, DefinitionAnswer)
 
     def definition(self, digest: str) -> DefinitionAnswer:
@@ -198,6 +199,9 @@ class Api:
 
     def withdraw_consent(self, consent: str, withdrawal: str) -> dict[str, Any]:
         return self._post(f"consents/{consent}/withdraw", {"withdrawal": withdrawal}, dict[str, Any])
+
+    def regained_capacity(self, consent: str, capacity: str) -> dict[str, Any]:
+        return self._post(f"consents/{consent}/capacity", {"capacity": capacity}, dict[str, Any])
 
     def request_prediction(self, request: str, sealed: Mapping[str, str], *, idempotency_key: str) -> Status:
         """Hand in a signed request and the sealed shares by party; the same key always answers with the same job."""

@@ -20,6 +20,8 @@ from concordat.fields import Slug, plain, read
 from concordat.key_change import KeyHistory
 from concordat.model import Manifest
 from concordat.outputs import Opened
+from concordat.protocol import Protocol
+from concordat.protocol import check as check_protocol
 from concordat.reasons import Reason, Refused
 from concordat.receipt import Receipt, check_receipts
 from concordat.request import Request, read_request
@@ -170,6 +172,14 @@ class Case:
         if not submitted:
             raise Refused(Reason.STUDY_NOT_APPROVED, detail="The protocol was never submitted.")
         return submitted[-1]
+
+    @cached_property
+    def protocol(self) -> Protocol:
+        """The protocol that the definition names."""
+        document = self.evidence.json(self.submission, "protocol")
+        if not isinstance(document, dict):
+            raise Refused(Reason.MALFORMED, detail="The protocol is no JSON object.", field="protocol")
+        return check_protocol(document)
 
     @cached_property
     def boards(self) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ BY_REFERENCE: Mapping[str, tuple[Event, ...]] = {
         _E.RESULT_WITHHELD,
         _E.RESULT_DISPLAYED,
     ),
-    "consent": (_E.CONSENT_GIVEN, _E.CONSENT_WITHDRAWN),
+    "consent": (_E.CONSENT_GIVEN, _E.CONSENT_WITHDRAWN, _E.CONSENT_LAPSED),
     "institution": (_E.INSTITUTION_ENROLLED, _E.KEY_CHANGED, _E.ROSTER_PUBLISHED),
 }
 """The events that concern a decision, by the public field that says so."""

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from concordat import canonical, clock, design
-from concordat.client import governance, models, predict
+from concordat.client import consents, governance, models, predict
 from concordat.client.api import Status
 from concordat.client.models import PublishedModel
 from concordat.client.predict import OpenedPrediction
@@ -54,6 +54,7 @@ class Story:
         self.published: dict[str, PublishedModel] = {}
         self.definition = ""
         self.consent = ""
+        self.clinician = str(uuid4())  # a handle in Long Beach's own directory
         self.opened: OpenedPrediction | None = None
         self.work: Work | None = None
 
@@ -201,7 +202,7 @@ class Story:
 
     def withdraw(self) -> None:
         home, api = self.world.home(LONG_BEACH), self.world.api(LONG_BEACH)
-        governance.withdraw_consent(home, api, self.consent)
+        consents.withdraw(home, api, self.consent)
         self.screen.done("one call; effective at once, and logged")
         self._refuse("after-withdrawal", "the next request for this patient", self._request, Reason.CONSENT_WITHDRAWN)
 
@@ -209,15 +210,15 @@ class Story:
 
     def give_consent(self) -> None:
         """A patient of Long Beach, under a new pseudonym."""
-        self.consent = governance.give_consent(
+        self.consent = consents.give(
             self.world.home(LONG_BEACH),
             self.world.api(LONG_BEACH),
             subject=str(uuid4()),
             study=self.protocol["study"],
             purposes=self._template()["purposes"],
             form=(STUDY_FOLDER / "consent-form.md").read_bytes(),
+            version="1",
             language="en",
-            signer="self",
             until=clock.now() + timedelta(days=CONSENT_DAYS),
         )
 
@@ -226,7 +227,14 @@ class Story:
         home, api = self.world.home(LONG_BEACH), self.world.api(LONG_BEACH)
         checked = governance.fetch_definition(home, api, self.definition)
         values = predict.read_fhir(STUDY_FOLDER / "bundle.json", checked.schema)
-        return predict.prepare(home, checked, values, purpose=self._template()["purposes"][0], consent=self.consent)
+        return predict.prepare(
+            home,
+            checked,
+            values,
+            purpose=self._template()["purposes"][0],
+            person=self.clinician,
+            consent=self.consent,
+        )
 
     # --- helpers
 
@@ -253,6 +261,7 @@ class Story:
             "studies": [],
             "requesters": template["requesters"],
             "purposes": template["purposes"],
+            "grounds": ["consent"],
             "jobs_a_day": 100,
             "chain": "hint",  # computes on while the chain is down
         }

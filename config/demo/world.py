@@ -27,8 +27,8 @@ from ledger.chain.deploy import deploy
 SCOPES = {
     "party": "institutions.write studies.read definitions.read definitions.vote ledger.read dossiers.read",
     "owner": "studies.write studies.read models.write definitions.write definitions.read definitions.vote ledger.read",
-    "requester": "studies.read definitions.read definitions.vote consents.write predictions.write predictions.read ledger.read "
-    "dossiers.read",
+    "requester": "studies.read definitions.read definitions.vote consents.write predictions.write predictions.read "
+    "ledger.read dossiers.read",
     "dealer": "definitions.read definitions.vote",
 }
 
@@ -238,7 +238,7 @@ def _rely(world: World, relying: Member, reviewing: Member) -> None:
         relying=relying.slug,
         reviewing=reviewing.slug,
         study="",
-        responsibilities="The reviewing board decides for both sites. The relying site reports local law and resources.",
+        responsibilities="The reviewing board decides for both sites; the relying site reports what is local.",
         ends=clock.rfc3339(clock.now() + timedelta(days=3 * 365)),
     )
     agreement = world.api(relying).reliances()[0]["agreement"]

@@ -2,7 +2,7 @@
 
 from governance.models.board import BoardSeat, Conflict, Delegation
 from governance.models.consent import Consent
-from governance.models.definition import Definition, DefinitionVote, DisclosureStatement
+from governance.models.definition import BudgetUse, Definition, DefinitionVote, DisclosureStatement
 from governance.models.institution import Institution, InstitutionKey, KeyChange, NodeStatus, Roster
 from governance.models.meeting import AgendaItem, Attendance, Ballot, Meeting
 from governance.models.notification import Notification
@@ -20,6 +20,7 @@ __all__ = [
     "Attendance",
     "Ballot",
     "BoardSeat",
+    "BudgetUse",
     "Comment",
     "ConditionsCheck",
     "Conflict",

@@ -172,6 +172,7 @@ OTHERS = [
     ("mayo", "GET", f"definitions/{DIGEST}"),
     ("mayo", "GET", f"definitions/{DIGEST}/votes"),
     ("mayo", "POST", f"consents/{SAMPLES['consent']}/withdraw"),
+    ("mayo", "POST", f"consents/{SAMPLES['consent']}/capacity"),
     ("mayo", "GET", f"predictions/{JOB}"),
     ("mayo", "POST", f"predictions/{JOB}/cancel"),
     ("mayo", "GET", f"predictions/{JOB}/result"),

@@ -46,6 +46,7 @@ class Consortium:
     coordinator: SigningKey = field(default_factory=SigningKey.generate)
     kind: str = "mlp"
     broker: str = "redis://127.0.0.1:1/0"
+    ground: str = "consent"
 
     def __post_init__(self) -> None:
         self.homes = {
@@ -82,6 +83,7 @@ class Consortium:
             "studies": [STUDY],
             "requesters": [REQUESTER],
             "purposes": [PURPOSE],
+            "grounds": ["consent"],
             "jobs_a_day": 100,
             "chain": "hint",
         }
@@ -131,7 +133,32 @@ class Consortium:
 
     @cached_property
     def protocol(self) -> dict:
-        return {"study": STUDY, "sites": PARTIES, "requesters": [REQUESTER], "purposes": [PURPOSE]}
+        return {
+            "v": 2,
+            "study": STUDY,
+            "title": "Chest pain",
+            "institution": OWNER,
+            "contact": "research-integrity@cleveland.example",
+            "summary": "Whether an explained prediction helps.",
+            "computed": "The risk of coronary disease and its LIME explanation.",
+            "opened": "The prediction and ten coefficients.",
+            "risks": {"minimal": True, "reidentification": "If all parties collude.", "misuse": "A wrong prediction."},
+            "data_use": {
+                "study": ["DUO:0000006"],
+                "datasets": [{"institution": REQUESTER, "terms": ["DUO:0000006", "DUO:0000021"]}],
+            },
+            "population": ["adults", "minors", "adults-without-capacity"],
+            "sections": [{"heading": "Procedures", "text": "Ten routine findings."}],
+            "requesters": [REQUESTER],
+            "purposes": [PURPOSE],
+            "bases": [
+                {"institution": REQUESTER, "purpose": PURPOSE, "ground": self.ground, "gdpr": None, "note": "A form."}
+            ],
+            "attachments": [],
+            "sites": [*PARTIES, REQUESTER],
+            "review_months": 12,
+            "valid_until": clock.rfc3339(clock.now() + timedelta(days=300)),
+        }
 
     @cached_property
     def definition(self) -> dict:
@@ -139,22 +166,30 @@ class Consortium:
 
     def new_definition(self, **changes) -> dict:
         return {
-            "v": 1,
+            "v": 2,
             "study": STUDY,
             "protocol": digest(self.protocol),
             "kind": "explain",
             "model": digest(self.manifest),
             "schema": digest(SCHEMA),
             "design": digest(self.design),
+            "seed": "fixed",
             "target": "log-odds",
             "parties": PARTIES,
             "dealer": DEALER,
             "requesters": [REQUESTER],
+            "recipients": [REQUESTER],
             "purposes": [PURPOSE],
-            "opened": OPENED,
+            "data_use": ["DUO:0000006"],
+            "opened": OPENED["explain"],
             "disclosure": "full" if self.kind == "linear" else "none",
+            "budgets": {"jobs_a_day": 100, "jobs": 1000, "scalars": 20_000},
+            "minimum_cell": 5,
+            "audits": [],
+            "emergent": False,
             "transfers": [],
             "jurisdictions": ["US"],
+            "result_jurisdictions": ["US"],
             "quorum": {"of": [*PARTIES, REQUESTER], "needed": 3},
             "valid_until": clock.rfc3339(clock.now() + timedelta(days=300)),
         } | changes
@@ -193,9 +228,9 @@ class Consortium:
             "study": STUDY,
             "purposes": [PURPOSE],
             "institution": REQUESTER,
-            "form": digest(b"form"),
-            "language": "en",
-            "signer": "self",
+            "form": {"version": "1", "digest": digest(b"form"), "language": "en"},
+            "signer": {"capacity": "self", "assent": ""},
+            "reconsent": None,
             "given": now - timedelta(days=1),
             "until": now + timedelta(days=365),
             "key": self.identity(REQUESTER),
@@ -208,6 +243,20 @@ class Consortium:
             consent=statement["consent"], institution=REQUESTER, time=clock.now(), key=self.identity(REQUESTER)
         )
 
+    def capacity(self, token: str) -> str:
+        _, statement = signatures.peek(token)
+        return consent.regained_capacity(
+            consent=statement["consent"],
+            institution=REQUESTER,
+            why="capacity",
+            time=clock.now(),
+            key=self.identity(REQUESTER),
+        )
+
+    @cached_property
+    def person(self) -> str:
+        return new_uuid()
+
     @cached_property
     def vector(self) -> np.ndarray:
         return np.random.default_rng(11).normal(size=len(self.schema.columns))
@@ -218,8 +267,10 @@ class Consortium:
             "requester": REQUESTER,
             "definition": self.definition,
             "purpose": PURPOSE,
+            "person": self.person,
             "subject": self.subject,
-            "consent": self.consent,
+            "ground": self.ground,
+            "consent": self.consent if self.ground == "consent" else "",
             "party_keys": self.party_keys,
             "key": self.identity(REQUESTER),
             "now": clock.now(),
@@ -262,12 +313,14 @@ class Case:
         case.documents = {
             "request": prepared.token,
             "definition": agreed,
+            "protocol": consortium.protocol,
             "manifest": consortium.published[0],
             "disclosure": consortium.disclosure,
             "schema": SCHEMA,
             "design": consortium.design,
             "votes": list(consortium.votes),
             "withdrawal": None,
+            "capacity": None,
             "acceptances": [],
         }
         return case

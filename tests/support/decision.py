@@ -100,7 +100,7 @@ class Decision:
         self._record(
             f"review {slug}",
             Event.REVIEW_SIGNED,
-            {"study": STUDY, "institution": slug, "determination": "approved", "relied_on_by": []},
+            {"study": STUDY, "institution": slug, "determination": "approved"},
             private={"officer": new_uuid()},
             documents={
                 "protocol": self.consortium.protocol,

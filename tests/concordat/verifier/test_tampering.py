@@ -184,6 +184,11 @@ def withdraw_consent(forger):
     assert signatures.peek(token)[1]["consent"] == consent
 
 
+def consent_lapses(forger):
+    withdraw_consent(forger)
+    forger.contents[forger.index("vote long-beach")]["event"] = "consent.lapsed"
+
+
 @pytest.mark.parametrize("ending", ["study.suspended", "study.closed"])
 def test_a_study_that_had_ended(forger, ending):
     end_study(forger, ending)
@@ -197,6 +202,20 @@ def test_a_consent_that_had_been_withdrawn(forger):
     assert "before the decision" in checks["consent since"].sentence
 
 
+def test_a_consent_that_had_lapsed(forger):
+    consent_lapses(forger)
+    checks = {check.name: check for check in verify(forger.forge()).checks}
+    assert checks["consent"].reason is R.RECONSENT_NEEDED
+    assert "before the decision" in checks["consent since"].sentence
+
+
+def test_a_protocol_with_another_ground_than_the_boards_signed(forger):
+    """The definition names the protocol by its digest, so the operator cannot put another ground in."""
+    protocol = forger.document("submitted", "protocol")
+    forger.put("submitted", "protocol", protocol | {"bases": [protocol["bases"][0] | {"ground": "care"}]})
+    assert failures(forger.forge())["request"] is R.STUDY_NOT_APPROVED
+
+
 # --- the operator selects
 
 
@@ -206,6 +225,7 @@ def test_a_consent_that_had_been_withdrawn(forger):
         (lambda forger: end_study(forger, "study.suspended"), {}),
         (lambda forger: end_study(forger, "study.closed"), {}),
         (withdraw_consent, {"consent": R.CONSENT_WITHDRAWN}),
+        (consent_lapses, {"consent": R.RECONSENT_NEEDED}),
         (lambda forger: None, {}),  # a vote
     ],
 )
