@@ -140,6 +140,13 @@ def seen_study(by: User, uuid: str) -> Study:
     return found
 
 
+def seen_through(by: User, study: Study) -> list[Institution]:
+    """The institutions of this person that the study concerns; its leading one first, where it is one of them."""
+    of_study = Q(pk=study.institution_id) | Q(studies=study) | Q(reviews__submission__study=study)
+    found = Institution.objects.filter(of_study, memberships__user=by).distinct()
+    return sorted(found, key=lambda each: (each.pk != study.institution_id, each.slug))
+
+
 def locked_study(by: User, uuid: str) -> Study:
     """As :func:`seen_study`; whoever else locks it waits for the caller's transaction."""
     return Study.objects.select_for_update(no_key=True, of=("self",)).get(pk=seen_study(by, uuid).pk)
