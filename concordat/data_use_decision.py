@@ -1,4 +1,4 @@
-"""A data steward's answer where the terms of an institution's data leave it to a person whether a study may use them."""
+"""A data steward's answer where the terms of an institution's data leave it to a person whether a study uses them."""
 
 from collections.abc import Mapping
 from typing import Any, Literal

@@ -27,6 +27,6 @@ def media_type(content: bytes) -> str:
         text = content.decode()
     except UnicodeDecodeError:
         text = "\0"
-    if any(character < " " and character not in _IN_TEXT or character == "\x7f" for character in text):
+    if any((character < " " and character not in _IN_TEXT) or character == "\x7f" for character in text):
         raise Refused(Reason.FIELD_INVALID, detail="A file here is PDF, PNG, JPEG or plain text.", field="content")
     return TEXT
