@@ -56,9 +56,9 @@ def _prepare(ask: Ask) -> Prepared:
     permissions.check_independent(ask.by, study)
     policies.check_state(study, Verb.DECIDE_DATA_USE, ask.moment)
     version = _version(study, str(ask.fields.get("base", "")))
-    allowed = ask.fields.get("allowed")
-    if not isinstance(allowed, bool):
-        raise Refused(Reason.FIELD_INVALID, detail="Allowed is true or false.", field="allowed")
+    meaning = ask.fields.get("decision")
+    if meaning not in ("allows", "denies"):
+        raise Refused(Reason.FIELD_INVALID, detail="A decision allows or denies.", field="decision")
     document = {
         "v": 1,
         "study": study.slug,
@@ -66,11 +66,10 @@ def _prepare(ask: Ask) -> Prepared:
         "base": version.base,
         "terms": list(_terms(version, institution)["terms"]),
         "uses": list(version.content["data_use"]["study"]),
-        "allowed": allowed,
+        "allowed": meaning == "allows",
         "reason": ask.fields.get("reason", ""),
     }
     checked = dict(plain(data_use_decision.check(document)))
-    meaning = "allows" if allowed else "denies"
     return Prepared("data-use", checked, meaning, institution, frozenset(HOLDERS[Verb.DECIDE_DATA_USE]), study)
 
 
