@@ -4,6 +4,7 @@ from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
 from api.views import (
+    attachments,
     consents,
     definitions,
     dossiers,
@@ -14,6 +15,7 @@ from api.views import (
     predictions,
     reliances,
     studies,
+    subjects,
     token,
 )
 
@@ -36,6 +38,7 @@ urlpatterns = [
     path("reliances", reliances.Reliances.as_view(), name="reliances"),
     path("studies", studies.Studies.as_view(), name="studies"),
     path("studies/<slug:study>", studies.OneStudy.as_view(), name="study"),
+    path("studies/<slug:study>/attachments", attachments.Attachments.as_view(), name="attachments"),
     path("models", models.Models.as_view(), name="models"),
     path("models/<digest:model>", models.OneModel.as_view(), name="model"),
     path("models/<digest:model>/disclosure", models.Disclosure.as_view(), name="model-disclosure"),
@@ -45,6 +48,8 @@ urlpatterns = [
     path("consents", consents.Consents.as_view(), name="consents"),
     path("consents/<uuid:consent>/withdraw", consents.Withdrawal.as_view(), name="consent-withdrawal"),
     path("consents/<uuid:consent>/capacity", consents.Capacity.as_view(), name="consent-capacity"),
+    path("subjects/<uuid:subject>/export", subjects.Export.as_view(), name="subject-export"),
+    path("subjects/<uuid:subject>/erase", subjects.Erasure.as_view(), name="subject-erase"),
     path("predictions", predictions.Predictions.as_view(), name="predictions"),
     path("predictions/<uuid:prediction>", predictions.OnePrediction.as_view(), name="prediction"),
     path("predictions/<uuid:prediction>/cancel", predictions.Cancellation.as_view(), name="prediction-cancel"),

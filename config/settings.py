@@ -65,6 +65,8 @@ CALLS_A_MINUTE: dict[str, int] = {
     "predictions": env.int("CONCORDAT_PREDICTIONS_A_MINUTE", default=60),
     "dossiers": env.int("CONCORDAT_DOSSIERS_A_MINUTE", default=30),
     "key-changes": env.int("CONCORDAT_KEY_CHANGES_A_MINUTE", default=10),
+    "attachments": env.int("CONCORDAT_ATTACHMENTS_A_MINUTE", default=30),
+    "subjects": env.int("CONCORDAT_SUBJECTS_A_MINUTE", default=30),
 }
 
 INSTALLED_APPS = [
@@ -196,7 +198,14 @@ SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
 if PRODUCTION:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 2**20
+
+# --- attachments of studies; through the API they come in base64, with a little around it
+ATTACHMENT_BYTES: int = env.int("CONCORDAT_ATTACHMENT_BYTES", default=5 * 2**20)
+DATA_UPLOAD_MAX_MEMORY_SIZE = max(4 * 2**20, ATTACHMENT_BYTES * 4 // 3 + 2**16)
+
+# --- how promptly 45 CFR 46.108(a)(4) is meant here
+PROBLEM_WORKING_DAYS: int = env.int("CONCORDAT_PROBLEM_WORKING_DAYS", default=5)
+NONCOMPLIANCE_DAYS: int = env.int("CONCORDAT_NONCOMPLIANCE_DAYS", default=10)
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["api.authentication.BearerToken"],

@@ -11,6 +11,7 @@ from concordat.request import Request, named_consent, peek_request
 from concordat.signatures import VerifyKey
 from governance import selectors
 from governance.models import Consent, Definition, Institution, InstitutionKey
+from governance.services import attachments
 from ledger.chain.types import Authorisation
 from ledger.services.anchoring import chain_client, registry_domain
 
@@ -73,7 +74,8 @@ class Case:
         bounds = [definition.study.expires, definition.valid_until]
         if self.consent is not None:
             bounds += [self.consent.until, self.consent.reconsent]
-        return sum(bound is not None and self.now >= bound for bound in bounds)
+        passed = sum(bound is not None and self.now >= bound for bound in bounds)
+        return passed + attachments.lapsed_attachments(definition.study, self.protocol, self.now)
 
     @property
     def requester(self) -> Institution:

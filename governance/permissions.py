@@ -64,9 +64,8 @@ HOLDERS: dict[Verb, frozenset[Membership.Role]] = {
     Verb.DECLARE_CONFLICT: _OFFICE | _BOARD,
     Verb.FILE_LOCAL_CONTEXT: _SIGNATORIES | _OFFICE,
     Verb.DECIDE_DATA_USE: frozenset({Role.DATA_STEWARD}),
-    Verb.ATTACH: frozenset(
-        {Role.INVESTIGATOR, Role.IRB_ADMINISTRATOR, Role.INSTITUTION_ADMIN, Role.DATA_STEWARD, Role.CLINICAL_OVERSIGHT}
-    ),
+    Verb.ATTACH: frozenset({Role.INVESTIGATOR, Role.INSTITUTION_ADMIN, Role.DATA_STEWARD, Role.CLINICAL_OVERSIGHT})
+    | _OFFICE,
     Verb.COMMENT: frozenset(Role) - _READERS,
     Verb.REPORT_INCIDENT: frozenset(Role) - _READERS,
     Verb.STEP_INCIDENT: _SIGNATORIES | _OFFICE | {Role.DATA_STEWARD},

@@ -144,6 +144,13 @@ def seen_study(by: User, uuid: str) -> Study:
     return found
 
 
+def seen_through(by: User, study: Study) -> list[Institution]:
+    """The institutions of this person that the study concerns; its leading one first, where it is one of them."""
+    of_study = Q(pk=study.institution_id) | Q(studies=study) | Q(reviews__submission__study=study)
+    found = Institution.objects.filter(of_study, memberships__user=by).distinct()
+    return sorted(found, key=lambda each: (each.pk != study.institution_id, each.slug))
+
+
 def locked_study(by: User, uuid: str) -> Study:
     """As :func:`seen_study`; whoever else locks it waits for the caller's transaction."""
     return Study.objects.select_for_update(no_key=True, of=("self",)).get(pk=seen_study(by, uuid).pk)
@@ -243,15 +250,6 @@ def findings_for(study: Study, institution: Institution) -> Mapping[str, Finding
     """The findings of the determination in force of the board that reviews for this institution; none without one."""
     document = determination_for(study, institution)
     return document["findings"] if document else {}
-
-
-def data_use_decision(study: Study, institution: Institution) -> bool | None:
-    """Whether a data steward of this institution decided that its terms allow the study as it is in force, where a
-    person has to decide; None while nobody has."""
-    if study.in_force is None:
-        return None
-    decided = institution.data_use_decisions.filter(study=study, base=study.in_force.base).order_by("-pk").first()
-    return decided.allowed if decided else None
 
 
 def needed_approvals(definition: Definition) -> tuple[str, ...]:

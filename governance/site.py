@@ -54,7 +54,7 @@ class OfficersSite(AdminSite):
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         """The pages without `admin_view` are those of signing in; each says itself whom it lets in."""
-        from governance.admin import acts, factors, oidc, second_step
+        from governance.admin import acts, factors, oidc, record, second_step
 
         wrap = self.admin_view
         own: list[URLPattern | URLResolver] = [
@@ -75,5 +75,6 @@ class OfficersSite(AdminSite):
             path("second-factors/app/", wrap(factors.app), name="second_factors_app"),
             path("second-factors/remove/", wrap(factors.remove), name="second_factors_remove"),
             path("second-factors/recovery-codes/", wrap(factors.recovery_codes), name="recovery_codes"),
+            *record.urls(wrap),
         ]
         return own + super().get_urls()

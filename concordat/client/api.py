@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Strict, with_config
 from typing_extensions import TypedDict
 
-from concordat.canonical import Json
+from concordat.canonical import Json, b64
 from concordat.client.session import Session
 from concordat.fields import ANSWER, Slug, Text, plain, read
+from concordat.media import media_type
 from concordat.reasons import Reason
 from concordat.states import JobState
 from concordat.votes import VoteDocument
@@ -170,6 +171,31 @@ class Api:
     def reliances(self) -> list[dict[str, Any]]:
         """The agreements by which we rely on another board, or another on ours; the latest hundred."""
         return self._get("reliances", _Reliances)["items"]
+
+    def attach(
+        self, study: str, *, kind: str, institution: str, name: str, content: bytes, expires: str = ""
+    ) -> dict[str, Any]:
+        """Attach a file to a study: this institution's, or with an empty one the study's own.
+
+        Raises Refused(FIELD_INVALID) for a kind of file that is not attached; and as every call."""
+        body: dict[str, Json] = {
+            "kind": kind,
+            "institution": institution,
+            "name": name,
+            "media_type": media_type(content),
+            "content": b64(content),
+        }
+        return self._post(
+            f"studies/{study}/attachments", body | ({"expires": expires} if expires else {}), dict[str, Any]
+        )
+
+    def export_subject(self, subject: str) -> dict[str, Any]:
+        """Everything that the coordinator holds on one of this institution's own subjects (GDPR Article 15)."""
+        return self._get(f"subjects/{subject}/export", dict[str, Any])
+
+    def erase_subject(self, subject: str, *, ground: str) -> dict[str, Any]:
+        """Have one of this institution's own subjects erased (GDPR Article 17)."""
+        return self._post(f"subjects/{subject}/erase", {"ground": ground}, dict[str, Any])
 
     def import_model(self, manifest: str, sealed: Mapping[str, str]) -> dict[str, Any]:
         """Hand in a manifest (JWS) and the sealed shares by party."""

@@ -22,6 +22,7 @@ QUESTIONS: Mapping[str, Question] = {
     "purpose": request.purpose,
     "urgency": request.urgency,
     "legal-basis": ground.legal_basis,
+    "attachments": ground.attached,
     "data-use": ground.data_use,
     "transfers": limits.transfers,
     "budget": limits.budget,

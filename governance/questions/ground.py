@@ -11,6 +11,8 @@ from concordat.reasons import Reason, Refused
 from concordat.request import check_ground
 from governance import selectors
 from governance.case import Case
+from governance.services import attachments
+from governance.services.data_use import decision
 
 
 def legal_basis(case: Case) -> str:
@@ -76,6 +78,11 @@ _GROUNDS: Mapping[Ground, Callable[[Case], str]] = {
 }
 
 
+def attached(case: Case) -> str:
+    """Every document that the protocol asks for is there and in force."""
+    return attachments.check(case.definition.study, case.protocol, case.now)
+
+
 def data_use(case: Case) -> str:
     """The terms of whoever contributes data, to the record, the model or the computation, allow this use."""
     definition = case.definition
@@ -95,7 +102,8 @@ def _refusal(case: Case, slug: str, answer: Answer) -> Reason | None:
     """Why an institution's data are not used; where a person has to decide, what was decided."""
     if answer is not Answer.NEEDS_HUMAN:
         return Reason.DATA_USE_DENIED if answer is Answer.DENIED else None
-    decided = selectors.data_use_decision(case.definition.study, case.institutions[slug])
+    version = selectors.protocol_of(case.definition)
+    decided = decision(case.definition.study, case.institutions[slug], version.base)
     if decided is None:
         return Reason.DATA_USE_UNDECIDED
     return None if decided else Reason.DATA_USE_DENIED

@@ -88,16 +88,20 @@ def end_seat(*, by: User, board: Institution, seat: str) -> BoardSeat:
     permissions.check_may(by, Verb.SEAT, board)
     institutions.lock(board)
     found = _seat(board, seat, field="seat")
-    for each in (found, *found.alternates.filter(until=None)):
-        each.until = clock.now()
-        each.save(update_fields=["until"])
-        record(
-            event=Event.SEAT_ENDED,
-            public={"institution": board.slug, "seat": str(each.uuid)},
-            private={"officer": str(each.officer.uuid)},
-            subject=each.officer.uuid,
-        )
+    _vacate(found)
     return found
+
+
+def leave(*, board: Institution, officer: OfficerProfile) -> None:
+    """End what a person has on a board of whose roles they hold none any more: the seat, with those of its alternates,
+    and powers of the chair's. What they signed stays signed. The caller's transaction, which has locked the board."""
+    roles = permissions.roles_at(officer.user, board)
+    if not roles & {Role.IRB_MEMBER, Role.IRB_CHAIR}:
+        for seat in board.seats.filter(officer=officer, until=None):
+            _vacate(seat)
+    if Role.IRB_MEMBER not in roles:
+        for delegation in board.delegations.filter(delegate=officer, ended=None, ends__gt=clock.now()):
+            _take_back(delegation)
 
 
 @transaction.atomic
@@ -236,15 +240,31 @@ def end_delegation(*, by: User, delegation: str) -> Delegation:
     found.refresh_from_db()
     if found.ended is not None:
         raise Refused(Reason.WRONG_STATE, detail="It has ended already.", field="delegation")
-    found.ended = clock.now()
-    found.save(update_fields=["ended"])
+    _take_back(found)
+    return found
+
+
+def _vacate(seat: BoardSeat) -> None:
+    for each in (seat, *seat.alternates.filter(until=None)):
+        each.until = clock.now()
+        each.save(update_fields=["until"])
+        record(
+            event=Event.SEAT_ENDED,
+            public={"institution": each.board.slug, "seat": str(each.uuid)},
+            private={"officer": str(each.officer.uuid)},
+            subject=each.officer.uuid,
+        )
+
+
+def _take_back(delegation: Delegation) -> None:
+    delegation.ended = clock.now()
+    delegation.save(update_fields=["ended"])
     record(
         event=Event.DELEGATION_ENDED,
-        public={"institution": found.board.slug, "delegation": str(found.uuid)},
-        private={"officer": str(found.delegate.uuid)},
-        subject=found.delegate.uuid,
+        public={"institution": delegation.board.slug, "delegation": str(delegation.uuid)},
+        private={"officer": str(delegation.delegate.uuid)},
+        subject=delegation.delegate.uuid,
     )
-    return found
 
 
 def _seat(board: Institution, uuid: str, *, field: str) -> BoardSeat:

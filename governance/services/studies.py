@@ -17,7 +17,7 @@ from governance import permissions, policies, selectors
 from governance.models import Draft, Institution, ProtocolVersion, Review, Study, Submission
 from governance.notices import Notice
 from governance.permissions import Role, Verb
-from governance.services import notifications
+from governance.services import data_use, notifications
 from governance.services.settling import move, move_submission, reset_sites
 from governance.states import StudyState, SubmissionState
 from ledger.services.record import record
@@ -236,6 +236,7 @@ def _put(
         )
         review.sites.set(sites)
         _tell(review, sites)
+    data_use.ask_stewards(submission)
     record(
         event=Event.STUDY_SUBMITTED,
         public={
