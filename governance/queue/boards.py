@@ -116,11 +116,8 @@ def _voted(review: Review) -> bool:
 
 def _route(review: Review) -> str:
     submission = review.submission
-    if (
-        submission.kind == SubmissionKind.REINSTATEMENT
-        or submission.kind == SubmissionKind.AMENDMENT
-        and submission.material
-    ):
+    material = submission.kind == SubmissionKind.AMENDMENT and submission.material
+    if material or submission.kind == SubmissionKind.REINSTATEMENT:
         return "Put it on the agenda of a meeting."
     return "Choose how your board reviews it, or put it on the agenda of a meeting."
 

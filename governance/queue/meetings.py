@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q
 
 from governance import links
-from governance.models import AgendaItem, Attendance, Ballot, BoardSeat, Meeting
+from governance.models import Attendance, Ballot, BoardSeat, Meeting
 from governance.permissions import Verb
 from governance.queue.tasks import Person, Task
 from governance.states import ItemState, MeetingState
@@ -39,16 +39,19 @@ def ballots(person: Person) -> Iterator[Task]:
     boards = person.at(Verb.VOTE)
     if not boards:
         return
-    present = Attendance.objects.filter(
-        seat__officer__user=person.user,
-        status=Attendance.Status.PRESENT,
-        item__state=ItemState.OPEN,
-        seat__board__in=boards,
-    ).exclude(item__review__submission__study__in=person.tied)
     voted = Ballot.objects.filter(item=OuterRef("item"), seat=OuterRef("seat"))
-    for each in present.filter(~Exists(voted)).select_related(
-        "item__meeting__board", "item__review__submission__study"
-    ):
+    present = (
+        Attendance.objects.filter(
+            ~Exists(voted),
+            seat__officer__user=person.user,
+            seat__board__in=boards,
+            status=Attendance.Status.PRESENT,
+            item__state=ItemState.OPEN,
+        )
+        .exclude(item__review__submission__study__in=person.tied)
+        .select_related("item__meeting__board", "item__review__submission__study")
+    )
+    for each in present:
         meeting = each.item.meeting
         yield person.task(
             "Vote: the board has taken it up.",
