@@ -33,7 +33,7 @@ def test_every_event_that_names_a_study_has_a_sentence_made_of_its_public_fields
     about_a_study = {event for event, info in EVENTS.items() if "study" in info.public} - LEFT_OUT
     assert about_a_study <= set(timeline.SENTENCES)
     for event in timeline.SENTENCES:
-        public: dict[str, Any] = {field: "x" for field in EVENTS[event].public}
+        public: dict[str, Any] = dict.fromkeys(EVENTS[event].public, "x")
         assert "{" not in timeline.sentence(event, public | {"boards": ["zurich"]}, {"zurich": "Zurich"})
 
 
