@@ -63,7 +63,8 @@ class ReadsRecorded(ScopedReadOnly):
         raise NotImplementedError
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        reading.note(reader=user_of(request), page=f"{self.opts.model_name}-list")
+        if self.has_view_permission(request):
+            reading.note(reader=user_of(request), page=f"{self.opts.model_name}-list")
         return super().changelist_view(request, extra_context)
 
     def change_view(

@@ -91,17 +91,15 @@ def data_use(person: Person) -> Iterator[Task]:
     decided = set(
         DataUseDecision.objects.filter(institution__in=stewarded).values_list("study", "institution__slug", "base")
     )
-    for study in studies.select_related("in_force").prefetch_related(pending):
+    for study in studies.exclude(pk__in=person.tied).select_related("in_force").prefetch_related(pending):
         submission = next(iter(study.pending), None)  # type: ignore[attr-defined]
         version = submission.version if submission else study.in_force
         if version is None:
             continue
         for key in stewarded:
             institution = person.institutions[key]
-            if (
-                _undecided(version.content, institution.slug)
-                and (study.pk, institution.slug, version.base) not in decided
-            ):
+            known = (study.pk, institution.slug, version.base) in decided
+            if not known and _undecided(version.content, institution.slug):
                 yield person.task(
                     "Decide whether your institution's data may be used for it: the terms leave it to you.",
                     person.because(Verb.DECIDE_DATA_USE, institution),
