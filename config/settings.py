@@ -105,7 +105,8 @@ MIDDLEWARE = [
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [],
+        # Before the admin's own templates of the same names, which its app, standing first, would have found.
+        "DIRS": [BASE_DIR / "governance" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -143,7 +144,7 @@ AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code", "recovery_code", 
 OTP_TOTP_ISSUER = "Concordat"
 PASSWORD_RESET_TIMEOUT = 72 * 3600
 
-# --- mail, for invitations only. Where no server is named, messages stay in the state folder for the operator to read.
+# --- mail: invitations, and what people are told. Where no server is named, it stays in the state folder, to be read.
 _EMAIL: dict[str, Any] = env.email_url("CONCORDAT_EMAIL_URL", default=f"filemail:///{STATE_DIR / 'mail'}")
 EMAIL_BACKEND, EMAIL_FILE_PATH = _EMAIL["EMAIL_BACKEND"], _EMAIL["EMAIL_FILE_PATH"]
 EMAIL_HOST, EMAIL_PORT = _EMAIL["EMAIL_HOST"], _EMAIL["EMAIL_PORT"]

@@ -7,6 +7,7 @@ site's help page are generated from the two tables.
 from enum import StrEnum
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import Q, QuerySet
 
 from concordat.reasons import Reason, Refused
 from governance.models import Conflict, Institution, Membership, Review, Study
@@ -131,6 +132,16 @@ def independent(user: User, study: Study) -> bool:
     except Refused:
         return False
     return True
+
+
+def tied(user: User) -> QuerySet[Study]:
+    """All the studies for which :func:`check_independent` refuses this person."""
+    return Study.objects.filter(
+        Q(versions__submitted_by=user.pk)
+        | Q(submissions__submitted_by=user.pk)
+        | Q(institution__memberships__user=user.pk, institution__memberships__role=Role.INVESTIGATOR)
+        | Q(conflicts__officer__user=user.pk, conflicts__withdrawn=None)
+    )
 
 
 def check_takes_part(institution: Institution, study: Study) -> None:

@@ -24,6 +24,7 @@ from governance.models import (
     Institution,
     InstitutionKey,
     KeyChange,
+    Notification,
     ProtocolVersion,
     RelianceAgreement,
     Review,
@@ -196,6 +197,16 @@ def delegation(by: User, board: Institution, scope: str, study: Study, now: date
         Q(study=None) | Q(study=study), delegate__user=by, board=board, scope=scope, ended=None
     )
     return in_force.filter(starts__lte=now, ends__gt=now).order_by(F("study").asc(nulls_last=True)).first()
+
+
+def notifications(of: User) -> QuerySet[Notification]:
+    """What this person was told, the latest first."""
+    return Notification.objects.filter(user=of)
+
+
+def unread(of: User) -> int:
+    """How much of it they have not read."""
+    return notifications(of).filter(read=None).count()
 
 
 def as_uuid(text: object) -> UUID:

@@ -223,6 +223,13 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='MailPreference',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('how', models.CharField(choices=[('immediate', 'At once'), ('daily', 'Once a day'), ('none', 'Never')], default='immediate', max_length=12)),
+            ],
+        ),
+        migrations.CreateModel(
             name='Meeting',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -249,9 +256,10 @@ class Migration(migrations.Migration):
                 ('path', models.CharField(help_text="Where to act on it, below the site's address.", max_length=200)),
                 ('created', models.DateTimeField()),
                 ('read', models.DateTimeField(blank=True, null=True)),
-                ('mail', models.CharField(choices=[('queued', 'Queued'), ('sent', 'Sent'), ('failed', 'Failed')], default='queued', max_length=8)),
+                ('mail', models.CharField(choices=[('queued', 'Queued'), ('sent', 'Sent'), ('failed', 'Failed'), ('unwanted', 'Not wanted')], default='queued', max_length=8)),
                 ('attempts', models.PositiveIntegerField(default=0)),
                 ('next_attempt', models.DateTimeField()),
+                ('letter', models.UUIDField(help_text='The UUID of the first notification of the letter that it was first put into.', null=True)),
             ],
             options={
                 'ordering': ('-created', '-pk'),
@@ -587,6 +595,11 @@ class Migration(migrations.Migration):
             model_name='localcontext',
             name='study',
             field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='local_contexts', to='governance.study'),
+        ),
+        migrations.AddField(
+            model_name='mailpreference',
+            name='user',
+            field=models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='mail_preference', to=settings.AUTH_USER_MODEL),
         ),
         migrations.AddField(
             model_name='meeting',

@@ -34,13 +34,14 @@ from governance.services.signing import Act, Ask, Prepared
 from governance.states import OPEN, ItemState, SubmissionState
 from ledger.services.record import record
 
-_SIGNERS: dict[Path, frozenset[str]] = {
+SIGNERS: dict[Path, frozenset[str]] = {
     Path.EXEMPT: frozenset({Role.IRB_CHAIR, Role.IRB_ADMINISTRATOR}),
     Path.EXPEDITED: frozenset({Role.IRB_CHAIR}),
     Path.FULL_BOARD: frozenset({Role.IRB_CHAIR}),
     Path.PAPER: frozenset({Role.IRB_CHAIR, Role.IRB_ADMINISTRATOR}),
 }
-_DELEGABLE = {Path.EXPEDITED: "expedited-review", Path.FULL_BOARD: "preside"}
+DELEGABLE = {Path.EXPEDITED: "expedited-review", Path.FULL_BOARD: "preside"}
+"""Who signs a determination on which path, and the scope of a delegation by which a member does."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def _prepare(ask: Ask) -> Prepared:
     review = selectors.seen_review(ask.by, str(ask.fields.get("review", "")))
     _check(ask.by, review, Verb.DETERMINE, ask.moment)
     path = Path(review.path)
-    roles, delegation = _authority(ask.by, review, _SIGNERS[path], _DELEGABLE.get(path, ""), ask.moment)
+    roles, delegation = _authority(ask.by, review, SIGNERS[path], DELEGABLE.get(path, ""), ask.moment)
     decision = _minuted(review) if path is Path.FULL_BOARD else _stated(ask.fields)
     return _prepared(review, decision, path, roles, delegation, ask.moment)
 
@@ -75,7 +76,7 @@ def _prepare_paper(ask: Ask) -> Prepared:
         detail = "Attach the scan of the board's letter first."
         raise Refused(Reason.ATTACHMENT_MISSING, detail=detail, field="scan")
     decision = _stated(ask.fields, scan=scan)
-    return _prepared(review, decision, Path.PAPER, _SIGNERS[Path.PAPER], None, ask.moment)
+    return _prepared(review, decision, Path.PAPER, SIGNERS[Path.PAPER], None, ask.moment)
 
 
 def _perform(ask: Ask, prepared: Prepared, signature: Signature) -> Review:

@@ -1,15 +1,21 @@
 """What SQLite cannot show, as it has one writer at a time; `tests/full/test_on_postgresql.py` runs this file."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
+from django.core import mail
+from django.core.mail.backends.locmem import EmailBackend
+from django.db import connection
 
-from concordat import passkeys
+from concordat import clock, passkeys
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
-from governance.models import Consent, Definition
+from governance.models import Consent, Definition, Notification
+from governance.notices import Notice
 from governance.services import consent as consents
-from governance.services import definitions, institutions, reviews, signing
+from governance.services import definitions, institutions, notifications, outbox, reviews, signing
 from governance.states import StudyState
 from ledger.models import LogEntry
 from ledger.selectors import entries
@@ -109,3 +115,33 @@ def test_a_roster_does_not_stand_in_the_way_of_what_refers_to_its_institution(co
         consortium.officer("zurich", "investigator")
     assert publishing[0].result(30).version == 2
     assert LogEntry.objects.count() > before
+
+
+def test_two_senders_at_once_send_every_message_once(consortium: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each holds a letter in its hands before either may put it into the box."""
+    people = [consortium.member("zurich", "irb-member") for _ in range(6)]
+    Notification.objects.all().delete()
+    for key in ("one", "two"):
+        notifications.tell(Notice.MEETING_CALLED, to=people, study=None, key=key, sentence="A meeting is called.")
+    both, put = Barrier(2), EmailBackend.send_messages
+
+    def wait_for_the_other(backend: EmailBackend, messages: Any) -> int:
+        if both.n_waiting or not mail.outbox:
+            both.wait(30)
+        return put(backend, messages)
+
+    def sender() -> int:
+        try:
+            return outbox.send_due(now)
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(EmailBackend, "send_messages", wait_for_the_other)
+    now = clock.now()
+    with ThreadPoolExecutor(2) as pool:
+        sent = [each.result(60) for each in [pool.submit(sender), pool.submit(sender)]]
+    assert min(sent) > 0
+    for person in people:
+        bodies = [letter.body for letter in mail.outbox if letter.to == [person.email]]
+        assert sum(body.count("A meeting is called.") for body in bodies) == 2
+    assert set(Notification.objects.values_list("mail", flat=True)) == {Notification.Mail.SENT}
