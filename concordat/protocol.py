@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 
 from concordat.canonical import Json
 from concordat.data_use import DatasetTerms, DuoCode, check_codes
+from concordat.definition import Definition
 from concordat.fields import STRICT, Slug, Text, Time, plain, read
 from concordat.legal_basis import Basis, check_bases
 from concordat.reasons import Reason, Refused
@@ -148,6 +149,21 @@ def changes(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[Chang
 def is_material(before: Mapping[str, Json], after: Mapping[str, Json]) -> bool:
     """Whether an amendment changes more than :data:`MINOR` fields, so that the full board must see it."""
     return any(change.material for change in changes(before, after))
+
+
+def check_within(protocol: Protocol, definition: Definition, *, owner: str) -> None:
+    """A definition does no more than the protocol that the boards approved. Raises Refused(STUDY_NOT_APPROVED)."""
+    limits = {
+        "study": ([definition["study"]], [protocol["study"]]),
+        "parties": (definition["parties"], protocol["sites"]),
+        "model": ([owner], protocol["sites"]),
+        "requesters": (definition["requesters"], protocol["requesters"]),
+        "purposes": (definition["purposes"], protocol["purposes"]),
+    }
+    for field, (named, allowed) in limits.items():
+        for beyond in sorted(set(named) - set(allowed)):
+            detail = f"The protocol that the boards approved does not name “{beyond}”."
+            raise Refused(Reason.STUDY_NOT_APPROVED, detail=detail, field=field)
 
 
 def document_of(protocol: Protocol) -> dict[str, Json]:
