@@ -4,7 +4,7 @@ It says in words what a definition later says in digests: what is computed, on w
 what is opened to whom. A version is immutable; the next one is shown as its differences, field by field.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -14,7 +14,6 @@ from typing_extensions import TypedDict
 
 from concordat.canonical import Json
 from concordat.data_use import DatasetTerms, DuoCode, check_codes
-from concordat.definition import Definition
 from concordat.fields import STRICT, Slug, Text, Time, plain, read
 from concordat.legal_basis import Basis, check_bases
 from concordat.reasons import Reason, Refused
@@ -151,14 +150,24 @@ def is_material(before: Mapping[str, Json], after: Mapping[str, Json]) -> bool:
     return any(change.material for change in changes(before, after))
 
 
-def check_within(protocol: Protocol, definition: Definition, *, owner: str) -> None:
-    """A definition does no more than the protocol that the boards approved. Raises Refused(STUDY_NOT_APPROVED)."""
-    limits = {
-        "study": ([definition["study"]], [protocol["study"]]),
-        "parties": (definition["parties"], protocol["sites"]),
+def check_within(
+    protocol: Protocol,
+    *,
+    parties: Collection[str],
+    owner: str,
+    requesters: Collection[str],
+    purposes: Collection[str],
+) -> None:
+    """Whoever computes, owns the model or asks, and for what, stands in the protocol that the boards approved.
+
+    Raises:
+        Refused: STUDY_NOT_APPROVED, naming the field.
+    """
+    limits: Mapping[str, tuple[Collection[str], Collection[str]]] = {
+        "parties": (parties, protocol["sites"]),
         "model": ([owner], protocol["sites"]),
-        "requesters": (definition["requesters"], protocol["requesters"]),
-        "purposes": (definition["purposes"], protocol["purposes"]),
+        "requesters": (requesters, protocol["requesters"]),
+        "purposes": (purposes, protocol["purposes"]),
     }
     for field, (named, allowed) in limits.items():
         for beyond in sorted(set(named) - set(allowed)):
