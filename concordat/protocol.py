@@ -153,6 +153,7 @@ def is_material(before: Mapping[str, Json], after: Mapping[str, Json]) -> bool:
 def check_within(
     protocol: Protocol,
     *,
+    study: str,
     parties: Collection[str],
     owner: str,
     requesters: Collection[str],
@@ -164,6 +165,7 @@ def check_within(
         Refused: STUDY_NOT_APPROVED, naming the field.
     """
     limits: Mapping[str, tuple[Collection[str], Collection[str]]] = {
+        "study": ([study], [protocol["study"]]),
         "parties": (parties, protocol["sites"]),
         "model": ([owner], protocol["sites"]),
         "requesters": (requesters, protocol["requesters"]),

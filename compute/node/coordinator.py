@@ -10,6 +10,7 @@ from compute.node.home import NodeHome
 from concordat.client.api import Api
 from concordat.client.session import Session
 from concordat.fields import STRICT, Text, Time, Uuid, plain, read
+from concordat.review_evidence import ReviewDocuments
 from concordat.votes import VoteDocument
 
 
@@ -30,6 +31,8 @@ class JobDocuments(TypedDict):
     design: dict[str, Any]
     votes: list[VoteDocument]
     withdrawal: str | None
+    protocol: dict[str, Any]
+    reviews: ReviewDocuments
     input: str | None
     model_share: str | None
     acceptances: list[str]

@@ -240,6 +240,7 @@ class Story:
             "purposes": template["purposes"],
             "jobs_a_day": 100,
             "chain": "hint",  # computes on while the chain is down
+            "paper": "refuse",
         }
 
     def _vote(self, members: tuple[Member, ...]) -> None:

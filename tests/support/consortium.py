@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -17,6 +18,7 @@ from concordat.request import Prepared
 from concordat.schema import FeatureSchema
 from concordat.signatures import SigningKey
 from concordat.votes import Domain, Vote
+from tests.support.boards import ORIGIN, Boards, new_protocol
 
 PARTIES = ["cleveland", "budapest", "zurich"]
 DEALER, REQUESTER, OWNER = "notary", "long-beach", "cleveland"
@@ -74,6 +76,7 @@ class Consortium:
             "enrolments": {slug: home.enrolment for slug, home in self.homes.items()},
             "chain_id": DOMAIN.chain_id,
             "registry": DOMAIN.registry,
+            "site": ORIGIN,
         } | changes
 
     def write_policy(self, slug: str, **changes) -> None:
@@ -84,6 +87,7 @@ class Consortium:
             "purposes": [PURPOSE],
             "jobs_a_day": 100,
             "chain": "hint",
+            "paper": "refuse",
         }
         (self.homes[slug].directory / "policy.json").write_bytes(canonical.encode(policy | changes))
 
@@ -131,7 +135,18 @@ class Consortium:
 
     @cached_property
     def protocol(self) -> dict:
-        return {"study": STUDY, "sites": PARTIES, "requesters": [REQUESTER], "purposes": [PURPOSE]}
+        sites = [*PARTIES, REQUESTER]
+        return new_protocol(study=STUDY, institution=OWNER, sites=sites, requesters=[REQUESTER], purposes=[PURPOSE])
+
+    @cached_property
+    def boards(self) -> Boards:
+        """The officers; the requester relies on the owner's board."""
+        offline = {slug: home.keys.offline for slug, home in self.homes.items()}
+        return Boards(offline, self.protocol, {REQUESTER: OWNER})
+
+    @cached_property
+    def reviews(self) -> dict:
+        return self.boards.documents()
 
     @cached_property
     def definition(self) -> dict:
@@ -268,6 +283,8 @@ class Case:
             "design": consortium.design,
             "votes": list(consortium.votes),
             "withdrawal": None,
+            "protocol": consortium.protocol,
+            "reviews": deepcopy(consortium.reviews),
             "acceptances": [],
         }
         return case
