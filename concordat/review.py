@@ -1,4 +1,4 @@
-"""Whether every site's board has approved a protocol: one pure function, the same at node, dossier and client.
+"""Whether every site's board has approved a protocol: one pure function, the same for nodes, dossiers and clients.
 
 Nothing is asked of a server. The evidence is what officers signed with passkeys that their institutions' rosters list;
 the rosters are signed by offline keys that the reader pinned. Whoever passes the evidence on can leave something out
