@@ -12,6 +12,7 @@ from concordat.reasons import Reason, Refused
 from concordat.request import named_consent, peek_request
 from concordat.states import JobState
 from governance import selectors as governance
+from governance.evidence import review_evidence
 from governance.models import Consent, DisclosureStatement, Institution
 from ledger.selectors import document, entry, private_fields
 
@@ -86,6 +87,8 @@ def documents_for(*, job: Job, node: Institution) -> dict[str, Any]:
         "votes": [vote.document for vote in governance.standing_votes(definition)],
         "withdrawal": consent.withdrawal or None if consent else None,
         "capacity": consent.lapse or None if consent else None,
+        "protocol": canonical.decode(document(content["protocol"])),
+        "reviews": review_evidence(definition),
         "input": own_input.sealed if own_input else None,
         "model_share": own_share.sealed if own_share else None,
         "acceptances": [accepted[each] for each in job.nodes if each in accepted],

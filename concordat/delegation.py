@@ -26,7 +26,7 @@ DELEGATES = frozenset({"irb-member"})
 
 @with_config(STRICT)
 class Delegation(TypedDict):
-    """The document. `study` is empty for all of the board's studies; `delegate` is the member's handle in the roster."""
+    """The document. `study` is empty for all of the board's studies; `delegate` is a handle in the roster."""
 
     v: Literal[1]
     delegation: Uuid

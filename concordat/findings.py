@@ -1,6 +1,6 @@
 """The findings that a board must make before it approves, each with the regulation that asks for it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -111,19 +111,17 @@ EXEMPT_CATEGORIES: Mapping[str, str] = {
     "8": "Secondary research for which broad consent is required (45 CFR 46.104(d)(8))",
 }
 
-
 CATEGORIES: Mapping[str, Mapping[str, str]] = {"expedited": EXPEDITED_CATEGORIES, "exempt": EXEMPT_CATEGORIES}
 """The categories by the path that needs one."""
 
 
 def needed(path: str, *, waiver: bool) -> dict[str, Criterion]:
-    """The findings that an approval on this path needs, in the order in which they are asked."""
-    if path == "exempt":
-        return dict(EXEMPT)
-    found = dict(APPROVAL)
-    if path == "expedited":
-        found |= EXPEDITED
-    return found | (dict(WAIVER) if waiver else {})
+    """The findings that an approval on this path needs, in the order in which they are asked. Exempt research, too,
+    uses health information without authorisation only on a waiver (45 CFR 164.512(i))."""
+    parts = {"exempt": [EXEMPT], "expedited": [APPROVAL, EXPEDITED]}.get(path, [APPROVAL])
+    if waiver:
+        parts = [*parts, WAIVER]
+    return {name: criterion for part in parts for name, criterion in part.items()}
 
 
 def check_findings(findings: Mapping[str, Finding], *, path: str, category: str, waiver: bool = False) -> None:
@@ -153,6 +151,6 @@ def _check_made(findings: Mapping[str, Finding], criteria: Mapping[str, Criterio
             raise Refused(Reason.FINDING_MISSING, detail=detail, field=f"findings.{name}")
 
 
-def waives_consent(grounds: Collection[str]) -> bool:
+def waives_consent(grounds: Iterable[str]) -> bool:
     """Whether one of a protocol's legal grounds rests on the board's waiver."""
     return Ground.WAIVER in grounds

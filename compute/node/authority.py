@@ -1,8 +1,9 @@
 """Is this node allowed to do this, now? It answers for itself, from signatures, pins, its policy file and the clock.
 
-The coordinator's ticket only invites. What authorises is the institutions' votes, the requester's signed request with
-the consent statement in it, and this institution's own policy. The same check runs when a ticket comes in, again before
-the engine is given its shares, and again before the output leaves.
+The coordinator's ticket only invites. What authorises is the boards' approvals that their officers signed, the
+institutions' votes, the requester's signed request with the consent statement in it, and this institution's own policy.
+The same check runs when a ticket comes in, again before the engine is given its shares, and again before the output
+leaves.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from compute.node.approvals import check_approved, has_vote
 from compute.node.coordinator import JobDocuments
 from compute.node.home import NodeHome
 from compute.node.registry import Registry
+from compute.node.reviews import check_boards
+from compute.node.seen_rosters import SeenRosters
 from compute.node.seen_votes import SeenVotes
 from concordat import canonical, consent, definition, model, protocol, request, ring
 from concordat import ticket as tickets
@@ -65,6 +68,7 @@ def check(
     home: NodeHome,
     registry: Registry,
     seen: SeenVotes,
+    rosters: SeenRosters,
     received: datetime,
     now: datetime,
     jobs_today: int,
@@ -75,6 +79,7 @@ def check(
         token: the ticket (JWS), which had to be valid when it was `received`.
         documents: what the coordinator says belongs to the job; each is checked against a digest or a signature.
         seen: the votes that this node has seen before.
+        rosters: the rosters of officers that it has seen before.
         jobs_today: how many other tickets this node has accepted today, for the policy.
 
     Raises:
@@ -111,6 +116,7 @@ def check(
         pins=pins,
         seen=seen,
     )
+    check_boards(documents, definition=agreed, owner=manifest["owner"], home=home, rules=rules, seen=rosters, now=now)
     policy.check(
         rules,
         digest=ticket["definition"],

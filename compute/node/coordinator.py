@@ -10,6 +10,7 @@ from compute.node.home import NodeHome
 from concordat.client.api import Api
 from concordat.client.session import Session
 from concordat.fields import STRICT, Text, Time, Uuid, plain, read
+from concordat.review_evidence import ReviewDocuments
 from concordat.votes import VoteDocument
 
 
@@ -33,6 +34,7 @@ class JobDocuments(TypedDict):
     votes: list[VoteDocument]
     withdrawal: str | None
     capacity: str | None
+    reviews: ReviewDocuments
     input: str | None
     model_share: str | None
     acceptances: list[str]

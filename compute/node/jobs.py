@@ -19,6 +19,7 @@ from compute.node.coordinator import Coordinator, JobDocuments
 from compute.node.home import NodeHome
 from compute.node.registry import Registry
 from compute.node.replay import ReplayCache, Seen
+from compute.node.seen_rosters import SeenRosters
 from compute.node.seen_votes import SeenVotes
 from compute.node.slot import EngineSlot
 from concordat import answers, canonical, clock, outputs, receipt, ring
@@ -53,7 +54,7 @@ class Node:
         self.home = home
         self.slug = home.institution
         self.replay = ReplayCache(home.state)
-        self._seen_votes = SeenVotes(home.state)
+        self._seen_votes, self._seen_rosters = SeenVotes(home.state), SeenRosters(home.state)
         self._coordinator = coordinator
         self._registry = registry or Registry(home.settings["rpc"], home.pins.domain)
         self._now = now
@@ -167,6 +168,7 @@ class Node:
             home=self.home,
             registry=self._registry,
             seen=self._seen_votes,
+            rosters=self._seen_rosters,
             received=received,
             now=now,
             jobs_today=self.replay.accepted_on(now, besides=ticket),

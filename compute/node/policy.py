@@ -28,6 +28,8 @@ class Policy(TypedDict):
 
     `chain`: whether a job must wait until the registry contract confirms the approvals ("required"), or whether the
     contract is believed only when it says no, and a chain that cannot be asked decides nothing ("hint").
+
+    `paper`: whether a board's approval on paper, which one of its officers attests and nobody can verify, is enough.
     """
 
     definitions: list[Digest]
@@ -37,6 +39,7 @@ class Policy(TypedDict):
     grounds: list[Annotated[Ground, Field(strict=False)]]
     jobs_a_day: Annotated[int, Ge(0)]
     chain: Literal["required", "hint"]
+    paper: Literal["refuse", "accept"]
 
 
 def load(path: Path) -> Policy:

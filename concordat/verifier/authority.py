@@ -1,6 +1,6 @@
-"""Who allowed it: institutions, boards, approvals, consent, and the verdict that drew them together."""
+"""Who allowed it: institutions, approvals, consent, and the verdict that drew them together. `boards` has the rest."""
 
-from concordat import clock, votes
+from concordat import votes
 from concordat.consent import read_consent
 from concordat.definition import nodes
 from concordat.events import Event
@@ -18,45 +18,6 @@ def institutions(case: Case) -> str:
     for institution in (*nodes(case.definition), case.model["owner"]):
         case.enrolled(institution)
     return f"{len(case.enrolments)} institutions are enrolled with their keys; {len(case.rosters)} rosters are signed."
-
-
-def officers(case: Case) -> str:
-    """The officer of each board that reviews for a site approved exactly this protocol, by a passkey of its roster."""
-    for board in case.boards:
-        last = reviews(case, board)[-1:]
-        if not last or last[0].text("determination") != "approved":
-            raise Refused(Reason.STUDY_NOT_APPROVED, detail=f"{board} did not approve this protocol.")
-        case.check_officer(last[0])
-    boards = ", ".join(case.boards)
-    return f"{len(case.boards)} boards approved the protocol, each by an officer's passkey: {boards}."
-
-
-def reviews(case: Case, board: str) -> list[Entry]:
-    """What this board said about the protocol before the verdict."""
-    return [
-        entry
-        for entry in case.evidence.of(Event.REVIEW_SIGNED, study=case.definition["study"], institution=board)
-        if entry.index < case.verdict.index and entry.leaf["documents"].get("protocol") == case.definition["protocol"]
-    ]
-
-
-def study(case: Case) -> str:
-    """The study was approved, and neither suspended nor closed nor expired, from the verdict to the decision."""
-    name = case.definition["study"]
-    approved = [
-        entry
-        for entry in case.evidence.of(Event.STUDY_APPROVED, study=name)
-        if entry.index < case.verdict.index and entry.leaf["documents"].get("protocol") == case.definition["protocol"]
-    ]
-    if not approved:
-        raise Refused(Reason.STUDY_NOT_APPROVED)
-    for entry in case.before(case.evidence.of(Event.STUDY_SUSPENDED, Event.STUDY_CLOSED, study=name)):
-        if entry.index > approved[-1].index:
-            detail = f"The study was suspended or closed before ({entry.number})."
-            raise Refused(Reason.STUDY_NOT_APPROVED, detail=detail)
-    if case.decision.time >= clock.parse(approved[-1].text("expires")):
-        raise Refused(Reason.STUDY_EXPIRED)
-    return f"The study “{name}” was approved ({approved[-1].number}) and in force at the decision."
 
 
 def approvals(case: Case) -> str:

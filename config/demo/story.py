@@ -264,6 +264,7 @@ class Story:
             "grounds": ["consent"],
             "jobs_a_day": 100,
             "chain": "hint",  # computes on while the chain is down
+            "paper": "refuse",
         }
 
     def _vote(self, members: tuple[Member, ...]) -> None:

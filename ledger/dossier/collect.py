@@ -34,10 +34,6 @@ def entries(decided: LogEntry) -> list[LogEntry]:
     found.update({entry.index: entry for entry in selectors.entries(event=Event.DISCLOSURE_SIGNED, **about)})
     add("consent", _consent(decided))
     add("institution", _institutions(decided, found.values()))
-    add(
-        "institution",
-        {str(entry.public["reviewing_board"]) for entry in found.values() if "reviewing_board" in entry.public},
-    )
     return [found[index] for index in sorted(found)]
 
 

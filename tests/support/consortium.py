@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -17,6 +18,7 @@ from concordat.request import Prepared
 from concordat.schema import FeatureSchema
 from concordat.signatures import SigningKey
 from concordat.votes import Domain, Vote
+from tests.support.boards import ORIGIN, Boards, new_protocol
 
 PARTIES = ["cleveland", "budapest", "zurich"]
 DEALER, REQUESTER, OWNER = "notary", "long-beach", "cleveland"
@@ -75,6 +77,7 @@ class Consortium:
             "enrolments": {slug: home.enrolment for slug, home in self.homes.items()},
             "chain_id": DOMAIN.chain_id,
             "registry": DOMAIN.registry,
+            "site": ORIGIN,
         } | changes
 
     def write_policy(self, slug: str, **changes) -> None:
@@ -86,6 +89,7 @@ class Consortium:
             "grounds": ["consent"],
             "jobs_a_day": 100,
             "chain": "hint",
+            "paper": "refuse",
         }
         (self.homes[slug].directory / "policy.json").write_bytes(canonical.encode(policy | changes))
 
@@ -133,32 +137,31 @@ class Consortium:
 
     @cached_property
     def protocol(self) -> dict:
-        return {
-            "v": 2,
-            "study": STUDY,
-            "title": "Chest pain",
-            "institution": OWNER,
-            "contact": "research-integrity@cleveland.example",
-            "summary": "Whether an explained prediction helps.",
-            "computed": "The risk of coronary disease and its LIME explanation.",
-            "opened": "The prediction and ten coefficients.",
-            "risks": {"minimal": True, "reidentification": "If all parties collude.", "misuse": "A wrong prediction."},
-            "data_use": {
+        return new_protocol(
+            study=STUDY,
+            institution=OWNER,
+            sites=[*PARTIES, REQUESTER],
+            requesters=[REQUESTER],
+            purposes=[PURPOSE],
+            bases=[
+                {"institution": REQUESTER, "purpose": PURPOSE, "ground": self.ground, "gdpr": None, "note": "A form."}
+            ],
+            data_use={
                 "study": ["DUO:0000006"],
                 "datasets": [{"institution": REQUESTER, "terms": ["DUO:0000006", "DUO:0000021"]}],
             },
-            "population": ["adults", "minors", "adults-without-capacity"],
-            "sections": [{"heading": "Procedures", "text": "Ten routine findings."}],
-            "requesters": [REQUESTER],
-            "purposes": [PURPOSE],
-            "bases": [
-                {"institution": REQUESTER, "purpose": PURPOSE, "ground": self.ground, "gdpr": None, "note": "A form."}
-            ],
-            "attachments": [],
-            "sites": [*PARTIES, REQUESTER],
-            "review_months": 12,
-            "valid_until": clock.rfc3339(clock.now() + timedelta(days=300)),
-        }
+            population=["adults", "minors", "adults-without-capacity"],
+        )
+
+    @cached_property
+    def boards(self) -> Boards:
+        """The officers; the requester relies on the owner's board."""
+        offline = {slug: home.keys.offline for slug, home in self.homes.items()}
+        return Boards(offline, self.protocol, {REQUESTER: OWNER})
+
+    @cached_property
+    def reviews(self) -> dict:
+        return self.boards.documents()
 
     @cached_property
     def definition(self) -> dict:
@@ -321,6 +324,8 @@ class Case:
             "votes": list(consortium.votes),
             "withdrawal": None,
             "capacity": None,
+            "protocol": consortium.protocol,
+            "reviews": deepcopy(consortium.reviews),
             "acceptances": [],
         }
         return case
