@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
 from concordat import clock
@@ -26,7 +27,7 @@ PERIODS = {"30 days": 30, "90 days": 90, "a year": 365}
 
 @admin.register(BoardSeat)
 class BoardSeatAdmin(ScopedReadOnly):
-    list_display = ("officer", "board", "scientist", "affiliated", "alternate_for", "since", "until")
+    list_display = ("officer", "its_board", "scientist", "affiliated", "alternate_for", "since", "until")
     list_select_related = ("officer", "board", "alternate_for__officer")
 
     def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
@@ -34,6 +35,10 @@ class BoardSeatAdmin(ScopedReadOnly):
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_view_permission(request, obj) and selectors.boards_read_by(user_of(request)).exists()
+
+    @admin.display(description="Board")
+    def its_board(self, seat: BoardSeat) -> str:
+        return format_html('<a href="{}">{}</a>', _page(seat.board.slug), seat.board)
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
@@ -48,7 +53,7 @@ class BoardSeatAdmin(ScopedReadOnly):
         readable = list(selectors.boards_read_by(user_of(request)))
         if len(readable) == 1:
             return HttpResponseRedirect(_page(readable[0].slug))
-        return super().changelist_view(request, {**(extra_context or {}), "boards": readable})
+        return super().changelist_view(request, extra_context)
 
     def board_view(self, request: HttpRequest, board: str) -> HttpResponse:
         """One board."""
