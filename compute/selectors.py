@@ -87,7 +87,6 @@ def documents_for(*, job: Job, node: Institution) -> dict[str, Any]:
         "votes": [vote.document for vote in governance.standing_votes(definition)],
         "withdrawal": consent.withdrawal or None if consent else None,
         "capacity": consent.lapse or None if consent else None,
-        "protocol": canonical.decode(document(content["protocol"])),
         "reviews": review_evidence(definition),
         "input": own_input.sealed if own_input else None,
         "model_share": own_share.sealed if own_share else None,

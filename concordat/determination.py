@@ -103,6 +103,16 @@ class Determination(TypedDict):
 
 
 @with_config(STRICT)
+class Motion(TypedDict):
+    """What a convened board votes on; if it carries, the determination says the same."""
+
+    outcome: Annotated[Outcome, Field(strict=False)]
+    findings: dict[Slug, Finding]
+    conditions: list[Text]
+    reasons: str
+
+
+@with_config(STRICT)
 class ConditionsMet(TypedDict):
     """An officer's word that each condition of a determination has been verified."""
 
@@ -126,13 +136,10 @@ def check(document: Mapping[str, Any], *, waiver: bool = False) -> Determination
     found = read(document, Determination)
     _check_sites(found)
     outcome, path = found["outcome"], found["path"]
-    if outcome not in OUTCOMES[path]:
-        raise Refused(Reason.OUTCOME_NOT_ALLOWED, detail=f"A review on the path “{path}” cannot end as {outcome}.")
-    if (outcome is Outcome.APPROVED_WITH_CONDITIONS) != bool(found["conditions"]):
-        raise Refused(Reason.FIELD_INVALID, detail="Conditions stand with a conditional approval.", field="conditions")
-    if outcome not in LETS_PASS and not found["reasons"].strip():
-        detail = "The investigator is told why (45 CFR 46.109(d))."
-        raise Refused(Reason.FIELD_MISSING, detail=detail, field="reasons")
+    decided = Motion(
+        outcome=outcome, findings=found["findings"], conditions=found["conditions"], reasons=found["reasons"]
+    )
+    _check_decision(decided, path=path, category=found["category"], waiver=waiver)
     if (outcome in LETS_PASS) != bool(found["expires"]):
         raise Refused(Reason.FIELD_INVALID, detail="An approval, and no other outcome, has an end.", field="expires")
     if bool(found["minutes"]) != (path is Path.FULL_BOARD):
@@ -143,9 +150,27 @@ def check(document: Mapping[str, Any], *, waiver: bool = False) -> Determination
         raise Refused(Reason.FIELD_INVALID, detail="Nobody reviews by delegation on this path.", field="delegation")
     if found["kind"] is SubmissionKind.INITIAL and found["base"] != found["protocol"]:
         raise Refused(Reason.FIELD_INVALID, detail="The first version is its own base.", field="base")
-    if outcome in LETS_PASS and path is not Path.PAPER:
-        check_findings(found["findings"], path=path, category=found["category"], waiver=waiver)
     return found
+
+
+def check_motion(document: Mapping[str, Any], *, waiver: bool = False) -> Motion:
+    """A motion before the convened board, checked as its determination will be. Raises Refused as :func:`check`."""
+    found = read(document, Motion)
+    _check_decision(found, path=Path.FULL_BOARD, category="", waiver=waiver)
+    return found
+
+
+def _check_decision(decided: Motion, *, path: Path, category: str, waiver: bool) -> None:
+    outcome = decided["outcome"]
+    if outcome not in OUTCOMES[path]:
+        raise Refused(Reason.OUTCOME_NOT_ALLOWED, detail=f"A review on the path “{path}” cannot end as {outcome}.")
+    if (outcome is Outcome.APPROVED_WITH_CONDITIONS) != bool(decided["conditions"]):
+        raise Refused(Reason.FIELD_INVALID, detail="Conditions stand with a conditional approval.", field="conditions")
+    if outcome not in LETS_PASS and not decided["reasons"].strip():
+        detail = "The investigator is told why (45 CFR 46.109(d))."
+        raise Refused(Reason.FIELD_MISSING, detail=detail, field="reasons")
+    if outcome in LETS_PASS and path is not Path.PAPER:
+        check_findings(decided["findings"], path=path, category=category, waiver=waiver)
 
 
 def _check_sites(found: Determination) -> None:

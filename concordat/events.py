@@ -39,10 +39,12 @@ class Event(StrEnum):
     MEETING_CLOSED = "meeting.closed"
     MEETING_CANCELLED = "meeting.cancelled"
     ITEM_PLACED = "agenda.placed"
+    ITEM_TAKEN_OFF = "agenda.taken-off"
     ITEM_OPENED = "agenda.opened"
     ITEM_STOPPED = "agenda.stopped"
     ITEM_DECIDED = "agenda.decided"
     ATTENDANCE_MARKED = "attendance.marked"
+    MOTION_MADE = "motion.made"
     BALLOT_CAST = "ballot.cast"
     REVIEW_SIGNED = "review.signed"
     CONDITIONS_VERIFIED = "conditions.verified"
@@ -190,6 +192,11 @@ EVENTS: dict[Event, EventInfo] = {
     Event.ITEM_PLACED: EventInfo(
         "A submission was put on a meeting's agenda.", ("study", "institution", "meeting", "submission"), ("officer",)
     ),
+    Event.ITEM_TAKEN_OFF: EventInfo(
+        "A submission that had not been taken up was taken off a meeting's agenda.",
+        ("study", "institution", "meeting", "submission"),
+        ("officer",),
+    ),
     Event.ITEM_OPENED: EventInfo(
         "A meeting took up an item; a quorum was present.",
         ("study", "institution", "meeting", "submission", "present", "needed"),
@@ -197,11 +204,11 @@ EVENTS: dict[Event, EventInfo] = {
     ),
     Event.ITEM_STOPPED: EventInfo(
         "An item was stopped: the quorum was lost, or the board adjourned it.",
-        ("study", "institution", "meeting", "submission", "present", "needed"),
-        ("officer", "ground"),
+        ("study", "institution", "meeting", "submission", "present", "needed", "minutes"),
+        ("officer", "ground", "minutes_text"),
     ),
     Event.ITEM_DECIDED: EventInfo(
-        "A meeting voted on an item.",
+        "A meeting voted on an item; a motion without a majority has the outcome “motion-lost”.",
         ("study", "institution", "meeting", "submission", "outcome", "for", "against", "abstain", "recused", "minutes"),
         ("officer", "minutes_text"),
     ),
@@ -209,6 +216,11 @@ EVENTS: dict[Event, EventInfo] = {
         "Who was present for an item.",
         ("study", "institution", "meeting", "submission", "seat", "status"),
         ("officer",),
+    ),
+    Event.MOTION_MADE: EventInfo(
+        "What a meeting votes on was put into words.",
+        ("study", "institution", "meeting", "submission"),
+        ("officer", "motion"),
     ),
     Event.BALLOT_CAST: EventInfo(
         "A member voted on an item.",

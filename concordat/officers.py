@@ -21,8 +21,8 @@ from concordat.passkeys import Assertion
 from concordat.reasons import Reason, Refused
 
 Method = Literal["passkey", "unlisted-passkey", "totp"]
-"""How the signer proved to be present. Only `passkey`, one that the roster lists, can be verified by anyone; an unlisted
-one, or password and code of an authenticator app, the coordinator attests."""
+"""How the signer proved to be present. Anyone can verify a `passkey`, one that the roster lists; an unlisted one, or
+password and code of an authenticator app, the coordinator attests."""
 
 METHODS: tuple[Method, ...] = get_args(Method)
 

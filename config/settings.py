@@ -170,6 +170,9 @@ OIDC_TIMEOUT = 10
 if OIDC_ISSUER:
     AUTHENTICATION_BACKENDS.append("governance.services.oidc.HospitalSignIn")
 
+# --- boards: how many days before a regular meeting its members have to be told; an urgent one needs no notice
+MEETING_NOTICE_DAYS: int = env.int("CONCORDAT_MEETING_NOTICE_DAYS", default=3)
+
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True

@@ -41,6 +41,7 @@ class Verb(StrEnum):
     CONSENT = "consent"
     SEAT = "seat"
     MEET = "meet"
+    READ_BOARD = "read-board"
     VOTE = "vote"
     DELEGATE = "delegate"
     RELY = "rely"
@@ -77,6 +78,7 @@ HOLDERS: dict[Verb, frozenset[Membership.Role]] = {
     Verb.CONSENT: frozenset(),
     Verb.SEAT: _OFFICE,
     Verb.MEET: _OFFICE,
+    Verb.READ_BOARD: _OFFICE | _BOARD | {Role.AUDITOR, Role.REGULATOR},
     Verb.VOTE: _BOARD,
     Verb.DELEGATE: frozenset({Role.IRB_CHAIR}),
     Verb.RELY: _SIGNATORIES,

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.contrib.auth.models import User
 from django.db.models import F, Max, Prefetch, Q, QuerySet
 
+from concordat import findings
 from concordat.enrolment import verify_enrolment
 from concordat.events import Event
 from concordat.findings import Finding
@@ -17,6 +18,7 @@ from concordat.reasons import Reason, Refused
 from concordat.signatures import VerifyKey
 from concordat.votes import precedence
 from governance.models import (
+    AgendaItem,
     Definition,
     DefinitionVote,
     Delegation,
@@ -24,6 +26,7 @@ from governance.models import (
     Institution,
     InstitutionKey,
     KeyChange,
+    Meeting,
     Notification,
     ProtocolVersion,
     RelianceAgreement,
@@ -33,8 +36,8 @@ from governance.models import (
     Submission,
 )
 from governance.models.definition import DefinitionState
-from governance.permissions import takes_part
-from governance.states import OPEN, StudyState, SubmissionState
+from governance.permissions import HOLDERS, Verb, takes_part
+from governance.states import OPEN, ItemState, StudyState, SubmissionState
 from ledger.models import TransactionState
 from ledger.selectors import document, entries
 
@@ -166,6 +169,49 @@ def seen_review(by: User, uuid: str) -> Review:
     return Review.objects.select_related("submission__study__in_force", "submission__version", "board").get(pk=found.pk)
 
 
+def seen_meeting(by: User, uuid: object) -> Meeting:
+    """A meeting of a board into which this person may look. Raises Refused(NOT_FOUND)."""
+    found = Meeting.objects.select_related("board").filter(uuid=as_uuid(uuid), board__in=boards_read_by(by)).first()
+    if found is None:
+        raise Refused(Reason.NOT_FOUND, detail="No meeting that you can see has this identifier.", field="meeting")
+    return found
+
+
+def seen_item(by: User, uuid: object) -> AgendaItem:
+    """An item of a meeting of a board into which this person may look. Raises Refused(NOT_FOUND)."""
+    items = AgendaItem.objects.select_related("meeting__board", "review__board", "review__submission__study")
+    found = items.filter(uuid=as_uuid(uuid), meeting__board__in=boards_read_by(by)).first()
+    if found is None:
+        raise Refused(Reason.NOT_FOUND, detail="No item that you can see has this identifier.", field="item")
+    return found
+
+
+def boards_read_by(by: User) -> QuerySet[Institution]:
+    """The institutions whose boards let this person read what they do."""
+    return Institution.objects.filter(memberships__user=by, memberships__role__in=HOLDERS[Verb.READ_BOARD]).distinct()
+
+
+def board_read_by(by: User, slug: str) -> Institution:
+    """A board into which this person may look. Raises Refused(NOT_FOUND)."""
+    found = boards_read_by(by).filter(slug=slug).first()
+    if found is None:
+        raise Refused(Reason.NOT_FOUND, detail="No board that you can see has this name.", field="board")
+    return found
+
+
+def vote_to_sign(review: Review) -> AgendaItem | None:
+    """What the convened board has voted and nobody has signed yet."""
+    item = review.items.filter(state=ItemState.DECIDED).order_by("-ended", "-pk").first()
+    if item is None or review.determinations.filter(document__minutes=item.minutes_digest).exists():
+        return None
+    return item
+
+
+def waives_consent(version: ProtocolVersion) -> bool:
+    """Whether a protocol rests on a waiver of consent, so that an approval needs the findings for one."""
+    return findings.waives_consent([basis["ground"] for basis in version.content["bases"]])
+
+
 def open_submission(study: Study) -> Submission | None:
     """What is before the boards, or waits for conditions to be met."""
     return study.submissions.filter(state__in=OPEN).select_related("version").first()
@@ -191,8 +237,9 @@ def board_of(site: Institution, study: str, now: datetime) -> Institution:
     return agreement.reviewing if agreement else site
 
 
-def delegation(by: User, board: Institution, scope: str, study: Study, now: datetime) -> Delegation | None:
-    """The delegation in force by which this person does what is the chair's; one for this study goes first."""
+def delegation(by: User, board: Institution, scope: str, study: Study | None, now: datetime) -> Delegation | None:
+    """The delegation in force by which this person does what is the chair's; one for this study goes first, and without
+    a study only one for all of them counts."""
     in_force = Delegation.objects.filter(
         Q(study=None) | Q(study=study), delegate__user=by, board=board, scope=scope, ended=None
     )

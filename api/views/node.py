@@ -32,7 +32,6 @@ class JobDocuments(Shape):
     capacity = serializers.CharField(
         allow_null=True, help_text="The statement (JWS) that the person decides for themself by now."
     )
-    protocol = serializers.JSONField(help_text="The protocol that the definition names.")
     reviews = serializers.JSONField(help_text="What officers signed about it, and the rosters (JWS) that list them.")
     input = serializers.CharField(allow_null=True, help_text="This node's sealed share of the record.")
     model_share = serializers.CharField(allow_null=True, help_text="This node's sealed share of the weights.")

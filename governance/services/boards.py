@@ -21,7 +21,7 @@ from governance.models import (
 )
 from governance.notices import Notice
 from governance.permissions import Role, Verb
-from governance.services import institutions, notifications
+from governance.services import institutions, notifications, sittings
 from governance.services.signing import Act, Ask, Prepared
 from ledger.services.record import record
 
@@ -36,7 +36,8 @@ def give_seat(
     affiliated: bool,
     alternate_for: str = "",
 ) -> BoardSeat:
-    """Seat a member of the board (45 CFR 46.107), or an alternate for one.
+    """Seat a member of the board (45 CFR 46.107), or an alternate for one. A larger roster needs a larger quorum: an
+    open item that it costs the quorum stops.
 
     Args:
         officer: UUID of a person who is IRB member or chair there.
@@ -79,16 +80,22 @@ def give_seat(
         private={"officer": str(person.uuid)},
         subject=person.uuid,
     )
+    sittings.count_again(board, by=by)
     return seat
 
 
 @transaction.atomic
 def end_seat(*, by: User, board: Institution, seat: str) -> BoardSeat:
-    """End a seat, with those of its alternates. Raises Refused: WRONG_INSTITUTION, ROLE_MISSING, NOT_FOUND."""
+    """End a seat, with those of its alternates; an open item that this costs the quorum stops.
+
+    Raises:
+        Refused: WRONG_INSTITUTION, ROLE_MISSING, NOT_FOUND.
+    """
     permissions.check_may(by, Verb.SEAT, board)
     institutions.lock(board)
     found = _seat(board, seat, field="seat")
     _vacate(found)
+    sittings.count_again(board, by=by)
     return found
 
 
@@ -106,8 +113,8 @@ def leave(*, board: Institution, officer: OfficerProfile) -> None:
 
 @transaction.atomic
 def declare_conflict(*, by: User, board: Institution, study: str, ground: str) -> Conflict:
-    """A member declares a conflict of interest of their own: from now on they take no part in anything about the study.
-    Twice is no harm.
+    """A member declares a conflict of interest of their own: from now on they take no part in anything about the study,
+    and leave an item that is open at once. Twice is no harm.
 
     Raises:
         Refused: NOT_FOUND; WRONG_INSTITUTION, ROLE_MISSING; WRONG_STATE; FIELD_MISSING without a ground.
@@ -129,6 +136,7 @@ def declare_conflict(*, by: User, board: Institution, study: str, ground: str) -
         private={"officer": str(by.officer.uuid), "ground": ground},
         subject=by.officer.uuid,
     )
+    sittings.recuse(conflict, by=by)
     return conflict
 
 

@@ -14,12 +14,10 @@ from concordat.canonical import Json
 from concordat.determination import LETS_PASS, Outcome, Path, SubmissionKind
 from concordat.events import Event
 from concordat.fields import plain, read
-from concordat.legal_basis import Ground
 from concordat.protocol import AttachmentKind
 from concordat.reasons import Reason, Refused
 from governance import permissions, policies, selectors
 from governance.models import (
-    AgendaItem,
     ConditionsCheck,
     Delegation,
     Determination,
@@ -31,7 +29,7 @@ from governance.models import (
 from governance.permissions import Role, Verb
 from governance.services.settling import settle
 from governance.services.signing import Act, Ask, Prepared
-from governance.states import OPEN, ItemState, SubmissionState
+from governance.states import OPEN, SubmissionState
 from ledger.services.record import record
 
 SIGNERS: dict[Path, frozenset[str]] = {
@@ -212,18 +210,12 @@ def _stated(fields: Mapping[str, Any], *, scan: str = "") -> _Decision:
 
 def _minuted(review: Review) -> _Decision:
     """What the convened board voted; the officer signs that and nothing else. Raises Refused(MEETING_NEEDED)."""
-    item = AgendaItem.objects.filter(review=review, state=ItemState.DECIDED).order_by("-decided").first()
-    if item is None or (
-        review.determined is not None and item.decided is not None and item.decided < review.determined
-    ):
+    item = selectors.vote_to_sign(review)
+    if item is None:
         raise Refused(Reason.MEETING_NEEDED)
     motion = item.motion
     return _Decision(
-        item.outcome,
-        motion.get("findings", {}) if item.outcome in LETS_PASS else {},
-        motion.get("conditions", []) if item.outcome == Outcome.APPROVED_WITH_CONDITIONS else [],
-        motion.get("reasons", ""),
-        minutes=item.minutes_digest,
+        item.outcome, motion["findings"], motion["conditions"], motion["reasons"], minutes=item.minutes_digest
     )
 
 
@@ -263,8 +255,7 @@ def _prepared(
     for site in sites:
         if site != review.board:
             document["reliance"][site.slug] = _relies(review, site.slug, now, context=lets_pass)
-    waiver = any(basis["ground"] == Ground.WAIVER for basis in version.content["bases"])
-    documents.check(document, waiver=waiver)
+    documents.check(document, waiver=selectors.waives_consent(version))
     return Prepared("determination", document, decision.outcome, review.board, roles, study)
 
 

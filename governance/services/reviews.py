@@ -12,10 +12,10 @@ from concordat.events import Event
 from concordat.fields import plain, read
 from concordat.findings import CATEGORIES, Finding
 from concordat.reasons import Reason, Refused
-from governance import permissions, policies, selectors
+from governance import blindness, permissions, policies, selectors
 from governance.models import Opinion, Review
 from governance.permissions import Verb
-from governance.states import OPEN, ItemState
+from governance.states import OPEN
 from ledger.services.record import record
 
 
@@ -33,7 +33,7 @@ def route(*, by: User, review: str, path: str, category: str, ground: str) -> Re
     """
     found = selectors.seen_review(by, review)
     check_undecided(by, found, Verb.ROUTE)
-    if found.items.exclude(state=ItemState.WAITING).exists():
+    if blindness.taken_up(found):
         raise Refused(Reason.WRONG_STATE, detail="The full board has taken it up already.", field="path")
     _check_path(found, path, category)
     if not ground.strip():
@@ -60,11 +60,13 @@ def give_opinion(*, by: User, review: str, recommendation: str, findings: Mappin
     """A reviewer's opinion before the meeting, once. Nobody else reads it until the board takes the item up.
 
     Raises:
-        Refused: NOT_FOUND; WRONG_INSTITUTION, ROLE_MISSING, SELF_REVIEW, CONFLICT_OF_INTEREST; WRONG_STATE;
-            FIELD_INVALID; CONFLICT for a second one.
+        Refused: NOT_FOUND; WRONG_INSTITUTION, ROLE_MISSING, SELF_REVIEW, CONFLICT_OF_INTEREST; WRONG_STATE, also once
+            the full board has read the others'; FIELD_INVALID; CONFLICT for a second one.
     """
     found = selectors.seen_review(by, review)
     check_undecided(by, found, Verb.OPINE)
+    if blindness.taken_up(found):
+        raise Refused(Reason.WRONG_STATE, detail="The full board has taken it up already.", field="review")
     if recommendation not in frozenset(Outcome) - {Outcome.REFERRED}:
         raise Refused(Reason.FIELD_INVALID, detail="There is no such outcome.", field="recommendation")
     if found.opinions.filter(reviewer__user=by).exists():
@@ -96,10 +98,14 @@ def give_opinion(*, by: User, review: str, recommendation: str, findings: Mappin
 
 def check_undecided(by: User, review: Review, verb: Verb) -> None:
     """Whether this person may do that for a board that has still to decide."""
-    study = review.submission.study
     permissions.check_may(by, verb, review.board)
-    permissions.check_independent(by, study)
-    policies.check_state(study, verb, clock.now())
+    permissions.check_independent(by, review.submission.study)
+    check_pending(review, verb)
+
+
+def check_pending(review: Review, verb: Verb) -> None:
+    """Whether the board has still to decide, in a state of the study that lets it. Raises Refused(WRONG_STATE)."""
+    policies.check_state(review.submission.study, verb, clock.now())
     if review.submission.state not in OPEN or not review.open:
         raise Refused(Reason.WRONG_STATE, detail=f"{review.board} has decided on this already.", field="review")
 

@@ -12,15 +12,16 @@ from django.db import connection
 from concordat import clock, passkeys
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
-from governance.models import Consent, Definition, Notification
+from governance.models import Ballot, Consent, Definition, Notification
 from governance.notices import Notice
+from governance.services import boards, definitions, institutions, notifications, outbox, reviews, sittings
 from governance.services import consent as consents
-from governance.services import definitions, institutions, notifications, outbox, reviews, signing
 from governance.states import StudyState
 from ledger.models import LogEntry
 from ledger.selectors import entries
 from tests.governance.conftest import BOARDS, Consortium
 from tests.support.at_once import at_once, waiting_for_the_log
+from tests.support.boardroom import Boardroom
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -95,13 +96,37 @@ def test_boards_that_sign_at_once_approve_the_study_together(consortium: Consort
     assert entries(event=Event.STUDY_APPROVED).count() == 1
 
 
+def test_of_two_ballots_of_one_member_at_once_one_is_cast(consortium: Consortium) -> None:
+    zurich = Boardroom(consortium)
+    item = str(zurich.moved(consortium.submitted()).uuid)
+    chair = zurich.chair.user
+    ballots = [lambda choice=choice: sittings.vote(by=chair, item=item, choice=choice) for choice in ("for", "against")]
+    refused = [answer for answer in at_once(*ballots) if isinstance(answer, Refused)]
+    assert [answer.reason for answer in refused] == [Reason.CONFLICT]
+    assert Ballot.objects.count() == entries(event=Event.BALLOT_CAST).count() == 1
+
+
+def test_a_recusal_and_the_end_of_the_vote_at_once_leave_one_outcome(consortium: Consortium) -> None:
+    """A member whose conflict is recorded before the vote is closed cannot have been counted in it."""
+    zurich, study = Boardroom(consortium), consortium.submitted()
+    item = zurich.moved(study)
+    zurich.vote(item, chair="for", second="for", lawyer="for")
+    lawyer, declared = zurich.people["lawyer"], {"study": str(study.uuid), "ground": "A cousin."}
+    at_once(lambda: boards.declare_conflict(by=lawyer, board=zurich.board, **declared), lambda: zurich.decide(item))
+    item.refresh_from_db()
+    order = list(entries().filter(event__in=[Event.CONFLICT_DECLARED, Event.ITEM_DECIDED]).order_by("index"))
+    decided_first = order[0].event == Event.ITEM_DECIDED
+    assert (item.state, len(item.minutes["present"])) == (("decided", 3) if decided_first else ("stopped", 2))
+
+
 def test_one_challenge_is_signed_once(consortium: Consortium) -> None:
-    study, chair = consortium.submitted(), consortium.chairs["zurich"]
-    asked = signing.challenge(by=chair.user, study=study, determination="approved")
+    study, chair = consortium.approved(), consortium.chairs["zurich"]
+    fields = {"study": str(study.uuid), "institution": "zurich", "ground": "An incident."}
+    asked = acts.ask(by=chair.user, act="suspend", fields=fields)
     assertion = chair.passkey.assertion(passkeys.challenge(asked.statement))
 
     def sign() -> Any:
-        return reviews.determine(by=chair.user, study=study, nonce=asked.nonce, assertion=assertion)
+        return acts.sign(by=chair.user, nonce=asked.nonce, assertion=assertion)
 
     refused = [answer for answer in at_once(sign, sign) if isinstance(answer, Refused)]
     assert [answer.reason for answer in refused] == [Reason.CONFLICT]

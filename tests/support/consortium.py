@@ -324,7 +324,6 @@ class Case:
             "votes": list(consortium.votes),
             "withdrawal": None,
             "capacity": None,
-            "protocol": consortium.protocol,
             "reviews": deepcopy(consortium.reviews),
             "acceptances": [],
         }
