@@ -62,8 +62,9 @@ def study_states() -> str:
 
     diagrams = (f"\n## {machine.title}\n\n```mermaid\n{machine.mermaid()}\n```\n" for machine in MACHINES)
     return (
-        "# States of a study\n\nAnd of what is submitted under it, of meetings, their items, and incidents. Generated from "
-        "`governance/states.py`. An approval lapses into `expired` by the clock alone.\n" + "".join(diagrams)
+        "# States of a study\n\nAnd of what is submitted under it, of meetings, their items, and incidents. "
+        "Generated from `governance/states.py`. An approval lapses into `expired` by the clock alone.\n"
+        + "".join(diagrams)
     )
 
 
@@ -73,8 +74,8 @@ def permissions() -> str:
 
     (roles, who), (states, when) = rules.roles(), rules.study_states()
     return (
-        "# Permissions\n\nGenerated from `governance/permissions.py` and `governance/policies.py`; the site's help page "
-        "shows the same.\n\n## Which role\n\n"
+        "# Permissions\n\nGenerated from `governance/permissions.py` and `governance/policies.py`; the site's help "
+        "page shows the same.\n\n## Which role\n\n"
         "Each at its own institution only. No person defines or consents here: an institution does, by its own "
         "signature. Every role reads the lists that concern its institution.\n\n"
         + _table(("", *roles), _yes(who))

@@ -200,7 +200,7 @@ def _initial(content: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _rows(prefix: str, row: type[forms.Form], initial: list[Any], institutions: Any, data: Any) -> BaseFormSet[Any]:
+def _rows(prefix: str, row: type[forms.Form], initial: list[Any], institutions: Any, data: Any) -> BaseFormSet:
     formset = forms.formset_factory(row, extra=2, can_delete=bool(initial))
     rows = formset(data, prefix=prefix, initial=initial)
     for each in rows.forms:
@@ -208,7 +208,7 @@ def _rows(prefix: str, row: type[forms.Form], initial: list[Any], institutions: 
     return rows
 
 
-def _filled(rows: BaseFormSet[Any]) -> list[dict[str, Any]]:
+def _filled(rows: BaseFormSet) -> list[dict[str, Any]]:
     return [row for row in rows.cleaned_data if row and not row.get("DELETE")]
 
 
