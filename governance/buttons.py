@@ -15,7 +15,7 @@ from governance import permissions, policies
 from governance.models import Institution, Review, Study, Submission
 from governance.permissions import HOLDERS, Verb
 from governance.services import determinations, reliance, reviews, stops, studies
-from governance.states import OPEN
+from governance.states import OPEN, IncidentState
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,12 @@ def _open_conflict(desk: Desk, place: Place) -> None:
     _may(desk, place, Verb.DECLARE_CONFLICT)
     if desk.study.conflicts.filter(officer__user=desk.user, withdrawn=None).exists():
         raise Refused(Reason.CONFLICT, detail="You have declared one already.")
+
+
+def _open_incident(desk: Desk, place: Place) -> None:
+    _may(desk, place, Verb.STEP_INCIDENT)
+    if not desk.study.incidents.exclude(state=IncidentState.CLOSED).exists():
+        raise Refused(Reason.NOT_FOUND, detail="No incident is open.")
 
 
 def _part(verb: Verb, label: str, anchor: str) -> Deed:
@@ -191,7 +197,14 @@ DEEDS: tuple[Deed, ...] = (
     _part(Verb.ATTACH, "Attach a document", "attachments"),
     _part(Verb.COMMENT, "Comment", "comments"),
     _part(Verb.REPORT_INCIDENT, "Report an incident", "incidents"),
-    _part(Verb.STEP_INCIDENT, "Act on an incident", "incidents"),
+    Deed(
+        "step-incident",
+        Verb.STEP_INCIDENT,
+        "Act on an incident",
+        lambda desk: desk.everybody,
+        _open_incident,
+        anchor="incidents",
+    ),
     _stop(Verb.SUSPEND, "Suspend the study", lambda desk: desk.everybody),
     _stop(Verb.TERMINATE, "Terminate the study", lambda desk: desk.boards),
     _stop(Verb.CLOSE, "Close the study", lambda desk: desk.lead),

@@ -118,7 +118,7 @@ class Editor:
     ) -> None:
         self.problems: dict[str, str] = {}
         self._end = str(content.get("valid_until", ""))
-        self.form = DraftForm(data, initial=_initial(content))
+        self.form = DraftForm(data, initial=_initial(content), label_suffix="")
         every = [(each.slug, str(each)) for each in everybody]
         lead = [(each.slug, str(each)) for each in leads]
         for name, choices in (("institution", lead), ("sites", every), ("requesters", every)):
@@ -202,7 +202,7 @@ def _initial(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _rows(prefix: str, row: type[forms.Form], initial: list[Any], institutions: Any, data: Any) -> BaseFormSet:
     formset = forms.formset_factory(row, extra=2, can_delete=bool(initial))
-    rows = formset(data, prefix=prefix, initial=initial)
+    rows = formset(data, prefix=prefix, initial=initial, form_kwargs={"label_suffix": ""})
     for each in rows.forms:
         cast(forms.ChoiceField, each.fields["institution"]).choices = [_NONE, *institutions]
     return rows

@@ -39,7 +39,7 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(Study)
 class StudyAdmin(ScopedReadOnly):
-    list_display = ("title", "institution", "state_now", "waits_for", "expires")
+    list_display = ("title", "institution", "state_now", "waits_for", "until")
     list_display_links = ("title",)
     list_select_related = ("institution",)
     list_filter = (StateFilter,)
@@ -56,6 +56,10 @@ class StudyAdmin(ScopedReadOnly):
     @admin.display(description="State")
     def state_now(self, study: Study) -> str:
         return study.state_at(clock.now())
+
+    @admin.display(description="Approved until", ordering="expires")
+    def until(self, study: Study) -> str:
+        return f"{study.expires:%Y-%m-%d}" if study.expires else ""
 
     @admin.display(description="Waits for")
     def waits_for(self, study: Study) -> str:
@@ -94,6 +98,6 @@ class StudyAdmin(ScopedReadOnly):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The list, with a way to a new draft for investigators."""
         begins = drafts.leads(user_of(request)).exists()
-        return super().changelist_view(request, {**(extra_context or {}), "begins": begins})
+        return super().changelist_view(request, {**(extra_context or {}), "begins": begins, "title": "Studies"})
 
     change_list_template = "governance/studies.html"

@@ -46,7 +46,8 @@ def context(study: Study, user: User, now: datetime) -> dict[str, Any]:
             for entry in ledger.entries(study=study.slug).order_by("-index")[:SHOWN_ENTRIES]
         ],
         "self_hosted": settings.CHAIN_SELF_HOSTED,
-        "buttons": shown,
+        "able": [button for button in shown if button.enabled],
+        "not_now": [button for button in shown if not button.enabled],
         "forms": forms.forms(shown),
     }
 

@@ -110,6 +110,11 @@ for (const form of document.querySelectorAll("form[data-act]")) {
   });
 }
 
+// What cannot be done now is folded away where there is little room.
+for (const folded of document.querySelectorAll("details[data-folds]")) {
+  folded.open = window.matchMedia("(min-width: 1101px)").matches;
+}
+
 // A button leads to its form, which opens.
 function open() {
   const target = window.location.hash && document.getElementById(window.location.hash.slice(1));
