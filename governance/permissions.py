@@ -6,14 +6,15 @@ site's help page are generated from the two tables.
 
 from enum import StrEnum
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db.models import Q, QuerySet
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.models import User as Account
+from django.db.models import Exists, Q, QuerySet
 
 from concordat.reasons import Reason, Refused
 from governance.models import Conflict, Institution, Membership, Review, Study
 
 Role = Membership.Role
-User = AbstractBaseUser | AnonymousUser
+User = Account | AnonymousUser
 
 
 class Verb(StrEnum):
@@ -90,10 +91,10 @@ verifies alone only what the chair has delegated. Reading the lists needs any ro
 
 
 def roles_at(user: User, institution: Institution) -> frozenset[str]:
-    """The roles that this person holds there."""
+    """The roles that this person holds there; no query where the person's memberships have been prefetched."""
     if not user.is_authenticated:
         return frozenset()
-    return frozenset(Membership.objects.filter(user=user.pk, institution=institution).values_list("role", flat=True))
+    return frozenset(each.role for each in user.memberships.all() if each.institution_id == institution.pk)
 
 
 def check_may(user: User, verb: Verb, institution: Institution) -> None:
@@ -117,13 +118,20 @@ def check_independent(user: User, study: Study) -> None:
 
     Raises Refused: SELF_REVIEW or CONFLICT_OF_INTEREST.
     """
-    if (
-        study.versions.filter(submitted_by=user.pk).exists()
-        or study.submissions.filter(submitted_by=user.pk).exists()
-        or Membership.objects.filter(user=user.pk, institution=study.institution, role=Role.INVESTIGATOR).exists()
-    ):
+    mine = Membership.objects.filter(user=user.pk, institution=study.institution_id, role=Role.INVESTIGATOR)
+    own, conflict = (
+        Study.objects.filter(pk=study.pk)
+        .values_list(
+            Exists(study.versions.filter(submitted_by=user.pk))
+            | Exists(study.submissions.filter(submitted_by=user.pk))
+            | Exists(mine),
+            Exists(Conflict.objects.filter(study=study, officer__user=user.pk, withdrawn=None)),
+        )
+        .get()
+    )
+    if own:
         raise Refused(Reason.SELF_REVIEW)
-    if Conflict.objects.filter(study=study, officer__user=user.pk, withdrawn=None).exists():
+    if conflict:
         raise Refused(Reason.CONFLICT_OF_INTEREST)
 
 

@@ -72,7 +72,7 @@ class OfficersSite(AdminSite):
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         """The pages without `admin_view` are those of signing in; each says itself whom it lets in."""
-        from governance.admin import acts, calendar, factors, notifications, oidc, record, second_step
+        from governance.admin import acts, calendar, factors, help, notifications, oidc, record, second_step
 
         wrap = self.admin_view
         own: list[URLPattern | URLResolver] = [
@@ -87,6 +87,7 @@ class OfficersSite(AdminSite):
             path("second-factor/set-up/passkey/", second_step.set_up_passkey, name="set_up_passkey"),
             path("hospital-sign-in/", oidc.begin, name="oidc"),
             path("hospital-sign-in/callback/", oidc.callback, name="oidc_callback"),
+            path("help/", wrap(help.page), name="help"),
             path("acts/ask/", wrap(acts.ask), name="acts_ask"),
             path("acts/sign/", wrap(acts.sign), name="acts_sign"),
             path("calendar/", wrap(calendar.overview), name="calendar"),

@@ -2,6 +2,7 @@
 and the local context that a relying site files."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -156,12 +157,7 @@ def end(*, agreement: str, by: User) -> RelianceAgreement:
 def _prepare_context(ask: Ask) -> Prepared:
     study = selectors.locked_study(ask.by, str(ask.fields.get("study", "")))
     site = selectors.institution(str(ask.fields.get("site", "")), field="site")
-    permissions.check_may(ask.by, Verb.FILE_LOCAL_CONTEXT, site)
-    permissions.check_takes_part(site, study)
-    policies.check_state(study, Verb.FILE_LOCAL_CONTEXT, ask.moment)
-    agreement = selectors.reliance(site, study.slug, ask.moment)
-    if agreement is None:
-        raise Refused(Reason.RELIANCE_MISSING, detail=f"{site} relies on no other board for this study.")
+    agreement = check_context(ask.by, study, site, ask.moment)
     version = study.versions.first()
     assert version is not None  # a study that is no draft has one
     document = {
@@ -174,6 +170,21 @@ def _prepare_context(ask: Ask) -> Prepared:
     }
     checked = dict(plain(documents.check_context(document)))
     return Prepared("local-context", checked, "states", site, frozenset(HOLDERS[Verb.FILE_LOCAL_CONTEXT]), study)
+
+
+def check_context(by: User, study: Study, site: Institution, now: datetime) -> RelianceAgreement:
+    """Whether this person could file the site's local context now; the agreement under which the site relies.
+
+    Raises:
+        Refused: WRONG_INSTITUTION, ROLE_MISSING; WRONG_STATE; RELIANCE_MISSING.
+    """
+    permissions.check_may(by, Verb.FILE_LOCAL_CONTEXT, site)
+    permissions.check_takes_part(site, study)
+    policies.check_state(study, Verb.FILE_LOCAL_CONTEXT, now)
+    agreement = selectors.reliance(site, study.slug, now)
+    if agreement is None:
+        raise Refused(Reason.RELIANCE_MISSING, detail=f"{site} relies on no other board for this study.")
+    return agreement
 
 
 def _file_context(ask: Ask, prepared: Prepared, signature: Signature) -> LocalContext:

@@ -22,7 +22,7 @@ from concordat.keystore import Keystore
 from concordat.passkeys import SoftwarePasskey
 from concordat.schema import FeatureSchema
 from governance import acts, selectors
-from governance.models import AgendaItem, Definition, Institution, Meeting, Passkey, Review, Study
+from governance.models import AgendaItem, Definition, Institution, Passkey, Review, Study
 from governance.services import (
     challenges,
     definitions,
@@ -87,6 +87,7 @@ class Consortium:
 
     def __init__(self, keystores: dict[str, Keystore]) -> None:
         self.keys = keystores
+        self.boardrooms: dict[str, Any] = {}
         self.ends = clock.rfc3339(clock.now() + timedelta(days=300))
         self.at: dict[str, Institution] = {}
         for slug in [slug for slug in ROLES if slug != NEWCOMER]:
@@ -255,29 +256,20 @@ class Consortium:
         return self.act(officer, "determine", review=str(self.review(study, officer.institution.slug).uuid))
 
     def convene(self, officer: Officer, study: Study, outcome: str = "approved") -> AgendaItem:
-        """A meeting of the board, as its minutes have it."""
-        now, review = clock.now(), self.review(study, officer.institution.slug)
-        meeting = Meeting.objects.create(
-            board=officer.institution, kind="regular", at=now, place="Room 1", state="closed"
-        )
+        """A meeting of the officer's board at which all who are present vote for this outcome."""
+        from tests.support.boardroom import Boardroom
+
+        slug = officer.institution.slug
+        if slug not in self.boardrooms:
+            self.boardrooms[slug] = Boardroom(self, slug)
         passes = outcome.startswith("approved")
         motion = {
+            "outcome": outcome,
             "findings": FINDINGS if passes else {},
             "conditions": ["Translate the form."] if outcome == "approved-with-conditions" else [],
             "reasons": "" if passes else "The risks are not explained.",
         }
-        minutes = {"motion": motion | {"outcome": outcome}, "salt": uuid4().hex}
-        return AgendaItem.objects.create(
-            meeting=meeting,
-            review=review,
-            position=1,
-            state="decided",
-            motion=motion,
-            outcome=outcome,
-            minutes=minutes,
-            minutes_digest=digest(minutes),
-            decided=now,
-        )
+        return self.boardrooms[slug].decided(study, motion)
 
     def withdrawn(self, study: Study) -> None:
         studies.withdraw(study=study, by=self.member(study.institution.slug, "investigator"))

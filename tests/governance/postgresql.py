@@ -12,9 +12,10 @@ from django.db import connection
 from concordat import clock, passkeys
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
+from governance import acts
 from governance.models import Ballot, Consent, Definition, Notification
 from governance.notices import Notice
-from governance.services import boards, definitions, institutions, notifications, outbox, reviews, sittings
+from governance.services import boards, definitions, institutions, notifications, outbox, sittings
 from governance.services import consent as consents
 from governance.states import StudyState
 from ledger.models import LogEntry
