@@ -7,7 +7,7 @@ from concordat.canonical import digest
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from governance import permissions, policies, selectors
-from governance.models import Institution, Review, Signature, Study
+from governance.models import Draft, Institution, Review, Signature, Study
 from governance.notices import Notice
 from governance.permissions import HOLDERS, Role, Verb
 from governance.services import notifications
@@ -58,6 +58,8 @@ def _perform(ask: Ask, prepared: Prepared, signature: Signature, to: StudyState)
     study = prepared.study
     assert study is not None  # a stop is about a study
     study.epoch += 1
+    if to is not StudyState.SUSPENDED:
+        Draft.objects.filter(study=study).delete()
     move(study, to)
     if to is StudyState.SUSPENDED:
         submission = study.submissions.filter(state=SubmissionState.APPROVED).first()
