@@ -73,14 +73,23 @@ def make_way(sender: Any = None, *, using: str = DEFAULT_DB_ALIAS, plan: Any = (
     that are append-only stay protected, as their triggers read nothing else."""
     connection = connections[using]
     if plan and connection.vendor == "sqlite":
-        remove(using=using, rules=[rule for rule in _rules if rule.forbids])
+        _drop(connection, [rule for rule in _rules if rule.forbids])
 
 
-def remove(*, using: str = DEFAULT_DB_ALIAS, rules: list[Rule] | None = None) -> None:
-    """Drop the triggers of these rules, or all."""
-    connection = connections[using]
+def remove(*, using: str = DEFAULT_DB_ALIAS, model: type[models.Model] | None = None) -> None:
+    """Drop the triggers of one table, or all."""
+    _drop(connections[using], [rule for rule in _rules if model in (None, rule.model)])
+
+
+def missing(connection: BaseDatabaseWrapper) -> list[Trigger]:
+    """The triggers that an existing table lacks, or that differ from what they should be."""
+    present = _present(connection)
+    return [each for each in _wanted(connection, _rules) if present.get(each.name) != each.body]
+
+
+def _drop(connection: BaseDatabaseWrapper, rules: list[Rule]) -> None:
     quote, present = connection.ops.quote_name, _present(connection)
-    found = [each for each in _wanted(connection, _rules if rules is None else rules) if each.name in present]
+    found = [each for each in _wanted(connection, rules) if each.name in present]
     on_table = connection.vendor == "postgresql"
     _execute(
         connection,
@@ -89,12 +98,6 @@ def remove(*, using: str = DEFAULT_DB_ALIAS, rules: list[Rule] | None = None) ->
             for each in found
         ],
     )
-
-
-def missing(connection: BaseDatabaseWrapper) -> list[Trigger]:
-    """The triggers that an existing table lacks, or that differ from what they should be."""
-    present = _present(connection)
-    return [each for each in _wanted(connection, _rules) if present.get(each.name) != each.body]
 
 
 def _wanted(connection: BaseDatabaseWrapper, rules: list[Rule]) -> Iterator[Trigger]:

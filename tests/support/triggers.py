@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.db.models import Model
+
 from ledger import triggers
 
 
@@ -12,8 +14,8 @@ def drop_triggers() -> None:
 
 
 @contextmanager
-def without_rules() -> Iterator[None]:
-    """For a test that puts a row into a state to which no service would bring it."""
-    triggers.remove()
+def without_rules(model: type[Model]) -> Iterator[None]:
+    """For a test that puts a row of this table into a state to which no service would bring it."""
+    triggers.remove(model=model)
     yield
     triggers.install()
