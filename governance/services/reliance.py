@@ -9,6 +9,7 @@ from django.db import transaction
 
 from concordat import clock
 from concordat import reliance as documents
+from concordat.canonical import digest
 from concordat.events import Event
 from concordat.fields import plain
 from concordat.reasons import Reason, Refused
@@ -152,7 +153,8 @@ def _prepare_context(ask: Ask) -> Prepared:
     agreement = selectors.reliance(site, study.slug, ask.moment)
     if agreement is None:
         raise Refused(Reason.RELIANCE_MISSING, detail=f"{site} relies on no other board for this study.")
-    version = study.versions.first()
+    pending = selectors.open_submission(study)
+    version = pending.version if pending else study.in_force or study.versions.first()
     assert version is not None  # a study that is no draft has one
     document = {
         "v": 1,
@@ -163,6 +165,8 @@ def _prepare_context(ask: Ask) -> Prepared:
         **{field: ask.fields.get(field, "") for field in ("law", "population", "resources", "contact")},
     }
     checked = dict(plain(documents.check_context(document)))
+    if study.local_contexts.filter(digest=digest(checked)).exists():
+        raise Refused(Reason.CONFLICT, detail="This very local context is filed already.")
     return Prepared("local-context", checked, "states", site, frozenset(HOLDERS[Verb.FILE_LOCAL_CONTEXT]), study)
 
 

@@ -112,6 +112,8 @@ def _check_path(review: Review, path: str, category: str) -> None:
         SubmissionKind.CONTINUING_REVIEW: {Path.EXPEDITED, Path.FULL_BOARD},
         SubmissionKind.REINSTATEMENT: {Path.FULL_BOARD},
     }[SubmissionKind(kind)]
+    if review.outcome:
+        allowed = {Path.FULL_BOARD}  # what was deferred by the full board, or referred to it, is its own to decide
     if path not in allowed:
         names = ", ".join(sorted(allowed))
         detail = f"Open to this submission ({kind}{', material' if material else ''}): {names}."

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from concordat.canonical import digest
+from concordat.determination import SubmissionKind
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from governance import permissions, policies, selectors
@@ -66,10 +67,10 @@ def _perform(ask: Ask, prepared: Prepared, signature: Signature, to: StudyState)
         reviewing = submission.reviews.values_list("board", flat=True) if submission else ()
         own = selectors.board_of(prepared.institution, study.slug, ask.moment)
         study.reinstating_boards.set({own.pk, *reviewing})
-    else:
-        pending = selectors.open_submission(study)
-        if pending is not None:
-            move_submission(pending, SubmissionState.WITHDRAWN)
+    pending = selectors.open_submission(study)
+    # What was put up to bring a lapsed study back was not meant to lift this suspension.
+    if pending is not None and (to is not StudyState.SUSPENDED or pending.kind == SubmissionKind.REINSTATEMENT):
+        move_submission(pending, SubmissionState.WITHDRAWN)
     event, name = _EVENTS[to]
     record(
         event=event,
