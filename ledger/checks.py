@@ -11,13 +11,14 @@ from ledger import triggers
 
 @register(Tags.database)
 def check_triggers(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """Every append-only table is protected. Run by `migrate` and by `check --database default`."""
+    """Every rule of the database is in place, as it should read. Run by `migrate` and by `check --database default`."""
     return [
         Error(
-            f"The table {model._meta.db_table} can be changed: its trigger {name} is missing.",
+            f"The table {trigger.model._meta.db_table} is not protected: its trigger {trigger.name} is missing or "
+            "was changed.",
             hint="Look for changes with `manage.py ledger_fsck`, then run `manage.py migrate --skip-checks`.",
             id="ledger.E001",
         )
         for alias in databases or ()
-        for model, name in triggers.missing(connections[alias])
+        for trigger in triggers.missing(connections[alias])
     ]

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 
 from concordat import clock
 from concordat import determination as documents
-from concordat.canonical import Json
+from concordat.canonical import Json, digest
 from concordat.determination import LETS_PASS, Outcome, Path, SubmissionKind
 from concordat.events import Event
 from concordat.fields import plain, read
@@ -224,14 +224,18 @@ def _authority(
 
 
 def _stated(fields: Mapping[str, Any], *, scan: str = "") -> Decision:
-    outcome = fields.get("outcome", "")
+    outcome = str(fields.get("outcome", ""))
     if outcome not in frozenset(Outcome):
         names = ", ".join(Outcome)
         raise Refused(Reason.FIELD_INVALID, detail=f"An outcome is one of: {names}.", field="outcome")
+    findings, conditions = fields.get("findings") or {}, fields.get("conditions") or []
+    for field, given, kind in (("findings", findings, Mapping), ("conditions", conditions, list)):
+        if not isinstance(given, kind):
+            raise Refused(Reason.FIELD_INVALID, field=field)
     return Decision(
         outcome,
-        dict(fields.get("findings") or {}),
-        [condition for condition in fields.get("conditions") or () if str(condition).strip()],
+        dict(findings),
+        [condition for condition in conditions if str(condition).strip()],
         str(fields.get("reasons", "")),
         scan=scan,
     )
@@ -285,6 +289,8 @@ def _prepared(
         if site != review.board:
             document["reliance"][site.slug] = _relies(review, site.slug, now, context=lets_pass)
     documents.check(document, waiver=selectors.waives_consent(version))
+    if review.determinations.filter(digest=digest(document)).exists():
+        raise Refused(Reason.CONFLICT, detail="The board has decided this before, in the same words.")
     return Prepared("determination", document, decision.outcome, review.board, roles, study)
 
 

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from concordat import clock
 from concordat import reliance as documents
+from concordat.canonical import digest
 from concordat.events import Event
 from concordat.fields import plain
 from concordat.reasons import Reason, Refused
@@ -158,7 +159,8 @@ def _prepare_context(ask: Ask) -> Prepared:
     study = selectors.locked_study(ask.by, str(ask.fields.get("study", "")))
     site = selectors.institution(str(ask.fields.get("site", "")), field="site")
     agreement = check_context(ask.by, study, site, ask.moment)
-    version = study.versions.first()
+    pending = selectors.open_submission(study)
+    version = pending.version if pending else study.in_force or study.versions.first()
     assert version is not None  # a study that is no draft has one
     document = {
         "v": 1,
@@ -169,6 +171,8 @@ def _prepare_context(ask: Ask) -> Prepared:
         **{field: ask.fields.get(field, "") for field in ("law", "population", "resources", "contact")},
     }
     checked = dict(plain(documents.check_context(document)))
+    if study.local_contexts.filter(digest=digest(checked)).exists():
+        raise Refused(Reason.CONFLICT, detail="This very local context is filed already.")
     return Prepared("local-context", checked, "states", site, frozenset(HOLDERS[Verb.FILE_LOCAL_CONTEXT]), study)
 
 

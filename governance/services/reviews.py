@@ -138,6 +138,8 @@ def paths(kind: str, *, material: bool) -> dict[Path, list[str]]:
 def _check_path(review: Review, path: str, category: str) -> None:
     kind, material = review.submission.kind, review.submission.material
     allowed = {path.value: categories for path, categories in paths(kind, material=material).items()}
+    if review.outcome:  # what was deferred by the full board, or referred to it, is its own to decide
+        allowed = {Path.FULL_BOARD.value: []}
     if path not in allowed:
         names = ", ".join(sorted(allowed))
         detail = f"Open to this submission ({kind}{', material' if material else ''}): {names}."

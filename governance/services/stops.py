@@ -7,10 +7,11 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from concordat.canonical import digest
+from concordat.determination import SubmissionKind
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from governance import permissions, policies, selectors
-from governance.models import Institution, Review, Signature, Study
+from governance.models import Draft, Institution, Review, Signature, Study
 from governance.notices import Notice
 from governance.permissions import HOLDERS, Role, Verb
 from governance.services import notifications
@@ -70,16 +71,18 @@ def _perform(ask: Ask, prepared: Prepared, signature: Signature, to: StudyState)
     study = prepared.study
     assert study is not None  # a stop is about a study
     study.epoch += 1
+    if to is not StudyState.SUSPENDED:
+        Draft.objects.filter(study=study).delete()
     move(study, to)
     if to is StudyState.SUSPENDED:
         submission = study.submissions.filter(state=SubmissionState.APPROVED).first()
         reviewing = submission.reviews.values_list("board", flat=True) if submission else ()
         own = selectors.board_of(prepared.institution, study.slug, ask.moment)
         study.reinstating_boards.set({own.pk, *reviewing})
-    else:
-        pending = selectors.open_submission(study)
-        if pending is not None:
-            move_submission(pending, SubmissionState.WITHDRAWN)
+    pending = selectors.open_submission(study)
+    # What was put up to bring a lapsed study back was not meant to lift this suspension.
+    if pending is not None and (to is not StudyState.SUSPENDED or pending.kind == SubmissionKind.REINSTATEMENT):
+        move_submission(pending, SubmissionState.WITHDRAWN)
     event, name = _EVENTS[to]
     record(
         event=event,
