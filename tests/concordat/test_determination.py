@@ -104,7 +104,7 @@ def test_a_delegation_is_scoped_and_lasts_a_year_at_most(boards: Boards, changes
     [
         ({"reviewing": "long-beach"}, "reviewing"),
         ({"ends": "2020-01-01T00:00:00Z"}, "ends"),
-        ({"study": "No Slug"}, ""),
+        ({"study": "No Slug"}, "study"),
     ],
 )
 def test_an_agreement_is_between_two_and_has_its_time(boards: Boards, changes: dict[str, Any], field: str) -> None:
