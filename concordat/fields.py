@@ -94,6 +94,7 @@ def _broker_address(value: str) -> str:
 
 
 Slug = Annotated[str, AfterValidator(_slug)]
+MaybeSlug = Annotated[str, AfterValidator(lambda value: value and _slug(value))]
 Jurisdiction = Annotated[str, AfterValidator(_jurisdiction)]
 DecimalText = Annotated[str, AfterValidator(_decimal)]
 Digest = Annotated[str, checked(digest_bytes, "digest", "a digest reads sha256: and 64 lower-case hexadecimal digits")]

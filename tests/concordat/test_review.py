@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from concordat import clock
+from concordat import clock, protocol
 from concordat.canonical import digest
 from concordat.enrolment import build_enrolment, verify_enrolment
 from concordat.fields import read
@@ -79,7 +79,7 @@ def institutions(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Ke
 
 def make(institutions: Any, **changes: Any) -> Desk:
     keystores, histories = institutions
-    protocol = new_protocol(
+    content = new_protocol(
         study="chest-pain",
         institution="cleveland",
         sites=SITES,
@@ -88,7 +88,7 @@ def make(institutions: Any, **changes: Any) -> Desk:
         **changes,
     )
     offline = {slug: store.offline for slug, store in keystores.items()}
-    boards = Boards(offline, protocol, {"long-beach": "cleveland"})
+    boards = Boards(offline, content, {"long-beach": "cleveland"})
     desk = Desk(keystores, dict(histories), boards)
     desk.evidence = boards.documents()
     desk.evidence["rosters"] = [boards.roster(slug, issued=desk.now - 20 * DAY) for slug in SITES]
@@ -120,6 +120,34 @@ def test_a_protocol_whose_own_time_is_over_has_no_approval(institutions: Any) ->
     desk = make(institutions, valid_until=clock.rfc3339(clock.now() + DAY))
     desk.check()
     assert desk.refused(now=desk.now + DAY).reason is R.STUDY_EXPIRED
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({}, None),
+        ({"study": "another"}, "study"),
+        ({"parties": ["cleveland", "notary"]}, "parties"),
+        ({"owner": "notary"}, "model"),
+        ({"requesters": ["long-beach", "zurich"]}, "requesters"),
+        ({"purposes": ["marketing"]}, "purposes"),
+    ],
+)
+def test_a_definition_stays_within_its_protocol(desk: Desk, changes: dict[str, Any], field: str | None) -> None:
+    asked: dict[str, Any] = {
+        "study": "chest-pain",
+        "parties": ["cleveland", "budapest"],
+        "owner": "cleveland",
+        "requesters": ["long-beach"],
+        "purposes": ["decision-support"],
+    }
+    content = protocol.check(desk.boards.protocol)
+    if field is None:
+        protocol.check_within(content, **asked)
+        return
+    with pytest.raises(Refused) as caught:
+        protocol.check_within(content, **asked | changes)
+    assert (caught.value.reason, caught.value.field) == (R.STUDY_NOT_APPROVED, field)
 
 
 # --- who may sign
