@@ -22,7 +22,7 @@ from governance.admin.base import ScopedReadOnly, user_of
 from governance.models import AgendaItem, Attendance, Ballot, Institution, Meeting, Review
 from governance.permissions import HOLDERS, Verb
 from governance.room import room
-from governance.services import meetings, sittings
+from governance.services import attendance, meetings, sittings
 from governance.states import ItemState, MeetingState, SubmissionState
 
 
@@ -226,7 +226,7 @@ def _do_with_item(request: HttpRequest, item: Any, verb: str) -> HttpResponse:
     found = AgendaItem.objects.filter(uuid=item).first()
     verbs = {
         "take-off": lambda: meetings.take_off(by=by, item=name),
-        "attend": lambda: sittings.attend(by=by, item=name, marks=_marks(form)),
+        "attend": lambda: attendance.attend(by=by, item=name, marks=_marks(form)),
         "open": lambda: sittings.open_item(by=by, item=name),
         "move": lambda: sittings.move(by=by, item=name, motion=_read_motion(form)),
         "vote": lambda: sittings.vote(

@@ -21,7 +21,7 @@ from governance.models import (
 )
 from governance.notices import Notice
 from governance.permissions import Role, Verb
-from governance.services import institutions, notifications, sittings
+from governance.services import attendance, institutions, notifications
 from governance.services.signing import Act, Ask, Prepared
 from ledger.services.record import record
 
@@ -80,7 +80,7 @@ def give_seat(
         private={"officer": str(person.uuid)},
         subject=person.uuid,
     )
-    sittings.count_again(board, by=by)
+    attendance.count_again(board, by=by)
     return seat
 
 
@@ -95,7 +95,7 @@ def end_seat(*, by: User, board: Institution, seat: str) -> BoardSeat:
     institutions.lock(board)
     found = _seat(board, seat, field="seat")
     _vacate(found)
-    sittings.count_again(board, by=by)
+    attendance.count_again(board, by=by)
     return found
 
 
@@ -136,7 +136,7 @@ def declare_conflict(*, by: User, board: Institution, study: str, ground: str) -
         private={"officer": str(by.officer.uuid), "ground": ground},
         subject=by.officer.uuid,
     )
-    sittings.recuse(conflict, by=by)
+    attendance.recuse(conflict, by=by)
     return conflict
 
 

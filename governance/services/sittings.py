@@ -1,4 +1,4 @@
-"""A board over one item of its agenda: who is present, what is moved, who votes how, and how it ends."""
+"""A board over one item of its agenda: the motion, the ballots, the end. `attendance` says who is there."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from concordat.events import Event
 from concordat.fields import Text, plain, read
 from concordat.reasons import Reason, Refused
 from governance import minutes, permissions, quorum, selectors
-from governance.models import AgendaItem, Attendance, Ballot, BoardSeat, Conflict, Institution
+from governance.models import AgendaItem, Ballot
 from governance.notices import Notice
 from governance.permissions import Verb
 from governance.room import Room, Status, room
@@ -21,49 +21,12 @@ from governance.services.meetings import (
     about,
     check_before_board,
     check_presides,
-    lock_item,
     locked_item,
     members,
     move_item,
 )
 from governance.states import ItemState, MeetingState
 from ledger.services.record import record
-
-
-@transaction.atomic
-def attend(*, by: User, item: str, marks: Mapping[str, str]) -> AgendaItem:
-    """Mark who is present, absent or recused for an item, any number of seats at once, so that an alternate can take a
-    member's place. If that costs an open item its quorum, the item stops by itself.
-
-    Args:
-        marks: the status by the UUID of a seat; what is marked so already is left alone.
-
-    Raises:
-        Refused: NOT_FOUND, also for a seat that is not this board's any more; WRONG_INSTITUTION, ROLE_MISSING,
-            SELF_REVIEW, CONFLICT_OF_INTEREST for who marks; WRONG_STATE unless the meeting is open and the item has not
-            ended; FIELD_INVALID for an unknown status, or an alternate beside the member; SELF_REVIEW or
-            CONFLICT_OF_INTEREST, with the seat as field, for who cannot be present.
-    """
-    found = _presided(by, item)
-    _check_meeting_open(found)
-    if found.state not in (ItemState.WAITING, ItemState.OPEN):
-        raise Refused(Reason.WRONG_STATE, detail=f"The item is {found.state}.", field="state")
-    seats = {str(place.seat.uuid): place for place in room(found).places}
-    for name, status in marks.items():
-        if name not in seats:
-            raise Refused(Reason.NOT_FOUND, detail="The board has no such seat.", field=f"marks.{name}")
-        if status not in Status.values:
-            detail = "Somebody is present, absent or recused."
-            raise Refused(Reason.FIELD_INVALID, detail=detail, field=f"marks.{name}")
-        if status == Status.PRESENT and seats[name].conflicted:
-            _refuse_presence(seats[name].seat, found)
-        if seats[name].status != status:
-            _mark(found, seats[name].seat, status)
-    after = room(found)
-    _check_one_person_a_seat(after)
-    if found.state == ItemState.OPEN and not after.quorum.holds:
-        _stop(found, by, _lost(after))
-    return found
 
 
 @transaction.atomic
@@ -74,8 +37,8 @@ def open_item(*, by: User, item: str) -> AgendaItem:
         Refused: NOT_FOUND; WRONG_INSTITUTION, ROLE_MISSING, SELF_REVIEW, CONFLICT_OF_INTEREST; WRONG_STATE, also while
             another item of the meeting is open; BOARD_QUORUM_LOST.
     """
-    found = _presided(by, item)
-    _check_meeting_open(found)
+    found = presided(by, item)
+    check_meeting_open(found)
     check_before_board(found.review)
     if found.meeting.items.filter(state=ItemState.OPEN).exists():
         raise Refused(Reason.WRONG_STATE, detail="An item is open already; end it first.", field="state")
@@ -104,7 +67,7 @@ def move(*, by: User, item: str, motion: Mapping[str, Any]) -> AgendaItem:
         Refused: NOT_FOUND; WRONG_INSTITUTION, ROLE_MISSING, SELF_REVIEW, CONFLICT_OF_INTEREST; WRONG_STATE, also after
             a ballot; BOARD_QUORUM_LOST; what :func:`concordat.determination.check_motion` refuses.
     """
-    found = _presided(by, item)
+    found = presided(by, item)
     _check_open(found)
     if found.ballots.exists():
         raise Refused(Reason.WRONG_STATE, detail="The vote has begun: the motion stands.", field="motion")
@@ -172,7 +135,7 @@ def decide(*, by: User, item: str, controverted: str = "") -> AgendaItem:
         Refused: NOT_FOUND; WRONG_INSTITUTION, ROLE_MISSING, SELF_REVIEW, CONFLICT_OF_INTEREST; WRONG_STATE, also while
             a ballot is missing; BOARD_QUORUM_LOST.
     """
-    found = _presided(by, item)
+    found = presided(by, item)
     _check_open(found)
     check_before_board(found.review)
     _check_motion_made(found)
@@ -215,35 +178,11 @@ def stop_item(*, by: User, item: str, ground: str) -> AgendaItem:
         read(ground, Text)
     except Refused as refused:
         raise Refused(refused.reason, detail=refused.detail, field="ground") from None
-    _stop(found, by, ground)
+    stop(found, by, ground)
     return found
 
 
-def recuse(conflict: Conflict, *, by: User) -> None:
-    """Whoever declares a conflict leaves what is about the study at once, within the caller's transaction, which has
-    locked the study. An item whose quorum this costs stops."""
-    items = AgendaItem.objects.select_related("meeting__board", "review__submission__study").filter(
-        review__submission__study=conflict.study, state__in=[ItemState.WAITING, ItemState.OPEN]
-    )
-    for item in items:
-        seat = item.meeting.board.seats.filter(officer=conflict.officer, until=None).first()
-        if seat is None:
-            continue
-        lock_item(item)
-        _mark(item, seat, Status.RECUSED)
-        _stop_without_quorum(item, by)
-
-
-def count_again(board: Institution, *, by: User) -> None:
-    """After the board's seats have changed: an open item that has no quorum any more stops."""
-    for item in AgendaItem.objects.select_related("meeting__board", "review__submission__study").filter(
-        meeting__board=board, state=ItemState.OPEN
-    ):
-        lock_item(item)
-        _stop_without_quorum(item, by)
-
-
-def _presided(by: User, item: str) -> AgendaItem:
+def presided(by: User, item: str) -> AgendaItem:
     """The item, locked, for somebody who runs the meeting and has no stake in the study."""
     found = locked_item(by, item)
     study = found.review.submission.study
@@ -252,7 +191,8 @@ def _presided(by: User, item: str) -> AgendaItem:
     return found
 
 
-def _check_meeting_open(item: AgendaItem) -> None:
+def check_meeting_open(item: AgendaItem) -> None:
+    """Raises Refused(WRONG_STATE)."""
     if item.meeting.state != MeetingState.OPEN:
         raise Refused(Reason.WRONG_STATE, detail=f"The meeting is {item.meeting.state}.", field="state")
 
@@ -267,47 +207,8 @@ def _check_motion_made(item: AgendaItem) -> None:
         raise Refused(Reason.WRONG_STATE, detail="There is no motion yet.", field="motion")
 
 
-def _refuse_presence(seat: BoardSeat, item: AgendaItem) -> None:
-    try:
-        permissions.check_may(seat.officer.user, Verb.VOTE, item.meeting.board)
-        permissions.check_independent(seat.officer.user, item.review.submission.study)
-    except Refused as refused:
-        detail = "Who holds this seat can only be absent or recused."
-        raise Refused(refused.reason, detail=detail, field=f"marks.{seat.uuid}") from None
-
-
-def _check_one_person_a_seat(after: Room) -> None:
-    filled = set()
-    for place in after.having(Status.PRESENT):
-        fills = place.seat.alternate_for_id or place.seat.pk
-        if fills in filled:
-            detail = "An alternate is present only while the member, and every other alternate of theirs, is not."
-            raise Refused(Reason.FIELD_INVALID, detail=detail, field=f"marks.{place.seat.uuid}")
-        filled.add(fills)
-
-
-def _mark(item: AgendaItem, seat: BoardSeat, status: str) -> None:
-    Attendance.objects.create(item=item, seat=seat, status=status, marked=clock.now())
-    record(
-        event=Event.ATTENDANCE_MARKED,
-        public={**about(item), "seat": str(seat.uuid), "status": status},
-        private={"officer": str(seat.officer.uuid)},
-        subject=seat.officer.uuid,
-    )
-
-
-def _stop_without_quorum(item: AgendaItem, by: User) -> None:
-    item.refresh_from_db(fields=["state", "motion"])
-    after = room(item)
-    if item.state == ItemState.OPEN and not after.quorum.holds:
-        _stop(item, by, _lost(after))
-
-
-def _lost(after: Room) -> str:
-    return f"The quorum was lost: {after.quorum.sentence}"
-
-
-def _stop(item: AgendaItem, by: User, ground: str) -> None:
+def stop(item: AgendaItem, by: User, ground: str) -> None:
+    """End an open item undecided, within the caller's transaction, which has locked it. Raises Refused(WRONG_STATE)."""
     present, study = room(item), item.review.submission.study
     _end(item, present, ItemState.STOPPED, ground=ground)
     record(

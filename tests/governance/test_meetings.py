@@ -12,10 +12,10 @@ from concordat.canonical import digest
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from governance import blindness, selectors
-from governance.models import AgendaItem, Ballot, Conflict, Meeting, Notification, Study
+from governance.models import AgendaItem, Attendance, Ballot, Conflict, Meeting, Notification, Study
 from governance.notices import Notice
 from governance.room import room
-from governance.services import boards, meetings, people, reviews, sittings, studies
+from governance.services import attendance, boards, meetings, people, reviews, sittings, studies
 from ledger.models import LogEntry
 from ledger.selectors import entries
 from tests.governance.conftest import Consortium
@@ -185,7 +185,7 @@ def steps(room: Boardroom, item: AgendaItem, review: str) -> Steps:
         "close": lambda by: meetings.close(by=by, meeting=meeting),
         "place": lambda by: meetings.place(by=by, meeting=meeting, review=review),
         "take off": lambda by: meetings.take_off(by=by, item=uuid),
-        "attend": lambda by: sittings.attend(by=by, item=uuid, marks={}),
+        "attend": lambda by: attendance.attend(by=by, item=uuid, marks={}),
         "open item": lambda by: sittings.open_item(by=by, item=uuid),
         "move": lambda by: sittings.move(by=by, item=uuid, motion=APPROVE),
         "vote": lambda by: sittings.vote(by=by, item=uuid, choice="for"),
@@ -702,13 +702,12 @@ def test_so_do_motion_ballot_decision_and_recusal(
 
 def _nothing_happens(monkeypatch: pytest.MonkeyPatch, call: Callable[[], object]) -> None:
     def rows() -> list[Any]:
-        models = (Meeting, AgendaItem, Ballot, Conflict, Notification, LogEntry)
-        marks = AgendaItem.attendance.rel.related_model
-        return [list(model.objects.order_by("pk").values()) for model in (*models, marks)]
+        models = (Meeting, AgendaItem, Attendance, Ballot, Conflict, Notification, LogEntry)
+        return [list(model.objects.order_by("pk").values()) for model in models]
 
     before = rows()
     with monkeypatch.context() as patch:
-        for service in (meetings, sittings):
+        for service in (attendance, meetings, sittings):
             patch.setattr(service, "record", broken)
         with pytest.raises(Broken):
             call()

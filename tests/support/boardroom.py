@@ -8,7 +8,7 @@ from concordat import clock
 from concordat.findings import needed
 from governance.models import AgendaItem, BoardSeat, Meeting, Review, Study
 from governance.room import room
-from governance.services import boards, meetings, sittings
+from governance.services import attendance, boards, meetings, sittings
 from tests.governance.conftest import Consortium, Officer
 
 APPROVAL = {name: {"answer": "met", "note": ""} for name in needed("full-board", waiver=False)}
@@ -52,7 +52,7 @@ class Boardroom:
         return {str(self.seats[name].uuid): status for name, status in statuses.items()}
 
     def attend(self, item: AgendaItem, *, by: User | None = None, **statuses: str) -> AgendaItem:
-        return sittings.attend(by=by or self.administrator, item=str(item.uuid), marks=self.marks(**statuses))
+        return attendance.attend(by=by or self.administrator, item=str(item.uuid), marks=self.marks(**statuses))
 
     def present(self, item: AgendaItem, *names: str) -> AgendaItem:
         return self.attend(item, **dict.fromkeys(names, "present"))
