@@ -70,8 +70,7 @@ def test_nobody_is_exported_who_is_unknown_elsewhere_or_erased(world):
             export_subject(institution=institution, subject=subject)
         assert (caught.value.reason, caught.value.field) == (reason, "subject")
         assert LogEntry.objects.count() == before
-    with world.commit():
-        erase_subject(institution=REQUESTER, subject=own, ground="the person's wish")
+    erase_subject(institution=REQUESTER, subject=own, ground="the person's wish")
     with pytest.raises(Refused) as caught:
         export_subject(institution=REQUESTER, subject=own)
     assert caught.value.reason is Reason.ERASED
