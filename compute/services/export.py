@@ -24,8 +24,9 @@ def export_subject(*, institution: str, subject: UUID) -> dict[str, Json]:
 
     `entries` are the log's entries about them, with the private fields that their key opens: consents, withdrawals,
     verdicts, predictions under their record numbers, displays. `related` are entries that name their requests and hold
-    nothing private of theirs: how jobs ended, who read a dossier. `consents`, `jobs` and `holds` are what tables hold
-    besides; sealed shares are counted, as only those they are sealed to can open them. The export is recorded.
+    nothing private of theirs: how jobs ended, in which role a dossier was read. `consents`, `jobs` and `holds` are what
+    tables hold besides; sealed shares are counted, as only those they are sealed to can open them. That it was exported
+    is recorded.
 
     Raises:
         Refused: NOT_FOUND for an unknown subject; ERASED once their key is destroyed.

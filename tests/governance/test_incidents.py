@@ -164,11 +164,9 @@ def test_five_working_days_leave_weekends_out(settings: Any) -> None:
     assert duty.until(datetime(2026, 1, 10, tzinfo=UTC)) == datetime(2026, 1, 12, tzinfo=UTC)
 
 
-MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
-
-
-@given(MOMENTS, st.sampled_from(Incident.Kind))
-def test_every_kind_has_a_clock_that_runs_out_after_it_began(discovered: datetime, kind: Incident.Kind) -> None:
+@given(st.integers(0, 10**6), st.sampled_from(Incident.Kind))
+def test_every_kind_has_a_clock_that_runs_out_after_it_began(hours: int, kind: Incident.Kind) -> None:
+    discovered = datetime(2020, 1, 1, tzinfo=UTC) + timedelta(hours=hours)
     assert all(duty.until(discovered) > discovered and duty.source for duty in incidents.DUTIES[kind])
     assert incidents.DUTIES[kind][0].until(discovered) == min(d.until(discovered) for d in incidents.DUTIES[kind])
 

@@ -1,4 +1,4 @@
-"""An administrator ends a person's role: with it go sessions, the seat and delegations; what was signed stays."""
+"""An administrator ends a person's role: sessions, seat and delegations go with it; what was signed stays."""
 
 from datetime import timedelta
 from typing import Any

@@ -16,7 +16,7 @@ from governance.states import OPEN, SubmissionState
 
 def paper(study: Study, user: User) -> dict[str, Any]:
     """`papers`: the open reviews for whose board this person may attest a letter, each with its `review` and the
-    `scans` that are attached; `attested`: the boards' decisions on paper so far; `outcomes`, `accept` for the form."""
+    `scans` that are attached; `attested`: the boards' decisions on paper; `outcomes`, `accept`, `kind` for forms."""
     pending = selectors.open_submission(study)
     attested = Review.objects.filter(submission__study=study, path=Path.PAPER).exclude(outcome="")
     papers = []

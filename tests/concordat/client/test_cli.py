@@ -14,16 +14,20 @@ from uuid import uuid4
 import httpx
 import pytest
 from click.testing import CliRunner, Result
+from django.db import transaction
 
 from concordat import canonical, clock
 from concordat.client.cli import common, main
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.enrolment import verify_enrolment
+from concordat.events import Event
 from concordat.fields import plain
 from concordat.reasons import Refused
 from concordat.schema import FeatureSchema
-from tests.concordat.client.conftest import FOLDER, PERSON, PURPOSE, RECORD, SCHEMA, World
+from governance.models import Institution, Study
+from ledger.services.record import record
+from tests.concordat.client.conftest import FOLDER, PERSON, PURPOSE, RECORD, SCHEMA, STUDY, World
 
 Run = Callable[..., Result]
 
@@ -342,3 +346,42 @@ def test_every_command_explains_itself(command: list[str]) -> None:
 
 def _cell(value: object) -> str:
     return str(value).upper() if isinstance(value, bool) else str(value)
+
+
+def test_a_document_is_attached_to_a_study(world: World, run: Run, tmp_path: Path) -> None:
+    members = {each.slug: each for each in Institution.objects.all()}
+    study = Study.objects.create(slug=STUDY, title="Chest pain", institution=members["cleveland"], created=clock.now())
+    study.sites.set([members["cleveland"], members["zurich"]])
+    file = tmp_path / "agreement.pdf"
+    file.write_bytes(b"%PDF-1.7 agreement")
+    options = [STUDY, file, "--kind", "data-use-agreement"]
+    attached = machine(run("study", "attach", *options, "--until", "2999-01-01", home="cleveland", output="json"))
+    assert attached["digest"] == canonical.digest(file.read_bytes())
+    assert (attached["institution"], attached["expires"]) == ("cleveland", "2999-01-01T23:59:59Z")
+    refused = run("study", "attach", *options, home="cleveland")
+    assert (refused.exit_code, "expires" in refused.stderr) == (1, True)
+    charter = run("study", "attach", STUDY, file, "--kind", "charter", "--of-the-study", home="cleveland")
+    assert charter.stdout.strip() == attached["digest"]
+    assert run("study", "attach", STUDY, file, "--kind", "charter", "--of-the-study", home="zurich").exit_code == 1
+    file.write_bytes(b"\x7fELF")
+    assert "PDF, PNG, JPEG" in run("study", "attach", *options, home="cleveland").stderr
+
+
+def test_a_person_is_exported_and_then_erased(world: World, run: Run, tmp_path: Path) -> None:
+    subject = uuid4()
+    with transaction.atomic():
+        record(
+            event=Event.CONSENT_GIVEN,
+            public={"study": STUDY, "institution": "long-beach", "consent": str(uuid4())},
+            private={"subject": str(subject), "statement": "signed"},
+            subject=subject,
+        )
+    file = tmp_path / "answer.json"
+    assert run("subject", "export", subject, file).exit_code == 0
+    (held,) = json.loads(file.read_text())["entries"]
+    assert held["private"]["statement"] == "signed"
+    assert file.stat().st_mode & 0o077 == 0
+    assert run("subject", "erase", subject, "--ground", "objection").exit_code == 1  # asked first
+    erased = run("subject", "erase", subject, "--ground", "objection", "--yes")
+    assert erased.stdout.startswith("Erased; recorded as C-")
+    assert run("subject", "export", subject, tmp_path / "again.json").exit_code == 1
