@@ -80,7 +80,7 @@ def _delegations(mine: _Mine, now: datetime, until: datetime) -> Iterator[Date]:
     ending = Delegation.objects.filter(board__in=mine, ended=None, ends__gte=now, ends__lte=until)
     for each in ending.select_related("board", "delegate", "study"):
         what = f"A delegation at {each.board} ends: {each}."
-        yield Date(each.ends, what, each.study, links.of_delegations(), f"delegation-{each.uuid}")
+        yield Date(each.ends, what, each.study, links.of_delegations(each.board), f"delegation-{each.uuid}")
 
 
 def _agreements(mine: _Mine, now: datetime, until: datetime) -> Iterator[Date]:

@@ -2,24 +2,24 @@
 
 from django.urls import reverse
 
-from governance.models import Meeting, RelianceAgreement, Study
+from governance.models import Institution, Meeting, RelianceAgreement, Study
 
 
 def of_study(study: Study, part: str = "") -> str:
-    """The study's page, at one of its parts: reviews, conditions, local-context, data-use, submit, incidents …"""
+    """The study's page, at one of its parts: boards, data-use, attachments, incidents, or the form of a deed (act-…)."""
     return reverse("admin:governance_study_change", args=[study.pk]) + (f"#{part}" if part else "")
 
 
 def of_meeting(meeting: Meeting) -> str:
-    """Where the calendar lists the meeting."""
-    return reverse("admin:calendar") + f"#meeting-{meeting.uuid}"
+    """The meeting's own page."""
+    return reverse("admin:governance_meeting_change", args=[meeting.pk])
 
 
 def of_agreement(agreement: RelianceAgreement) -> str:
-    """Where the calendar lists the agreement."""
-    return reverse("admin:calendar") + f"#agreement-{agreement.uuid}"
+    """Where agreements are listed, and signed."""
+    return reverse("admin:governance_relianceagreement_changelist") + f"#agreement-{agreement.uuid}"
 
 
-def of_delegations() -> str:
-    """Where the calendar lists the delegations."""
-    return reverse("admin:calendar") + "#delegations"
+def of_delegations(board: Institution) -> str:
+    """Where the board's delegations are listed, and signed."""
+    return reverse("admin:governance_board", args=[board.slug]) + "#delegations"

@@ -45,6 +45,7 @@ class StudyAnswer(Shape):
     sites = serializers.ListField(child=serializers.CharField())
     state = serializers.CharField()
     protocol = serializers.CharField(help_text="Digest of the version in force; empty before the first approval.")
+    base = serializers.CharField(help_text="Digest of the last material version: definitions name this one.")
     submission = SubmissionAnswer(allow_null=True, help_text="What was put before the boards last.")
     expires = serializers.CharField(help_text="Empty without an approval.")
 
@@ -86,6 +87,7 @@ def _shown(study: Study) -> dict[str, Any]:
         "sites": list(study.sites.values_list("slug", flat=True)),
         "state": study.state_at(clock.now()),
         "protocol": study.in_force.digest if study.in_force else "",
+        "base": study.in_force.base if study.in_force else "",
         "submission": _submission(submission) if submission else None,
         "expires": clock.rfc3339(study.expires) if study.expires else "",
     }

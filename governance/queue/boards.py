@@ -52,7 +52,7 @@ def _conditions(person: Person, review: Review) -> Iterator[Task]:
             person.because(Verb.ROUTE, board) if own else _delegate(review),
             study=study,
             since=review.determined,
-            path=links.of_study(study, "conditions"),
+            path=links.of_study(study, "act-verify-conditions"),
         )
 
 
@@ -70,7 +70,7 @@ def _review(person: Person, review: Review) -> Iterator[Task]:
             what = "Sign what the board has voted." if voted else f"Decide alone ({path}), and sign."
             why = person.because(Verb.DETERMINE, board) if own else _delegate(review)
             since = review.voted if voted else since  # type: ignore[attr-defined]
-            yield person.task(what, why, study=study, since=since, until=until, path=links.of_study(study, "reviews"))
+            yield person.task(what, why, study=study, since=since, until=until, path=links.of_study(study, "boards"))
     elif review.meets is None:  # type: ignore[attr-defined]
         if person.may(Verb.ROUTE, board):
             yield person.task(
@@ -79,7 +79,7 @@ def _review(person: Person, review: Review) -> Iterator[Task]:
                 study=study,
                 since=since,
                 until=until,
-                path=links.of_study(study, "reviews"),
+                path=links.of_study(study, "boards"),
             )
     elif person.may(Verb.OPINE, board) and not review.said:  # type: ignore[attr-defined]
         yield person.task(
@@ -88,7 +88,7 @@ def _review(person: Person, review: Review) -> Iterator[Task]:
             study=study,
             since=since,
             until=review.meets,  # type: ignore[attr-defined]
-            path=links.of_study(study, "reviews"),
+            path=links.of_study(study, "boards"),
         )
 
 
@@ -104,7 +104,7 @@ def delegations(person: Person) -> Iterator[Task]:
             study=each.study,
             since=each.starts,
             until=each.ends,
-            path=links.of_delegations(),
+            path=links.of_delegations(each.board),
         )
 
 

@@ -56,7 +56,7 @@ def local_contexts(person: Person) -> Iterator[Task]:
                 person.because(Verb.FILE_LOCAL_CONTEXT, each.institution),
                 study=study,
                 since=each.review.submission.submitted,
-                path=links.of_study(study, "local-context"),
+                path=links.of_study(study, "act-file-local-context"),
             )
 
 

@@ -116,7 +116,9 @@ def lapse(*, institution: Institution, token: str) -> Consent:
 def forget(*, institution: str, subject: UUID) -> None:
     """Blank the person's consents: their identifiers, digests and times stay, which tell of nobody."""
     consents = Consent.objects.filter(institution__slug=institution, subject=subject)
-    consents.update(subject=None, statement="", withdrawal="", lapse="", epoch=F("epoch") + 1)
+    consents.update(
+        subject=None, statement="", withdrawal="", lapse="", signer="", reconsent=None, epoch=F("epoch") + 1
+    )
 
 
 def _locked(institution: Institution, named: str, uuid: str) -> Consent:

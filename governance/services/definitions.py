@@ -195,8 +195,9 @@ def _check_design(document: definitions.Definition, schema: FeatureSchema, desig
 def _check_within_protocol(document: definitions.Definition, study: Study, *, owner: str) -> None:
     """A definition does no more than the protocol that the boards approved."""
     version = study.in_force
-    if version is None or document["protocol"] != version.digest:
-        raise Refused(Reason.DIGEST_MISMATCH, detail="The boards approved another protocol.", field="protocol")
+    if version is None or document["protocol"] != version.base:
+        detail = "It names another protocol than the one that is in force, by the digest of its last material version."
+        raise Refused(Reason.DIGEST_MISMATCH, detail=detail, field="protocol")
     protocol = version.content
     limits = {
         "parties": (document["parties"], protocol["sites"]),

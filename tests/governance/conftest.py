@@ -314,7 +314,7 @@ class Consortium:
         return {
             "v": 2,
             "study": study.slug,
-            "protocol": version.digest if version else digest(b""),
+            "protocol": version.base if version else digest(b""),
             "kind": "explain",
             "model": model,
             "schema": digest(SCHEMA),

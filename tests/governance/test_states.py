@@ -27,7 +27,7 @@ TABLES: list[tuple[Mapping[StrEnum, frozenset[StrEnum]], type[StrEnum], StrEnum,
     (STUDY, StudyState, StudyState.DRAFT, {StudyState.TERMINATED, StudyState.CLOSED}),  # type: ignore[list-item]
     (SUBMISSION, SubmissionState, SubmissionState.SUBMITTED, set(SubmissionState) - OPEN),  # type: ignore[list-item]
     (MEETING, MeetingState, MeetingState.SCHEDULED, {MeetingState.CLOSED, MeetingState.CANCELLED}),  # type: ignore[list-item]
-    (ITEM, ItemState, ItemState.WAITING, {ItemState.DECIDED}),  # type: ignore[list-item]
+    (ITEM, ItemState, ItemState.WAITING, {ItemState.DECIDED, ItemState.LOST, ItemState.STOPPED, ItemState.TAKEN_OFF}),  # type: ignore[list-item]
     (INCIDENT, IncidentState, IncidentState.REPORTED, {IncidentState.CLOSED}),  # type: ignore[list-item]
 ]
 
