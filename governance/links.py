@@ -6,8 +6,13 @@ from governance.models import Institution, Meeting, RelianceAgreement, Study
 
 
 def of_study(study: Study, part: str = "") -> str:
-    """The study's page, at one of its parts: boards, data-use, attachments, incidents, or the form of a deed (act-…)."""
+    """The study's page, at one of its parts: boards, data-use, attachments, incidents, or a deed's form (act-…)."""
     return reverse("admin:governance_study_change", args=[study.pk]) + (f"#{part}" if part else "")
+
+
+def of_draft(study: Study) -> str:
+    """Where a protocol is written and submitted."""
+    return reverse("admin:governance_draft", args=[study.uuid]) + "#submit"
 
 
 def of_meeting(meeting: Meeting) -> str:

@@ -32,7 +32,7 @@ def _study(person: Person, study: Study) -> Iterator[Task]:
     history = list(study.submissions.all())
     if any(each.state in OPEN for each in history) or not policies.state_allows(study, Verb.SUBMIT, person.now):
         return
-    why, path = person.because(Verb.SUBMIT, study.institution), links.of_study(study, "submit")
+    why, path = person.because(Verb.SUBMIT, study.institution), links.of_draft(study)
     what, since = _next(study, study.state_at(person.now), history, person)
     if what:
         yield person.task(what, why, study=study, since=since, path=path)
