@@ -20,7 +20,18 @@ from concordat.passkeys import SoftwarePasskey
 from concordat.request import read_request
 from ledger.models import LogEntry
 from ledger.services.record import record
-from tests.support.consortium import DEALER, DOMAIN, NODES, PARTIES, REQUESTER, SCHEMA, STUDY, Consortium, new_uuid
+from tests.support.consortium import (
+    DEALER,
+    DOMAIN,
+    NODES,
+    OWNER,
+    PARTIES,
+    REQUESTER,
+    SCHEMA,
+    STUDY,
+    Consortium,
+    new_uuid,
+)
 
 BOARDS = ["cleveland", "budapest", "zurich"]
 SITE = "http://localhost:8000"
@@ -56,6 +67,8 @@ class Decision:
     def enrol(self) -> None:
         for slug, home in self.consortium.homes.items():
             public = {"institution": slug, "jurisdiction": "US"}
+            if slug == REQUESTER:
+                public["reviewing_board"] = OWNER
             self._record(f"enrol {slug}", Event.INSTITUTION_ENROLLED, public, documents={"enrolment": home.enrolment})
         for slug in BOARDS:
             passkey = self.passkeys[slug]
