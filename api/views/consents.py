@@ -58,8 +58,7 @@ class Withdrawal(Resource):
 
     @extend_schema(request=WithdrawalStatement, responses=ConsentAnswer)
     def post(self, request: Request, consent: UUID) -> Response:
-        token = body(request, WithdrawalStatement)["withdrawal"]
-        _check_about(self.caller, consent, token, "withdrawal")
+        token = _statement(self.caller, consent, request, WithdrawalStatement, "withdrawal")
         return Response(_shown(consents.withdraw(institution=self.caller, token=token)))
 
 
@@ -70,15 +69,17 @@ class Capacity(Resource):
 
     @extend_schema(request=CapacityStatement, responses=ConsentAnswer)
     def post(self, request: Request, consent: UUID) -> Response:
-        token = body(request, CapacityStatement)["capacity"]
-        _check_about(self.caller, consent, token, "capacity")
+        token = _statement(self.caller, consent, request, CapacityStatement, "capacity")
         return Response(_shown(consents.lapse(institution=self.caller, token=token)))
 
 
-def _check_about(caller: Institution, consent: UUID, token: str, field: str) -> None:
+def _statement(caller: Institution, consent: UUID, request: Request, shape: type[Shape], field: str) -> str:
+    """The statement in the body, which is about this consent of the caller's own."""
     one(Consent.objects.filter(institution=caller), uuid=consent)
+    token: str = body(request, shape)[field]
     if peek(token)[1].get("consent") != str(consent):
         raise Refused(Reason.CONFLICT, detail="The statement is about another consent.", field=field)
+    return token
 
 
 def _shown(consent: Consent) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def test_it_records_nothing_and_asks_the_database_little(
 ) -> None:
     request = consortium.request(known)
     before = LogEntry.objects.count()
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         decide(consortium, request)
     assert LogEntry.objects.count() == before
 

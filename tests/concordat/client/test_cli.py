@@ -332,7 +332,7 @@ def test_what_may_succeed_later_has_an_exit_code_of_its_own(world: World, run: R
 
 
 def test_exactly_one_record_is_asked_for(run: Run) -> None:
-    result = run("predict", "--definition", "d", "--purpose", "p", "--consent", "c")
+    result = run("predict", "--definition", "d", *ASKED, "--consent", "c")
     assert result.exit_code == 2
     assert "exactly one of --fhir, --csv and --json" in result.stderr
 
