@@ -146,9 +146,9 @@ def test_whoever_sees_the_study_reads_the_letter_and_that_is_recorded(consortium
 
 def test_nobody_else_reads_it_and_nothing_is_recorded(consortium: Consortium, study: Study) -> None:
     consortium.sign(consortium.chairs["zurich"], study)
-    before = LogEntry.objects.count()
+    stranger, before = consortium.member("notary", "auditor"), LogEntry.objects.count()
     with pytest.raises(Refused) as caught:
-        services.hand_out(by=consortium.member("notary", "auditor"), determination=last(study, "zurich").pk)
+        services.hand_out(by=stranger, determination=last(study, "zurich").pk)
     assert caught.value.reason is Reason.NOT_FOUND
     assert LogEntry.objects.count() == before
 
