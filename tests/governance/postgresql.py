@@ -1,15 +1,16 @@
 """What SQLite cannot show, as it has one writer at a time; `tests/full/test_on_postgresql.py` runs this file."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from concordat import passkeys
+from concordat import clock, passkeys
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
-from governance.models import Consent, Definition
+from governance.models import Consent, Definition, Study
 from governance.services import consent as consents
-from governance.services import definitions, institutions, reviews, signing
+from governance.services import definitions, incidents, institutions, people, reviews, signing
 from governance.states import StudyState
 from ledger.models import LogEntry
 from ledger.selectors import entries
@@ -109,3 +110,41 @@ def test_a_roster_does_not_stand_in_the_way_of_what_refers_to_its_institution(co
         consortium.officer("zurich", "investigator")
     assert publishing[0].result(30).version == 2
     assert LogEntry.objects.count() > before
+
+
+def test_an_incident_takes_one_of_two_steps_that_come_at_once(consortium: Consortium) -> None:
+    study, by = consortium.submitted(), consortium.member("zurich", "institution-admin")
+    Study.objects.update(state="suspended")
+    found = clock.now() - timedelta(hours=1)
+    incident = incidents.report(
+        by=by, study=study, institution=consortium.at["zurich"], kind="breach", discovered=found, summary="It broke."
+    )
+    calls = [
+        lambda to=to: incidents.step(by=by, incident=incident, to=to, text="Done.") for to in ("assessed", "assessed")
+    ]
+    answers = at_once(*calls)
+    refused = [each for each in answers if isinstance(each, Refused)]
+    assert [each.reason for each in refused] == [Reason.WRONG_STATE]
+    assert incident.steps.count() == entries(event=Event.INCIDENT_STEP).count() == 1
+
+
+def test_two_administrators_who_remove_each_other_leave_one(consortium: Consortium) -> None:
+    first, second = (consortium.member("zurich", "institution-admin") for _ in range(2))
+    answers = at_once(
+        lambda: people.remove_member(by=first, membership=second.memberships.get()),
+        lambda: people.remove_member(by=second, membership=first.memberships.get()),
+    )
+    assert sum(isinstance(each, Refused) for each in answers) == 1
+    assert consortium.at["zurich"].memberships.filter(role="institution-admin").count() == 1
+
+
+def test_two_decisions_on_data_use_at_once_are_both_kept_and_each_denial_counts(consortium: Consortium) -> None:
+    datasets = [{"institution": "zurich", "terms": ["DUO:0000007"]}]
+    study = consortium.submitted(data_use={"study": ["DUO:0000007"], "datasets": datasets})
+    Study.objects.update(in_force=study.versions.get())
+    stewards = [consortium.officer("zurich", "data-steward") for _ in range(2)]
+    consortium.roster("zurich", [(each, "data-steward") for each in stewards])
+    fields = {"study": str(study.uuid), "institution": "zurich", "decision": "denies", "reason": "No."}
+    at_once(*(lambda each=each: consortium.act(each, "decide-data-use", **fields) for each in stewards))
+    study.refresh_from_db()
+    assert (study.epoch, study.data_use_decisions.count()) == (2, 2)
