@@ -1,6 +1,7 @@
 """What SQLite cannot show, as it has one writer at a time; `tests/full/test_on_postgresql.py` runs this file."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Barrier
 from typing import Any
 
@@ -13,9 +14,9 @@ from concordat import clock, passkeys
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from governance import acts
-from governance.models import Ballot, Consent, Definition, Notification
+from governance.models import Ballot, Consent, Definition, Notification, Study
 from governance.notices import Notice
-from governance.services import boards, definitions, institutions, notifications, outbox, sittings
+from governance.services import boards, definitions, incidents, institutions, notifications, outbox, people, sittings
 from governance.services import consent as consents
 from governance.states import StudyState
 from ledger.models import LogEntry
@@ -171,3 +172,41 @@ def test_two_senders_at_once_send_every_message_once(consortium: Consortium, mon
         bodies = [letter.body for letter in mail.outbox if letter.to == [person.email]]
         assert sum(body.count("A meeting is called.") for body in bodies) == 2
     assert set(Notification.objects.values_list("mail", flat=True)) == {Notification.Mail.SENT}
+
+
+def test_an_incident_takes_one_of_two_steps_that_come_at_once(consortium: Consortium) -> None:
+    study, by = consortium.submitted(), consortium.member("zurich", "institution-admin")
+    Study.objects.update(state="suspended")
+    found = clock.now() - timedelta(hours=1)
+    incident = incidents.report(
+        by=by, study=study, institution=consortium.at["zurich"], kind="breach", discovered=found, summary="It broke."
+    )
+    calls = [
+        lambda to=to: incidents.step(by=by, incident=incident, to=to, text="Done.") for to in ("assessed", "assessed")
+    ]
+    answers = at_once(*calls)
+    refused = [each for each in answers if isinstance(each, Refused)]
+    assert [each.reason for each in refused] == [Reason.WRONG_STATE]
+    assert incident.steps.count() == entries(event=Event.INCIDENT_STEP).count() == 1
+
+
+def test_two_administrators_who_remove_each_other_leave_one(consortium: Consortium) -> None:
+    first, second = (consortium.member("zurich", "institution-admin") for _ in range(2))
+    answers = at_once(
+        lambda: people.remove_member(by=first, membership=second.memberships.get()),
+        lambda: people.remove_member(by=second, membership=first.memberships.get()),
+    )
+    assert sum(isinstance(each, Refused) for each in answers) == 1
+    assert consortium.at["zurich"].memberships.filter(role="institution-admin").count() == 1
+
+
+def test_two_decisions_on_data_use_at_once_are_both_kept_and_each_denial_counts(consortium: Consortium) -> None:
+    datasets = [{"institution": "zurich", "terms": ["DUO:0000007"]}]
+    study = consortium.submitted(data_use={"study": ["DUO:0000007"], "datasets": datasets})
+    Study.objects.update(in_force=study.versions.get())
+    stewards = [consortium.officer("zurich", "data-steward") for _ in range(2)]
+    consortium.roster("zurich", [(each, "data-steward") for each in stewards])
+    fields = {"study": str(study.uuid), "institution": "zurich", "decision": "denies", "reason": "No."}
+    at_once(*(lambda each=each: consortium.act(each, "decide-data-use", **fields) for each in stewards))
+    study.refresh_from_db()
+    assert (study.epoch, study.data_use_decisions.count()) == (2, 2)
