@@ -3,37 +3,41 @@
 A masked record is M_i ∘ x with public 0/1 rows M_i, so the first layer costs one secret product for all rows together:
 W·(M_i ∘ x) = M_i · (W ∘ x), whose right-hand side is a local public sum once W ∘ x is shared.
 
-Integers before truncation are at 2^32, so activations and log-odds up to 2^8 stay below 2^40.
+Nothing is truncated on the way: a first layer is at 2^32, a second at 2^48. Activations below 2^15 and log-odds below
+2^14 fit.
 """
 
 from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from compute.engine import arithmetic
-from compute.engine.arithmetic import Share
+from compute.engine import arithmetic, comparison
+from compute.engine.arithmetic import Party, Share, Value
+from compute.engine.protocol import Protocol
 from concordat.ring import BITS
 
 Tensors = Mapping[str, Share]
 
 
-def linear(tensors: Tensors, x: Share, masks: Tensor) -> Share:
+def linear(party: Party, tensors: Tensors, x: Share, masks: Tensor) -> Protocol[Value]:
     """Logistic regression: `weight` (k,), `bias` ()."""
-    return arithmetic.truncate(_first_layer(tensors["weight"][None], tensors["bias"], x, masks), BITS)[:, 0]
+    first = yield from _first_layer(party, tensors["weight"][None], tensors["bias"], x, masks)
+    return Value(first[:, 0], 2 * BITS)
 
 
-def mlp(tensors: Tensors, x: Share, masks: Tensor) -> Share:
+def mlp(party: Party, tensors: Tensors, x: Share, masks: Tensor) -> Protocol[Value]:
     """One hidden ReLU layer: `hidden.weight` (h, k), `hidden.bias` (h,), `output.weight` (h,), `output.bias` ()."""
-    before = _first_layer(tensors["hidden.weight"], tensors["hidden.bias"], x, masks)
-    hidden = arithmetic.relu(arithmetic.truncate(before, BITS))
-    output = arithmetic.matrix_product(hidden, tensors["output.weight"][:, None])[:, 0]
-    return arithmetic.truncate(output + (tensors["output.bias"] << BITS), BITS)
+    first = yield from _first_layer(party, tensors["hidden.weight"], tensors["hidden.bias"], x, masks)
+    hidden = yield from comparison.relu(party, first, 48)
+    output = yield from arithmetic.product(party, hidden, tensors["output.weight"][:, None], "matmul")
+    return Value(output[:, 0] + (tensors["output.bias"] << 2 * BITS), 3 * BITS)
 
 
-FORWARD: dict[str, Callable[[Tensors, Share, Tensor], Share]] = {"linear": linear, "mlp": mlp}
-"""By kind: shared tensors and record (k,), all at 2^16, and public masks (rows, k), to log-odds (rows,) at 2^16."""
+FORWARD: dict[str, Callable[[Party, Tensors, Share, Tensor], Protocol[Value]]] = {"linear": linear, "mlp": mlp}
+"""By kind: shared tensors and record (k,), all at 2^16, and public masks (rows, k), to log-odds (rows,)."""
 
 
-def _first_layer(weight: Share, bias: Share, x: Share, masks: Tensor) -> Share:
+def _first_layer(party: Party, weight: Share, bias: Share, x: Share, masks: Tensor) -> Protocol[Share]:
     """(rows, h) at 2^32."""
-    return masks @ arithmetic.product(weight, x).T + (bias << BITS)
+    products = yield from arithmetic.product(party, weight, x)
+    return masks @ products.T + (bias << BITS)
