@@ -16,8 +16,8 @@ from torch import Tensor
 from compute.engine import circuits
 from compute.engine.arithmetic import Party, Share
 from compute.engine.circuits import PAIR, Width
-from compute.engine.correlations import Choice, Comparison, Conjunction
-from compute.engine.protocol import Protocol, Sum, Xor
+from compute.engine.correlations import DEEPEST, Choice, Comparison, Conjunction
+from compute.engine.protocol import Protocol, Sum, Xor, parallel
 
 Bits = Tensor
 """This party's uint8 share of secret bits; the bits are the exclusive or over the parties."""
@@ -63,10 +63,29 @@ def both(party: Party, a: Bits, b: Bits) -> Protocol[Bits]:
 
 
 def leaves(party: Party, left: Bits, depth: int) -> Protocol[Bits]:
-    """Which leaf each tree ends in: (nodes, …) bits that say *go left*, in heap order, to (2^depth, …); one round."""
+    """Which leaf each tree ends in: (nodes, …) bits that say *go left*, in heap order, to (2^depth, …).
+
+    One round for trees of up to `DEEPEST` levels; a deeper one is cut into an upper part and the subtrees below it, and
+    costs a round more for each cut.
+    """
+    if depth > DEEPEST:
+        return (yield from _deep_leaves(party, left, depth - DEEPEST))
     masks, products = party.supply.take(Conjunction(tuple(left.shape[1:]), depth))
     (opened,) = yield [Xor(left ^ masks)]
     return torch.stack(circuits.tree(depth).evaluate(opened, masks, products, first=party.first))
+
+
+def _deep_leaves(party: Party, left: Bits, top: int) -> Protocol[Bits]:
+    roots = np.arange(1 << top) + (1 << top) - 1
+    below = [(roots + 1) * (1 << level) - 1 + offset for level in range(DEEPEST) for offset in range(1 << level)]
+    parts = yield from parallel(
+        {
+            "upper": leaves(party, left[: (1 << top) - 1], top),
+            "lower": leaves(party, left[np.stack(below)], DEEPEST),
+        }
+    )
+    reached = yield from both(party, parts["upper"][:, None], parts["lower"].transpose(0, 1))
+    return reached.reshape(-1, *left.shape[1:])
 
 
 def choose(party: Party, chosen: Bits, values: Share) -> Protocol[Share]:

@@ -12,14 +12,14 @@ from compute.engine.arithmetic import Party
 from compute.engine.certificates import Identity
 from compute.engine.job import EngineJob, PartyJob
 from compute.engine.lime import check_design, explain
-from compute.engine.models import FORWARD
 from compute.engine.protocol import Protocol, parallel
 from compute.engine.ranges import count_outside
 from compute.engine.session import Session
 from concordat import ring
 from concordat.canonical import Json, b64, unb64
 from concordat.design import Design
-from concordat.model import KINDS
+from concordat.kinds import KINDS
+from concordat.model import shapes_of
 from concordat.reasons import Reason, Refused
 
 Start = Callable[[Party], Protocol[dict[str, Any]]]
@@ -35,6 +35,7 @@ def execute(job: EngineJob, identity: Identity, listener: socket.socket) -> dict
     """
     began, cpu_began = time.monotonic(), time.process_time()
     outputs: dict[str, Json] = {"prediction": None, "explanation": None}
+    outside = 0
     start = _prepare(cast(PartyJob, job)) if job["role"] == "party" else None
     with Session(job, identity, listener) as session:
         if start is None:
@@ -44,11 +45,12 @@ def execute(job: EngineJob, identity: Identity, listener: socket.socket) -> dict
             party = session.supply(start)
             dealt = time.monotonic()
             found = session.compute(start(party))
-            if found["outside"]:
-                raise Refused(Reason.INPUT_OUT_OF_RANGE)
+            outside = found["outside"]
             outputs = {name: b64(ring.to_bytes(share.numpy())) for name, share in vars(found["explained"]).items()}
         computed = time.monotonic()
         session.leave()
+    if outside:  # all parties know it, and have parted
+        raise Refused(Reason.INPUT_OUT_OF_RANGE)
     return outputs | {
         "ok": True,
         "rounds": session.rounds,
@@ -61,13 +63,13 @@ def execute(job: EngineJob, identity: Identity, listener: socket.socket) -> dict
 
 
 def _prepare(job: PartyJob) -> Start:
-    if job["kind"] not in FORWARD:
+    if job["kind"] not in KINDS:
         raise Refused(Reason.FIELD_INVALID, detail="The engine knows no such kind of model.", field="kind")
     design = Design.from_json(job["design"])
     check_design(design)
     columns = design.column_masks.shape[1]
-    shapes = KINDS[job["kind"]].shapes(columns)
-    if [(tensor["name"], tuple(tensor["shape"])) for tensor in job["tensors"]] != shapes:
+    shapes = [(tensor["name"], tuple(tensor["shape"])) for tensor in job["tensors"]]
+    if shapes != shapes_of(job["kind"], dict(shapes), columns):
         raise Refused(Reason.FIELD_INVALID, detail="These are not this kind's tensors.", field="tensors")
     sizes = [math.prod(shape) for _, shape in shapes]
     flat = torch.from_numpy(_share(job["model"], sum(sizes), "model"))

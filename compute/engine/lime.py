@@ -4,6 +4,7 @@ The surrogate's coefficients are a public linear map A of the model's outputs y 
 local on shares. The outputs at the perturbed records themselves are never opened to anyone.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +12,14 @@ import torch
 
 from compute.engine import arithmetic
 from compute.engine.arithmetic import TRUNCATED, Party, Share, Value
-from compute.engine.models import FORWARD, Tensors
+from compute.engine.calculus import Calculus
 from compute.engine.protocol import Protocol, parallel
+from compute.engine.rows import Masked
 from concordat.design import OPERATOR_BITS, WEIGHT_BITS, Design
+from concordat.kinds import KINDS
+from concordat.kinds.kind import LOG_ODDS
 from concordat.reasons import Reason, Refused
 from concordat.ring import BITS
-
-LOG_ODDS_BITS = 8
-"""Log-odds stay below 2^8 in size: proven for a model when it is imported."""
 
 DEVIATION_BITS = 11
 """Scale of the deviations that are squared: 2^-11 log-odds, which moves R² by less than 1e-3."""
@@ -37,16 +38,16 @@ class Explained:
     explanation: Share
 
 
-def explain(party: Party, kind: str, tensors: Tensors, x: Share, design: Design) -> Protocol[Explained]:
+def explain(party: Party, kind: str, tensors: Mapping[str, Share], x: Share, design: Design) -> Protocol[Explained]:
     """Run the protocol; all parties call it with the same kind and design. Three rounds after the model's own.
 
     Integers before truncation, with log-odds below 2^8: surrogate and deviations, 2^(8+32+20) times the operator's row
     sums, which `check_design` bounds; total sum of squares, 2^32 times the sum, below 2^62 for a million rows.
     """
     masks = torch.from_numpy(np.vstack([np.ones_like(design.column_masks[:1]), design.column_masks]))
-    outputs: Value = yield from FORWARD[kind](party, tensors, x, masks)
+    outputs: Value = yield from KINDS[kind].secure(Calculus(party, Masked(x, masks)), tensors)
     outputs = yield from arithmetic.rescale(party, outputs, 2 * BITS)
-    y = outputs.share[1:]
+    first, y = outputs.share[:1, 0], outputs.share[1:, 0]
 
     public = torch.from_numpy(np.vstack([design.operator, _mean_row(design)]))
     surrogate = public @ y
@@ -54,9 +55,7 @@ def explain(party: Party, kind: str, tensors: Tensors, x: Share, design: Design)
     scale = outputs.bits + OPERATOR_BITS
     rounded = yield from parallel(
         {
-            "numbers": arithmetic.truncate(
-                party, torch.cat([outputs.share[:1] << OPERATOR_BITS, coefficients]), scale - BITS
-            ),
+            "numbers": arithmetic.truncate(party, torch.cat([first << OPERATOR_BITS, coefficients]), scale - BITS),
             "deviations": arithmetic.truncate(party, (y << OPERATOR_BITS) - mean, scale - DEVIATION_BITS),
         }
     )
@@ -70,7 +69,7 @@ def explain(party: Party, kind: str, tensors: Tensors, x: Share, design: Design)
 def check_design(design: Design) -> None:
     """Raises Refused(FIELD_INVALID) for a design whose results might not fit: its operator's rows are too large."""
     rows = np.abs(np.vstack([design.operator, _mean_row(design)])).sum(axis=1)
-    if int(rows.max()) << (LOG_ODDS_BITS + 2 * BITS) >= 1 << TRUNCATED:
+    if int(rows.max()) << (int(LOG_ODDS).bit_length() - 1 + 2 * BITS) >= 1 << TRUNCATED:
         raise Refused(Reason.FIELD_INVALID, detail="The operator's entries are too large.", field="design")
 
 

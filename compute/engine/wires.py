@@ -20,7 +20,7 @@ from compute.engine.certificates import Identity
 from concordat.reasons import Reason, Refused
 
 _HEADER = 8
-_ACCEPTED = b"\x01"
+_ACCEPTED, _ANOTHER_JOB = b"\x01", b"\x00"
 _CHUNK = 1 << 20
 
 
@@ -219,7 +219,8 @@ class _Arrivals:
         rank = self._ranks[connection.getpeercert(binary_form=True) or b""]
         hello = _read(connection, len(self._job) + streams.KEY_BYTES)
         if hello[: len(self._job)] != self._job:
-            self._failure = Refused(Reason.CONFLICT, detail="Another party was told another job.", field="job")
+            connection.sendall(_ANOTHER_JOB)
+            self._failure = _conflict()
             return
         connection.sendall(_ACCEPTED)
         self.found[rank] = connection, hello[len(self._job) :]
@@ -238,7 +239,7 @@ def _call(context: ssl.SSLContext, peer: Peer, hello: bytes, deadline: float) ->
             raise Refused(Reason.PEER_UNVERIFIED)
         connection.sendall(hello)
         if _read(connection, 1) != _ACCEPTED:
-            raise Refused(Reason.MALFORMED, detail="Another party answers in another protocol.")
+            raise _conflict()
     except TimeoutError as error:
         plain.close()
         raise _absent() from error
@@ -268,6 +269,10 @@ def _read(connection: ssl.SSLSocket, count: int) -> bytes:
 
 def _left(deadline: float) -> float:
     return max(0.001, deadline - time.monotonic())
+
+
+def _conflict() -> Refused:
+    return Refused(Reason.CONFLICT, detail="Another party was told another job.", field="job")
 
 
 def _absent() -> Refused:

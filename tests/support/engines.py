@@ -36,9 +36,10 @@ class Case:
 
     def __post_init__(self):
         self.design = Design.from_json(self.document)
-        self.shapes = model.KINDS[self.kind].shapes(COLUMNS)
-        flat = np.concatenate([np.ravel(self.tensors[name]) for name, _ in self.shapes])
-        self.model_shares = ring.split(ring.encode(flat), PARTIES)
+        given = {name: np.shape(tensor) for name, tensor in self.tensors.items()}
+        self.shapes = model.shapes_of(self.kind, given, COLUMNS)
+        flat = model._flatten(self.tensors, self.shapes, self.kind)
+        self.model_shares = ring.split(flat, PARTIES)
         self.input_shares = ring.split(ring.encode(self.record), PARTIES)
 
     def job(self, rank, job, peers, *, startup_seconds=30, round_seconds=20):

@@ -38,7 +38,7 @@ class Together:
 
 def shares(values, parties: int = 3) -> list[torch.Tensor]:
     """Additive shares of whole numbers."""
-    return [torch.from_numpy(share) for share in ring.split(np.asarray(values, dtype=np.int64), parties)]
+    return [torch.as_tensor(share) for share in ring.split(np.asarray(values, dtype=np.int64), parties)]
 
 
 def xor_shares(values, parties: int = 3) -> list[torch.Tensor]:

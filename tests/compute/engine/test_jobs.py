@@ -69,7 +69,7 @@ def test_the_dealer_brings_no_result(runs):
     ("name", "rounds", "bytes_sent"),
     [
         ("linear", [5, 5, 5, 6], [5_665, 5_665, 5_665, 5_694]),
-        ("mlp", [10, 10, 10, 9], [90_740, 90_740, 90_740, 161_022]),
+        ("mlp", [10, 10, 10, 9], [90_742, 90_742, 90_742, 161_022]),
     ],
 )
 def test_rounds_and_bytes_are_exactly_these(runs, name, rounds, bytes_sent):
@@ -112,7 +112,7 @@ def test_a_record_outside_its_ranges_has_no_result(value):
     record[4] = value
     answers = run_here(Case("linear", record, case.tensors))
     assert [answer.reason for answer in answers[:PARTIES]] == [Reason.INPUT_OUT_OF_RANGE] * PARTIES
-    assert answers[DEALER].reason == Reason.PEER_LOST
+    assert answers[DEALER]["ok"]
 
 
 def test_a_record_at_the_ends_of_its_ranges_is_in_order():

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from compute.engine import correlations, models
+from compute.engine import correlations
 from compute.engine.correlations import Product, Square, Truncation
 from compute.engine.dealing import Dealt, deal
 from compute.engine.streams import Stream, derive, new_key
-from concordat.model import KINDS
 from concordat.reasons import Reason, Refused
 from tests.support.engines import random_case, run_here
 from tests.support.parties import together
@@ -159,10 +158,6 @@ def test_nothing_else_reaches_the_dealer(plan):
 
 
 # --- kinds and imports
-
-
-def test_every_kind_of_model_can_be_computed():
-    assert set(models.FORWARD) == set(KINDS)
 
 
 def test_the_engine_needs_no_django_and_its_runner_no_torch():
