@@ -262,7 +262,8 @@ class Consortium:
 
     @cached_property
     def vector(self) -> np.ndarray:
-        return np.random.default_rng(11).normal(size=len(self.schema.columns))
+        lowest, highest = self.schema.bounds
+        return np.clip(np.random.default_rng(11).normal(size=len(self.schema.columns)), lowest, highest)
 
     def prepare(self, **changes) -> Prepared:
         fields = {

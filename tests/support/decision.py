@@ -257,10 +257,13 @@ class Decision:
         )
 
     def _accept(self, node: str) -> str:
-        address = "127.0.0.1:4000" if node == PARTIES[0] else None
-        expires = clock.now() + timedelta(minutes=1)
         return answers.accept(
-            self.ticket, node=node, address=address, expires=expires, key=self.consortium.identity(node)
+            self.ticket,
+            node=node,
+            address="127.0.0.1:4000",
+            certificate=f"certificate-of-{node}",
+            expires=clock.now() + timedelta(minutes=1),
+            key=self.consortium.identity(node),
         )
 
     def _receipts(self) -> list[str]:

@@ -40,14 +40,14 @@ def answer_to(case, make_node, slug=OWN, **options):
 
 def test_a_party_accepts_what_is_in_order(case, make_node):
     answer, engines = answer_to(case, make_node)
-    assert (answer["role"], answer["rank"], answer["address"]) == ("party", 1, None)
+    assert (answer["role"], answer["rank"], answer["address"]) == ("party", 1, "127.0.0.1:4000")
     assert clock.parse(answer["expires"]) > clock.now()
     assert len(engines) == 1
 
 
-def test_rank_zero_says_where_the_others_find_it(case, make_node):
+def test_an_acceptance_says_where_the_others_find_the_engine_and_how_they_know_it(case, make_node):
     answer, _ = answer_to(case, make_node, "cleveland")
-    assert (answer["rank"], answer["address"]) == (0, "127.0.0.1:4000")
+    assert (answer["address"], answer["certificate"]) == ("127.0.0.1:4000", "certificate")
 
 
 def test_the_dealer_accepts_without_shares(case, make_node):

@@ -223,7 +223,8 @@ class World:
             answer = answers.accept(
                 ticket,
                 node=node,
-                address="127.0.0.1:9" if node == PARTIES[0] else None,
+                address="127.0.0.1:9",
+                certificate=f"certificate-of-{node}",
                 expires=clock.now() + timedelta(seconds=50),
                 key=self.homes[node].keys.identity,
             )
