@@ -10,7 +10,7 @@ from concordat.reasons import Reason, Refused
 from concordat.request import Request, named_consent, peek_request
 from concordat.signatures import VerifyKey
 from governance import selectors
-from governance.models import Consent, Definition, Institution, InstitutionKey
+from governance.models import Consent, Definition, Institution, InstitutionKey, ProtocolVersion
 from governance.services import attachments
 from ledger.chain.types import Authorisation
 from ledger.services.anchoring import chain_client, registry_domain
@@ -46,9 +46,14 @@ class Case:
         return self._found
 
     @cached_property
+    def version(self) -> ProtocolVersion:
+        """The version that the definition names. Raises Refused: DEFINITION_UNKNOWN, DIGEST_MISMATCH."""
+        return selectors.protocol_of(self.definition)
+
+    @property
     def protocol(self) -> Mapping[str, Any]:
-        """The protocol that the definition names. Raises Refused: DEFINITION_UNKNOWN, DIGEST_MISMATCH."""
-        content: Mapping[str, Any] = selectors.protocol_of(self.definition).content
+        """The content of that version. Raises Refused: DEFINITION_UNKNOWN, DIGEST_MISMATCH."""
+        content: Mapping[str, Any] = self.version.content
         return content
 
     @cached_property

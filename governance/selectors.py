@@ -76,7 +76,7 @@ def definition(digest: str) -> Definition:
     votes = DefinitionVote.objects.select_related("institution", "transaction")
     try:
         return (
-            Definition.objects.select_related("study", "owner")
+            Definition.objects.select_related("study__in_force", "owner")
             .prefetch_related(Prefetch("votes", queryset=votes))
             .get(digest=digest)
         )
@@ -271,12 +271,6 @@ def protocol_of(definition: Definition) -> ProtocolVersion:
         detail = "The study has no protocol of the digest that the definition names."
         raise Refused(Reason.DIGEST_MISMATCH, detail=detail, field="protocol")
     return version
-
-
-def rests_on_current(definition: Definition) -> bool:
-    """Whether only minor amendments lie between the protocol that the definition names and the one in force."""
-    in_force = definition.study.in_force
-    return in_force is not None and protocol_of(definition).base == in_force.base
 
 
 def approval_in_force(study: Study) -> Submission | None:

@@ -62,7 +62,8 @@ def definition(case: Case) -> str:
     definition = case.definition
     if digest(definition.content) != definition.digest:
         raise Refused(Reason.DIGEST_MISMATCH, detail="The definition on file differs from its digest.")
-    if not selectors.rests_on_current(definition):
+    in_force = definition.study.in_force
+    if in_force is None or case.version.base != in_force.base:
         detail = "The definition rests on an earlier version of the protocol than the one in force."
         raise Refused(Reason.DIGEST_MISMATCH, detail=detail)
     if case.now >= definition.valid_until:

@@ -102,8 +102,7 @@ def _refusal(case: Case, slug: str, answer: Answer) -> Reason | None:
     """Why an institution's data are not used; where a person has to decide, what was decided."""
     if answer is not Answer.NEEDS_HUMAN:
         return Reason.DATA_USE_DENIED if answer is Answer.DENIED else None
-    version = selectors.protocol_of(case.definition)
-    decided = decision(case.definition.study, case.institutions[slug], version.base)
+    decided = decision(case.definition.study, case.institutions[slug], case.version.base)
     if decided is None:
         return Reason.DATA_USE_UNDECIDED
     return None if decided else Reason.DATA_USE_DENIED

@@ -14,9 +14,10 @@ from api.scopes import BY_ROLE, SCOPES, Scope
 from compute.models import Job, ModelVersion
 from concordat import clock, record_number
 from governance import selectors
-from governance.models import Consent, Definition, DefinitionVote, Institution, Study
+from governance.models import Consent, Definition, DefinitionVote, Institution, ProtocolVersion, Study
 from ledger.models import ChainTransaction
 from tests.api.conftest import Caller
+from tests.support.approval import approve
 
 DIGEST = "sha256:" + "0" * 64
 SAMPLES = {
@@ -122,7 +123,8 @@ def objects(members: dict[str, Institution]) -> Job:
     now = clock.now()
     study = Study.objects.create(slug="heart", title="Heart", institution=members["cleveland"], created=now)
     study.sites.set([members[slug] for slug in ("cleveland", "budapest", "zurich", "long-beach")])
-    Study.objects.filter(pk=study.pk).update(state="approved")
+    ProtocolVersion.objects.create(study=study, number=1, digest=DIGEST, base=DIGEST, content={}, submitted=now)
+    approve(study, boards={site: [site] for site in study.sites.all()})
     model = ModelVersion.objects.create(
         digest=DIGEST, name="risk", version="1", owner=members["cleveland"], kind="linear", manifest="", imported=now
     )

@@ -20,7 +20,7 @@ PDF = b"%PDF-1.7 agreement"
 def study(members: dict[str, Institution]) -> Study:
     """Led by cleveland, with zurich; mayo has nothing to do with it."""
     study = Study.objects.create(
-        slug="heart", title="Heart", institution=members["cleveland"], created=clock.now(), state="under-review"
+        slug="heart", title="Heart", institution=members["cleveland"], created=clock.now(), state="submitted"
     )
     study.sites.set([members["cleveland"], members["zurich"]])
     return study

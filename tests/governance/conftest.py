@@ -274,6 +274,21 @@ class Consortium:
     def withdrawn(self, study: Study) -> None:
         studies.withdraw(study=study, by=self.member(study.institution.slug, "investigator"))
 
+    def amended(self, **changes: Any) -> Study:
+        """The study with an amendment that every board has approved."""
+        study = self.submitted(**changes)
+        pending = study.submissions.first()
+        assert pending is not None
+        if pending.material:
+            self.local_context(study)
+        for chair in self.chairs.values():
+            if pending.material:
+                self.decide(chair, study)
+            else:
+                self.sign(chair, study)
+        study.refresh_from_db()
+        return study
+
     def approved(self, **changes: Any) -> Study:
         study = self.submitted(**changes)
         self.local_context(study)

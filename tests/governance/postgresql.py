@@ -175,8 +175,7 @@ def test_two_senders_at_once_send_every_message_once(consortium: Consortium, mon
 
 
 def test_an_incident_takes_one_of_two_steps_that_come_at_once(consortium: Consortium) -> None:
-    study, by = consortium.submitted(), consortium.member("zurich", "institution-admin")
-    Study.objects.update(state="suspended")
+    study, by = consortium.approved(), consortium.member("zurich", "institution-admin")
     found = clock.now() - timedelta(hours=1)
     incident = incidents.report(
         by=by, study=study, institution=consortium.at["zurich"], kind="breach", discovered=found, summary="It broke."

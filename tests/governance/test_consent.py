@@ -11,7 +11,6 @@ from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from governance.models import Consent
 from governance.services import consent as consents
-from governance.services import studies
 from ledger.models import LogEntry
 from ledger.selectors import entries, private_fields
 from tests.governance.conftest import Consortium
@@ -79,7 +78,7 @@ def test_a_study_that_is_not_approved_takes_no_consent(consortium: Consortium) -
 def test_withdrawal_takes_effect_at_once_in_any_state_of_the_study(consortium: Consortium, study: Any) -> None:
     consent = give(consortium)
     chair = consortium.chairs["zurich"]
-    studies.suspend(study=study, institution=chair.institution, by=chair.user, ground="An incident.")
+    consortium.stop("suspend", chair, study)
     token = consortium.withdrawal(str(consent.uuid))
     ended = consents.withdraw(institution=consortium.at["long-beach"], token=token)
     assert ended.withdrawn is not None

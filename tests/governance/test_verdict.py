@@ -13,7 +13,7 @@ from governance import verdict
 from governance.models import Consent, Definition, Institution, InstitutionKey, Study
 from governance.questions import QUESTIONS
 from governance.services import consent as consents
-from governance.services import definitions, studies
+from governance.services import definitions
 from governance.verdict import Verdict, authorise
 from ledger.models import ChainTransaction, LogEntry, TransactionState
 from tests.governance.conftest import PARTIES, Consortium
@@ -45,7 +45,7 @@ def test_it_records_nothing_and_asks_the_database_little(
 ) -> None:
     request = consortium.request(known)
     before = LogEntry.objects.count()
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(14):
         decide(consortium, request)
     assert LogEntry.objects.count() == before
 
@@ -59,7 +59,7 @@ Break = Callable[[Consortium, Definition], object]
 
 def suspend(consortium: Consortium, known: Definition) -> None:
     chair = consortium.chairs["zurich"]
-    studies.suspend(study=known.study, institution=chair.institution, by=chair.user, ground="An incident.")
+    consortium.stop("suspend", chair, known.study)
 
 
 def revoke(consortium: Consortium, known: Definition) -> None:
@@ -242,12 +242,17 @@ def test_a_new_version_of_the_protocol_leaves_no_definition_of_the_old_one(
     consortium: Consortium, known: Definition
 ) -> None:
     request = consortium.request(known)
-    suspend(consortium, known)
-    study = consortium.approved(summary="Reinstated, and changed.")
+    study = consortium.amended(opened="The prediction alone.")
     assert study.state == "approved"
     found = decide(consortium, request)
     assert failed(found) == {"definition": Reason.DIGEST_MISMATCH}
     assert "earlier version" in next(check.sentence for check in found.checks if check.name == "definition")
+
+
+def test_a_minor_amendment_leaves_the_definition_alive(consortium: Consortium, known: Definition) -> None:
+    request = consortium.request(known)
+    assert consortium.amended(summary="In clearer words.").in_force.number == 2
+    assert decide(consortium, request).passed
 
 
 def test_who_is_not_needed_ends_nobody_s_authority(consortium: Consortium, known: Definition) -> None:

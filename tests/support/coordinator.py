@@ -15,9 +15,9 @@ from concordat.request import Prepared
 from concordat.ticket import Ticket
 from governance.models import Institution, ProtocolVersion, Study
 from governance.services import consent, definitions, institutions
-from governance.states import StudyState
 from ledger.models import ChainTransaction, TransactionState
-from tests.support.consortium import EVERYONE, NODES, OWNER, REQUESTER, SCHEMA, STUDY, Consortium, new_uuid
+from tests.support.approval import approve, rely
+from tests.support.consortium import EVERYONE, NODES, OWNER, PARTIES, REQUESTER, SCHEMA, STUDY, Consortium, new_uuid
 from tests.support.decision import Decision
 
 
@@ -39,14 +39,22 @@ class World:
             slug=STUDY,
             title="Chest pain",
             institution=self.bodies[OWNER],
-            state=StudyState.APPROVED,
-            expires=now + timedelta(days=300),
             created=now,
         )
         self.study.sites.set([self.bodies[slug] for slug in EVERYONE])
         ProtocolVersion.objects.create(
-            study=self.study, number=1, digest=digest(made.protocol), content=made.protocol, submitted=now
+            study=self.study,
+            number=1,
+            digest=digest(made.protocol),
+            base=digest(made.protocol),
+            content=made.protocol,
+            submitted=now,
         )
+        boards = {self.bodies[slug]: [self.bodies[slug]] for slug in PARTIES}
+        for site, board in made.boards.relies.items():
+            rely(self.bodies[site], self.bodies[board])
+            boards[self.bodies[board]].append(self.bodies[site])
+        approve(self.study, boards=boards)
         logged = Decision(made)
         for slug in made.protocol["sites"]:
             logged.roster(slug, made.boards.roster(slug))

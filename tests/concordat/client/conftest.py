@@ -39,6 +39,7 @@ from governance.models import Study
 from governance.services import institutions
 from ledger.models import ChainTransaction
 from ledger.services.publish import publish
+from tests.support.approval import approve
 
 PARTIES = ["cleveland", "budapest", "zurich"]
 ROLES = {
@@ -142,7 +143,7 @@ class World:
             "valid_until": valid_until,
         }
         api.submit_study(protocol)
-        Study.objects.update(state="approved", expires=clock.now() + timedelta(days=90))
+        approve(Study.objects.get(slug=STUDY), expires=clock.now() + timedelta(days=90))
         self.tensors = self._tensors(kind)
         model = models.import_model(
             owner,
