@@ -1,4 +1,4 @@
-"""The page on which an officer decides: all that matters is on it, and for each person what they can do, in any look."""
+"""The page on which an officer decides: all that matters is on it, with what each person can do about it."""
 
 from collections.abc import Callable
 from pathlib import Path
