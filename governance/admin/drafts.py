@@ -79,7 +79,7 @@ def upload(request: HttpRequest) -> HttpResponse:
         draft = studies.save_draft(institution=institution, content=document, by=user)
     except Refused as refused:
         answers.show(request, refused)
-        return redirect(request.headers.get("Referer") or "admin:governance_study_changelist")
+        return redirect("admin:governance_draft_new")
     messages.success(request, "The file is saved as a draft. Read it once more, then submit it.")
     return redirect("admin:governance_draft", draft.study.uuid)
 

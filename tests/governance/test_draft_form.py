@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from concordat import protocol
 from concordat.reasons import Reason, Refused
 from governance.admin.draft_form import Editor, join, split
-from governance.models import Draft, Study
+from governance.models import Draft, Institution, Study
 from governance.services import studies
 from governance.states import StudyState
 from tests.governance.conftest import Consortium
@@ -22,8 +22,7 @@ from tests.support.officers import signed_in
 
 
 def editor(consortium: Consortium, content: dict[str, Any], data: Any = None) -> Editor:
-    everybody = list(consortium.at.values())
-    return Editor(content, [consortium.at["cleveland"]], everybody, data)
+    return Editor(content, [consortium.at["cleveland"]], list(Institution.objects.all()), data)
 
 
 def filled(consortium: Consortium, content: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -85,6 +84,15 @@ def test_a_protocol_comes_out_of_the_form_as_it_went_in(consortium: Consortium) 
     assert again.valid(), again.form.errors
     assert again.content() == document
     assert protocol.check(again.content())
+
+
+def test_what_is_chosen_keeps_its_order_so_that_nothing_changes_unseen(consortium: Consortium) -> None:
+    document = full(
+        consortium, sites=["zurich", "long-beach", "cleveland", "budapest"], population=["minors", "adults"]
+    )
+    again = editor(consortium, document, _query(filled(consortium, document, title="Another title")))
+    assert again.valid()
+    assert [change.field for change in protocol.changes(document, again.content())] == ["title"]
 
 
 def test_a_title_is_enough_for_a_draft_and_too_little_for_a_protocol(consortium: Consortium) -> None:
