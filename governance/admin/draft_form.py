@@ -1,7 +1,7 @@
 """The form in which an investigator writes a protocol: it makes the protocol's document, and takes one apart again."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, cast, get_args
 
@@ -117,7 +117,7 @@ class Editor:
         self, content: Mapping[str, Any], leads: list[Institution], everybody: list[Institution], data: Any = None
     ) -> None:
         self.problems: dict[str, str] = {}
-        self._end = str(content.get("valid_until", ""))
+        self._before = content
         self.form = DraftForm(data, initial=_initial(content), label_suffix="")
         every = [(each.slug, str(each)) for each in everybody]
         lead = [(each.slug, str(each)) for each in leads]
@@ -137,22 +137,30 @@ class Editor:
     def content(self) -> dict[str, Json]:
         """The protocol's document, complete or not."""
         given = self.form.cleaned_data
+        use = self._before.get("data_use") or {}
+        terms = {dataset["institution"]: dataset["terms"] for dataset in use.get("datasets", ())}
         document: dict[str, Any] = {
             "v": 2,
             **{name: given[name].replace("\r\n", "\n") for name in ("study", "title", "institution", "contact")},
             **{name: given[name].replace("\r\n", "\n") for name in ("summary", "computed", "opened")},
             "risks": {name: given[name] for name in ("minimal", "reidentification", "misuse")},
             "data_use": {
-                "study": given["data_use"],
-                "datasets": [{"institution": row["institution"], "terms": row["terms"]} for row in _filled(self.terms)],
+                "study": _in_order(given["data_use"], use.get("study", ())),
+                "datasets": [
+                    {
+                        "institution": row["institution"],
+                        "terms": _in_order(row["terms"], terms.get(row["institution"], ())),
+                    }
+                    for row in _filled(self.terms)
+                ],
             },
-            "population": given["population"],
+            "population": _in_order(given["population"], self._before.get("population", ())),
             "sections": split(given["sections"]),
-            "requesters": given["requesters"],
+            "requesters": _in_order(given["requesters"], self._before.get("requesters", ())),
             "purposes": given["purposes"].split(),
             "bases": [_basis(row) for row in _filled(self.bases)],
             "attachments": [{"kind": row["kind"], "institution": row["institution"]} for row in _filled(self.needed)],
-            "sites": given["sites"],
+            "sites": _in_order(given["sites"], self._before.get("sites", ())),
             "review_months": given["review_months"] or 12,
             "valid_until": self._until(given["valid_until"]),
         }
@@ -171,7 +179,8 @@ class Editor:
         """Midnight (UTC) that day; an hour that an uploaded protocol states stays while its day does."""
         if day is None:
             return ""
-        return self._end if self._end.startswith(day.isoformat()) else f"{day.isoformat()}T00:00:00Z"
+        before = str(self._before.get("valid_until", ""))
+        return before if before.startswith(day.isoformat()) else f"{day.isoformat()}T00:00:00Z"
 
 
 def split(text: str) -> list[dict[str, str]]:
@@ -210,6 +219,11 @@ def _rows(prefix: str, row: type[forms.Form], initial: list[Any], institutions: 
 
 def _filled(rows: BaseFormSet) -> list[dict[str, Any]]:
     return [row for row in rows.cleaned_data if row and not row.get("DELETE")]
+
+
+def _in_order(chosen: Sequence[str], before: Sequence[str]) -> list[str]:
+    """What was chosen, in the order in which it stood before: another order would be a change of the protocol."""
+    return [*(each for each in before if each in chosen), *(each for each in chosen if each not in before)]
 
 
 def _flat(basis: Mapping[str, Any]) -> dict[str, Any]:

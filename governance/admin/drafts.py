@@ -44,14 +44,15 @@ def edit(request: HttpRequest, study: UUID | None = None) -> HttpResponse:
     except Refused as refused:
         answers.show(request, refused)
         return redirect("admin:governance_study_changelist")
-    content = _kept(found)
+    content: Mapping[str, Any] = _kept(found)
     own = [found.institution] if found else list(leads(user))
     editor = Editor(content, own, list(Institution.objects.all()), request.POST or None)
     if request.method == "POST" and editor.valid():
-        answer = _act(request, editor, own)
+        content = editor.content()
+        answer = _act(request, editor, content, own)
         if answer is not None:
             return answer
-        content, found = editor.content(), found or Study.objects.filter(slug=editor.content()["study"]).first()
+        found = found or Study.objects.filter(slug=content["study"], institution__in=own).first()
     before = found.in_force or found.versions.first() if found else None
     context: dict[str, Any] = {
         "study": found,
@@ -78,14 +79,16 @@ def upload(request: HttpRequest) -> HttpResponse:
         draft = studies.save_draft(institution=institution, content=document, by=user)
     except Refused as refused:
         answers.show(request, refused)
-        return redirect(request.headers.get("Referer") or "admin:governance_study_changelist")
+        return redirect("admin:governance_draft_new")
     messages.success(request, "The file is saved as a draft. Read it once more, then submit it.")
     return redirect("admin:governance_draft", draft.study.uuid)
 
 
-def _act(request: HttpRequest, editor: Editor, own: list[Institution]) -> HttpResponse | None:
+def _act(
+    request: HttpRequest, editor: Editor, content: Mapping[str, Any], own: list[Institution]
+) -> HttpResponse | None:
     """Save, and with that button submit; None where the form is shown again with what stands in the way."""
-    user, content = user_of(request), editor.content()
+    user = user_of(request)
     try:
         institution = next(each for each in own if each.slug == content["institution"])
         draft = studies.save_draft(institution=institution, content=content, by=user)

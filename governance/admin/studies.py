@@ -40,7 +40,7 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(Study)
 class StudyAdmin(ScopedReadOnly):
-    list_display = ("title", "institution", "state_now", "waits_for", "until")
+    list_display = ("title", "state_now", "waits_for", "until", "institution")
     list_display_links = ("title",)
     list_select_related = ("institution",)
     list_filter = (StateFilter,)

@@ -100,7 +100,9 @@ class Site:
     def put_on_roster(self, user: User, slug: str, role: str) -> None:
         """The institution signs, with its offline key, a roster with the passkey that this officer registered."""
         officer = Officer(user, self.consortium.at[slug], Passkey.objects.get(officer__user=user))  # type: ignore[arg-type]
-        self.consortium.roster(slug, [(self.consortium.chairs[slug], "irb-chair"), (officer, role)])
+        made = self.consortium
+        chair = (made.chairs[slug], "irb-chair") if slug in made.chairs else (made.signatory, "institution-admin")
+        made.roster(slug, [chair, (officer, role)])
 
 
 @dataclass

@@ -11,7 +11,7 @@ from concordat.verifier import Options, report, verify
 from governance.services import invitations
 from ledger import dossier
 from ledger.services.publish import publish
-from tests.browser.conftest import PROTOCOL, SCHEMES, Site, Visit, inspect
+from tests.browser.conftest import Site, Visit, inspect
 from tests.support.decision import SETTINGS, Decision
 
 pytestmark = pytest.mark.full
@@ -39,7 +39,7 @@ def test_what_a_newcomer_sees_on_the_way_in(site: Site, visit: Visitor, tmp_path
 def test_what_an_officer_sees(site: Site, visit: Visitor, tmp_path: Path) -> None:
     made, own = site.consortium, visit()
     study, submitted = site.approved(), site.submitted()
-    known = made.register(made.content(study, made.import_model(), purposes=PROTOCOL["purposes"]))
+    known = made.register(made.content(study, made.import_model()))
     site.vote("zurich", known)
     own.sign_in(site.member("zurich", "irb-chair")).register_passkey()
     addresses = [
@@ -50,17 +50,6 @@ def test_what_an_officer_sees(site: Site, visit: Visitor, tmp_path: Path) -> Non
         site.url("governance_passkey_changelist"),
     ]
     assert [wrong for address in addresses for wrong in inspect(own, address, tmp_path)] == []
-
-
-def test_what_a_refused_officer_sees(site: Site, visit: Visitor) -> None:
-    own = visit()
-    own.sign_in(site.member("zurich", "irb-chair")).page.goto(site.study_url(site.submitted()))
-    own.page.get_by_role("radio", name="Approved", exact=True).check()
-    own.page.get_by_role("button", name="Sign with passkey").click()
-    own.refusal()
-    for scheme in SCHEMES:
-        own.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        assert own.violations() == []
 
 
 def test_what_an_administrator_sees(site: Site, visit: Visitor, tmp_path: Path) -> None:

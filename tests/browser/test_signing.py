@@ -1,4 +1,4 @@
-"""Signing in a real browser: what is signed is read first, passkey or password and code answer, every no is told."""
+"""Signing in a real browser: read first, then answered by a passkey or by password and code; every no is told."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -56,9 +56,7 @@ def no(reason: Reason) -> tuple[str, str]:
     return REASONS[reason].sentence, REASONS[reason].remedy
 
 
-def test_an_officer_reads_what_is_signed_and_signs_it_with_a_passkey(
-    site: Site, visit: Visitor, tmp_path: Path
-) -> None:
+def test_an_officer_reads_what_is_signed_and_answers_with_a_passkey(site: Site, visit: Visitor, tmp_path: Path) -> None:
     study, own = routed(site), visit()
     name = ready(site, own)
     form = opened(own.page, site.study_url(study), "Sign the determination")

@@ -116,7 +116,7 @@ for (const folded of document.querySelectorAll("details[data-folds]")) {
 }
 
 // A button leads to its form, which opens.
-function open() {
+function reveal() {
   const target = window.location.hash && document.getElementById(window.location.hash.slice(1));
   if (target instanceof HTMLDetailsElement) {
     target.open = true;
@@ -124,11 +124,11 @@ function open() {
     target.querySelector("summary").focus();
   }
 }
-window.addEventListener("hashchange", open);
+window.addEventListener("hashchange", reveal);
 document.querySelector("main").addEventListener("click", (event) => {
   const link = event.target.closest("a[href^='#']");
   if (link && link.hash === window.location.hash) {
-    open(); // the same address once more changes no hash
+    reveal(); // the same address once more changes no hash
   }
 });
-open();
+reveal();
