@@ -24,7 +24,10 @@ SITES = (
     ["cleveland", "budapest", "zurich", "long-beach"],
     ["cleveland", "budapest", "long-beach"],
     ["cleveland", "budapest"],
+    [],
 )
+"""Beside the leading institution."""
+
 PEOPLE: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "cleveland": (("investigator",), ("irb-member",), ("irb-administrator",), ("institution-admin",), ("auditor",)),
     "budapest": (("investigator", "irb-member"), ("irb-member",), ("irb-administrator",), ("data-steward",)),

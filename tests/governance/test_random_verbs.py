@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 import time_machine
 from django.db import transaction
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -77,6 +77,8 @@ class Verbs(RuleBasedStateMachine):
     def everything_holds(self) -> None:
         if hasattr(self, "witness"):
             self.witness.look()
+            for study in Study.objects.all():
+                event(f"a study that is {study.state}")
 
     def attempt(self, deed: Callable[[], Any]) -> None:
         """What is refused is explained; nothing else may go wrong."""
@@ -85,6 +87,7 @@ class Verbs(RuleBasedStateMachine):
                 deed()
         except Refused as refused:
             check_refused(refused)
+            event(f"refused: {refused.reason}")
 
     def somebody(self, data: st.DataObject, verb: Verb, *slugs: str) -> Person:
         holders = self.society.holders(verb, slugs)
