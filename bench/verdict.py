@@ -146,7 +146,7 @@ def table(rows: list[Row]) -> Table:
     machine = rows[0]["machine"]
     shown = Table(
         title=f"Is this authorised now? {rows[0]['database']}, against one look-up by primary key",
-        caption=f"{machine['cores']} cores, Python {machine['python']}. Queries are exact; times depend on the machine.",
+        caption=f"{machine['cores']} cores, Python {machine['python']}. Queries are exact; times vary.",
     )
     for name in ("studies", "consents", "queries", "verdict\nms", "look-up\nms", "verdict /\nlook-up"):
         shown.add_column(name, justify="right")

@@ -42,7 +42,7 @@ FINAL = frozenset(state for state, after in STUDY.items() if not after)
 class Walk:
     """One study, led from state to state."""
 
-    def __init__(self, society: Society, sites: int, time: time_machine.Coordinates) -> None:
+    def __init__(self, society: Society, sites: int, time: time_machine.Traveller) -> None:
         self.society, self.sites, self.time = society, sites, time
         self.investigator = society.person("cleveland/investigator")
         self.chair = society.chair_of("cleveland")
@@ -63,6 +63,7 @@ class Walk:
 
     def one(self, outcome: str) -> None:
         """One board decides, about no site but its own."""
+        self.time.shift(timedelta(hours=1))
         pending = open_submission(self.study)
         assert pending is not None  # there is something to decide
         last = Review.objects.filter(submission=pending, outcome__in=["", "deferred"]).order_by("outcome", "pk").last()
@@ -70,6 +71,7 @@ class Walk:
         self.society.decide(last, outcome)
 
     def all(self, outcome: str = "approved") -> None:
+        self.time.shift(timedelta(hours=1))
         self.society.decide_all("chest-pain", outcome)
 
     def verify(self) -> None:
