@@ -17,6 +17,8 @@ class Scope(StrEnum):
     DEFINITIONS_WRITE = "definitions.write"
     DEFINITIONS_VOTE = "definitions.vote"
     CONSENTS_WRITE = "consents.write"
+    SUBJECTS_READ = "subjects.read"
+    SUBJECTS_ERASE = "subjects.erase"
     PREDICTIONS_READ = "predictions.read"
     PREDICTIONS_WRITE = "predictions.write"
     LEDGER_READ = "ledger.read"
@@ -28,13 +30,15 @@ SCOPES: dict[Scope, str] = {
     Scope.INSTITUTIONS_READ: "Read institutions and their public keys.",
     Scope.INSTITUTIONS_WRITE: "Publish the institution's own roster of officers.",
     Scope.STUDIES_READ: "Read studies and where their review stands.",
-    Scope.STUDIES_WRITE: "Submit studies.",
+    Scope.STUDIES_WRITE: "Submit studies and attach documents to them.",
     Scope.MODELS_READ: "Read model manifests.",
     Scope.MODELS_WRITE: "Import models and sign what explanations disclose of them.",
     Scope.DEFINITIONS_READ: "Read computation definitions and their votes.",
     Scope.DEFINITIONS_WRITE: "Register computation definitions.",
     Scope.DEFINITIONS_VOTE: "Hand in the institution's signed votes.",
     Scope.CONSENTS_WRITE: "Record consents and withdrawals.",
+    Scope.SUBJECTS_READ: "Export everything held on one of the institution's own subjects.",
+    Scope.SUBJECTS_ERASE: "Erase one of the institution's own subjects.",
     Scope.PREDICTIONS_READ: "Follow and open the institution's own predictions.",
     Scope.PREDICTIONS_WRITE: "Request and cancel predictions, and sign what was displayed.",
     Scope.LEDGER_READ: "Read the log and its proofs.",
@@ -56,7 +60,15 @@ _EVERYONE = frozenset(
         Scope.DOSSIERS_READ,
     }
 )
-_REQUESTER = frozenset({Scope.CONSENTS_WRITE, Scope.PREDICTIONS_READ, Scope.PREDICTIONS_WRITE})
+_REQUESTER = frozenset(
+    {
+        Scope.CONSENTS_WRITE,
+        Scope.SUBJECTS_READ,
+        Scope.SUBJECTS_ERASE,
+        Scope.PREDICTIONS_READ,
+        Scope.PREDICTIONS_WRITE,
+    }
+)
 
 BY_ROLE: dict[str, frozenset[Scope]] = {
     "owner": _EVERYONE | {Scope.MODELS_WRITE},

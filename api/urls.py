@@ -3,7 +3,21 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from api.views import consents, definitions, dossiers, institutions, ledger, models, node, predictions, studies, token
+from api.views import (
+    attachments,
+    consents,
+    definitions,
+    dossiers,
+    institutions,
+    ledger,
+    models,
+    node,
+    predictions,
+    reliances,
+    studies,
+    subjects,
+    token,
+)
 
 
 class DigestConverter(StringConverter):
@@ -21,8 +35,10 @@ urlpatterns = [
     path("key-changes", institutions.NewKeyChange.as_view(), name="new-key-change"),
     path("institutions/<slug:institution>", institutions.OneInstitution.as_view(), name="institution"),
     path("rosters", institutions.Rosters.as_view(), name="rosters"),
+    path("reliances", reliances.Reliances.as_view(), name="reliances"),
     path("studies", studies.Studies.as_view(), name="studies"),
     path("studies/<slug:study>", studies.OneStudy.as_view(), name="study"),
+    path("studies/<slug:study>/attachments", attachments.Attachments.as_view(), name="attachments"),
     path("models", models.Models.as_view(), name="models"),
     path("models/<digest:model>", models.OneModel.as_view(), name="model"),
     path("models/<digest:model>/disclosure", models.Disclosure.as_view(), name="model-disclosure"),
@@ -31,6 +47,9 @@ urlpatterns = [
     path("definitions/<digest:definition>/votes", definitions.Votes.as_view(), name="definition-votes"),
     path("consents", consents.Consents.as_view(), name="consents"),
     path("consents/<uuid:consent>/withdraw", consents.Withdrawal.as_view(), name="consent-withdrawal"),
+    path("consents/<uuid:consent>/capacity", consents.Capacity.as_view(), name="consent-capacity"),
+    path("subjects/<uuid:subject>/export", subjects.Export.as_view(), name="subject-export"),
+    path("subjects/<uuid:subject>/erase", subjects.Erasure.as_view(), name="subject-erase"),
     path("predictions", predictions.Predictions.as_view(), name="predictions"),
     path("predictions/<uuid:prediction>", predictions.OnePrediction.as_view(), name="prediction"),
     path("predictions/<uuid:prediction>/cancel", predictions.Cancellation.as_view(), name="prediction-cancel"),

@@ -24,9 +24,9 @@ MODELS = ["linear", "mlp"]
 PERTURBATIONS = [128, 1024]
 RUNS = 3
 EXACT = ("rounds", "bytes_parties", "bytes_dealer")
-TIMED = ("seconds_startup", "seconds_job", "seconds_baseline")
+TIMED = ("seconds_startup", "seconds_job", "seconds_online", "seconds_baseline")
 WORST = ("peak_mb", "max_abs_error")
-WIDTH = 110
+WIDTH = 120
 
 Row = dict[str, Any]
 
@@ -93,6 +93,7 @@ def table(rows: list[Row]) -> Table:
         "bytes\ndealer",
         "start-up\ns",
         "job\ns",
+        "online\ns",
         "plaintext\nms",
         "job /\nplaintext",
         "peak\nMB",
@@ -108,6 +109,7 @@ def table(rows: list[Row]) -> Table:
             f"{row['bytes_dealer']:,}",
             f"{row['seconds_startup']:.1f}",
             f"{row['seconds_job']:.2f}",
+            f"{row['seconds_online']:.3f}",
             f"{1e3 * row['seconds_baseline']:.3f}",
             f"{row['ratio']:,}",
             f"{row['peak_mb']:.0f}",

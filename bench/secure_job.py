@@ -23,10 +23,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from compute.engine.job import Endpoint
 from compute.engine.runner import EngineProcess, EngineResult
 from concordat import design, model, ring
 from concordat.canonical import Json, b64
 from concordat.design import Design
+from concordat.fields import plain
 from concordat.reasons import Refused
 from concordat.schema import FeatureSchema
 
@@ -34,6 +36,9 @@ PARTIES = 3
 DEALER = PARTIES
 SCHEMA = Path(__file__).parents[1] / "examples/heart_disease/schema.json"
 SEED = 1
+RANGE = 20
+"""Every column of the record lies between -20 and 20."""
+
 PATIENCE = 120
 """Seconds for every wait: far above any measured time, so a run ends also where an engine hangs."""
 BASELINE_RUNS = 200
@@ -80,14 +85,15 @@ class Case:
         total = self._weights @ (y - np.average(y, weights=self._weights)) ** 2
         return Outputs(prediction, np.append(self._operator @ y, total))
 
-    def job(self, rank: int, job: str, address: str) -> Mapping[str, Json]:
+    def job(self, rank: int, job: str, peers: list[Endpoint]) -> Mapping[str, Json]:
         """What the engine of this rank is told."""
         common: dict[str, Json] = {
             "job": job,
+            "batch": job,
             "role": "dealer" if rank == DEALER else "party",
             "rank": rank,
             "parties": PARTIES,
-            "address": address,
+            "peers": [dict(plain(peer)) for peer in peers],
             "startup_seconds": PATIENCE,
             "round_seconds": PATIENCE,
         }
@@ -97,6 +103,8 @@ class Case:
             "kind": self.kind,
             "tensors": [{"name": name, "shape": list(shape)} for name, shape in self.shapes],
             "design": self.document,
+            "lowest": [-RANGE << ring.BITS] * len(self.record),
+            "highest": [RANGE << ring.BITS] * len(self.record),
             "model": b64(ring.to_bytes(self._models[rank])),
             "input": b64(ring.to_bytes(self._records[rank])),
         }
@@ -110,13 +118,12 @@ def secure(case: Case) -> tuple[list[EngineResult], float]:
             stack.enter_context(EngineProcess.start("dealer" if rank == DEALER else "party", rank))
             for rank in range(PARTIES + 1)
         ]
-        address, *_ = [engine.ready(PATIENCE) for engine in engines]
-        assert address is not None
+        peers = [engine.ready(PATIENCE) for engine in engines]
         startup = time.monotonic() - began
         job = str(uuid.uuid4())
         with ThreadPoolExecutor(len(engines)) as pool:
             runs = [
-                pool.submit(engine.run, case.job(rank, job, address), PATIENCE) for rank, engine in enumerate(engines)
+                pool.submit(engine.run, case.job(rank, job, peers), PATIENCE) for rank, engine in enumerate(engines)
             ]
         return [run.result() for run in runs], startup
 
@@ -137,7 +144,7 @@ def measure(kind: str, n: int) -> dict[str, Json | float]:
     error = opened(results, len(case.design.groups)).shown(case.design) - case.plaintext().shown(case.design)
     (rounds,) = {result.rounds for result in results[:PARTIES]}
     return {
-        "engine": "concordat-ttp",
+        "engine": "concordat",
         "model": kind,
         "parties": PARTIES,
         "n": n,
@@ -148,6 +155,7 @@ def measure(kind: str, n: int) -> dict[str, Json | float]:
         "bytes_dealer": results[DEALER].bytes_sent,
         "seconds_startup": round(startup, 3),
         "seconds_job": max(float(result.seconds) for result in results),
+        "seconds_online": float(results[0].seconds_online),
         "seconds_baseline": round(baseline, 7),
         "peak_mb": round(peak_kib * 1024 / 1e6, 1),
         "max_abs_error": float(np.abs(error).max()),

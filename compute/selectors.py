@@ -9,9 +9,10 @@ from compute.models import Answer, Job
 from concordat import canonical
 from concordat.canonical import Json
 from concordat.reasons import Reason, Refused
-from concordat.signatures import peek
+from concordat.request import named_consent, peek_request
 from concordat.states import JobState
 from governance import selectors as governance
+from governance.evidence import review_evidence
 from governance.models import Consent, DisclosureStatement, Institution
 from ledger.selectors import document, entry, private_fields
 
@@ -64,7 +65,8 @@ def documents_for(*, job: Job, node: Institution) -> dict[str, Any]:
     content = definition.content
     disclosure = DisclosureStatement.objects.filter(study=definition.study, model=job.model.digest).first()
     request = request_of(job)
-    consent = Consent.objects.filter(uuid=peek(peek(request)[1]["consent"])[1]["consent"]).first()
+    named = named_consent(peek_request(request))
+    consent = Consent.objects.filter(uuid=named).first() if named else None
     own_input = job.inputs.filter(party=node).first()
     own_share = job.model.shares.filter(party=node).first()
     accepted = dict(
@@ -76,6 +78,7 @@ def documents_for(*, job: Job, node: Institution) -> dict[str, Any]:
         "job": str(job.uuid),
         "request": request,
         "definition": content,
+        "protocol": governance.protocol_of(definition).content,
         "manifest": job.model.manifest,
         "disclosure": disclosure.statement if disclosure else None,
         "schema": canonical.decode(document(content["schema"])),
@@ -83,6 +86,8 @@ def documents_for(*, job: Job, node: Institution) -> dict[str, Any]:
         # All that stand: a node that has seen a vote does not let it disappear, whatever the contract made of it.
         "votes": [vote.document for vote in governance.standing_votes(definition)],
         "withdrawal": consent.withdrawal or None if consent else None,
+        "capacity": consent.lapse or None if consent else None,
+        "reviews": review_evidence(definition),
         "input": own_input.sealed if own_input else None,
         "model_share": own_share.sealed if own_share else None,
         "acceptances": [accepted[each] for each in job.nodes if each in accepted],

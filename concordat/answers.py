@@ -27,7 +27,8 @@ def _reason(value: str) -> str:
 
 @with_config(STRICT)
 class Acceptance(TypedDict):
-    """A reserved engine slot until `expires`. Rank 0 hosts the rendezvous and gives its `address` (host:port).
+    """A reserved engine slot until `expires`, at `address` (host:port) and with this very `certificate` (base64url of
+    DER), which its engine made for this job and no other engine can show.
 
     `ticket_digest` is the whole ticket's: who accepts one for this request accepts it for no other.
     """
@@ -38,7 +39,8 @@ class Acceptance(TypedDict):
     node: Slug
     role: Role
     rank: Annotated[int, Ge(0)]
-    address: Text | None
+    address: Text
+    certificate: Text
     expires: Time
 
 
@@ -54,12 +56,11 @@ class Refusal(TypedDict):
     time: Time
 
 
-def accept(ticket: Ticket, *, node: str, address: str | None, expires: datetime, key: SigningKey) -> str:
+def accept(ticket: Ticket, *, node: str, address: str, certificate: str, expires: datetime, key: SigningKey) -> str:
     """Accept a ticket in the role and rank that it gives this node.
 
     Raises:
-        Refused: WRONG_PARTY if the ticket names the node neither as party nor as dealer; FIELD_INVALID if an address
-            is missing at rank 0 or given at another.
+        Refused: WRONG_PARTY if the ticket names the node neither as party nor as dealer.
     """
     role, rank = place(ticket, node)
     payload = {
@@ -70,9 +71,9 @@ def accept(ticket: Ticket, *, node: str, address: str | None, expires: datetime,
         "role": role,
         "rank": rank,
         "address": address,
+        "certificate": certificate,
         "expires": clock.rfc3339(expires),
     }
-    _check_address(rank, address)
     return sign(payload, Acceptance, kind="acceptance", key=key)
 
 
@@ -124,7 +125,6 @@ def check_acceptance(token: str, keyring: Keyring, ticket: Ticket, *, now: datet
     role, rank = place(ticket, acceptance["node"])
     if (acceptance["role"], acceptance["rank"]) != (role, rank):
         raise Refused(Reason.WRONG_PARTY, detail="The node claims another role or rank.", field="rank")
-    _check_address(rank, acceptance["address"])
     if now is not None and now >= clock.parse(acceptance["expires"]):
         raise Refused(Reason.EXPIRED, field="expires")
     return acceptance
@@ -153,8 +153,3 @@ def _check_same(answer: Acceptance | Refusal, ticket: Ticket) -> None:
     named = (answer["ticket"], answer["ticket_digest"], answer["job"])
     if named != (ticket["ticket"], digest(plain(ticket)), ticket["job"]):
         raise Refused(Reason.CONFLICT, detail="This answers another ticket.", field="ticket")
-
-
-def _check_address(rank: int, address: str | None) -> None:
-    if (rank == 0) != (address is not None):
-        raise Refused(Reason.FIELD_INVALID, detail="Rank 0, and no other, gives an address.", field="address")

@@ -1,7 +1,9 @@
 """The computation definition: the one document that institutions approve, by its digest, on chain.
 
 It fixes everything a node needs in order to say no: which model, schema, design and protocol (by digest), who computes,
-who deals, who may ask and for which purposes, what is opened, and on which basis shares cross each border.
+who deals, who may ask and for which purposes, what is opened to whom, how often, and on which basis shares cross each
+border. Institutions may agree on definitions of every kind; jobs of the kinds train and audit come with later versions
+of the engine, and until then a request under such a definition is refused (KIND_NOT_ALLOWED).
 """
 
 from collections.abc import Mapping
@@ -15,8 +17,9 @@ from typing_extensions import TypedDict
 
 from concordat import clock
 from concordat.canonical import Json, digest
+from concordat.data_use import DuoCode
 from concordat.documents import Keyring, sign, verify
-from concordat.fields import STRICT, Digest, Jurisdiction, Slug, Text, Time, plain, read
+from concordat.fields import STRICT, Digest, Jurisdiction, MaybeDigest, Slug, Text, Time, plain, read
 from concordat.model import KINDS, Manifest
 from concordat.reasons import Reason, Refused
 from concordat.signatures import SigningKey
@@ -24,11 +27,41 @@ from concordat.signatures import SigningKey
 Role = Literal["party", "dealer"]
 """What a node does in a job."""
 
-OPENED = ["prediction", "coefficients", "intercept", "total_sum_of_squares"]
-"""What is opened, to the requester alone: d + 3 numbers for d groups of features."""
+Kind = Literal["explain", "train", "audit"]
+"""What is computed: a prediction with its explanation, a model, or figures about a model's use."""
+
+OPENED: Mapping[Kind, list[str]] = {
+    "explain": ["prediction", "coefficients", "intercept", "total_sum_of_squares"],
+    "train": ["model-shares"],
+    "audit": ["counts"],
+}
+"""What comes out, to the recipients alone. `model-shares` stay shares: of a training nothing is opened."""
+
+SMALLEST_AUDIT_CELL = 5
+"""Below this, an opened count could point to a person."""
+
+PositiveInt = Annotated[int, Ge(1)]
 
 Transfer = TypedDict("Transfer", {"from": Jurisdiction, "to": Jurisdiction, "basis": Text})
 Transfer.__doc__ = "Shares that go from one jurisdiction to another, and the legal basis on which they do."
+
+
+@with_config(STRICT)
+class Budgets(TypedDict):
+    """How much may be asked: jobs a day (UTC) and altogether, for each requester, and numbers opened altogether."""
+
+    jobs_a_day: PositiveInt
+    jobs: PositiveInt
+    scalars: PositiveInt
+
+
+@with_config(STRICT)
+class Audit(TypedDict):
+    """An examination that the computation must undergo: of which kind, by which method, and how often at least."""
+
+    kind: Literal["fairness", "calibration", "extraction"]
+    method: Text
+    every_days: PositiveInt
 
 
 @with_config(STRICT)
@@ -36,29 +69,43 @@ class Quorum(TypedDict):
     """How many of which institutions must approve on chain; a party's own approval is needed besides."""
 
     of: list[Slug]
-    needed: Annotated[int, Ge(1)]
+    needed: PositiveInt
 
 
 @with_config(STRICT)
 class Definition(TypedDict):
-    """The document. `parties` is ordered: the order is the engine's rank. Jurisdictions are alpha-2 codes."""
+    """The document. `parties` is ordered: the order is the engine's rank. Jurisdictions are alpha-2 codes.
 
-    v: Literal[1]
+    `design`, `target` and a fixed `seed` belong to explanations; other kinds have an empty design and the target
+    "none". `model` is the one that is explained, audited, or trained further. `recipients` may open what is opened.
+    `data_use` are the codes of the protocol's that this computation makes use of. Figures of an audit about fewer than
+    `minimum_cell` people are not opened. `emergent`: whether an urgent decision may be asked for. `jurisdictions` are
+    those that shares touch, `result_jurisdictions` those that results may go to."""
+
+    v: Literal[2]
     study: Slug
     protocol: Digest
-    kind: Literal["explain"]
+    kind: Kind
     model: Digest
     schema: Digest
-    design: Digest
-    target: Literal["log-odds"]
+    design: MaybeDigest
+    seed: Literal["fixed", "private"]
+    target: Literal["log-odds", "none"]
     parties: list[Slug]
     dealer: Slug
     requesters: list[Slug]
+    recipients: list[Slug]
     purposes: list[Slug]
+    data_use: list[DuoCode]
     opened: list[Text]
     disclosure: Literal["none", "full"]
+    budgets: Budgets
+    minimum_cell: PositiveInt
+    audits: list[Audit]
+    emergent: bool
     transfers: list[Transfer]
     jurisdictions: list[Jurisdiction]
+    result_jurisdictions: list[Jurisdiction]
     quorum: Quorum
     valid_until: Time
 
@@ -71,6 +118,14 @@ class WeightDisclosure(TypedDict):
     disclosure: Literal["full"]
     study: Slug
     issued: Time
+
+
+def opened_scalars(definition: Definition, groups: int) -> int:
+    """How many numbers one job opens: a coefficient for each of the `groups` of features, and one for each other name;
+    nothing where only shares come out. Each is a function of the secret model, so that they add up to it."""
+    if definition["kind"] != "explain":
+        return 0
+    return sum(groups if name == "coefficients" else 1 for name in definition["opened"])
 
 
 class Computing(TypedDict):
@@ -137,8 +192,11 @@ def _invalid(field: str, detail: str) -> Refused:
     return Refused(Reason.FIELD_INVALID, detail=detail, field=field)
 
 
+_SETS = ("parties", "requesters", "recipients", "purposes", "data_use", "jurisdictions", "result_jurisdictions")
+
+
 def _check_bodies(definition: Definition) -> None:
-    lists = {name: definition[name] for name in ("parties", "requesters", "purposes", "jurisdictions")}
+    lists: dict[str, list[str]] = {name: definition[name] for name in _SETS}  # type: ignore[literal-required]
     for field, items in {**lists, "quorum.of": definition["quorum"]["of"]}.items():
         if not items or len(set(items)) != len(items):
             raise _invalid(field, "At least one is named, and none twice.")
@@ -146,11 +204,37 @@ def _check_bodies(definition: Definition) -> None:
         raise _invalid("parties", "A secret is shared between two parties or more.")
     if definition["dealer"] in definition["parties"]:
         raise _invalid("dealer", "The dealer is no compute party: together with one it could read everything.")
-    if definition["opened"] != OPENED:
-        raise _invalid("opened", "An explanation opens exactly: " + ", ".join(OPENED) + ".")
     if definition["quorum"]["needed"] > len(definition["quorum"]["of"]):
         raise _invalid("quorum.needed", "More approvals are needed than there are institutions.")
+    audits = [(audit["kind"], audit["method"]) for audit in definition["audits"]]
+    if len(set(audits)) != len(audits):
+        raise _invalid("audits", "One audit is named twice.")
+    _check_kind(definition)
     _check_transfers(definition)
+
+
+def _check_kind(definition: Definition) -> None:
+    kind = definition["kind"]
+    if definition["opened"] != OPENED[kind]:
+        raise _invalid("opened", f"The kind “{kind}” opens exactly: {', '.join(OPENED[kind])}.")
+    if kind != "explain":
+        if definition["target"] != "none":
+            raise _invalid("target", "Only an explanation has a target.")
+        if definition["design"]:
+            raise _invalid("design", "Only an explanation has a design of perturbations.")
+        if kind == "audit" and definition["minimum_cell"] < SMALLEST_AUDIT_CELL:
+            raise _invalid("minimum_cell", f"An audit opens no figure about fewer than {SMALLEST_AUDIT_CELL} people.")
+        return
+    if definition["target"] == "none":
+        raise _invalid("target", "An explanation explains the log-odds.")
+    if not definition["design"]:
+        raise _invalid("design", "An explanation has a design of perturbations.")
+    if definition["seed"] != "fixed":
+        raise _invalid("seed", "The seed of a design that is named by its digest is fixed.")
+    if set(definition["recipients"]) != set(definition["requesters"]):
+        raise _invalid("recipients", "Who asks for an explanation opens it, and nobody else.")
+    if not set(definition["result_jurisdictions"]) <= set(definition["jurisdictions"]):
+        raise _invalid("result_jurisdictions", "An explanation travels as shares, so where it goes stands there too.")
 
 
 def _check_transfers(definition: Definition) -> None:

@@ -8,7 +8,7 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from concordat import clock
-from concordat.fields import STRICT, Slug, Text, Time, Uuid, read
+from concordat.fields import STRICT, MaybeSlug, Slug, Text, Time, Uuid, read
 from concordat.reasons import Reason, Refused
 
 Scope = Literal["expedited-review", "preside", "verify-conditions"]
@@ -26,12 +26,12 @@ DELEGATES = frozenset({"irb-member"})
 
 @with_config(STRICT)
 class Delegation(TypedDict):
-    """The document. `study` is empty for all of the board's studies; `delegate` is the member's handle in the roster."""
+    """The document. `study` is empty for all of the board's studies; `delegate` is a handle in the roster."""
 
     v: Literal[1]
     delegation: Uuid
     board: Slug
-    study: str
+    study: MaybeSlug
     scope: Scope
     delegate: Text
     starts: Time
@@ -41,8 +41,6 @@ class Delegation(TypedDict):
 def check(document: Mapping[str, Any]) -> Delegation:
     """A delegation of its form. Raises Refused: FIELD_MISSING, FIELD_UNKNOWN or FIELD_INVALID, naming the field."""
     found = read(document, Delegation)
-    if found["study"]:
-        read(found["study"], Slug)
     length = clock.parse(found["ends"]) - clock.parse(found["starts"])
     if not timedelta() < length <= LONGEST:
         raise Refused(Reason.FIELD_INVALID, detail="A delegation lasts a year at most.", field="ends")

@@ -22,6 +22,7 @@ class Event(StrEnum):
     SEAT_ENDED = "seat.ended"
     DELEGATION_SIGNED = "delegation.signed"
     DELEGATION_ENDED = "delegation.ended"
+    RELIANCE_PROPOSED = "reliance.proposed"
     RELIANCE_AGREED = "reliance.agreed"
     RELIANCE_ENDED = "reliance.ended"
     LOCAL_CONTEXT_FILED = "local-context.filed"
@@ -38,10 +39,12 @@ class Event(StrEnum):
     MEETING_CLOSED = "meeting.closed"
     MEETING_CANCELLED = "meeting.cancelled"
     ITEM_PLACED = "agenda.placed"
+    ITEM_TAKEN_OFF = "agenda.taken-off"
     ITEM_OPENED = "agenda.opened"
     ITEM_STOPPED = "agenda.stopped"
     ITEM_DECIDED = "agenda.decided"
     ATTENDANCE_MARKED = "attendance.marked"
+    MOTION_MADE = "motion.made"
     BALLOT_CAST = "ballot.cast"
     REVIEW_SIGNED = "review.signed"
     CONDITIONS_VERIFIED = "conditions.verified"
@@ -63,6 +66,7 @@ class Event(StrEnum):
     DEFINITION_VOTED = "definition.voted"
     CONSENT_GIVEN = "consent.given"
     CONSENT_WITHDRAWN = "consent.withdrawn"
+    CONSENT_LAPSED = "consent.lapsed"
     VERDICT = "verdict"
     JOB_RESERVED = "job.reserved"
     JOB_ENDED = "job.ended"
@@ -128,6 +132,11 @@ EVENTS: dict[Event, EventInfo] = {
         ("delegation", "signature"),
     ),
     Event.DELEGATION_ENDED: EventInfo("A delegation ended early.", ("institution", "delegation"), ("officer",)),
+    Event.RELIANCE_PROPOSED: EventInfo(
+        "An officer of one institution signed that one should rely on the other's board.",
+        ("institution", "relying", "agreement"),
+        ("officer",),
+    ),
     Event.RELIANCE_AGREED: EventInfo(
         "Officers of both institutions signed that one relies on the other's board (45 CFR 46.114).",
         ("institution", "relying", "agreement", "study"),
@@ -183,6 +192,11 @@ EVENTS: dict[Event, EventInfo] = {
     Event.ITEM_PLACED: EventInfo(
         "A submission was put on a meeting's agenda.", ("study", "institution", "meeting", "submission"), ("officer",)
     ),
+    Event.ITEM_TAKEN_OFF: EventInfo(
+        "A submission that had not been taken up was taken off a meeting's agenda.",
+        ("study", "institution", "meeting", "submission"),
+        ("officer",),
+    ),
     Event.ITEM_OPENED: EventInfo(
         "A meeting took up an item; a quorum was present.",
         ("study", "institution", "meeting", "submission", "present", "needed"),
@@ -190,11 +204,11 @@ EVENTS: dict[Event, EventInfo] = {
     ),
     Event.ITEM_STOPPED: EventInfo(
         "An item was stopped: the quorum was lost, or the board adjourned it.",
-        ("study", "institution", "meeting", "submission", "present", "needed"),
-        ("officer", "ground"),
+        ("study", "institution", "meeting", "submission", "present", "needed", "minutes"),
+        ("officer", "ground", "minutes_text"),
     ),
     Event.ITEM_DECIDED: EventInfo(
-        "A meeting voted on an item.",
+        "A meeting voted on an item; a motion without a majority has the outcome “motion-lost”.",
         ("study", "institution", "meeting", "submission", "outcome", "for", "against", "abstain", "recused", "minutes"),
         ("officer", "minutes_text"),
     ),
@@ -202,6 +216,11 @@ EVENTS: dict[Event, EventInfo] = {
         "Who was present for an item.",
         ("study", "institution", "meeting", "submission", "seat", "status"),
         ("officer",),
+    ),
+    Event.MOTION_MADE: EventInfo(
+        "What a meeting votes on was put into words.",
+        ("study", "institution", "meeting", "submission"),
+        ("officer", "motion"),
     ),
     Event.BALLOT_CAST: EventInfo(
         "A member voted on an item.",
@@ -302,6 +321,11 @@ EVENTS: dict[Event, EventInfo] = {
     ),
     Event.CONSENT_WITHDRAWN: EventInfo(
         "A person withdrew consent.", ("study", "institution", "consent", "epoch"), ("subject", "statement")
+    ),
+    Event.CONSENT_LAPSED: EventInfo(
+        "A person for whom another had consented decides for themself from now on.",
+        ("study", "institution", "consent", "epoch"),
+        ("subject", "statement"),
     ),
     Event.VERDICT: EventInfo(
         "The one authority check answered a request, with every check by name.",

@@ -94,9 +94,11 @@ def _broker_address(value: str) -> str:
 
 
 Slug = Annotated[str, AfterValidator(_slug)]
+MaybeSlug = Annotated[str, AfterValidator(lambda value: value and _slug(value))]
 Jurisdiction = Annotated[str, AfterValidator(_jurisdiction)]
 DecimalText = Annotated[str, AfterValidator(_decimal)]
 Digest = Annotated[str, checked(digest_bytes, "digest", "a digest reads sha256: and 64 lower-case hexadecimal digits")]
+MaybeDigest = Annotated[str, checked(lambda text: text and digest_bytes(text), "digest", "a digest, or empty")]
 Uuid = Annotated[str, AfterValidator(_uuid)]
 Time = Annotated[str, checked(clock.parse, "time", "a time reads like 2026-01-31T12:00:00Z")]
 Text = Annotated[str, AfterValidator(_text)]

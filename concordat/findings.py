@@ -1,6 +1,6 @@
 """The findings that a board must make before it approves, each with the regulation that asks for it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -111,19 +111,17 @@ EXEMPT_CATEGORIES: Mapping[str, str] = {
     "8": "Secondary research for which broad consent is required (45 CFR 46.104(d)(8))",
 }
 
-
 CATEGORIES: Mapping[str, Mapping[str, str]] = {"expedited": EXPEDITED_CATEGORIES, "exempt": EXEMPT_CATEGORIES}
 """The categories by the path that needs one."""
 
 
 def needed(path: str, *, waiver: bool) -> dict[str, Criterion]:
-    """The findings that an approval on this path needs, in the order in which they are asked."""
-    if path == "exempt":
-        return dict(EXEMPT)
-    found = dict(APPROVAL)
-    if path == "expedited":
-        found |= EXPEDITED
-    return found | (WAIVER if waiver else {})
+    """The findings that an approval on this path needs, in the order in which they are asked. Exempt research, too,
+    uses health information without authorisation only on a waiver (45 CFR 164.512(i))."""
+    parts = {"exempt": [EXEMPT], "expedited": [APPROVAL, EXPEDITED]}.get(path, [APPROVAL])
+    if waiver:
+        parts = [*parts, WAIVER]
+    return {name: criterion for part in parts for name, criterion in part.items()}
 
 
 def check_findings(findings: Mapping[str, Finding], *, path: str, category: str, waiver: bool = False) -> None:
@@ -136,7 +134,16 @@ def check_findings(findings: Mapping[str, Finding], *, path: str, category: str,
     if (category in categories) != bool(categories) or (category and not categories):
         names = ", ".join(categories) or "none"
         raise Refused(Reason.FIELD_INVALID, detail=f"Categories on this path: {names}.", field="category")
-    for name, criterion in needed(path, waiver=waiver).items():
+    _check_made(findings, needed(path, waiver=waiver))
+
+
+def check_waiver(findings: Mapping[str, Finding]) -> None:
+    """The board made every finding with which it may waive consent. Raises Refused(FINDING_MISSING), naming it."""
+    _check_made(findings, WAIVER)
+
+
+def _check_made(findings: Mapping[str, Finding], criteria: Mapping[str, Criterion]) -> None:
+    for name, criterion in criteria.items():
         made = findings.get(name)
         allowed = ("met", "not-applicable") if criterion.may_not_apply else ("met",)
         if made is None or made["answer"] not in allowed:
@@ -144,6 +151,6 @@ def check_findings(findings: Mapping[str, Finding], *, path: str, category: str,
             raise Refused(Reason.FINDING_MISSING, detail=detail, field=f"findings.{name}")
 
 
-def waives_consent(grounds: Collection[str]) -> bool:
+def waives_consent(grounds: Iterable[str]) -> bool:
     """Whether one of a protocol's legal grounds rests on the board's waiver."""
     return Ground.WAIVER in grounds

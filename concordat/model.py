@@ -1,16 +1,15 @@
 """Models: what their owner publishes about one, and how its weights are split into shares.
 
 The signed manifest says everything that may be known of a model: kind, shapes, commitments. The weights themselves
-exist in one piece at their owner only. All kinds answer in log-odds; the requester applies the sigmoid.
+exist in one piece at their owner only. All kinds (`concordat.kinds`) answer in log-odds; the requester applies the
+sigmoid.
 """
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import AfterValidator, with_config
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
@@ -21,60 +20,13 @@ from concordat.clock import now, rfc3339
 from concordat.commitments import MODEL_SHARE, SALT_BYTES, commit, new_salt, open_commitment
 from concordat.documents import Keyring, sign, verify_from
 from concordat.fields import STRICT, Digest, Slug, Text, Time, plain
+from concordat.kinds import KINDS as KINDS
+from concordat.kinds.kind import Floats, Shapes, Tensors
 from concordat.reasons import Reason, Refused
 from concordat.ring import Ring
+from concordat.schema import FeatureSchema
 from concordat.sealing import SealingKey
 from concordat.signatures import SigningKey
-
-Floats = NDArray[np.float64]
-Tensors = Mapping[str, Floats]
-Shapes = list[tuple[str, tuple[int, ...]]]
-
-HIDDEN = 16
-"""Width of the hidden layer of an `mlp`."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A family of models.
-
-    Attributes:
-        shapes: names and shapes of the tensors, in the order in which shares are written, for a number of columns.
-        forward: plaintext reference; tensors and X (n, columns) to log-odds (n,).
-        told_by_one_explanation: whether one log-odds explanation gives the weights away.
-    """
-
-    shapes: Callable[[int], Shapes]
-    forward: Callable[[Tensors, Floats], Floats]
-    told_by_one_explanation: bool
-
-
-def _linear_shapes(columns: int) -> Shapes:
-    return [("weight", (columns,)), ("bias", ())]
-
-
-def _linear(tensors: Tensors, X: Floats) -> Floats:
-    return X @ tensors["weight"] + tensors["bias"]
-
-
-def _mlp_shapes(columns: int) -> Shapes:
-    return [
-        ("hidden.weight", (HIDDEN, columns)),
-        ("hidden.bias", (HIDDEN,)),
-        ("output.weight", (HIDDEN,)),
-        ("output.bias", ()),
-    ]
-
-
-def _mlp(tensors: Tensors, X: Floats) -> Floats:
-    hidden = np.maximum(X @ tensors["hidden.weight"].T + tensors["hidden.bias"], 0)
-    return hidden @ tensors["output.weight"] + tensors["output.bias"]
-
-
-KINDS: dict[str, Kind] = {
-    "linear": Kind(_linear_shapes, _linear, told_by_one_explanation=True),
-    "mlp": Kind(_mlp_shapes, _mlp, told_by_one_explanation=False),
-}
 
 
 def _known_kind(kind: str) -> str:
@@ -117,6 +69,28 @@ def forward(kind: str, tensors: Tensors, X: Floats) -> Floats:
     return KINDS[kind].forward(tensors, X)
 
 
+def shapes_of(kind: str, given: Mapping[str, tuple[int, ...]], columns: int) -> Shapes:
+    """Names and shapes of all tensors of a kind, with the free sizes of the `given` ones if they have any."""
+    try:
+        sizes = KINDS[kind].sizes(given)
+    except (LookupError, ValueError):
+        sizes = (0,)
+    return KINDS[kind].shapes(columns, sizes) if min(sizes, default=1) > 0 else KINDS[kind].shapes(columns)
+
+
+def prove(kind: str, tensors: Tensors, schema: FeatureSchema) -> None:
+    """Check that whatever record the schema allows, or a design makes of it, the model's numbers fit the arithmetic.
+
+    Interval bounds, computed once by the owner, who alone has the weights; nodes rely on the owner for it, and on the
+    check of each record's ranges that they make themselves.
+
+    Raises:
+        Refused: MODEL_OUT_OF_RANGE.
+    """
+    lowest, highest = schema.bounds
+    KINDS[kind].prove(tensors, np.minimum(lowest, 0), np.maximum(highest, 0))
+
+
 def parameters(shapes: Shapes) -> int:
     """How many numbers the model consists of."""
     return sum(math.prod(shape) for _, shape in shapes)
@@ -147,10 +121,10 @@ def publish(
     Raises:
         Refused: FIELD_INVALID naming a tensor of the wrong shape, VALUE_OUT_OF_RANGE for weights beyond fixed point.
     """
-    shapes = KINDS[kind].shapes(columns)
-    flat = _flatten(tensors, shapes)
+    shapes = shapes_of(kind, {name: np.shape(tensor) for name, tensor in tensors.items()}, columns)
+    flat = _flatten(tensors, shapes, kind)
     salts = {party: new_salt() for party in party_keys}
-    shares = dict(zip(party_keys, map(ring.to_bytes, ring.split(ring.encode(flat), len(party_keys))), strict=True))
+    shares = dict(zip(party_keys, map(ring.to_bytes, ring.split(flat, len(party_keys))), strict=True))
     manifest: dict[str, Json] = {
         "model": model,
         "version": version,
@@ -184,7 +158,7 @@ def check_manifest(token: str, keyring: Keyring) -> Manifest:
     manifest = verify_from(token, Manifest, kind="model", signer="owner", keyring=keyring)
     shapes = [(tensor["name"], tuple(tensor["shape"])) for tensor in manifest["tensors"]]
     columns = shapes[0][1][-1] if shapes and shapes[0][1] else 0
-    if columns < 1 or shapes != KINDS[manifest["kind"]].shapes(columns):
+    if columns < 1 or shapes != shapes_of(manifest["kind"], dict(shapes), columns):
         raise Refused(Reason.FIELD_INVALID, detail="These are not the tensors of this kind.", field="tensors")
     if manifest["parameters"] != parameters(shapes):
         raise Refused(Reason.FIELD_INVALID, detail="The number of parameters is another.", field="parameters")
@@ -224,14 +198,17 @@ def open_share(sealed: str, manifest: Manifest, party: str, key: SealingKey) -> 
     return tensors
 
 
-def _flatten(tensors: Mapping[str, Any], shapes: Shapes) -> Floats:
+def _flatten(tensors: Mapping[str, Any], shapes: Shapes, kind: str) -> Ring:
     for name, shape in shapes:
         if name not in tensors or np.shape(tensors[name]) != shape:
             raise Refused(Reason.FIELD_INVALID, detail=f"A tensor of shape {shape} is expected.", field=name)
     unknown = sorted(set(tensors) - {name for name, _ in shapes})
     if unknown:
         raise Refused(Reason.FIELD_UNKNOWN, detail="This kind of model has no such tensor.", field=unknown[0])
-    return np.concatenate([np.ravel(np.asarray(tensors[name], dtype=np.float64)) for name, _ in shapes])
+    whole = KINDS[kind].whole
+    return np.concatenate(
+        [np.ravel(ring.encode(tensors[name], 0 if name in whole else ring.BITS)) for name, _ in shapes]
+    )
 
 
 def _context(manifest: Mapping[str, Json], party: str) -> dict[str, Json]:

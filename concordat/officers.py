@@ -5,7 +5,8 @@ verify off line and years later that this officer, listed in the roster which th
 this meaning to this content. A signature made with an authenticator app can only be *attested* by the coordinator.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
@@ -13,14 +14,15 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from concordat import clock, passkeys
-from concordat.enrolment import Officer, Roster
+from concordat.canonical import digest
+from concordat.enrolment import Roster
 from concordat.fields import STRICT, Digest, Slug, Text, Time, plain, read
 from concordat.passkeys import Assertion
 from concordat.reasons import Reason, Refused
 
 Method = Literal["passkey", "unlisted-passkey", "totp"]
-"""How the signer proved to be present. Only `passkey`, one that the roster lists, can be verified by anyone; an unlisted
-one, or password and code of an authenticator app, the coordinator attests."""
+"""How the signer proved to be present. Anyone can verify a `passkey`, one that the roster lists; an unlisted one, or
+password and code of an authenticator app, the coordinator attests."""
 
 METHODS: tuple[Method, ...] = get_args(Method)
 
@@ -46,10 +48,10 @@ class Statement(TypedDict):
 
 @with_config(STRICT)
 class Signed(TypedDict):
-    """A statement with the passkey's answer to it."""
+    """A statement with the passkey's answer to it; null where the coordinator attests the signature."""
 
     statement: Statement
-    assertion: Assertion
+    assertion: Assertion | None
 
 
 def verify(
@@ -64,24 +66,25 @@ def verify(
     """The statement in an officer's passkey signature on the record of this digest.
 
     Args:
-        rosters: verified rosters of the institution; the one in force at the time of signing counts.
+        rosters: verified rosters; of the institution's, the one in force at the time of signing counts.
         origin: the address of the site on which officers sign.
 
     Raises:
-        Refused: SIGNATURE_INVALID if something else was signed; ATTESTED_ONLY without a passkey; ROSTER_MISSING;
-            PASSKEY_INVALID; and what :func:`concordat.fields.read` refuses.
+        Refused: ATTESTED_ONLY without a passkey; SIGNATURE_INVALID if something else was signed; ROSTER_MISSING;
+            CONFLICT between two rosters of one version; PASSKEY_INVALID; what :func:`concordat.fields.read` refuses.
     """
     document = read(signed, Signed)
-    statement = document["statement"]
+    statement, assertion = document["statement"], document["assertion"]
     if statement["method"] != "passkey":
         raise Refused(Reason.ATTESTED_ONLY)
-    expected = {"record": record, "record_kind": record_kind, "institution": institution}
-    for field, value in expected.items():
-        if statement[field] != value:  # type: ignore[literal-required]
-            raise Refused(Reason.SIGNATURE_INVALID, detail="The officer signed something else.", field=field)
-    officer = _officer(rosters, document)
+    if assertion is None:
+        raise Refused(Reason.PASSKEY_INVALID, detail="The passkey's answer is missing.", field="assertion")
+    _check_says(statement, {"record": record, "record_kind": record_kind, "institution": institution})
+    roster = in_force(rosters, institution, clock.parse(statement["time"]))
+    officer = roster.officer(assertion["credential"])
+    _check_says(statement, {"signer": officer["officer"], "name": officer["name"], "role": officer["role"]})
     passkeys.verify_assertion(
-        plain(document["assertion"]),
+        plain(assertion),
         credential=officer["credential"],
         key=officer["key"],
         challenge=passkeys.challenge(plain(statement)),
@@ -91,16 +94,55 @@ def verify(
     return statement
 
 
-def _officer(rosters: Iterable[Roster], document: Signed) -> Officer:
-    """The signer's line in the roster that was in force when they signed."""
-    statement = document["statement"]
-    signed = clock.parse(statement["time"])
-    counted = [each for each in rosters if clock.parse(each.document["issued"]) <= signed]
-    if not counted:
-        raise Refused(Reason.ROSTER_MISSING, detail=f"{statement['institution']} had no roster at that time.")
-    roster = max(counted, key=lambda each: each.document["version"])
-    officer = roster.officer(document["assertion"]["credential"])
-    for field, value in (("signer", officer["officer"]), ("name", officer["name"]), ("role", officer["role"])):
+def verify_record(
+    document: Mapping[str, Any],
+    signed: Mapping[str, Any],
+    *,
+    record_kind: str,
+    meaning: str,
+    institution: str,
+    roles: Collection[str],
+    rosters: Iterable[Roster],
+    origin: str,
+) -> Statement:
+    """The statement of an officer in one of these roles, who put this meaning to this document about its own study.
+
+    Raises:
+        Refused: SIGNATURE_INVALID for another meaning or study; ROLE_MISSING; and what :func:`verify` refuses.
+    """
+    statement = verify(
+        signed,
+        record=digest(document),
+        record_kind=record_kind,
+        institution=institution,
+        rosters=rosters,
+        origin=origin,
+    )
+    _check_says(statement, {"meaning": meaning, "study": str(document.get("study", ""))})
+    if statement["role"] not in roles:
+        detail = f"“{statement['role']}” may not sign this; one of these may: {', '.join(sorted(roles))}."
+        raise Refused(Reason.ROLE_MISSING, detail=detail, field="role")
+    return statement
+
+
+def in_force(rosters: Iterable[Roster], institution: str, time: datetime) -> Roster:
+    """The institution's roster of the highest version that had been issued by then.
+
+    Raises:
+        Refused: ROSTER_MISSING; CONFLICT if the institution signed two different ones under that version.
+    """
+    own = [roster for roster in rosters if roster.document["institution"] == institution]
+    issued = [roster for roster in own if clock.parse(roster.document["issued"]) <= time]
+    if not issued:
+        raise Refused(Reason.ROSTER_MISSING, detail=f"{institution} had no signed roster at that time.")
+    last = max(issued, key=lambda roster: roster.document["version"])
+    version = last.document["version"]
+    if any(roster.document["version"] == version and roster.document != last.document for roster in own):
+        raise Refused(Reason.CONFLICT, detail=f"{institution} signed two rosters of version {version}.")
+    return last
+
+
+def _check_says(statement: Statement, expected: Mapping[str, str]) -> None:
+    for field, value in expected.items():
         if statement[field] != value:  # type: ignore[literal-required]
-            raise Refused(Reason.SIGNATURE_INVALID, detail="The roster lists another officer.", field=field)
-    return officer
+            raise Refused(Reason.SIGNATURE_INVALID, detail="The officer signed something else.", field=field)

@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 from concordat import canonical
 from concordat.documents import Keyring
 from concordat.enrolment import Ed25519Public, Enrolment, verify_enrolment
-from concordat.fields import STRICT, Slug, Text, plain, read
+from concordat.fields import STRICT, Slug, Text, WebAddress, plain, read
 from concordat.files import write_private
 from concordat.key_change import KeyHistory, check_issued
 from concordat.reasons import Reason, Refused
@@ -38,6 +38,7 @@ class PinsDocument(TypedDict):
         enrolments: the institutions' enrolments (JWS) by their short names.
         changes: their key changes since (JWS), in order; a file from before there were any lacks the field.
         chain_id, registry: where votes count; the registry is the contract's address.
+        site: the address of the page on which officers sign, where it is not the coordinator's.
     """
 
     coordinator_key: Ed25519Public
@@ -46,6 +47,7 @@ class PinsDocument(TypedDict):
     changes: NotRequired[dict[Slug, list[str]]]
     chain_id: Count
     registry: Address
+    site: NotRequired[WebAddress]
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,11 @@ class Pins:
     def coordinator(self) -> VerifyKey:
         """The key that signs tickets and checkpoints."""
         return VerifyKey.from_b64(self.document["coordinator_key"])
+
+    @property
+    def site(self) -> str:
+        """The pinned address of the officers' page; empty for the coordinator's own."""
+        return self.document.get("site", "")
 
     @property
     def log_origin(self) -> str:

@@ -4,7 +4,7 @@ It says in words what a definition later says in digests: what is computed, on w
 what is opened to whom. A version is immutable; the next one is shown as its differences, field by field.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -148,6 +148,33 @@ def changes(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[Chang
 def is_material(before: Mapping[str, Json], after: Mapping[str, Json]) -> bool:
     """Whether an amendment changes more than :data:`MINOR` fields, so that the full board must see it."""
     return any(change.material for change in changes(before, after))
+
+
+def check_within(
+    protocol: Protocol,
+    *,
+    study: str,
+    parties: Collection[str],
+    owner: str,
+    requesters: Collection[str],
+    purposes: Collection[str],
+) -> None:
+    """Whoever computes, owns the model or asks, and for what, stands in the protocol that the boards approved.
+
+    Raises:
+        Refused: STUDY_NOT_APPROVED, naming the field.
+    """
+    limits: Mapping[str, tuple[Collection[str], Collection[str]]] = {
+        "study": ([study], [protocol["study"]]),
+        "parties": (parties, protocol["sites"]),
+        "model": ([owner], protocol["sites"]),
+        "requesters": (requesters, protocol["requesters"]),
+        "purposes": (purposes, protocol["purposes"]),
+    }
+    for field, (named, allowed) in limits.items():
+        for beyond in sorted(set(named) - set(allowed)):
+            detail = f"The protocol that the boards approved does not name “{beyond}”."
+            raise Refused(Reason.STUDY_NOT_APPROVED, detail=detail, field=field)
 
 
 def document_of(protocol: Protocol) -> dict[str, Json]:

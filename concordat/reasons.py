@@ -93,8 +93,11 @@ class Reason(StrEnum):
     NODE_BUSY = "node-busy"
     NODE_SILENT = "node-silent"
     # the engine
-    TRANSPORT_NOT_LOOPBACK = "transport-not-loopback"
+    PEER_UNVERIFIED = "peer-unverified"
     PROVIDER_UNSAFE = "provider-unsafe"
+    RANDOMNESS_USED = "randomness-used"
+    INPUT_OUT_OF_RANGE = "input-out-of-range"
+    MODEL_OUT_OF_RANGE = "model-out-of-range"
     PEER_LOST = "peer-lost"
     PEER_ABSENT = "peer-absent"
     ENGINE_FAILED = "engine-failed"
@@ -407,15 +410,30 @@ REASONS: dict[Reason, ReasonInfo] = {
     Reason.NODE_SILENT: ReasonInfo(
         "A node did not answer in time.", "Check the node; the request can be repeated.", 504
     ),
-    Reason.TRANSPORT_NOT_LOOPBACK: ReasonInfo(
-        "The engine's transport has no TLS and therefore runs on one machine only.",
-        "Run all parties on one machine with loopback addresses.",
-        500,
+    Reason.PEER_UNVERIFIED: ReasonInfo(
+        "Whoever connected does not hold the certificate that its node named for this job.",
+        "Nothing was sent; look for somebody between the nodes before the request is repeated.",
+        502,
     ),
     Reason.PROVIDER_UNSAFE: ReasonInfo(
         "The source of correlated randomness would let one party see everything.",
         "Run the trusted third party at a body that is no compute party.",
         500,
+    ),
+    Reason.RANDOMNESS_USED: ReasonInfo(
+        "This correlated randomness has served already, or was dealt for something else.",
+        "Nothing was opened; the request can be repeated, and is then dealt for afresh.",
+        500,
+    ),
+    Reason.INPUT_OUT_OF_RANGE: ReasonInfo(
+        "The secret record has values outside the ranges that the feature schema declares.",
+        "Prepare the request with the client, which checks each value by name.",
+        422,
+    ),
+    Reason.MODEL_OUT_OF_RANGE: ReasonInfo(
+        "For some record in the schema's ranges the model's numbers would not fit the secure arithmetic.",
+        "Rescale the model's weights, or narrow the schema's ranges.",
+        422,
     ),
     Reason.PEER_LOST: ReasonInfo(
         "Another party left during the computation.", "Nothing was opened; the request can be repeated.", 502

@@ -2,45 +2,64 @@
 
 The signed request holds commitments and the key that results are sealed to, so the coordinator can neither invent a
 request nor redirect its answer. The sealed shares travel beside it and open for their party and this request alone.
+It says on which legal ground the record is used, and which human decides with the result (GDPR Article 22).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import with_config
+from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from concordat import clock, ring, sealing
 from concordat.canonical import Json, digest
 from concordat.commitments import INPUT_SHARE, SALT_BYTES, Share, commit, new_salt, open_commitment, opening
-from concordat.consent import check_consent
+from concordat.consent import check_consent, peek_consent
 from concordat.definition import Definition
 from concordat.documents import Keyring, check_period, sign, verify_from
 from concordat.enrolment import SealingPublic
-from concordat.fields import STRICT, Digest, Slug, Text, Time, Uuid, plain
+from concordat.fields import STRICT, Digest, Slug, Text, Time, Uuid, plain, read
+from concordat.legal_basis import Basis, Ground, basis_of
 from concordat.reasons import Reason, Refused
 from concordat.ring import Ring
 from concordat.sealing import SealingKey
-from concordat.signatures import SigningKey
+from concordat.signatures import SigningKey, peek
 
 VALID_FOR, LONGEST = timedelta(minutes=15), timedelta(hours=1)
 
 
+Urgency = Literal["routine", "emergent"]
+"""Whether the decision can wait for a computation that may fail or take its time."""
+
+
+@with_config(STRICT)
+class RequestBasis(TypedDict):
+    """The legal ground of this use, and the consent statement (JWS) where that is the ground; else empty."""
+
+    ground: Annotated[Ground, Field(strict=False)]
+    consent: str
+
+
 @with_config(STRICT)
 class Request(TypedDict):
-    """The signed "request" document; `digest(payload)` is its name everywhere else. `output_key` is public."""
+    """The signed "request" document; `digest(payload)` is its name everywhere else. `output_key` is public. `person` is
+    the requester's own handle of the clinician who decides with the result: no name, and resolved by nobody else."""
 
+    v: Literal[2]
     request: Uuid
     requester: Slug
+    person: Uuid
     output_key: SealingPublic
     definition: Digest
     model: Digest
     purpose: Slug
+    urgency: Urgency
     subject: Uuid
-    consent: str
+    basis: RequestBasis
     commitments: dict[Slug, Digest]
     sealing_keys: dict[Slug, Text]
     issued: Time
@@ -69,11 +88,14 @@ def prepare(
     requester: str,
     definition: Definition,
     purpose: str,
+    person: str,
     subject: str,
+    ground: Ground,
     consent: str,
     party_keys: Mapping[str, str],
     key: SigningKey,
     now: datetime,
+    urgency: Urgency = "routine",
     valid_for: timedelta = VALID_FOR,
 ) -> Prepared:
     """Share and seal one encoded record and sign the request for it.
@@ -81,7 +103,9 @@ def prepare(
     Args:
         vector: the encoded record (columns,), from `FeatureSchema.encode_row`.
         request: a fresh UUID; the same one for every repetition of this request.
-        consent: the consent statement (JWS).
+        person: the handle (UUID) of the clinician who decides with the result.
+        ground: the one that the protocol states for this requester and purpose.
+        consent: the consent statement (JWS) where consent is the ground, else empty.
         party_keys: public sealing keys by party, for exactly the definition's parties.
 
     Raises:
@@ -93,15 +117,20 @@ def prepare(
     shares = [ring.to_bytes(share) for share in ring.split(ring.encode(vector), len(parties))]
     salts = [new_salt() for _ in parties]
     output_key = SealingKey.generate()
+    basis: RequestBasis = {"ground": ground, "consent": consent}
+    _check_basis(basis)
     payload: dict[str, Json] = {
+        "v": 2,
         "request": request,
         "requester": requester,
+        "person": person,
         "output_key": output_key.public,
         "definition": digest(plain(definition)),
         "model": definition["model"],
         "purpose": purpose,
+        "urgency": urgency,
         "subject": subject,
-        "consent": consent,
+        "basis": dict(plain(basis)),
         "commitments": {
             party: commit(INPUT_SHARE, salt, request, party, index, share)
             for index, (party, salt, share) in enumerate(zip(parties, salts, shares, strict=True))
@@ -122,16 +151,35 @@ def prepare(
 
 def read_request(token: str, keyring: Keyring) -> Request:
     """The request in a JWS signed by the institution that it names as requester, whatever the time."""
-    return verify_from(token, Request, kind="request", signer="requester", keyring=keyring)
+    found = verify_from(token, Request, kind="request", signer="requester", keyring=keyring)
+    _check_basis(found["basis"])
+    return found
 
 
-def check_request(token: str, keyring: Keyring, now: datetime, *, definition: Definition) -> Request:
-    """A request that its definition allows and its consent covers, now, and that is valid for an hour at most.
+def peek_request(token: str) -> Request:
+    """The request in a JWS whose signature was verified before, or is of no matter. Raises Refused for its shape."""
+    return read(peek(token)[1], Request)
+
+
+def named_consent(request: Request) -> str:
+    """The identifier of the consent that the request rests on, or empty. Raises Refused for what is no consent."""
+    token = request["basis"]["consent"]
+    return peek_consent(token)["consent"] if token else ""
+
+
+def check_request(
+    token: str, keyring: Keyring, now: datetime, *, definition: Definition, bases: Sequence[Basis]
+) -> Request:
+    """A request that its definition allows and its legal ground covers, now, and that is valid for an hour at most.
+
+    Args:
+        bases: those of the protocol that the definition names.
 
     Raises:
         Refused: EXPIRED, FIELD_INVALID, DIGEST_MISMATCH, REQUESTER_NOT_ALLOWED, PURPOSE_NOT_ALLOWED,
-            DEFINITION_EXPIRED, WRONG_PARTY, the refusals of `consent.check_consent`, and those of signature and
-            shape. Withdrawals, approvals and votes are checked by whoever holds them.
+            DEFINITION_EXPIRED, WRONG_PARTY, KIND_NOT_ALLOWED, EMERGENT_USE_REFUSED, LEGAL_BASIS_MISSING,
+            with consent as the ground the refusals of `consent.check_consent`, and those of signature and shape. What
+            other grounds ask for, withdrawals, approvals and votes are checked by whoever holds them.
     """
     request = read_request(token, keyring)
     check_period(request["issued"], request["expires"], now, longest=LONGEST)
@@ -148,16 +196,46 @@ def check_request(token: str, keyring: Keyring, now: datetime, *, definition: De
     for field in ("commitments", "sealing_keys"):
         if set(request[field]) != set(definition["parties"]):
             raise Refused(Reason.WRONG_PARTY, field=field)
-    check_consent(
-        request["consent"],
-        keyring,
-        subject=request["subject"],
-        study=definition["study"],
-        purpose=request["purpose"],
-        institution=request["requester"],
-        now=now,
-    )
+    check_kind(definition)
+    check_urgency(request, definition)
+    if check_ground(request, bases) is Ground.CONSENT:
+        check_consent(
+            request["basis"]["consent"],
+            keyring,
+            subject=request["subject"],
+            study=definition["study"],
+            purpose=request["purpose"],
+            institution=request["requester"],
+            now=now,
+        )
     return request
+
+
+def check_kind(definition: Definition) -> None:
+    """A prediction is asked for under a definition to explain. Raises Refused(KIND_NOT_ALLOWED)."""
+    if definition["kind"] != "explain":
+        detail = f"The definition is for the kind “{definition['kind']}”; a prediction needs “explain”."
+        raise Refused(Reason.KIND_NOT_ALLOWED, detail=detail, field="definition")
+
+
+def check_urgency(request: Request, definition: Definition) -> None:
+    """Raises Refused(EMERGENT_USE_REFUSED) for an emergent use that the definition does not allow."""
+    if request["urgency"] == "emergent" and not definition["emergent"]:
+        raise Refused(Reason.EMERGENT_USE_REFUSED, field="urgency")
+
+
+def check_ground(request: Request, bases: Sequence[Basis]) -> Ground:
+    """The ground of the request, which is the one that the protocol states for this requester and purpose.
+
+    Raises:
+        Refused: LEGAL_BASIS_MISSING for another, or if none is stated.
+    """
+    stated = basis_of(bases, institution=request["requester"], purpose=request["purpose"])["ground"]
+    claimed = request["basis"]["ground"]
+    if claimed != stated:
+        detail = f"The protocol states the ground “{stated}” for this use, and the request claims “{claimed}”."
+        raise Refused(Reason.LEGAL_BASIS_MISSING, detail=detail, field="basis.ground")
+    return Ground(stated)
 
 
 def open_input(sealed: str, request: Request, *, party: str, parties: list[str], columns: int, key: SealingKey) -> Ring:
@@ -177,6 +255,12 @@ def open_input(sealed: str, request: Request, *, party: str, parties: list[str],
     if not open_commitment(request["commitments"][party], INPUT_SHARE, salt, request["request"], party, place, share):
         raise Refused(Reason.COMMITMENT_MISMATCH)
     return ring.from_bytes(share, (columns,))
+
+
+def _check_basis(basis: RequestBasis) -> None:
+    if bool(basis["consent"]) != (basis["ground"] == Ground.CONSENT):
+        detail = "A consent stands in the request where consent is its ground, and nowhere else."
+        raise Refused(Reason.FIELD_INVALID, detail=detail, field="basis.consent")
 
 
 def _context(request: str, party: str) -> dict[str, Json]:

@@ -97,6 +97,13 @@ class Feature(BaseModel, frozen=True):
         return [self.name]
 
     @property
+    def bounds(self) -> tuple[float, float]:
+        """What each of its columns may be: the ends of a number's range, encoded; 0 and 1 for everything else."""
+        if self.kind == "number" and self.centre is not None and self.scale is not None:
+            return (self.range[0] - self.centre) / self.scale, (self.range[1] - self.centre) / self.scale
+        return 0.0, 1.0
+
+    @property
     def reference_value(self) -> Value:
         return self.centre if self.kind == "number" else self.reference
 
@@ -223,6 +230,13 @@ class FeatureSchema:
     def column_groups(self) -> tuple[int, ...]:
         """For each column, the index of its group."""
         return tuple(self.groups.index(feature.group) for feature in self.features for _ in feature.columns)
+
+    @cached_property
+    def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """For each column, the lowest and the highest number that an allowed value is encoded as."""
+        ends = [feature.bounds for feature in self.features for _ in feature.columns]
+        lowest, highest = np.array(ends, dtype=np.float64).T
+        return lowest, highest
 
     def from_row(self, row: Mapping[str, str]) -> dict[str, Value]:
         """Values from a row of a table; columns that the schema does not name are left out.

@@ -57,42 +57,35 @@ def states() -> str:
 
 
 def study_states() -> str:
-    """The states of a study, as a diagram."""
-    from governance.states import TRANSITIONS, StudyState
+    """The states of a study and of what belongs to it, as diagrams."""
+    from governance.rulebook import MACHINES
 
-    arrows = [
-        f"    {_name(before)} --> {_name(after)}" for before, afters in TRANSITIONS.items() for after in sorted(afters)
-    ]
-    ends = [f"    {_name(state)} --> [*]" for state, afters in TRANSITIONS.items() if not afters]
+    diagrams = (f"\n## {machine.title}\n\n```mermaid\n{machine.mermaid()}\n```\n" for machine in MACHINES)
     return (
-        "# States of a study\n\nGenerated from `governance/states.py`. An approval lapses into `expired` by the clock "
-        "alone.\n\n```mermaid\nstateDiagram-v2\n"
-        f"    [*] --> {StudyState.SUBMITTED}\n" + "\n".join([*arrows, *ends]) + "\n```\n"
+        "# States of a study\n\nAnd of what is submitted under it, of meetings, their items, and incidents. "
+        "Generated from `governance/states.py`. An approval lapses into `expired` by the clock alone.\n"
+        + "".join(diagrams)
     )
 
 
 def permissions() -> str:
     """Which role may do what, and in which state of the study."""
-    from governance.models import Membership
-    from governance.permissions import HOLDERS
-    from governance.policies import STATES
-    from governance.states import StudyState
+    from governance import rulebook
 
-    roles, states = list(Membership.Role), list(StudyState)
-    who = ((f"`{verb}`", *("yes" if role in held else "" for role in roles)) for verb, held in HOLDERS.items())
-    when = ((f"`{verb}`", *("yes" if state in allowed else "" for state in states)) for verb, allowed in STATES.items())
+    (roles, who), (states, when) = rulebook.roles(), rulebook.study_states()
     return (
-        "# Permissions\n\nGenerated from `governance/permissions.py` and `governance/policies.py`.\n\n## Which role\n\n"
+        "# Permissions\n\nGenerated from `governance/permissions.py` and `governance/policies.py`; the site's help "
+        "page shows the same.\n\n## Which role\n\n"
         "Each at its own institution only. No person defines or consents here: an institution does, by its own "
         "signature. Every role reads the lists that concern its institution.\n\n"
-        + _table(("", *(role.label for role in roles)), who)
+        + _table(("", *roles), _yes(who))
         + "\n## In which state of the study\n\nWhat is not listed is possible in every state: withdrawing consent, "
-        "revoking an approval, reading a dossier.\n\n" + _table(("", *states), when)
+        "revoking an approval, reading a dossier.\n\n" + _table(("", *states), _yes(when))
     )
 
 
-def _name(state: str) -> str:
-    return state.replace("-", "_")  # a hyphen ends a name in mermaid
+def _yes(rows: Iterable[tuple[str, list[bool]]]) -> Iterable[list[str]]:
+    return ([f"`{verb}`", *("yes" if flag else "" for flag in flags)] for verb, flags in rows)
 
 
 def openapi() -> str:

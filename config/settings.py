@@ -65,6 +65,8 @@ CALLS_A_MINUTE: dict[str, int] = {
     "predictions": env.int("CONCORDAT_PREDICTIONS_A_MINUTE", default=60),
     "dossiers": env.int("CONCORDAT_DOSSIERS_A_MINUTE", default=30),
     "key-changes": env.int("CONCORDAT_KEY_CHANGES_A_MINUTE", default=10),
+    "attachments": env.int("CONCORDAT_ATTACHMENTS_A_MINUTE", default=30),
+    "subjects": env.int("CONCORDAT_SUBJECTS_A_MINUTE", default=30),
 }
 
 INSTALLED_APPS = [
@@ -103,7 +105,8 @@ MIDDLEWARE = [
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [],
+        # Before the admin's own templates of the same names, which its app, standing first, would have found.
+        "DIRS": [BASE_DIR / "governance" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -141,7 +144,7 @@ AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code", "recovery_code", 
 OTP_TOTP_ISSUER = "Concordat"
 PASSWORD_RESET_TIMEOUT = 72 * 3600
 
-# --- mail, for invitations only. Where no server is named, messages stay in the state folder for the operator to read.
+# --- mail: invitations, and what people are told. Where no server is named, it stays in the state folder, to be read.
 _EMAIL: dict[str, Any] = env.email_url("CONCORDAT_EMAIL_URL", default=f"filemail:///{STATE_DIR / 'mail'}")
 EMAIL_BACKEND, EMAIL_FILE_PATH = _EMAIL["EMAIL_BACKEND"], _EMAIL["EMAIL_FILE_PATH"]
 EMAIL_HOST, EMAIL_PORT = _EMAIL["EMAIL_HOST"], _EMAIL["EMAIL_PORT"]
@@ -166,6 +169,9 @@ OIDC_USE_PKCE = True
 OIDC_TIMEOUT = 10
 if OIDC_ISSUER:
     AUTHENTICATION_BACKENDS.append("governance.services.oidc.HospitalSignIn")
+
+# --- boards: how many days before a regular meeting its members have to be told; an urgent one needs no notice
+MEETING_NOTICE_DAYS: int = env.int("CONCORDAT_MEETING_NOTICE_DAYS", default=3)
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -196,7 +202,14 @@ SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
 if PRODUCTION:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 2**20
+
+# --- attachments of studies; through the API they come in base64, with a little around it
+ATTACHMENT_BYTES: int = env.int("CONCORDAT_ATTACHMENT_BYTES", default=5 * 2**20)
+DATA_UPLOAD_MAX_MEMORY_SIZE = max(4 * 2**20, ATTACHMENT_BYTES * 4 // 3 + 2**16)
+
+# --- how promptly 45 CFR 46.108(a)(4) is meant here
+PROBLEM_WORKING_DAYS: int = env.int("CONCORDAT_PROBLEM_WORKING_DAYS", default=5)
+NONCOMPLIANCE_DAYS: int = env.int("CONCORDAT_NONCOMPLIANCE_DAYS", default=10)
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["api.authentication.BearerToken"],

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from concordat.reasons import Reason, Refused
 from governance.models import SigningChallenge
-from governance.services import boards, challenges, determinations, reliance, signing, stops
+from governance.services import boards, challenges, data_use, determinations, reliance, signing, stops
 from governance.services.sign_in import SecondFactor
 from governance.services.signing import Act
 
@@ -22,6 +22,7 @@ ACTS: Mapping[str, Act] = {
         reliance.PROPOSE_RELIANCE,
         reliance.ACCEPT_RELIANCE,
         reliance.FILE_LOCAL_CONTEXT,
+        data_use.DECIDE_DATA_USE,
         stops.SUSPEND,
         stops.TERMINATE,
         stops.CLOSE,

@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
-from concordat import consent, fields, votes
+from concordat import votes
 from concordat.reasons import Reason, Refused
-from concordat.request import Request
-from concordat.signatures import VerifyKey, peek
+from concordat.request import Request, named_consent, peek_request
+from concordat.signatures import VerifyKey
 from governance import selectors
 from governance.models import Consent, Definition, Institution, InstitutionKey
+from governance.services import attachments
 from ledger.chain.types import Authorisation
 from ledger.services.anchoring import chain_client, registry_domain
 
@@ -27,7 +28,7 @@ class Case:
     def __init__(self, token: str, now: datetime, chain: ChainReader | None) -> None:
         self.token = token
         self.now = now
-        self.request: Request = fields.read(peek(token)[1], Request)
+        self.request: Request = peek_request(token)
         self._chain = chain
 
     @cached_property
@@ -45,22 +46,44 @@ class Case:
         return self._found
 
     @cached_property
+    def protocol(self) -> Mapping[str, Any]:
+        """The protocol that the definition names. Raises Refused: DEFINITION_UNKNOWN, DIGEST_MISMATCH."""
+        content: Mapping[str, Any] = selectors.protocol_of(self.definition).content
+        return content
+
+    @cached_property
     def consent(self) -> Consent | None:
         try:
-            statement = peek(self.request["consent"])[1]
-            named = fields.read(statement, consent.Consent)
+            named = named_consent(self.request)
         except Refused:
             return None
-        return Consent.objects.filter(uuid=named["consent"]).first()
+        return Consent.objects.filter(uuid=named).first() if named else None
 
     @property
     def epoch(self) -> int:
-        """A sum of counters that only grow: it stays the same only while each of them does."""
+        """A sum of counters that only grow, and of the bounds in time that have passed by now. A job is authorised
+        while none has, so its epoch stays the same only while no counter has moved and no bound has passed."""
         if isinstance(self._found, Refused):
             return 0
         own = [vote for vote in self._found.votes.all() if vote.institution.slug == self.request["requester"]]
         revoked = sum(not vote.approve for vote in own)
-        return self._found.epoch + self._found.study.epoch + (self.consent.epoch if self.consent else 0) + revoked
+        counted = self._found.epoch + self._found.study.epoch + (self.consent.epoch if self.consent else 0) + revoked
+        return counted + self._passed(self._found)
+
+    def _passed(self, definition: Definition) -> int:
+        bounds = [definition.study.expires, definition.valid_until]
+        if self.consent is not None:
+            bounds += [self.consent.until, self.consent.reconsent]
+        passed = sum(bound is not None and self.now >= bound for bound in bounds)
+        return passed + attachments.lapsed_attachments(definition.study, self.protocol, self.now)
+
+    @property
+    def requester(self) -> Institution:
+        """Who asks. Raises Refused(NOT_FOUND) for who is not enrolled."""
+        found = self.institutions.get(self.request["requester"])
+        if found is None:
+            raise Refused(Reason.NOT_FOUND, detail="The requester is not enrolled.", field="requester")
+        return found
 
     @cached_property
     def institutions(self) -> Mapping[str, Institution]:

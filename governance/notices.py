@@ -10,6 +10,7 @@ class Notice(StrEnum):
     SUBMISSION_SETTLED = "submission-settled"
     CONDITIONS_OPEN = "conditions-open"
     MEETING_CALLED = "meeting-called"
+    MEETING_CANCELLED = "meeting-cancelled"
     ITEM_STOPPED = "item-stopped"
     LOCAL_CONTEXT_WANTED = "local-context-wanted"
     RELIANCE_WAITS = "reliance-waits"

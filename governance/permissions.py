@@ -6,13 +6,15 @@ site's help page are generated from the two tables.
 
 from enum import StrEnum
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.models import User as Account
+from django.db.models import Exists, Q, QuerySet
 
 from concordat.reasons import Reason, Refused
 from governance.models import Conflict, Institution, Membership, Review, Study
 
 Role = Membership.Role
-User = AbstractBaseUser | AnonymousUser
+User = Account | AnonymousUser
 
 
 class Verb(StrEnum):
@@ -40,6 +42,7 @@ class Verb(StrEnum):
     CONSENT = "consent"
     SEAT = "seat"
     MEET = "meet"
+    READ_BOARD = "read-board"
     VOTE = "vote"
     DELEGATE = "delegate"
     RELY = "rely"
@@ -64,9 +67,8 @@ HOLDERS: dict[Verb, frozenset[Membership.Role]] = {
     Verb.DECLARE_CONFLICT: _OFFICE | _BOARD,
     Verb.FILE_LOCAL_CONTEXT: _SIGNATORIES | _OFFICE,
     Verb.DECIDE_DATA_USE: frozenset({Role.DATA_STEWARD}),
-    Verb.ATTACH: frozenset(
-        {Role.INVESTIGATOR, Role.IRB_ADMINISTRATOR, Role.INSTITUTION_ADMIN, Role.DATA_STEWARD, Role.CLINICAL_OVERSIGHT}
-    ),
+    Verb.ATTACH: frozenset({Role.INVESTIGATOR, Role.INSTITUTION_ADMIN, Role.DATA_STEWARD, Role.CLINICAL_OVERSIGHT})
+    | _OFFICE,
     Verb.COMMENT: frozenset(Role) - _READERS,
     Verb.REPORT_INCIDENT: frozenset(Role) - _READERS,
     Verb.STEP_INCIDENT: _SIGNATORIES | _OFFICE | {Role.DATA_STEWARD},
@@ -77,6 +79,7 @@ HOLDERS: dict[Verb, frozenset[Membership.Role]] = {
     Verb.CONSENT: frozenset(),
     Verb.SEAT: _OFFICE,
     Verb.MEET: _OFFICE,
+    Verb.READ_BOARD: _OFFICE | _BOARD | {Role.AUDITOR, Role.REGULATOR},
     Verb.VOTE: _BOARD,
     Verb.DELEGATE: frozenset({Role.IRB_CHAIR}),
     Verb.RELY: _SIGNATORIES,
@@ -88,10 +91,10 @@ verifies alone only what the chair has delegated. Reading the lists needs any ro
 
 
 def roles_at(user: User, institution: Institution) -> frozenset[str]:
-    """The roles that this person holds there."""
+    """The roles that this person holds there; no query where the person's memberships have been prefetched."""
     if not user.is_authenticated:
         return frozenset()
-    return frozenset(Membership.objects.filter(user=user.pk, institution=institution).values_list("role", flat=True))
+    return frozenset(each.role for each in user.memberships.all() if each.institution_id == institution.pk)
 
 
 def check_may(user: User, verb: Verb, institution: Institution) -> None:
@@ -115,13 +118,20 @@ def check_independent(user: User, study: Study) -> None:
 
     Raises Refused: SELF_REVIEW or CONFLICT_OF_INTEREST.
     """
-    if (
-        study.versions.filter(submitted_by=user.pk).exists()
-        or study.submissions.filter(submitted_by=user.pk).exists()
-        or Membership.objects.filter(user=user.pk, institution=study.institution, role=Role.INVESTIGATOR).exists()
-    ):
+    mine = Membership.objects.filter(user=user.pk, institution=study.institution_id, role=Role.INVESTIGATOR)
+    own, conflict = (
+        Study.objects.filter(pk=study.pk)
+        .values_list(
+            Exists(study.versions.filter(submitted_by=user.pk))
+            | Exists(study.submissions.filter(submitted_by=user.pk))
+            | Exists(mine),
+            Exists(Conflict.objects.filter(study=study, officer__user=user.pk, withdrawn=None)),
+        )
+        .get()
+    )
+    if own:
         raise Refused(Reason.SELF_REVIEW)
-    if Conflict.objects.filter(study=study, officer__user=user.pk, withdrawn=None).exists():
+    if conflict:
         raise Refused(Reason.CONFLICT_OF_INTEREST)
 
 
@@ -132,6 +142,16 @@ def independent(user: User, study: Study) -> bool:
     except Refused:
         return False
     return True
+
+
+def tied(user: User) -> QuerySet[Study]:
+    """All the studies for which :func:`check_independent` refuses this person."""
+    return Study.objects.filter(
+        Q(versions__submitted_by=user.pk)
+        | Q(submissions__submitted_by=user.pk)
+        | Q(institution__memberships__user=user.pk, institution__memberships__role=Role.INVESTIGATOR)
+        | Q(conflicts__officer__user=user.pk, conflicts__withdrawn=None)
+    )
 
 
 def check_takes_part(institution: Institution, study: Study) -> None:

@@ -115,8 +115,8 @@ RULES: tuple[Rule, ...] = (
         "present",
         ("insert",),
         "present: only a seat that is marked present at the item votes on it",
-        "NOT EXISTS (SELECT 1 FROM governance_attendance a WHERE a.item_id = NEW.item_id AND a.seat_id = NEW.seat_id "
-        "AND a.status = 'present')",
+        "NOT EXISTS (SELECT 1 FROM governance_attendance a WHERE a.id = (SELECT max(l.id) FROM governance_attendance l "
+        "WHERE l.item_id = NEW.item_id AND l.seat_id = NEW.seat_id) AND a.status = 'present')",
     ),
     Rule(
         Ballot,
@@ -128,7 +128,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         Attendance,
         "own-board",
-        WRITTEN,
+        ("insert",),
         "own-board: only seats of the board that meets take part",
         "NOT EXISTS (SELECT 1 FROM governance_agendaitem i JOIN governance_meeting m ON m.id = i.meeting_id "
         "JOIN governance_boardseat b ON b.board_id = m.board_id WHERE i.id = NEW.item_id AND b.id = NEW.seat_id)",

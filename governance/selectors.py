@@ -2,25 +2,33 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db.models import F, Max, Prefetch, Q, QuerySet
 
+from concordat import findings
 from concordat.enrolment import verify_enrolment
 from concordat.events import Event
+from concordat.findings import Finding
 from concordat.key_change import KeyHistory
 from concordat.model import Manifest, check_manifest
 from concordat.reasons import Reason, Refused
 from concordat.signatures import VerifyKey
 from concordat.votes import precedence
 from governance.models import (
+    AgendaItem,
     Definition,
     DefinitionVote,
     Delegation,
+    Determination,
     Institution,
     InstitutionKey,
     KeyChange,
+    Meeting,
+    Notification,
+    ProtocolVersion,
     RelianceAgreement,
     Review,
     Roster,
@@ -28,8 +36,8 @@ from governance.models import (
     Submission,
 )
 from governance.models.definition import DefinitionState
-from governance.permissions import takes_part
-from governance.states import OPEN, StudyState
+from governance.permissions import HOLDERS, Verb, takes_part
+from governance.states import OPEN, ItemState, StudyState, SubmissionState
 from ledger.models import TransactionState
 from ledger.selectors import document, entries
 
@@ -140,6 +148,13 @@ def seen_study(by: User, uuid: str) -> Study:
     return found
 
 
+def seen_through(by: User, study: Study) -> list[Institution]:
+    """The institutions of this person that the study concerns; its leading one first, where it is one of them."""
+    of_study = Q(pk=study.institution_id) | Q(studies=study) | Q(reviews__submission__study=study)
+    found = Institution.objects.filter(of_study, memberships__user=by).distinct()
+    return sorted(found, key=lambda each: (each.pk != study.institution_id, each.slug))
+
+
 def locked_study(by: User, uuid: str) -> Study:
     """As :func:`seen_study`; whoever else locks it waits for the caller's transaction."""
     return Study.objects.select_for_update(no_key=True, of=("self",)).get(pk=seen_study(by, uuid).pk)
@@ -154,17 +169,66 @@ def seen_review(by: User, uuid: str) -> Review:
     return Review.objects.select_related("submission__study__in_force", "submission__version", "board").get(pk=found.pk)
 
 
+def seen_meeting(by: User, uuid: object) -> Meeting:
+    """A meeting of a board into which this person may look. Raises Refused(NOT_FOUND)."""
+    found = Meeting.objects.select_related("board").filter(uuid=as_uuid(uuid), board__in=boards_read_by(by)).first()
+    if found is None:
+        raise Refused(Reason.NOT_FOUND, detail="No meeting that you can see has this identifier.", field="meeting")
+    return found
+
+
+def seen_item(by: User, uuid: object) -> AgendaItem:
+    """An item of a meeting of a board into which this person may look. Raises Refused(NOT_FOUND)."""
+    items = AgendaItem.objects.select_related("meeting__board", "review__board", "review__submission__study")
+    found = items.filter(uuid=as_uuid(uuid), meeting__board__in=boards_read_by(by)).first()
+    if found is None:
+        raise Refused(Reason.NOT_FOUND, detail="No item that you can see has this identifier.", field="item")
+    return found
+
+
+def boards_read_by(by: User) -> QuerySet[Institution]:
+    """The institutions whose boards let this person read what they do."""
+    return Institution.objects.filter(memberships__user=by, memberships__role__in=HOLDERS[Verb.READ_BOARD]).distinct()
+
+
+def board_read_by(by: User, slug: str) -> Institution:
+    """A board into which this person may look. Raises Refused(NOT_FOUND)."""
+    found = boards_read_by(by).filter(slug=slug).first()
+    if found is None:
+        raise Refused(Reason.NOT_FOUND, detail="No board that you can see has this name.", field="board")
+    return found
+
+
+def vote_to_sign(review: Review) -> AgendaItem | None:
+    """What the convened board has voted and nobody has signed yet."""
+    item = review.items.filter(state=ItemState.DECIDED).order_by("-ended", "-pk").first()
+    if item is None or review.determinations.filter(document__minutes=item.minutes_digest).exists():
+        return None
+    return item
+
+
+def waives_consent(version: ProtocolVersion) -> bool:
+    """Whether a protocol rests on a waiver of consent, so that an approval needs the findings for one."""
+    return findings.waives_consent([basis["ground"] for basis in version.content["bases"]])
+
+
 def open_submission(study: Study) -> Submission | None:
     """What is before the boards, or waits for conditions to be met."""
     return study.submissions.filter(state__in=OPEN).select_related("version").first()
 
 
-def reliance(site: Institution, study: str, now: datetime) -> RelianceAgreement | None:
-    """The agreement under which another board reviews for this site; one for this very study goes first."""
+def reliances(sites: Iterable[Institution], study: str, now: datetime) -> dict[Institution, RelianceAgreement]:
+    """The agreements under which other boards review for these sites, in one query; one for this very study goes
+    first, and then the latest."""
     in_force = RelianceAgreement.objects.filter(
-        relying=site, study__in=["", study], agreed__isnull=False, ended=None, starts__lte=now, ends__gt=now
+        relying__in=sites, study__in=["", study], agreed__isnull=False, ended=None, starts__lte=now, ends__gt=now
     )
-    return in_force.select_related("reviewing").order_by("-study", "-agreed").first()
+    return {each.relying: each for each in in_force.select_related("relying", "reviewing").order_by("study", "agreed")}
+
+
+def reliance(site: Institution, study: str, now: datetime) -> RelianceAgreement | None:
+    """The agreement under which another board reviews for this site."""
+    return reliances([site], study, now).get(site)
 
 
 def board_of(site: Institution, study: str, now: datetime) -> Institution:
@@ -173,12 +237,23 @@ def board_of(site: Institution, study: str, now: datetime) -> Institution:
     return agreement.reviewing if agreement else site
 
 
-def delegation(by: User, board: Institution, scope: str, study: Study, now: datetime) -> Delegation | None:
-    """The delegation in force by which this person does what is the chair's; one for this study goes first."""
+def delegation(by: User, board: Institution, scope: str, study: Study | None, now: datetime) -> Delegation | None:
+    """The delegation in force by which this person does what is the chair's; one for this study goes first, and without
+    a study only one for all of them counts."""
     in_force = Delegation.objects.filter(
         Q(study=None) | Q(study=study), delegate__user=by, board=board, scope=scope, ended=None
     )
     return in_force.filter(starts__lte=now, ends__gt=now).order_by(F("study").asc(nulls_last=True)).first()
+
+
+def notifications(of: User) -> QuerySet[Notification]:
+    """What this person was told, the latest first."""
+    return Notification.objects.filter(user=of)
+
+
+def unread(of: User) -> int:
+    """How much of it they have not read."""
+    return notifications(of).filter(read=None).count()
 
 
 def as_uuid(text: object) -> UUID:
@@ -187,6 +262,52 @@ def as_uuid(text: object) -> UUID:
         return UUID(str(text))
     except ValueError:
         raise Refused(Reason.FIELD_INVALID, detail="An identifier is a UUID.", field="identifier") from None
+
+
+def protocol_of(definition: Definition) -> ProtocolVersion:
+    """The version of the protocol that the definition names. Raises Refused(DIGEST_MISMATCH) if there is none."""
+    version = definition.study.versions.filter(digest=definition.content["protocol"]).first()
+    if version is None:
+        detail = "The study has no protocol of the digest that the definition names."
+        raise Refused(Reason.DIGEST_MISMATCH, detail=detail, field="protocol")
+    return version
+
+
+def rests_on_current(definition: Definition) -> bool:
+    """Whether only minor amendments lie between the protocol that the definition names and the one in force."""
+    in_force = definition.study.in_force
+    return in_force is not None and protocol_of(definition).base == in_force.base
+
+
+def approval_in_force(study: Study) -> Submission | None:
+    """The submission whose approval a study in force rests on: the last one on the base in force."""
+    if study.in_force is None:
+        return None
+    approved = study.submissions.filter(state=SubmissionState.APPROVED, version__base=study.in_force.base)
+    return approved.order_by("-settled", "-pk").first()
+
+
+def deciding(submission: Submission) -> list[tuple[Review, Determination]]:
+    """Each board's review, with its sites, and its last determination, with its signatures."""
+    latest = Determination.objects.select_related("signature", "conditions_check__signature").order_by("-pk")
+    reviews = submission.reviews.select_related("board").prefetch_related(
+        "sites", Prefetch("determinations", queryset=latest)
+    )
+    return [(review, made[0]) for review in reviews if (made := list(review.determinations.all()))]
+
+
+def determination_for(study: Study, institution: Institution) -> Mapping[str, Any] | None:
+    """The signed document of the approval in force by the board that reviews for this institution, or None."""
+    submission = approval_in_force(study)
+    found = Determination.objects.filter(review__submission=submission, review__sites=institution).order_by("-pk")
+    last = found.first() if submission else None
+    return last.document if last else None
+
+
+def findings_for(study: Study, institution: Institution) -> Mapping[str, Finding]:
+    """The findings of the determination in force of the board that reviews for this institution; none without one."""
+    document = determination_for(study, institution)
+    return document["findings"] if document else {}
 
 
 def needed_approvals(definition: Definition) -> tuple[str, ...]:

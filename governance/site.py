@@ -8,13 +8,18 @@ from typing import Any
 from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, URLResolver, path
 from django.views.decorators.cache import never_cache
 
+from concordat import clock
 from concordat.reasons import Refused
 from governance.services import sign_in
+
+DAYS_AHEAD = 90
+"""How much of the calendar the first page shows."""
 
 
 class PasswordForm(AdminAuthenticationForm):
@@ -42,6 +47,19 @@ class OfficersSite(AdminSite):
             return redirect(second_step.address("admin:second_factor", request))
         return super().login(request, {"title": "Sign in", "oidc": bool(settings.OIDC_ISSUER)} | (extra_context or {}))
 
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """What waits for this officer, what lies ahead, and all pages."""
+        from governance import calendar, queue
+
+        own: dict[str, Any] = {}
+        if isinstance(request.user, User):
+            now = clock.now()
+            own = {
+                "queue": queue.waiting_for(request.user, now),
+                "upcoming": calendar.upcoming(request.user, now, DAYS_AHEAD),
+            }
+        return super().index(request, own | (extra_context or {}))
+
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """As usual, and wrong old passwords count towards the lockout: else an open browser could guess them here."""
         try:
@@ -54,7 +72,7 @@ class OfficersSite(AdminSite):
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         """The pages without `admin_view` are those of signing in; each says itself whom it lets in."""
-        from governance.admin import acts, factors, oidc, second_step
+        from governance.admin import acts, calendar, factors, help, notifications, oidc, record, second_step
 
         wrap = self.admin_view
         own: list[URLPattern | URLResolver] = [
@@ -69,11 +87,18 @@ class OfficersSite(AdminSite):
             path("second-factor/set-up/passkey/", second_step.set_up_passkey, name="set_up_passkey"),
             path("hospital-sign-in/", oidc.begin, name="oidc"),
             path("hospital-sign-in/callback/", oidc.callback, name="oidc_callback"),
+            path("help/", wrap(help.page), name="help"),
             path("acts/ask/", wrap(acts.ask), name="acts_ask"),
             path("acts/sign/", wrap(acts.sign), name="acts_sign"),
+            path("calendar/", wrap(calendar.overview), name="calendar"),
+            path("messages/", wrap(notifications.overview), name="notifications"),
+            path("messages/read/", wrap(notifications.read), name="notifications_read"),
+            path("messages/read-all/", wrap(notifications.read_all), name="notifications_read_all"),
+            path("messages/mail/", wrap(notifications.prefer), name="mail_preference"),
             path("second-factors/", wrap(factors.overview), name="second_factors"),
             path("second-factors/app/", wrap(factors.app), name="second_factors_app"),
             path("second-factors/remove/", wrap(factors.remove), name="second_factors_remove"),
             path("second-factors/recovery-codes/", wrap(factors.recovery_codes), name="recovery_codes"),
+            *record.urls(wrap),
         ]
         return own + super().get_urls()

@@ -49,12 +49,16 @@ class MeetingState(StrEnum):
 
 
 class ItemState(StrEnum):
-    """An item is stopped when its quorum is lost, or when the board adjourns it; it can be taken up again."""
+    """One sitting of a board over one review. It ends decided; lost, when the motion found no majority; or stopped,
+    when the quorum was lost or the board adjourned it. What has ended stays minuted: the review is placed again, in the
+    same meeting or in another."""
 
     WAITING = "waiting"
     OPEN = "open"
     STOPPED = "stopped"
+    LOST = "lost"
     DECIDED = "decided"
+    TAKEN_OFF = "taken-off"
 
 
 class IncidentState(StrEnum):
@@ -120,10 +124,12 @@ MEETING: Mapping[MeetingState, frozenset[MeetingState]] = {
 }
 
 ITEM: Mapping[ItemState, frozenset[ItemState]] = {
-    _I.WAITING: frozenset({_I.OPEN}),
-    _I.OPEN: frozenset({_I.STOPPED, _I.DECIDED}),
-    _I.STOPPED: frozenset({_I.OPEN}),
+    _I.WAITING: frozenset({_I.OPEN, _I.TAKEN_OFF}),
+    _I.OPEN: frozenset({_I.STOPPED, _I.LOST, _I.DECIDED}),
+    _I.STOPPED: frozenset(),
+    _I.LOST: frozenset(),
     _I.DECIDED: frozenset(),
+    _I.TAKEN_OFF: frozenset(),
 }
 
 INCIDENT: Mapping[IncidentState, frozenset[IncidentState]] = {

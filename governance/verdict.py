@@ -4,7 +4,7 @@ It records nothing: whoever asked records the verdict with all its checks. It ma
 is called outside of a database transaction; inside of one, `epoch` says whether its answer still stands.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from concordat import clock
@@ -41,6 +41,16 @@ class Verdict:
         """Why not, without doubles, in the order of the checks."""
         return tuple(dict.fromkeys(check.reason for check in self.checks if check.reason is not None))
 
+    @property
+    def failed(self) -> Check:
+        """The first check that did not pass; there has to be one."""
+        return next(check for check in self.checks if not check.passed)
+
+    def but(self, name: str, refused: Refused) -> "Verdict":
+        """This verdict, but for one question that has another answer by now."""
+        changed = Check(name, False, refused.reason, refused.detail)
+        return replace(self, checks=tuple(changed if check.name == name else check for check in self.checks))
+
     def document(self) -> list[Json]:
         """The checks as the log keeps them."""
         return [
@@ -65,7 +75,7 @@ def authorise(request: str, *, now: datetime, chain: ChainReader | None = None) 
 
 def epoch(request: str) -> int:
     """The epoch of the authority behind a request: it grows whenever a study is suspended or closed, an approval
-    revoked or the consent withdrawn. Safe inside a transaction."""
+    revoked or the consent withdrawn, and when the time of one of them is over. Safe inside a transaction."""
     return Case(request, clock.now(), None).epoch
 
 

@@ -1,13 +1,13 @@
 """Reading the log: entries, proofs, documents, and how far an entry has come."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from concordat import canonical
 from concordat.events import Event
@@ -113,6 +113,19 @@ def status(index: int) -> EntryStatus:
         return EntryStatus(anchor.transaction.state)
     published = latest_checkpoint()
     return EntryStatus.PUBLISHED if published and index < published.size else EntryStatus.LOGGED
+
+
+def statuses(indexes: Collection[int]) -> dict[int, EntryStatus]:
+    """How far each of these entries has come, by its index, in two queries. Unknown ones are left out."""
+    anchors = Anchor.objects.filter(checkpoint__size__gt=OuterRef("index")).order_by("sequence")
+    state = Subquery(anchors.values("transaction__state")[:1])
+    found = LogEntry.objects.filter(index__in=indexes).annotate(anchored=state).values_list("index", "anchored")
+    published = latest_checkpoint()
+    size = published.size if published else 0
+    return {
+        index: EntryStatus(anchored) if anchored else EntryStatus.PUBLISHED if index < size else EntryStatus.LOGGED
+        for index, anchored in found
+    }
 
 
 def outbox() -> OutboxStatus:

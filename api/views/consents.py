@@ -1,5 +1,6 @@
-"""Consents, which the asking institution signs for the person, and their withdrawal."""
+"""Consents, which the asking institution signs for the person, and how they end."""
 
+from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from api.views.base import Resource, Shape, body, one
 from concordat import clock
 from concordat.reasons import Reason, Refused
 from concordat.signatures import peek
-from governance.models import Consent
+from governance.models import Consent, Institution
 from governance.services import consent as consents
 
 
@@ -25,12 +26,18 @@ class WithdrawalStatement(Shape):
     withdrawal = serializers.CharField(help_text="The signed withdrawal (JWS).")
 
 
+class CapacityStatement(Shape):
+    capacity = serializers.CharField(help_text="The signed statement that the person decides for themself (JWS).")
+
+
 class ConsentAnswer(Shape):
     consent = serializers.CharField()
     study = serializers.CharField()
     purposes = serializers.ListField(child=serializers.CharField())
     until = serializers.CharField()
-    withdrawn = serializers.CharField(help_text="Empty while it stands.")
+    reconsent = serializers.CharField(help_text="When the person decides for themself; empty where no day is known.")
+    withdrawn = serializers.CharField(help_text="Empty unless the person has withdrawn.")
+    lapsed = serializers.CharField(help_text="Empty unless the person was said to decide for themself.")
 
 
 class Consents(Resource):
@@ -51,11 +58,28 @@ class Withdrawal(Resource):
 
     @extend_schema(request=WithdrawalStatement, responses=ConsentAnswer)
     def post(self, request: Request, consent: UUID) -> Response:
-        one(Consent.objects.filter(institution=self.caller), uuid=consent)
-        token = body(request, WithdrawalStatement)["withdrawal"]
-        if peek(token)[1].get("consent") != str(consent):
-            raise Refused(Reason.CONFLICT, detail="The statement withdraws another consent.", field="withdrawal")
+        token = _statement(self.caller, consent, request, WithdrawalStatement, "withdrawal")
         return Response(_shown(consents.withdraw(institution=self.caller, token=token)))
+
+
+class Capacity(Resource):
+    """The person for whom another gave this consent decides for themself from now on; only their own counts."""
+
+    scopes: ClassVar = {"POST": Scope.CONSENTS_WRITE}
+
+    @extend_schema(request=CapacityStatement, responses=ConsentAnswer)
+    def post(self, request: Request, consent: UUID) -> Response:
+        token = _statement(self.caller, consent, request, CapacityStatement, "capacity")
+        return Response(_shown(consents.lapse(institution=self.caller, token=token)))
+
+
+def _statement(caller: Institution, consent: UUID, request: Request, shape: type[Shape], field: str) -> str:
+    """The statement in the body, which is about this consent of the caller's own."""
+    one(Consent.objects.filter(institution=caller), uuid=consent)
+    token: str = body(request, shape)[field]
+    if peek(token)[1].get("consent") != str(consent):
+        raise Refused(Reason.CONFLICT, detail="The statement is about another consent.", field=field)
+    return token
 
 
 def _shown(consent: Consent) -> dict[str, Any]:
@@ -64,5 +88,11 @@ def _shown(consent: Consent) -> dict[str, Any]:
         "study": consent.study.slug,
         "purposes": consent.purposes,
         "until": clock.rfc3339(consent.until),
-        "withdrawn": clock.rfc3339(consent.withdrawn) if consent.withdrawn else "",
+        "reconsent": _time(consent.reconsent),
+        "withdrawn": _time(consent.withdrawn),
+        "lapsed": _time(consent.lapsed),
     }
+
+
+def _time(moment: datetime | None) -> str:
+    return clock.rfc3339(moment) if moment else ""

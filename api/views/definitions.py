@@ -22,7 +22,9 @@ from ledger.selectors import document
 class Registration(Shape):
     definition = serializers.JSONField(help_text="The definition document; its digest is its name.")
     schema = serializers.JSONField(help_text="The feature schema that it names.")
-    design = serializers.JSONField(help_text="The design of perturbations that it names.")
+    design = serializers.JSONField(
+        allow_null=True, help_text="The design of perturbations that it names; null for a kind without one."
+    )
 
 
 class SignedVote(Shape):
@@ -37,6 +39,7 @@ class SignedVote(Shape):
 
 class DefinitionAnswer(Registration):
     digest = serializers.CharField()
+    protocol = serializers.JSONField(help_text="The protocol that it names.")
     manifest = serializers.CharField(help_text="The model's manifest (JWS).")
     disclosure = serializers.CharField(help_text="The owner's disclosure statement (JWS), or empty.")
     state = serializers.CharField(help_text="registered, approved (by votes that the chain holds) or revoked.")
@@ -122,8 +125,9 @@ def _shown(definition: Definition) -> dict[str, Any]:
     return {
         "digest": definition.digest,
         "definition": content,
+        "protocol": selectors.protocol_of(definition).content,
         "schema": canonical.decode(document(content["schema"])),
-        "design": canonical.decode(document(content["design"])),
+        "design": canonical.decode(document(content["design"])) if content["design"] else None,
         "manifest": ModelVersion.objects.get(digest=content["model"]).manifest,
         "disclosure": statement.statement if statement else "",
         "state": selectors.definition_state(definition),

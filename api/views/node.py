@@ -22,12 +22,17 @@ class JobDocuments(Shape):
     job = serializers.UUIDField()
     request = serializers.CharField(help_text="The signed request (JWS).")
     definition = serializers.JSONField()
+    protocol = serializers.JSONField(help_text="The protocol that the definition names.")
     manifest = serializers.CharField(help_text="The model's signed manifest (JWS).")
     disclosure = serializers.CharField(allow_null=True, help_text="The owner's disclosure statement (JWS).")
     schema = serializers.JSONField()
     design = serializers.JSONField()
     votes = SignedVote(many=True)
     withdrawal = serializers.CharField(allow_null=True, help_text="The consent's withdrawal (JWS).")
+    capacity = serializers.CharField(
+        allow_null=True, help_text="The statement (JWS) that the person decides for themself by now."
+    )
+    reviews = serializers.JSONField(help_text="What officers signed about it, and the rosters (JWS) that list them.")
     input = serializers.CharField(allow_null=True, help_text="This node's sealed share of the record.")
     model_share = serializers.CharField(allow_null=True, help_text="This node's sealed share of the weights.")
     acceptances = serializers.ListField(

@@ -21,6 +21,7 @@ class NewSubmission(Shape):
 
 
 class ReviewAnswer(Shape):
+    review = serializers.CharField(help_text="Its identifier.")
     board = serializers.CharField()
     sites = serializers.ListField(child=serializers.CharField(), help_text="The sites for which this board reviews.")
     path = serializers.CharField(help_text="exempt, expedited, full-board or paper.")
@@ -37,12 +38,14 @@ class SubmissionAnswer(Shape):
 
 
 class StudyAnswer(Shape):
-    study = serializers.CharField()
+    study = serializers.CharField(help_text="Its short name.")
+    uuid = serializers.CharField(help_text="Its identifier on the officers' site.")
     title = serializers.CharField()
     institution = serializers.CharField(help_text="The leading institution.")
     sites = serializers.ListField(child=serializers.CharField())
     state = serializers.CharField()
     protocol = serializers.CharField(help_text="Digest of the version in force; empty before the first approval.")
+    base = serializers.CharField(help_text="Digest of the last material version: definitions name this one.")
     submission = SubmissionAnswer(allow_null=True, help_text="What was put before the boards last.")
     expires = serializers.CharField(help_text="Empty without an approval.")
 
@@ -78,11 +81,13 @@ def _shown(study: Study) -> dict[str, Any]:
     submission = study.submissions.select_related("version").first()
     return {
         "study": study.slug,
+        "uuid": str(study.uuid),
         "title": study.title,
         "institution": study.institution.slug,
         "sites": list(study.sites.values_list("slug", flat=True)),
         "state": study.state_at(clock.now()),
         "protocol": study.in_force.digest if study.in_force else "",
+        "base": study.in_force.base if study.in_force else "",
         "submission": _submission(submission) if submission else None,
         "expires": clock.rfc3339(study.expires) if study.expires else "",
     }
@@ -98,6 +103,7 @@ def _submission(submission: Submission) -> dict[str, Any]:
         "version": submission.version.number,
         "reviews": [
             {
+                "review": str(each.uuid),
                 "board": each.board.slug,
                 "sites": sorted(site.slug for site in each.sites.all()),
                 "path": each.path,

@@ -1,58 +1,103 @@
-"""Ring arithmetic on additive shares: what is local, what takes messages, and what can go wrong.
+"""Ring arithmetic on additive shares: what is local, what is opened, and what can go wrong.
 
-A `Share` is this party's int64 tensor; the secret is the wrapping sum over the parties, a fixed-point number at some
-scale 2^s that the caller keeps track of. Products add scales and nothing rescales by itself: CrypTen's own encoding
-truncates instead of rounding and its decoding is off by 1.0 for a quarter of negative values, so neither is used.
+A share is this party's int64 tensor; the secret is the wrapping sum over the parties, a fixed-point number at a scale
+2^bits. Products add scales, and nothing rescales by itself. Sums, and products with public tensors, are local.
+CrypTen's own encoding truncates instead of rounding, and its decoding is off by 1.0 for a quarter of negative values:
+neither is used (`concordat.ring` encodes and decodes).
 
-**Truncation fails with probability |v| / 2^64** an element, v the integer before truncation (measured on this version
-for three parties: 59 of 200 000 at |v| = 2^52, expected 49). A failure is off by 2^64 / 2^bits, so an opened result is
-absurd and is discarded. Values are therefore truncated at |v| < 2^40 or so, once each: below 2^-24 an element, and
-every place that truncates says how large its values get. Otherwise the error is at most one unit a party.
+What every view shows: each opened value is the secret plus a mask that is uniform and unknown to any n-1 parties, so it
+is uniform itself, whatever the secret. `tests/compute/engine/test_primitives.py` looks.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
 from torch import Tensor
 
-from compute.engine.compat import ArithmeticSharedTensor, MPCTensor, beaver
-from concordat.ring import BITS
+from compute.engine.correlations import OPERATIONS, Product, Square, Truncation, shift
+from compute.engine.dealing import Rehearsal, Supply
+from compute.engine.protocol import Protocol, Sum
+from compute.engine.streams import Stream
 
 Share = Tensor
 
-
-def product(a: Share, b: Share) -> Share:
-    """Elementwise, with broadcasting; one Beaver triple and one round (Beaver, CRYPTO '91). Scales add."""
-    share: Share = beaver.mul(_raw(a), _raw(b)).share
-    return share
+TRUNCATED = 62
+"""Integers that are truncated lie in [-2^62, 2^62 - 2^m]; outside, the result is off by 2^(64-m)."""
 
 
-def matrix_product(a: Share, b: Share) -> Share:
-    """One matrix triple and one round. Scales add."""
-    share: Share = beaver.matmul(_raw(a), _raw(b)).share
-    return share
+@dataclass(frozen=True)
+class Value:
+    """A share of fixed-point numbers at the scale 2^bits."""
+
+    share: Share
+    bits: int
 
 
-def square(a: Share) -> Share:
-    """Elementwise; one square pair and one round. The scale doubles."""
-    share: Share = beaver.square(_raw(a)).share
-    return share
+@dataclass(frozen=True)
+class Party:
+    """Who runs a protocol.
+
+    Attributes:
+        rank: which of the parties; rank 0 adds what is public.
+        supply: where it takes correlated randomness from.
+        pairs: by the rank of each other party, a stream that only the two of them have.
+    """
+
+    rank: int
+    supply: Supply = field(default_factory=Rehearsal)
+    pairs: Mapping[int, Stream] = field(default_factory=dict)
+
+    @property
+    def first(self) -> bool:
+        """Whether this party is the one that adds what is public."""
+        return self.rank == 0
+
+    def public(self, value: Tensor) -> Share:
+        """A share of a public value."""
+        return value if self.first else torch.zeros_like(value)
+
+    def zero(self, shape: Sequence[int]) -> Share:
+        """A fresh share of zeros. Each pair of parties adds and subtracts what only they know, so to the others
+        any party's share is uniform (Cramer, Damgård, Ishai, TCC 2005). Local."""
+        total = torch.zeros(tuple(shape), dtype=torch.int64)
+        for other, stream in self.pairs.items():
+            total += stream.ring(shape) if self.rank < other else -stream.ring(shape)
+        return total
 
 
-def truncate(a: Share, bits: int) -> Share:
-    """Divide by 2^bits. One round with three parties and more; fails with the probability above."""
-    share: Share = _raw(a.clone()).div_(1 << bits).share
-    return share
+def product(party: Party, a: Share, b: Share, op: str = "mul") -> Protocol[Share]:
+    """a·b, elementwise with broadcasting or as a matrix product; one round (Beaver, CRYPTO '91)."""
+    wanted = Product(tuple(a.shape), tuple(b.shape), op)  # type: ignore[arg-type]
+    left, right, both = party.supply.take(wanted)
+    d, e = yield [Sum(a - left), Sum(b - right)]
+    times = OPERATIONS[op]
+    return both + times(d, right) + times(left, e) + party.public(times(d, e))
 
 
-def relu(a: Share) -> Share:
-    """max(a, 0), exact at any scale: the sign bit, then a product with it. 16 rounds with three parties."""
-    share: Share = MPCTensor.from_shares(a, precision=BITS).relu().share
-    return share
+def square(party: Party, a: Share) -> Protocol[Share]:
+    """a², elementwise; one round."""
+    r, squared = party.supply.take(Square(tuple(a.shape)))
+    (d,) = yield [Sum(a - r)]
+    return squared + 2 * d * r + party.public(d * d)
 
 
-def rerandomise(a: Share) -> Share:
-    """The same secret in shares that say nothing of how it was computed: adds a fresh sharing of zero. Local."""
-    share: Share = a + ArithmeticSharedTensor.PRZS(a.size()).share
-    return share
+def rescale(party: Party, a: Value, bits: int) -> Protocol[Value]:
+    """The same numbers at no more than the scale 2^bits; a round if they have to be truncated."""
+    if a.bits <= bits:
+        return a
+    return Value((yield from truncate(party, a.share, a.bits - bits)), bits)
 
 
-def _raw(share: Share) -> ArithmeticSharedTensor:
-    return ArithmeticSharedTensor.from_shares(share, precision=0)
+def truncate(party: Party, a: Share, bits: int) -> Protocol[Share]:
+    """a / 2^bits, rounded to the nearest or one above it: never off by more than one unit (Escudero, Ghosh, Keller,
+    Rachuri, Scholl, CRYPTO 2020). One round, 8 bytes opened an element, 16 from the dealer.
+
+    With x = a + 2^62 + 2^(bits-1) in [0, 2^63), c = x + r wraps only if r has its top bit and c has not; then
+    x ≫ bits = (c ≫ bits) - (r ≫ bits) + 2^(64-bits)·[wrapped], but for the carry of the bits that are cut off.
+    """
+    r, shifted, top = party.supply.take(Truncation(tuple(a.shape), bits))
+    offset = torch.full_like(a, (1 << TRUNCATED) + (1 << (bits - 1)))
+    (c,) = yield [Sum(a + party.public(offset) + r)]
+    wrapped = top * (1 - shift(c, 63)) * (1 << (64 - bits))
+    return party.public(shift(c, bits) - (1 << (TRUNCATED - bits))) - shifted + wrapped

@@ -4,60 +4,88 @@ import math
 import socket
 import time
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import torch
 
-from compute.engine import session
+from compute.engine.arithmetic import Party
+from compute.engine.certificates import Identity
 from compute.engine.job import EngineJob, PartyJob
-from compute.engine.lime import Explained, explain
-from compute.engine.models import FORWARD
+from compute.engine.lime import check_design, explain
+from compute.engine.protocol import Protocol, parallel
+from compute.engine.ranges import count_outside
+from compute.engine.session import Session
 from concordat import ring
 from concordat.canonical import Json, b64, unb64
 from concordat.design import Design
-from concordat.model import KINDS
+from concordat.kinds import KINDS
+from concordat.model import shapes_of
 from concordat.reasons import Reason, Refused
 
+Start = Callable[[Party], Protocol[dict[str, Any]]]
 
-def execute(job: EngineJob, listener: socket.socket | None) -> dict[str, Json]:
+
+def execute(job: EngineJob, identity: Identity, listener: socket.socket) -> dict[str, Json]:
     """Compute or deal, as the job says; shares come back as base64url of little-endian int64 at 2^16.
 
     Raises:
-        Refused: for a share or design that does not fit the model, before anything is sent; and as in `session`.
+        Refused: for a share or design that does not fit the model, before anything is sent; INPUT_OUT_OF_RANGE; and as
+        in
+            `session`.
     """
     began, cpu_began = time.monotonic(), time.process_time()
     outputs: dict[str, Json] = {"prediction": None, "explanation": None}
-    if job["role"] == "party":
-        compute = _prepare(cast(PartyJob, job))
-        mesh = session.connect(job, listener)
-        with session.party(mesh):
-            explained = compute()
-        outputs = {name: b64(ring.to_bytes(share.numpy())) for name, share in vars(explained).items()}
-    else:
-        mesh = session.connect(job, None)
-        session.deal(mesh)
+    outside = 0
+    start = _prepare(cast(PartyJob, job)) if job["role"] == "party" else None
+    with Session(job, identity, listener) as session:
+        if start is None:
+            session.deal()
+            dealt = time.monotonic()
+        else:
+            party = session.supply(start)
+            dealt = time.monotonic()
+            found = session.compute(start(party))
+            outside = found["outside"]
+            outputs = {name: b64(ring.to_bytes(share.numpy())) for name, share in vars(found["explained"]).items()}
+        computed = time.monotonic()
+        session.leave()
+    if outside:  # all parties know it, and have parted
+        raise Refused(Reason.INPUT_OUT_OF_RANGE)
     return outputs | {
         "ok": True,
-        "rounds": mesh.rounds,
-        "bytes_sent": mesh.bytes_sent,
+        "rounds": session.rounds,
+        "bytes_sent": session.wires.bytes_sent,
         "cpu_seconds": f"{time.process_time() - cpu_began:.3f}",
         "seconds": f"{time.monotonic() - began:.3f}",
+        "seconds_offline": f"{dealt - began:.3f}",
+        "seconds_online": f"{computed - dealt:.3f}",
     }
 
 
-def _prepare(job: PartyJob) -> Callable[[], Explained]:
-    if job["kind"] not in FORWARD:
+def _prepare(job: PartyJob) -> Start:
+    if job["kind"] not in KINDS:
         raise Refused(Reason.FIELD_INVALID, detail="The engine knows no such kind of model.", field="kind")
     design = Design.from_json(job["design"])
+    check_design(design)
     columns = design.column_masks.shape[1]
-    shapes = KINDS[job["kind"]].shapes(columns)
-    if [(tensor["name"], tuple(tensor["shape"])) for tensor in job["tensors"]] != shapes:
+    shapes = [(tensor["name"], tuple(tensor["shape"])) for tensor in job["tensors"]]
+    if shapes != shapes_of(job["kind"], dict(shapes), columns):
         raise Refused(Reason.FIELD_INVALID, detail="These are not this kind's tensors.", field="tensors")
     sizes = [math.prod(shape) for _, shape in shapes]
     flat = torch.from_numpy(_share(job["model"], sum(sizes), "model"))
     tensors = {name: part.reshape(shape) for (name, shape), part in zip(shapes, torch.split(flat, sizes), strict=True)}
     x = torch.from_numpy(_share(job["input"], columns, "input"))
-    return lambda: explain(job["kind"], tensors, x, design)
+    lowest, highest = (_bounds(job[name], columns, name) for name in ("lowest", "highest"))
+
+    def start(party: Party) -> Protocol[dict[str, Any]]:
+        return parallel(
+            {
+                "outside": count_outside(party, x, lowest, highest),
+                "explained": explain(party, job["kind"], tensors, x, design),
+            }
+        )
+
+    return start
 
 
 def _share(text: str, length: int, field: str) -> ring.Ring:
@@ -65,3 +93,9 @@ def _share(text: str, length: int, field: str) -> ring.Ring:
         return ring.from_bytes(unb64(text), (length,))
     except Refused as error:
         raise Refused(Reason.FIELD_INVALID, detail=error.detail, field=field) from None
+
+
+def _bounds(numbers: list[int], length: int, field: str) -> torch.Tensor:
+    if len(numbers) != length:
+        raise Refused(Reason.FIELD_INVALID, detail="There is one number for each column.", field=field)
+    return torch.tensor(numbers)

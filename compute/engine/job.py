@@ -7,27 +7,39 @@ from annotated_types import Ge, Le
 from pydantic import with_config
 from typing_extensions import TypedDict
 
+from concordat import canonical
 from concordat.definition import Role
-from concordat.fields import STRICT, Text, Uuid, read
+from concordat.fields import STRICT, Text, Uuid, plain, read
 from concordat.model import TensorShape
 from concordat.reasons import Reason, Refused
 
 Seconds = Annotated[int, Ge(1), Le(3600)]
+Whole = Annotated[int, Ge(-(2**53)), Le(2**53)]
+
+
+@with_config(STRICT)
+class Endpoint(TypedDict):
+    """Where an engine listens (host:port), and the base64url of its certificate (DER)."""
+
+    address: Text
+    certificate: Text
 
 
 @with_config(STRICT)
 class EngineJob(TypedDict):
     """What every engine is told. Ranks 0 … parties-1 are the compute parties, rank `parties` is the dealer.
 
-    `address` is rank 0's rendezvous, an IPv4 loopback address with a port. `startup_seconds` bounds the wait for the
-    other engines to arrive, `round_seconds` each single wait for a message afterwards.
+    `peers` are all engines by rank, this one included. `batch` names the correlated randomness, dealt for this job
+    alone. `startup_seconds` bounds the wait for the other engines to arrive, `round_seconds` each single wait for a
+    message afterwards.
     """
 
     job: Uuid
+    batch: Uuid
     role: Role
     rank: Annotated[int, Ge(0)]
     parties: Annotated[int, Ge(2), Le(16)]
-    address: Text
+    peers: list[Endpoint]
     startup_seconds: Seconds
     round_seconds: Seconds
 
@@ -36,13 +48,15 @@ class EngineJob(TypedDict):
 class PartyJob(EngineJob):
     """A compute party is also told the model's kind and shapes, the public design, and its own two shares.
 
-    `model` and `input` are base64url of little-endian int64 ring elements at 2^16: the tensors in the listed order,
-    each row by row, and the encoded record.
+    `lowest` and `highest` are what each column of an encoded record may be, at 2^16. `model` and `input` are base64url
+    of little-endian int64 ring elements: the tensors in the listed order, each row by row, and the encoded record.
     """
 
     kind: Text
     tensors: list[TensorShape]
     design: dict[str, Any]
+    lowest: list[Whole]
+    highest: list[Whole]
     model: str
     input: str
 
@@ -51,36 +65,41 @@ def read_job(document: object, *, role: Role, rank: int) -> EngineJob:
     """The job for the engine that was started as `role` and `rank`; a `PartyJob` if it is a party.
 
     Raises:
-        Refused: FIELD_MISSING, FIELD_UNKNOWN or FIELD_INVALID naming the field, TRANSPORT_NOT_LOOPBACK for an address
-            of another machine. A dealer that is handed a share refuses it as an unknown field.
+        Refused: FIELD_MISSING, FIELD_UNKNOWN or FIELD_INVALID naming the field. A dealer that is handed a share refuses
+            it as an unknown field.
     """
     job: EngineJob = read(document, PartyJob if role == "party" else EngineJob)
     if job["role"] != role:
         raise Refused(Reason.FIELD_INVALID, detail=f"This engine was started as a {role}.", field="role")
     if job["rank"] != rank or (rank < job["parties"]) != (role == "party") or rank > job["parties"]:
         raise Refused(Reason.FIELD_INVALID, detail=f"This engine was started as rank {rank}.", field="rank")
-    split_address(job["address"])
+    if len(job["peers"]) != job["parties"] + 1:
+        raise Refused(Reason.FIELD_INVALID, detail="There is one for each party, and the dealer's.", field="peers")
+    if len({peer["certificate"] for peer in job["peers"]}) != len(job["peers"]):
+        raise Refused(Reason.FIELD_INVALID, detail="Every engine has a certificate of its own.", field="peers")
+    for peer in job["peers"]:
+        split_address(peer["address"])
+        canonical.unb64(peer["certificate"])
     return job
 
 
+def common(job: EngineJob) -> str:
+    """The digest of what all engines of a job have been told alike."""
+    return canonical.digest({name: plain(job)[name] for name in ("job", "batch", "parties", "peers")})
+
+
 def split_address(address: str) -> tuple[str, int]:
-    """Host and port of an address such as ``127.0.0.1:40123``.
+    """Host and port of an address such as ``10.0.0.5:40123``.
 
     Raises:
-        Refused: TRANSPORT_NOT_LOOPBACK unless the host is an IPv4 loopback address, because the transport has no TLS;
-            FIELD_INVALID for anything that is no address and port at all.
+        Refused: FIELD_INVALID unless the host is an IPv4 address and the port one to connect to.
     """
     host, _, port = address.rpartition(":")
-    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 1 << 16:
-        raise Refused(Reason.FIELD_INVALID, detail="An address reads 127.0.0.1:40123.", field="address")
     try:
-        loopback = ipaddress.IPv4Address(host).is_loopback
+        ipaddress.IPv4Address(host)
+        valid = port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16
     except ValueError:
-        loopback = False
-    if not loopback:
-        raise Refused(
-            Reason.TRANSPORT_NOT_LOOPBACK,
-            detail="The engine's transport has no TLS: only an address 127.x.x.x of this machine is accepted.",
-            field="address",
-        )
+        valid = False
+    if not valid:
+        raise Refused(Reason.FIELD_INVALID, detail="An address reads 10.0.0.5:40123.", field="address")
     return host, int(port)

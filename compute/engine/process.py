@@ -15,23 +15,22 @@ from typing import BinaryIO
 
 from compute.engine.job import read_job
 from concordat import canonical
-from concordat.canonical import Json
+from concordat.canonical import Json, b64
 from concordat.definition import Role
 from concordat.reasons import Reason, Refused
 
-LOOPBACK = "127.0.0.1"
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run as ``python -m compute.engine --role party|dealer --rank N``; 0 if the job was done, else 1."""
+    """Run as ``python -m compute.engine --role party|dealer --rank N --host IPV4``; 0 if the job was done, else 1."""
     parser = argparse.ArgumentParser(prog="python -m compute.engine")
     parser.add_argument("--role", choices=["party", "dealer"], required=True)
     parser.add_argument("--rank", type=int, required=True)
+    parser.add_argument("--host", required=True, help="the address to listen on, at which the other engines reach it")
     seat = parser.parse_args(arguments)
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)  # libraries that print cannot garble an answer
         try:
-            answer = _serve(seat.role, seat.rank, answers)
+            answer = _serve(seat.role, seat.rank, seat.host, answers)
         except Refused as refused:
             answer = {"ok": False, "reason": refused.reason, "detail": refused.detail, "field": refused.field}
         except Exception as error:  # noqa: BLE001  the text of an unforeseen error may hold a secret: its type does not
@@ -40,22 +39,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if answer["ok"] else 1
 
 
-def _serve(role: Role, rank: int, answers: BinaryIO) -> dict[str, Json]:
+def _serve(role: Role, rank: int, host: str, answers: BinaryIO) -> dict[str, Json]:
     job_line = _follow_parent()
-    listener, address = None, None
-    if role == "party" and rank == 0:
-        # Bound from now on, so nobody else can take the port; listening only once the job starts, see `connect`.
-        listener = socket.socket()
-        listener.bind((LOOPBACK, 0))
-        address = f"{LOOPBACK}:{listener.getsockname()[1]}"
+    listener = socket.create_server((host, 0), backlog=64)
 
+    from compute.engine.certificates import Identity
     from compute.engine.execution import execute  # seconds of imports: after standard output is safe, before the job
 
-    _write(answers, {"ready": True, "address": address})
+    identity = Identity.create()
+    address, certificate = f"{host}:{listener.getsockname()[1]}", b64(identity.certificate)
+    _write(answers, {"ready": True, "address": address, "certificate": certificate})
     job = read_job(canonical.decode(job_line.get()), role=role, rank=rank)
-    if address not in (None, job["address"]):
-        raise Refused(Reason.FIELD_INVALID, detail=f"This engine's rendezvous is {address}.", field="address")
-    return execute(job, listener)
+    if job["peers"][rank] != {"address": address, "certificate": certificate}:
+        raise Refused(Reason.FIELD_INVALID, detail="This engine is another.", field="peers")
+    return execute(job, identity, listener)
 
 
 def _follow_parent() -> "queue.Queue[bytes]":

@@ -14,14 +14,17 @@ from typing import Any, Literal, Self
 from pydantic import with_config
 from typing_extensions import TypedDict
 
+from compute.engine.job import Endpoint
 from concordat import canonical
 from concordat.canonical import Json
 from concordat.definition import Role
-from concordat.fields import STRICT, DecimalText, read
+from concordat.fields import STRICT, DecimalText, Text, read
 from concordat.reasons import Reason, Refused
 
 _INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV")
 """An engine sees no other variable of the node's environment: they may hold keys."""
+
+LOOPBACK = "127.0.0.1"
 
 _CHECKOUT = Path(__file__).parents[2]
 
@@ -29,7 +32,8 @@ _CHECKOUT = Path(__file__).parents[2]
 @with_config(STRICT)
 class _Ready(TypedDict):
     ready: Literal[True]
-    address: str | None
+    address: Text
+    certificate: Text
 
 
 @with_config(STRICT)
@@ -41,6 +45,8 @@ class _Answer(TypedDict):
     bytes_sent: int
     cpu_seconds: DecimalText
     seconds: DecimalText
+    seconds_offline: DecimalText
+    seconds_online: DecimalText
 
 
 @with_config(STRICT)
@@ -58,10 +64,12 @@ class EngineResult:
     Attributes:
         prediction: share of the log-odds, one little-endian int64 at 2^16; None from a dealer.
         explanation: shares of d coefficients, intercept and total sum of squares, likewise; None from a dealer.
-        rounds: operations of the parties' group, equal for all parties; from a dealer, tuples handed out.
+        rounds: rounds of the protocol, equal for all parties; from a dealer, correlations dealt.
         bytes_sent: payload bytes sent; exact and constant for a kind, a design and a number of parties.
         cpu_seconds: processor time of the job, without start-up; a decimal such as "0.123".
-        seconds: wall time of the job, likewise.
+        seconds: wall time of the job, likewise; of it
+        seconds_offline: until the correlated randomness was there, and
+        seconds_online: from then to this party's share of the result.
     """
 
     prediction: bytes | None
@@ -70,6 +78,8 @@ class EngineResult:
     bytes_sent: int
     cpu_seconds: str
     seconds: str
+    seconds_offline: str
+    seconds_online: str
 
 
 class EngineProcess:
@@ -80,14 +90,14 @@ class EngineProcess:
         self._received = b""
 
     @classmethod
-    def start(cls, role: Role, rank: int) -> Self:
+    def start(cls, role: Role, rank: int, host: str = LOOPBACK) -> Self:
         """Start an engine as compute party `rank`, or as the dealer, whose rank is the number of parties.
 
-        Returns at once; importing torch takes the engine some seconds.
+        `host` is the IPv4 address that it listens on. Returns at once; importing torch takes the engine some seconds.
         """
         environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "compute.engine", "--role", role, "--rank", str(rank)],
+            [sys.executable, "-m", "compute.engine", "--role", role, "--rank", str(rank), "--host", host],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # torch writes its own traces there; what matters is in the answer
@@ -100,13 +110,14 @@ class EngineProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def ready(self, timeout: float) -> str | None:
-        """Wait until the engine can take its job; rank 0's rendezvous address, None from the others.
+    def ready(self, timeout: float) -> Endpoint:
+        """Wait until the engine can take its job; where it listens, and the certificate that it will show.
 
         Raises:
             Refused: ENGINE_FAILED if it is not ready within `timeout` seconds, or ended.
         """
-        return read(self._read(timeout), _Ready)["address"]
+        ready = read(self._read(timeout), _Ready)
+        return {"address": ready["address"], "certificate": ready["certificate"]}
 
     def run(self, job: Mapping[str, Json], timeout: float) -> EngineResult:
         """Hand over the job (a `PartyJob` or `EngineJob`) and wait for its end; afterwards the process is gone.
@@ -131,6 +142,8 @@ class EngineProcess:
             bytes_sent=done["bytes_sent"],
             cpu_seconds=done["cpu_seconds"],
             seconds=done["seconds"],
+            seconds_offline=done["seconds_offline"],
+            seconds_online=done["seconds_online"],
         )
 
     def kill(self) -> None:

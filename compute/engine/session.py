@@ -1,95 +1,107 @@
-"""One engine's membership in one job: arrive, connect, compute or deal, leave; every way to fail has a name."""
+"""One engine's part in one job: meet the others, deal or be dealt, compute, leave together."""
 
 import socket
-import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Callable
+from typing import Self
 
-import torch
-import torch.distributed as dist
-from torch._C._distributed_c10d import TCPStore
-
-from compute.engine.compat import TrustedThirdParty, TTPClient, TTPServer, cfg, crypten
-from compute.engine.job import EngineJob, split_address
-from compute.engine.mesh import Mesh, peers
+from compute.engine import correlations, streams, wires
+from compute.engine.arithmetic import Party
+from compute.engine.certificates import Identity
+from compute.engine.dealing import Dealt, Rehearsal, deal
+from compute.engine.job import EngineJob, common, split_address
+from compute.engine.protocol import Protocol, T, rehearse, run
+from compute.engine.streams import Stream
+from compute.engine.wires import Peer, Wires
+from concordat.canonical import digest_bytes, unb64
 from concordat.reasons import Reason, Refused
 
-SEED_BYTES = 8
-"""What the dealer sends each party at the start, past the communicator: the seed of their common generator."""
+_LONGEST_PLAN = 1 << 20
+_DONE = b"\x01"
 
 
-def check_provider() -> None:
-    """Refuse every source of correlated randomness but the trusted third party.
+class Session:
+    """The mesh of one job; a context manager that hangs up at its end, so that nobody waits for who has failed.
 
-    Raises:
-        Refused: PROVIDER_UNSAFE. CrypTen's default lets party 0 generate, and so see, all Beaver triples.
+    Attributes:
+        wires: the connections.
+        rounds: rounds of the parties' protocol; for the dealer, correlations dealt.
     """
-    provider = crypten.mpc.get_default_provider()
-    if not (isinstance(provider, TrustedThirdParty) and crypten.mpc.ttp_required()):
-        raise Refused(Reason.PROVIDER_UNSAFE, detail=f"The provider is {cfg.mpc.provider}; only TTP is accepted.")
 
-
-def connect(job: EngineJob, listener: socket.socket | None) -> Mesh:
-    """Wait for all engines of the job, then connect them.
-
-    `listener` is rank 0's socket, bound to the job's address and not listening yet, so that early arrivals try again
-    instead of hanging.
-
-    Raises:
-        Refused: PROVIDER_UNSAFE; PEER_ABSENT if an engine is missing after `startup_seconds`; PEER_LOST if one leaves
-            while connecting.
-    """
-    check_provider()
-    host, port = split_address(job["address"])
-    deadline = time.monotonic() + job["startup_seconds"]
-    try:
-        store = TCPStore(
-            host,
-            port,
-            is_master=listener is not None,
-            timeout=timedelta(seconds=job["startup_seconds"]),
-            wait_for_workers=False,
-            master_listen_fd=None if listener is None else listener.detach(),
+    def __init__(self, job: EngineJob, identity: Identity, listener: socket.socket) -> None:
+        """Connect. Raises Refused as `wires.connect` does."""
+        self.rank, self.dealer = job["rank"], job["parties"]
+        self.rounds = 0
+        self._parties = [party for party in range(job["parties"]) if party != self.rank]
+        self.wires: Wires = wires.connect(
+            identity,
+            listener,
+            rank=self.rank,
+            peers=[Peer(*split_address(peer["address"]), unb64(peer["certificate"])) for peer in job["peers"]],
+            job=digest_bytes(common(job)),
+            startup_seconds=job["startup_seconds"],
+            round_seconds=job["round_seconds"],
         )
-        store.set(f"arrived/{job['rank']}", "")
-        remaining = timedelta(seconds=max(0.1, deadline - time.monotonic()))
-        store.wait([f"arrived/{rank}" for rank in range(job["parties"] + 1)], remaining)
-    except RuntimeError as error:
-        detail = f"Not every party arrived within {job['startup_seconds']} seconds."
-        raise Refused(Reason.PEER_ABSENT, detail=detail) from error
-    return Mesh(store, rank=job["rank"], parties=job["parties"], round_seconds=job["round_seconds"])
 
+    def __enter__(self) -> Self:
+        return self
 
-@contextmanager
-def party(mesh: Mesh) -> Iterator[None]:
-    """Agree on the seeds for shares of zero and with the dealer; at the end wait for all parties, then end the dealer.
+    def __exit__(self, *_: object) -> None:
+        self.wires.close()
 
-    Raises:
-        Refused: PEER_LOST. Whoever leaves without error knows that every party has finished.
-    """
-    with peers():
-        crypten._setup_prng()
-        TTPClient._init()
-    yield
-    mesh.barrier()
-    with peers():
-        TTPClient.uninit()
-        crypten.uninit()
+    def supply(self, start: Callable[[Party], Protocol[object]]) -> Party:
+        """Ask the dealer for what the protocol will need, and take it: one request, one answer.
 
+        Raises:
+            Refused: PEER_LOST; MALFORMED for an answer that is not the plan's.
+        """
+        rehearsal = Rehearsal()
+        rehearse(start(Party(self.rank, rehearsal)))
+        self.wires.send(self.dealer, correlations.encode(rehearsal.plan))
+        key = self._from_dealer(streams.KEY_BYTES)
+        pairs = {other: Stream(self.wires.secrets[other]) for other in self._parties}
+        return Party(self.rank, Dealt(rehearsal.plan, key, self._from_dealer if self.rank == 0 else None), pairs)
 
-def deal(mesh: Mesh) -> None:
-    """Hand out correlated randomness until party 0 ends the job.
+    def compute(self, protocol: Protocol[T]) -> T:
+        """Run a protocol with the other parties. Raises Refused: PEER_LOST, MALFORMED."""
+        return run(protocol, self._exchange)
 
-    Raises:
-        Refused: PEER_LOST if the parties went away before that; a reason of `messages` for a request that is none.
-    """
-    torch.seed()  # the parties' seeds are drawn from torch's default generator
-    mesh.bytes_sent += SEED_BYTES * mesh.world_size
-    with warnings.catch_warnings(), peers():
-        warnings.simplefilter("ignore", RuntimeWarning)  # the server initialises CrypTen again
-        TTPServer()
-        if not mesh.terminated:
-            raise Refused(Reason.PEER_LOST, detail="The parties left before the job was done.")
-        dist.destroy_process_group()
+    def deal(self) -> None:
+        """Answer the parties' one request, which they all have to make alike.
+
+        Raises:
+            Refused: CONFLICT if their plans differ; FIELD_INVALID for no plan; PEER_LOST.
+        """
+        requests = {self.wires.receive(party, most=_LONGEST_PLAN) for party in self._parties}
+        if len(requests) != 1:
+            raise Refused(Reason.CONFLICT, detail="The parties ask for different randomness.", field="plan")
+        plan = correlations.decode(requests.pop())
+        keys = [streams.new_key() for _ in self._parties]
+        for party, key in zip(self._parties, keys, strict=True):
+            self.wires.send(party, key)
+        deal(plan, keys, lambda correction: self.wires.send(0, correction))
+        self.rounds = len(plan)
+
+    def leave(self) -> None:
+        """Tell everybody that this engine has finished, and wait until all have.
+
+        Raises:
+            Refused: PEER_LOST. Whoever leaves without error knows that nobody failed.
+        """
+        if self.rank == self.dealer:
+            self.wires.gather(self._parties, most=len(_DONE))
+            for party in self._parties:
+                self.wires.send(party, _DONE)
+        else:
+            others = [*self._parties, self.dealer]
+            for other in others:
+                self.wires.send(other, _DONE)
+            for other in others:
+                self.wires.receive(other, most=len(_DONE))
+        self.wires.flush()
+
+    def _exchange(self, mine: bytes) -> list[bytes]:
+        self.rounds += 1
+        return self.wires.exchange(self._parties, mine)
+
+    def _from_dealer(self, count: int) -> bytes:
+        return self.wires.receive(self.dealer, most=count, exactly=True)

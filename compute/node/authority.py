@@ -1,8 +1,9 @@
 """Is this node allowed to do this, now? It answers for itself, from signatures, pins, its policy file and the clock.
 
-The coordinator's ticket only invites. What authorises is the institutions' votes, the requester's signed request with
-the consent statement in it, and this institution's own policy. The same check runs when a ticket comes in, again before
-the engine is given its shares, and again before the output leaves.
+The coordinator's ticket only invites. What authorises is the boards' approvals that their officers signed, the
+institutions' votes, the requester's signed request with the consent statement in it, and this institution's own policy.
+The same check runs when a ticket comes in, again before the engine is given its shares, and again before the output
+leaves.
 """
 
 from dataclasses import dataclass
@@ -13,8 +14,10 @@ from compute.node.approvals import check_approved, has_vote
 from compute.node.coordinator import JobDocuments
 from compute.node.home import NodeHome
 from compute.node.registry import Registry
+from compute.node.reviews import check_boards
+from compute.node.seen_rosters import SeenRosters
 from compute.node.seen_votes import SeenVotes
-from concordat import canonical, consent, definition, model, request, ring
+from concordat import canonical, consent, definition, model, protocol, request, ring
 from concordat import ticket as tickets
 from concordat.answers import place
 from concordat.definition import Definition, Role
@@ -65,6 +68,7 @@ def check(
     home: NodeHome,
     registry: Registry,
     seen: SeenVotes,
+    rosters: SeenRosters,
     received: datetime,
     now: datetime,
     jobs_today: int,
@@ -75,6 +79,7 @@ def check(
         token: the ticket (JWS), which had to be valid when it was `received`.
         documents: what the coordinator says belongs to the job; each is checked against a digest or a signature.
         seen: the votes that this node has seen before.
+        rosters: the rosters of officers that it has seen before.
         jobs_today: how many other tickets this node has accepted today, for the policy.
 
     Raises:
@@ -96,9 +101,12 @@ def check(
     )
     _check_design(documents, agreed, manifest)
     request.read_request(documents["request"], pins.keyring)  # signed now; the consent in it may be older than a key
-    asked = request.check_request(documents["request"], pins.lasting_keyring, now, definition=agreed)
+    if canonical.digest(documents["protocol"]) != agreed["protocol"]:
+        raise Refused(Reason.DIGEST_MISMATCH, detail="The definition names another one.", field="protocol")
+    bases = protocol.check(documents["protocol"])["bases"]
+    asked = request.check_request(documents["request"], pins.lasting_keyring, now, definition=agreed, bases=bases)
     tickets.check_ticket(token, keyring(pins.coordinator), received, request=asked, definition=agreed)
-    _check_not_withdrawn(documents["withdrawal"], asked, home)
+    _check_consent_stands(documents, asked, home)
     check_approved(
         documents["votes"],
         digest=ticket["definition"],
@@ -108,12 +116,14 @@ def check(
         pins=pins,
         seen=seen,
     )
+    check_boards(documents, definition=agreed, owner=manifest["owner"], home=home, rules=rules, seen=rosters, now=now)
     policy.check(
         rules,
         digest=ticket["definition"],
         definition=agreed,
         requester=asked["requester"],
         purpose=asked["purpose"],
+        ground=asked["basis"]["ground"],
         jobs_today=jobs_today,
     )
     registry.check(
@@ -136,13 +146,22 @@ def _check_design(documents: JobDocuments, agreed: Definition, manifest: Manifes
         raise Refused(Reason.FIELD_INVALID, detail="Schema and model differ in columns.", field="schema")
 
 
-def _check_not_withdrawn(withdrawal: str | None, asked: Request, home: NodeHome) -> None:
-    if withdrawal is None:
+def _check_consent_stands(documents: JobDocuments, asked: Request, home: NodeHome) -> None:
+    """The person has not withdrawn, and has not come to decide for themself, as far as this node was told."""
+    if not asked["basis"]["consent"]:
         return
-    withdrawn = consent.read_withdrawal(withdrawal, home.pins.lasting_keyring)
-    given = consent.read_consent(asked["consent"], home.pins.lasting_keyring)
-    if (withdrawn["consent"], withdrawn["institution"]) == (given["consent"], given["institution"]):
-        raise Refused(Reason.CONSENT_WITHDRAWN)
+    known = home.pins.lasting_keyring
+    given = consent.read_consent(asked["basis"]["consent"], known)
+    ends = (
+        (documents["withdrawal"], consent.read_withdrawal, Reason.CONSENT_WITHDRAWN),
+        (documents["capacity"], consent.read_capacity, Reason.RECONSENT_NEEDED),
+    )
+    for token, read, reason in ends:
+        if token is None:
+            continue
+        said = read(token, known)
+        if (said["consent"], said["institution"]) == (given["consent"], given["institution"]):
+            raise Refused(reason)
 
 
 def _open_shares(documents: JobDocuments, asked: Request, manifest: Manifest, home: NodeHome) -> Shares:

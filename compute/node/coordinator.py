@@ -10,6 +10,7 @@ from compute.node.home import NodeHome
 from concordat.client.api import Api
 from concordat.client.session import Session
 from concordat.fields import STRICT, Text, Time, Uuid, plain, read
+from concordat.review_evidence import ReviewDocuments
 from concordat.votes import VoteDocument
 
 
@@ -17,19 +18,23 @@ from concordat.votes import VoteDocument
 class JobDocuments(TypedDict):
     """All that a node needs in order to decide about a job and to do its part.
 
-    Signed documents are JWS. `input` and `model_share` are the calling node's own, sealed to it; None for the dealer.
-    `acceptances` is empty until every node has accepted.
+    Signed documents are JWS; `withdrawal` and `capacity` are what ended the consent, if anything did. `input` and
+    `model_share` are the calling node's own, sealed to it; None for the dealer. `acceptances` is empty until every node
+    has accepted.
     """
 
     job: Uuid
     request: str
     definition: dict[str, Any]
+    protocol: dict[str, Any]
     manifest: str
     disclosure: str | None
     schema: dict[str, Any]
     design: dict[str, Any]
     votes: list[VoteDocument]
     withdrawal: str | None
+    capacity: str | None
+    reviews: ReviewDocuments
     input: str | None
     model_share: str | None
     acceptances: list[str]

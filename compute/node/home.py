@@ -13,6 +13,7 @@ data.csv        the institution's own rows, read by its own tools; the engine ge
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import with_config
 from typing_extensions import TypedDict
@@ -96,6 +97,12 @@ class NodeHome:
         if self._pins is None or self._pins[0] != version:
             self._pins = version, Pins.load(self.directory)
         return self._pins[1]
+
+    @property
+    def site(self) -> str:
+        """The origin of the page on which officers sign: the pinned one, or else the coordinator's address."""
+        address = urlsplit(self.settings["coordinator"])
+        return self.pins.site or f"{address.scheme}://{address.netloc}"
 
     @property
     def policy(self) -> Policy:

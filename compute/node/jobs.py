@@ -5,7 +5,7 @@ speak for us. Everything else is answered, by an acceptance or by a refusal with
 acceptance says that this node has dropped out.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,12 +19,16 @@ from compute.node.coordinator import Coordinator, JobDocuments
 from compute.node.home import NodeHome
 from compute.node.registry import Registry
 from compute.node.replay import ReplayCache, Seen
+from compute.node.seen_rosters import SeenRosters
 from compute.node.seen_votes import SeenVotes
 from compute.node.slot import EngineSlot
 from concordat import answers, canonical, clock, outputs, receipt, ring
+from concordat.answers import Acceptance
 from concordat.canonical import Json
+from concordat.definition import nodes
 from concordat.reasons import Reason, Refused
 from concordat.ring import Ring
+from concordat.schema import FeatureSchema
 from concordat.ticket import Ticket
 
 RESERVATION_SECONDS = 60
@@ -53,7 +57,7 @@ class Node:
         self.home = home
         self.slug = home.institution
         self.replay = ReplayCache(home.state)
-        self._seen_votes = SeenVotes(home.state)
+        self._seen_votes, self._seen_rosters = SeenVotes(home.state), SeenRosters(home.state)
         self._coordinator = coordinator
         self._registry = registry or Registry(home.settings["rpc"], home.pins.domain)
         self._now = now
@@ -136,8 +140,8 @@ class Node:
         grant = self._check(token, documents, received, ticket["ticket"])
         now = self._now()
         expires = min(now + timedelta(seconds=RESERVATION_SECONDS), clock.parse(ticket["expires"]))
-        address = self._slot.take(ticket, grant.role, grant.rank, now=now, until=expires)
-        answer = answers.accept(ticket, node=self.slug, address=address, expires=expires, key=self.home.keys.identity)
+        endpoint = self._slot.take(ticket, grant.role, grant.rank, now=now, until=expires)
+        answer = answers.accept(ticket, node=self.slug, **endpoint, expires=expires, key=self.home.keys.identity)
         self.replay.answered(ticket["ticket"], answer, accepted=True)
         log.info("ticket.accepted", job=ticket["job"], role=grant.role, rank=grant.rank)
         return answer
@@ -167,6 +171,7 @@ class Node:
             home=self.home,
             registry=self._registry,
             seen=self._seen_votes,
+            rosters=self._seen_rosters,
             received=received,
             now=now,
             jobs_today=self.replay.accepted_on(now, besides=ticket),
@@ -180,11 +185,9 @@ class Node:
         accepted = answers.check_acceptances(
             documents["acceptances"], self.home.pins.keyring, grant.ticket, now=self._now()
         )
-        address = accepted[grant.ticket["parties"][0]]["address"]
-        assert address is not None  # check_acceptances saw to it
         started = self._now()
         with self._slot.conversation(seen.ticket) as engine:
-            result = engine.run(_engine_job(grant, documents, address), COMPUTE_SECONDS)
+            result = engine.run(_engine_job(grant, documents, accepted), COMPUTE_SECONDS)
         self._check(seen.token, documents, seen.claimed, seen.ticket)
         return self._sign(grant, result, started)
 
@@ -215,21 +218,26 @@ class Node:
         return token, sealed
 
 
-def _engine_job(grant: Grant, documents: JobDocuments, address: str) -> dict[str, Json]:
+def _engine_job(grant: Grant, documents: JobDocuments, accepted: Mapping[str, Acceptance]) -> dict[str, Json]:
+    engines = [accepted[node] for node in nodes(grant.ticket)]
     job: dict[str, Json] = {
         "job": grant.ticket["job"],
+        "batch": grant.ticket["batch"],
         "role": grant.role,
         "rank": grant.rank,
         "parties": len(grant.ticket["parties"]),
-        "address": address,
+        "peers": [{"address": engine["address"], "certificate": engine["certificate"]} for engine in engines],
         "startup_seconds": MEETING_SECONDS,
         "round_seconds": ROUND_SECONDS,
     }
     if grant.shares is not None:
+        lowest, highest = FeatureSchema.from_json(documents["schema"]).bounds
         job |= {
             "kind": grant.manifest["kind"],
             "tensors": [{"name": tensor["name"], "shape": tensor["shape"]} for tensor in grant.manifest["tensors"]],
             "design": documents["design"],
+            "lowest": ring.encode(lowest).tolist(),
+            "highest": ring.encode(highest).tolist(),
             "model": canonical.b64(grant.shares.weights),
             "input": canonical.b64(grant.shares.record),
         }

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from annotated_types import Ge
-from pydantic import with_config
+from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from concordat import canonical
 from concordat.definition import Definition
 from concordat.fields import STRICT, Digest, Slug, Text, read
+from concordat.legal_basis import Ground
 from concordat.reasons import Reason, Refused
 
 
@@ -21,16 +22,24 @@ from concordat.reasons import Reason, Refused
 class Policy(TypedDict):
     """A definition is allowed if its digest or its study is listed. An empty list allows nothing.
 
+    `grounds`: the legal grounds on which records may be used here. A request's is the one that the protocol states, but
+    what a ground other than consent asks for, such as a board's findings, only the coordinator checks: list what you
+    trust it with.
+
     `chain`: whether a job must wait until the registry contract confirms the approvals ("required"), or whether the
     contract is believed only when it says no, and a chain that cannot be asked decides nothing ("hint").
+
+    `paper`: whether a board's approval on paper, which one of its officers attests and nobody can verify, is enough.
     """
 
     definitions: list[Digest]
     studies: list[Text]
     requesters: list[Slug]
     purposes: list[Text]
+    grounds: list[Annotated[Ground, Field(strict=False)]]
     jobs_a_day: Annotated[int, Ge(0)]
     chain: Literal["required", "hint"]
+    paper: Literal["refuse", "accept"]
 
 
 def load(path: Path) -> Policy:
@@ -47,7 +56,14 @@ def load(path: Path) -> Policy:
 
 
 def check(
-    policy: Policy, *, digest: str, definition: Definition, requester: str, purpose: str, jobs_today: int
+    policy: Policy,
+    *,
+    digest: str,
+    definition: Definition,
+    requester: str,
+    purpose: str,
+    ground: Ground,
+    jobs_today: int,
 ) -> None:
     """Raises Refused(POLICY_REFUSES), naming in `field` the rule that says no."""
     if digest not in policy["definitions"] and definition["study"] not in policy["studies"]:
@@ -56,6 +72,8 @@ def check(
         raise _refuses("requesters", "This institution may not ask here.")
     if purpose not in policy["purposes"]:
         raise _refuses("purposes", "This purpose is not allowed here.")
+    if ground not in policy["grounds"]:
+        raise _refuses("grounds", "This legal ground is not accepted here.")
     if jobs_today >= policy["jobs_a_day"]:
         raise _refuses("jobs_a_day", "The day's number of jobs is used up.")
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from compute.engine.job import Endpoint
 from compute.engine.runner import EngineProcess
 from concordat.definition import Role
 from concordat.reasons import Reason, Refused
@@ -46,8 +47,8 @@ class EngineSlot:
         """Whether a ticket holds the slot."""
         return self._hold is not None
 
-    def take(self, ticket: Ticket, role: Role, rank: int, *, now: datetime, until: datetime) -> str | None:
-        """Hold the slot for a ticket until a moment, with an engine that is ready; its address if it is rank 0.
+    def take(self, ticket: Ticket, role: Role, rank: int, *, now: datetime, until: datetime) -> Endpoint:
+        """Hold the slot for a ticket until a moment, with an engine that is ready: where it listens, and as whom.
 
         Raises:
             Refused: NODE_BUSY; ENGINE_FAILED if the engine does not get ready; EXPIRED if the hold ended before it did.
@@ -55,14 +56,14 @@ class EngineSlot:
         hold = self._hold_for(ticket, (until - now).total_seconds())
         engine = self._start_engine(role, rank)
         try:
-            address = engine.ready(ENGINE_START_SECONDS)
+            endpoint = engine.ready(ENGINE_START_SECONDS)
             with self._lock:
                 self._check(hold)
                 hold.engine = engine
         except Refused:
             engine.kill()
             raise
-        return address
+        return endpoint
 
     @contextmanager
     def conversation(self, ticket: str) -> Iterator[EngineProcess]:

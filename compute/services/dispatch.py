@@ -17,7 +17,7 @@ from concordat import ticket as tickets
 from concordat.events import Event
 from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
-from concordat.request import Request
+from concordat.request import peek_request
 from concordat.signatures import SigningKey, keyring, peek
 from concordat.states import JobState
 from concordat.ticket import Ticket
@@ -49,7 +49,7 @@ def reserve(*, job: Job) -> None:
     except Refused as refused:
         end(job, _S.FAILED, reason=refused.reason)
         return
-    if clock.now() >= clock.parse(peek(request)[1]["expires"]):
+    if clock.now() >= clock.parse(peek_request(request)["expires"]):
         end(job, _S.EXPIRED, reason=Reason.EXPIRED)
         return
     if verdict.epoch(request) != job.epoch:
@@ -146,7 +146,7 @@ def _issue(job: Job) -> Job:
     locked.ticket = tickets.issue(
         ticket=str(uuid4()),
         job=str(locked.uuid),
-        request=fields.read(peek(request_of(locked))[1], Request),
+        request=peek_request(request_of(locked)),
         definition=locked.definition.content,
         epoch=locked.epoch,
         batch=str(uuid4()),

@@ -10,17 +10,20 @@ from compute.services.states import transition
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from concordat.states import JobState
+from governance.services import budgets
 from ledger.services.record import record
 
 
 @transaction.atomic
 def end(job: Job, to: JobState, *, reason: Reason | None = None, detail: str = "") -> Job:
-    """End the job as refused, failed, expired or cancelled; log it with what the nodes answered; let go of the nodes.
+    """End an authorised job as refused, failed, expired or cancelled; give back what it took of its definition's
+    budgets, for nothing was opened; log it with what the nodes answered; let go of the nodes.
 
     Raises:
         Refused: WRONG_STATE if the job cannot end in this way any more.
     """
     ended = transition(job, to, reason=reason, detail=detail)
+    budgets.refund(definition=ended.definition, requester=ended.requester, spent=ended.created)
     record(
         event=Event.JOB_ENDED,
         public={

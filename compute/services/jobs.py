@@ -14,14 +14,13 @@ from concordat.canonical import digest
 from concordat.events import Event
 from concordat.fields import plain
 from concordat.reasons import Reason, Refused
-from concordat.request import Request, read_request
-from concordat.signatures import peek
+from concordat.request import Request, named_consent, read_request
 from concordat.states import JobState
 from governance import selectors as governance
 from governance import verdict
 from governance.models import Institution
 from governance.permissions import check_role
-from governance.services import institutions
+from governance.services import budgets, institutions
 from governance.verdict import Verdict
 from ledger.services.record import record
 
@@ -38,8 +37,8 @@ def request_prediction(*, request: str, sealed: Mapping[str, str], idempotency_k
 
     Raises:
         Refused: what :func:`concordat.request.read_request` refuses; WRONG_INSTITUTION for another's request;
-            ROLE_MISSING; DEFINITION_UNKNOWN; MODEL_UNKNOWN; WRONG_PARTY if sealed shares are missing or too many;
-            CONFLICT for a known key or request with other content.
+            ROLE_MISSING; the refusal of a malformed consent in it; DEFINITION_UNKNOWN; MODEL_UNKNOWN; WRONG_PARTY if
+            sealed shares are missing or too many; CONFLICT for a known key or request with other content.
     """
     document = read_request(request, governance.keyring())
     if document["requester"] != by.slug:
@@ -48,7 +47,7 @@ def request_prediction(*, request: str, sealed: Mapping[str, str], idempotency_k
     content = digest({"request": request, "sealed": dict(sealed)})
     known = _known(document, content, idempotency_key, by)
     # The verdict may ask the chain, so it is reached before the transaction. If authority ends in between, its epoch is
-    # no longer the one noted in the job, and nothing is dispatched.
+    # no longer the one noted in the job, and nothing is dispatched. Budgets are spent inside of it.
     return known or _decide(
         document, request, sealed, content, idempotency_key, by, verdict.authorise(request, now=clock.now())
     )
@@ -104,6 +103,12 @@ def _decide(
     if known is not None:
         return known
     now = clock.now()
+    private = private_fields(document, request)
+    if decision.passed:
+        try:
+            budgets.spend(definition=definition, requester=by, now=now)
+        except Refused as refused:  # others have spent it since the verdict was reached
+            decision = decision.but("budget", refused)
     job = Job.objects.create(
         requester=by,
         request_uuid=document["request"],
@@ -127,14 +132,14 @@ def _decide(
             "reasons": [reason.value for reason in decision.reasons],
             "epoch": decision.epoch,
         },
-        private=private_fields(document, request),
+        private=private,
         subject=UUID(document["subject"]),
         documents={"checks": decision.document()},
     )
     job.verdict = entry.index
     job.save(update_fields=["verdict"])
     if not decision.passed:
-        failed = next(check for check in decision.checks if not check.passed)
+        failed = decision.failed
         return transition(job, JobState.REFUSED, reason=failed.reason, detail=failed.sentence[:200])
     SealedInput.objects.bulk_create(
         SealedInput(job=job, party=parties[slug], sealed=share) for slug, share in sealed.items()
@@ -145,9 +150,9 @@ def _decide(
 
 
 def private_fields(document: Request, request: str) -> dict[str, str]:
-    """What entries about a request only commit to."""
-    consent = peek(document["consent"])[1]
-    return {"subject": document["subject"], "request_statement": request, "consent": str(consent["consent"])}
+    """What entries about a request only commit to. Raises Refused for a consent that is none."""
+    consent = named_consent(document)
+    return {"subject": document["subject"], "request_statement": request} | ({"consent": consent} if consent else {})
 
 
 def move_on(job: Job) -> None:

@@ -10,14 +10,13 @@ from compute.selectors import request_of
 from compute.services.dispatch import begin_computing, read_own_ticket
 from compute.services.jobs import private_fields
 from compute.services.states import lock, transition
-from concordat import clock, fields
+from concordat import clock
 from concordat.canonical import digest
 from concordat.display import read_display
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from concordat.receipt import Receipt, check_receipts, read_receipt
-from concordat.request import Request
-from concordat.signatures import peek
+from concordat.request import peek_request
 from concordat.states import AVAILABLE, JobState
 from governance import selectors as governance
 from governance import verdict
@@ -117,7 +116,7 @@ def note_display(*, job: Job, display: str, by: Institution) -> None:
             event=Event.RESULT_DISPLAYED,
             public={"job": str(locked.uuid), "request": str(locked.request_uuid), "institution": by.slug},
             private={"display": display},
-            subject=UUID(peek(request_of(locked))[1]["subject"]),
+            subject=UUID(peek_request(request_of(locked))["subject"]),
         )
 
 
@@ -141,7 +140,7 @@ def _finish(job: Job, outputs: tuple[NodeOutput, ...]) -> Job:
 def _record(job: Job, tokens: list[str], receipts: dict[str, Receipt]) -> Job:
     """One entry for the prediction and one for the explanation, in the transaction that makes the job recorded."""
     statement = request_of(job)
-    request = fields.read(peek(statement)[1], Request)
+    request = peek_request(statement)
     public = {
         "job": str(job.uuid),
         "request": str(job.request_uuid),

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Strict, with_config
 from typing_extensions import TypedDict
 
-from concordat.canonical import Json
+from concordat.canonical import Json, b64
 from concordat.client.session import Session
 from concordat.fields import ANSWER, Slug, Text, plain, read
+from concordat.media import media_type
 from concordat.reasons import Reason
 from concordat.states import JobState
 from concordat.votes import VoteDocument
@@ -55,13 +56,14 @@ class Result(TypedDict):
 
 @with_config(ANSWER)
 class DefinitionAnswer(TypedDict):
-    """A definition and what its digests name; `manifest` and `disclosure` are JWS."""
+    """A definition and what its digests name; `manifest` and `disclosure` are JWS; no design for some kinds."""
 
     digest: str
     state: str
     definition: dict[str, Any]
+    protocol: dict[str, Any]
     schema: dict[str, Any]
-    design: dict[str, Any]
+    design: dict[str, Any] | None
     manifest: str
     disclosure: str
     votes: list[VoteDocument]
@@ -98,6 +100,11 @@ class Listed(TypedDict):
 class _Institutions(TypedDict):
     items: list[Listed]
     next: str
+
+
+@with_config(ANSWER)
+class _Reliances(TypedDict):
+    items: list[dict[str, Any]]
 
 
 @with_config(ANSWER)
@@ -161,6 +168,35 @@ class Api:
     def study(self, study: str) -> dict[str, Any]:
         return self._get(f"studies/{study}", dict[str, Any])
 
+    def reliances(self) -> list[dict[str, Any]]:
+        """The agreements by which we rely on another board, or another on ours; the latest hundred."""
+        return self._get("reliances", _Reliances)["items"]
+
+    def attach(
+        self, study: str, *, kind: str, institution: str, name: str, content: bytes, expires: str = ""
+    ) -> dict[str, Any]:
+        """Attach a file to a study: this institution's, or with an empty one the study's own.
+
+        Raises Refused(FIELD_INVALID) for a kind of file that is not attached; and as every call."""
+        body: dict[str, Json] = {
+            "kind": kind,
+            "institution": institution,
+            "name": name,
+            "media_type": media_type(content),
+            "content": b64(content),
+        }
+        return self._post(
+            f"studies/{study}/attachments", body | ({"expires": expires} if expires else {}), dict[str, Any]
+        )
+
+    def export_subject(self, subject: str) -> dict[str, Any]:
+        """Everything that the coordinator holds on one of this institution's own subjects (GDPR Article 15)."""
+        return self._get(f"subjects/{subject}/export", dict[str, Any])
+
+    def erase_subject(self, subject: str, *, ground: str) -> dict[str, Any]:
+        """Have one of this institution's own subjects erased (GDPR Article 17)."""
+        return self._post(f"subjects/{subject}/erase", {"ground": ground}, dict[str, Any])
+
     def import_model(self, manifest: str, sealed: Mapping[str, str]) -> dict[str, Any]:
         """Hand in a manifest (JWS) and the sealed shares by party."""
         return self._post("models", {"manifest": manifest, "sealed": sealed}, dict[str, Any])
@@ -170,9 +206,9 @@ class Api:
         return self._post(f"models/{model}/disclosure", {"disclosure": disclosure}, dict[str, Any])
 
     def register_definition(
-        self, definition: Mapping[str, Json], schema: Mapping[str, Json], design: Mapping[str, Json]
+        self, definition: Mapping[str, Json], schema: Mapping[str, Json], design: Mapping[str, Json] | None
     ) -> DefinitionAnswer:
-        body = {"definition": definition, "schema": schema, "design": design}
+        body: dict[str, Json] = {"definition": definition, "schema": schema, "design": design}
         return self._post("definitions", body, DefinitionAnswer)
 
     def definition(self, digest: str) -> DefinitionAnswer:
@@ -189,6 +225,9 @@ class Api:
 
     def withdraw_consent(self, consent: str, withdrawal: str) -> dict[str, Any]:
         return self._post(f"consents/{consent}/withdraw", {"withdrawal": withdrawal}, dict[str, Any])
+
+    def regained_capacity(self, consent: str, capacity: str) -> dict[str, Any]:
+        return self._post(f"consents/{consent}/capacity", {"capacity": capacity}, dict[str, Any])
 
     def request_prediction(self, request: str, sealed: Mapping[str, str], *, idempotency_key: str) -> Status:
         """Hand in a signed request and the sealed shares by party; the same key always answers with the same job."""

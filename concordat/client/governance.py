@@ -1,20 +1,17 @@
-"""What an institution decides: votes on definitions, consents, withdrawals. Each is signed here, by its own key."""
+"""What an institution decides on a computation: it checks the definition, and votes, signed here by its own key."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import Path
-from uuid import UUID, uuid4
+from datetime import timedelta
 
-from concordat import canonical, clock, consent, votes
+from concordat import canonical, clock, protocol, votes
 from concordat import definition as definitions
 from concordat.client.api import Api, DefinitionAnswer
 from concordat.client.ballots import Ballots, Cast
 from concordat.client.home import ClientHome
 from concordat.definition import Definition
 from concordat.design import Design, check_design
-from concordat.files import write_private
 from concordat.model import Manifest, check_manifest
+from concordat.protocol import Protocol
 from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema
 
@@ -28,10 +25,18 @@ class CheckedDefinition:
     digest: str
     state: str
     content: Definition
+    protocol: Protocol
     manifest: Manifest
     schema: FeatureSchema
-    design: Design
+    plan: Design | None
     approvals: dict[str, bool]
+
+    @property
+    def design(self) -> Design:
+        """The design of perturbations. Raises Refused(KIND_NOT_ALLOWED) for a kind that has none."""
+        if self.plan is None:
+            raise Refused(Reason.KIND_NOT_ALLOWED, field="definition")
+        return self.plan
 
 
 def fetch_definition(home: ClientHome, api: Api, digest: str) -> CheckedDefinition:
@@ -39,22 +44,29 @@ def fetch_definition(home: ClientHome, api: Api, digest: str) -> CheckedDefiniti
 
     Raises:
         Refused: DIGEST_MISMATCH for anything other than what the digests name; what `definition.check`,
-            `design.check_design` and `model.check_manifest` refuse; VOTE_INVALID.
+            `protocol.check`, `design.check_design` and `model.check_manifest` refuse; VOTE_INVALID.
     """
     answer = api.definition(digest)
-    named = {"definition": digest, "schema": answer["definition"].get("schema")}
-    for name, expected in (named | {"design": answer["definition"].get("design")}).items():
+    document, design = answer["definition"], answer["design"]
+    named = {"definition": digest, "protocol": document.get("protocol"), "schema": document.get("schema")}
+    for name, expected in named.items():
         if canonical.digest(answer[name]) != expected:  # type: ignore[literal-required]
             raise Refused(Reason.DIGEST_MISMATCH, field=name)
+    if (canonical.digest(design) if design is not None else "") != document.get("design"):
+        raise Refused(Reason.DIGEST_MISMATCH, field="design")
     known = home.pins.lasting_keyring
     manifest = check_manifest(answer["manifest"], known)
-    content = definitions.check(
-        answer["definition"], manifest=manifest, disclosure=answer["disclosure"] or None, keyring=known
-    )
+    content = definitions.check(document, manifest=manifest, disclosure=answer["disclosure"] or None, keyring=known)
     schema = FeatureSchema.from_json(answer["schema"])
-    design = check_design(answer["design"], schema)
     return CheckedDefinition(
-        digest, answer["state"], content, manifest, schema, design, _approvals(home, answer, digest)
+        digest,
+        answer["state"],
+        content,
+        protocol.check(answer["protocol"]),
+        manifest,
+        schema,
+        check_design(design, schema) if design is not None else None,
+        _approvals(home, answer, digest),
     )
 
 
@@ -96,57 +108,6 @@ def vote(home: ClientHome, api: Api, digest: str, *, approve: bool) -> votes.Vot
     return signed
 
 
-def give_consent(
-    home: ClientHome,
-    api: Api,
-    *,
-    subject: str,
-    study: str,
-    purposes: Sequence[str],
-    form: bytes,
-    language: str,
-    signer: str,
-    until: datetime,
-) -> str:
-    """Attest a person's consent. Answers its id; the statement is kept, since every request carries it.
-
-    Args:
-        subject: the person's pseudonym, a UUID that only this institution can resolve.
-        form: the signed form; its digest goes into the statement, the form itself stays here.
-    """
-    identifier = str(uuid4())
-    token = consent.give(
-        consent=identifier,
-        subject=subject,
-        study=study,
-        purposes=purposes,
-        institution=home.institution,
-        form=canonical.digest(form),
-        language=language,
-        signer=signer,
-        given=clock.now(),
-        until=until,
-        key=home.keys.identity,
-    )
-    _keep(home, identifier, token)
-    api.give_consent(token)
-    return identifier
-
-
-def withdraw_consent(home: ClientHome, api: Api, identifier: str) -> None:
-    """Say for the person that the consent is withdrawn; the coordinator withholds what is running."""
-    token = consent.withdraw(consent=identifier, institution=home.institution, time=clock.now(), key=home.keys.identity)
-    api.withdraw_consent(identifier, token)
-
-
-def consent_statement(home: ClientHome, identifier: str) -> str:
-    """The consent statement (JWS) that was given under this id. Raises Refused(CONSENT_MISSING)."""
-    try:
-        return _consent_file(home, identifier).read_text()
-    except FileNotFoundError:
-        raise Refused(Reason.CONSENT_MISSING, detail="No such consent was given from here.", field="consent") from None
-
-
 def _approvals(home: ClientHome, answer: DefinitionAnswer, digest: str) -> dict[str, bool]:
     """Each institution's last vote, recovered against the chain addresses that we pinned."""
     latest: dict[str, votes.VoteDocument] = {}
@@ -159,16 +120,3 @@ def _approvals(home: ClientHome, answer: DefinitionAnswer, digest: str) -> dict[
         if earlier is None or votes.precedence(earlier) < votes.precedence(document):
             latest[document["institution"]] = document
     return {slug: document["approve"] for slug, document in sorted(latest.items())}
-
-
-def _consent_file(home: ClientHome, identifier: str) -> Path:
-    try:
-        return home.consents / f"{UUID(identifier)}.jws"
-    except ValueError:
-        raise Refused(Reason.FIELD_INVALID, detail="A consent's id is a UUID.", field="consent") from None
-
-
-def _keep(home: ClientHome, identifier: str, token: str) -> None:
-    file = _consent_file(home, identifier)
-    file.parent.mkdir(mode=0o700, exist_ok=True)
-    write_private(file, token.encode(), replace=False)

@@ -8,7 +8,8 @@ from concordat.canonical import Json, digest
 from concordat.client.api import Api
 from concordat.client.home import ClientHome
 from concordat.fields import plain
-from concordat.model import Tensors, check_manifest, publish
+from concordat.kinds.kind import Tensors
+from concordat.model import check_manifest, prove, publish
 from concordat.schema import FeatureSchema
 
 
@@ -38,15 +39,18 @@ def import_model(
         parties: in the order that definitions will name them.
 
     Raises:
-        Refused: KEY_UNKNOWN for a party not pinned, and what :func:`concordat.model.publish` refuses.
+        Refused: KEY_UNKNOWN for a party not pinned; MODEL_OUT_OF_RANGE; and what :func:`concordat.model.publish`
+            refuses.
     """
+    features = FeatureSchema.from_json(schema)
+    prove(kind, tensors, features)
     manifest, sealed = publish(
         model=model,
         version=version,
         owner=home.institution,
         kind=kind,
         schema=digest(schema),
-        columns=len(FeatureSchema.from_json(schema).columns),
+        columns=len(features.columns),
         tensors=tensors,
         party_keys={party: home.pins.sealing(party) for party in parties},
         key=home.keys.identity,

@@ -17,19 +17,21 @@ from uuid import uuid4
 
 from concordat import canonical, clock, display, merkle, record_number
 from concordat.canonical import Json, unb64
+from concordat.client import consents
 from concordat.client.api import Api, Result, Status
-from concordat.client.governance import CheckedDefinition, consent_statement, fetch_definition
+from concordat.client.governance import CheckedDefinition, fetch_definition
 from concordat.client.home import ClientHome
 from concordat.client.log import follow
 from concordat.client.work import Work
-from concordat.consent import read_consent
 from concordat.events import Event
 from concordat.explanation import LANGUAGE, TEMPLATE, Explanation, explain, render_text
 from concordat.fhir import features_from_bundle
 from concordat.fields import plain, read
+from concordat.legal_basis import Ground, basis_of
 from concordat.outputs import OutputShares, add_up, unseal
 from concordat.reasons import Reason, Refused
 from concordat.receipt import check_receipts
+from concordat.request import Urgency, check_kind
 from concordat.request import prepare as prepare_request
 from concordat.schema import FeatureSchema, Value
 from concordat.signatures import keyring
@@ -87,18 +89,34 @@ def read_json(path: Path) -> dict[str, Value]:
 
 
 def prepare(
-    home: ClientHome, definition: CheckedDefinition, values: Mapping[str, Value], *, purpose: str, consent: str
+    home: ClientHome,
+    definition: CheckedDefinition,
+    values: Mapping[str, Value],
+    *,
+    purpose: str,
+    person: str,
+    consent: str = "",
+    subject: str = "",
+    urgency: Urgency = "routine",
 ) -> Work:
     """Check, encode, share, seal and sign one record; everything needed later is on disk before this returns.
 
+    The legal ground is the one that the protocol states for this institution and purpose.
+
     Args:
-        consent: the id of a consent that was given from here; it names the person's pseudonym.
+        person: the handle (UUID) of the clinician who decides with the result.
+        consent: where the ground is consent, the id of one that was given from here; it names the person's pseudonym.
+        subject: on another ground, the person's pseudonym.
 
     Raises:
-        Refused: what the schema refuses, naming the feature; CONSENT_MISSING; KEY_UNKNOWN for a party not pinned.
+        Refused: KIND_NOT_ALLOWED; what the schema refuses, naming the feature;
+            LEGAL_BASIS_MISSING; CONSENT_MISSING; FIELD_INVALID for a consent where none is the ground, or for no
+            subject; KEY_UNKNOWN for a party not pinned.
     """
+    check_kind(definition.content)
     record = definition.schema.encode_row(values)
-    statement = consent_statement(home, consent)
+    ground = Ground(basis_of(definition.protocol["bases"], institution=home.institution, purpose=purpose)["ground"])
+    statement, subject = _who(home, ground, consent=consent, subject=subject)
     request = str(uuid4())
     prepared = prepare_request(
         record.vector,
@@ -106,11 +124,14 @@ def prepare(
         requester=home.institution,
         definition=definition.content,
         purpose=purpose,
-        subject=read_consent(statement, home.pins.lasting_keyring)["subject"],
+        person=person,
+        subject=subject,
+        ground=ground,
         consent=statement,
         party_keys={party: home.pins.sealing(party) for party in definition.content["parties"]},
         key=home.keys.identity,
         now=clock.now(),
+        urgency=urgency,
     )
     return Work.begin(home.work, request=request, prepared=prepared, definition=definition.digest, values=values)
 
@@ -224,6 +245,21 @@ def disclose(work: Work, *, with_record: bool = False) -> dict[str, Json]:
     if with_record:
         document["inputs"] = content["openings"]
     return dict(plain(read(document, Disclosure)))
+
+
+def _who(home: ClientHome, ground: Ground, *, consent: str, subject: str) -> tuple[str, str]:
+    """The consent statement and the pseudonym that a request on this ground carries."""
+    if ground is not Ground.CONSENT:
+        if consent:
+            detail = f"The legal ground is “{ground}”: name the subject, and no consent."
+            raise Refused(Reason.FIELD_INVALID, detail=detail, field="consent")
+        return "", subject
+    if not consent:
+        raise Refused(Reason.CONSENT_MISSING, detail="The legal ground is consent: name one.", field="consent")
+    if subject:
+        raise Refused(Reason.FIELD_INVALID, detail="The consent names the subject.", field="subject")
+    given = consents.kept(home, consent)
+    return given.token, given.statement["subject"]
 
 
 def _unseal(work: Work, result: Result) -> dict[str, OutputShares]:

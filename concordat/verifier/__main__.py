@@ -21,7 +21,12 @@ from concordat.verifier.report import html
 FAILED, TRY_AGAIN = 1, 75
 """Exit codes besides 0 and argparse's 2; 75 is the EX_TEMPFAIL of sysexits.h."""
 
-_MARKS = {Status.PASSED: "ok", Status.FAILED: "FAILED", Status.NOT_CHECKABLE: "not checkable"}
+_MARKS = {
+    Status.PASSED: "ok",
+    Status.FAILED: "FAILED",
+    Status.ATTESTED: "attested",
+    Status.NOT_CHECKABLE: "not checkable",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,10 +1,11 @@
-"""Who allowed it: institutions, boards, approvals, consent, and the verdict that drew them together."""
+"""Who allowed it: institutions, approvals, consent, and the verdict that drew them together. `boards` has the rest."""
 
-from concordat import clock, votes
+from concordat import votes
 from concordat.consent import read_consent
 from concordat.definition import nodes
 from concordat.events import Event
 from concordat.fields import read
+from concordat.legal_basis import Ground
 from concordat.reasons import Reason, Refused
 from concordat.request import check_request
 from concordat.verifier.case import Case
@@ -17,45 +18,6 @@ def institutions(case: Case) -> str:
     for institution in (*nodes(case.definition), case.model["owner"]):
         case.enrolled(institution)
     return f"{len(case.enrolments)} institutions are enrolled with their keys; {len(case.rosters)} rosters are signed."
-
-
-def officers(case: Case) -> str:
-    """The officer of each board that reviews for a site approved exactly this protocol, by a passkey of its roster."""
-    for board in case.boards:
-        last = reviews(case, board)[-1:]
-        if not last or last[0].text("determination") != "approved":
-            raise Refused(Reason.STUDY_NOT_APPROVED, detail=f"{board} did not approve this protocol.")
-        case.check_officer(last[0])
-    boards = ", ".join(case.boards)
-    return f"{len(case.boards)} boards approved the protocol, each by an officer's passkey: {boards}."
-
-
-def reviews(case: Case, board: str) -> list[Entry]:
-    """What this board said about the protocol before the verdict."""
-    return [
-        entry
-        for entry in case.evidence.of(Event.REVIEW_SIGNED, study=case.definition["study"], institution=board)
-        if entry.index < case.verdict.index and entry.leaf["documents"].get("protocol") == case.definition["protocol"]
-    ]
-
-
-def study(case: Case) -> str:
-    """The study was approved, and neither suspended nor closed nor expired, from the verdict to the decision."""
-    name = case.definition["study"]
-    approved = [
-        entry
-        for entry in case.evidence.of(Event.STUDY_APPROVED, study=name)
-        if entry.index < case.verdict.index and entry.leaf["documents"].get("protocol") == case.definition["protocol"]
-    ]
-    if not approved:
-        raise Refused(Reason.STUDY_NOT_APPROVED)
-    for entry in case.before(case.evidence.of(Event.STUDY_SUSPENDED, Event.STUDY_CLOSED, study=name)):
-        if entry.index > approved[-1].index:
-            detail = f"The study was suspended or closed before ({entry.number})."
-            raise Refused(Reason.STUDY_NOT_APPROVED, detail=detail)
-    if case.decision.time >= clock.parse(approved[-1].text("expires")):
-        raise Refused(Reason.STUDY_EXPIRED)
-    return f"The study “{name}” was approved ({approved[-1].number}) and in force at the decision."
 
 
 def approvals(case: Case) -> str:
@@ -123,43 +85,60 @@ def verdict(case: Case) -> str:
 
 
 def request(case: Case) -> str:
-    """The requester signed this very request; the definition allowed it and the consent in it covered it."""
-    asked = case.request
-    check_request(case.request_token, case.consent_keyring, case.verdict.time, definition=case.definition)
+    """The requester signed this very request; the definition allowed it, and its legal ground is the protocol's for
+    this requester and purpose; a consent in it covered it."""
+    asked, bases = case.request, case.protocol["bases"]
+    check_request(case.request_token, case.consent_keyring, case.verdict.time, definition=case.definition, bases=bases)
     opened = case.evidence.openings["opened"].get(str(case.verdict.index), {})
     if "request_statement" in opened and opened["request_statement"]["value"] != case.request_token:
         raise Refused(Reason.DIGEST_MISMATCH, detail="The verdict was about another request.", field="request")
     if asked["requester"] != case.decision.text("institution"):
         raise Refused(Reason.WRONG_INSTITUTION, detail="The decision names another requester.", field="institution")
-    return f"{asked['requester']} asked for it, for the purpose “{asked['purpose']}”, at {asked['issued']}."
+    ground = asked["basis"]["ground"]
+    return (
+        f"{asked['requester']} asked for it, for the purpose “{asked['purpose']}” and on the legal ground “{ground}”, "
+        f"at {asked['issued']}."
+    )
 
 
 def consent(case: Case) -> str:
-    """The person's consent was in the log and not withdrawn when the decision was recorded."""
-    given, withdrawn = consent_entries(case)
+    """The person's consent was in the log and had not ended when the decision was recorded, if it was the ground."""
+    ground = case.request["basis"]["ground"]
+    if ground is not Ground.CONSENT:
+        return f"The record was used on the legal ground “{ground}”, which asks for no consent of the person."
+    given, ended = consent_entries(case)
     if not [entry for entry in given if entry.index < case.verdict.index]:
         raise Refused(Reason.CONSENT_MISSING, detail="The log had no consent when the verdict was given.")
-    for entry in case.before(withdrawn):
-        raise Refused(Reason.CONSENT_WITHDRAWN, detail=f"Consent was withdrawn before ({entry.number}).")
+    for entry in case.before(ended):
+        reason, what = _ENDS[entry.event]
+        raise Refused(reason, detail=f"{what} before ({entry.number}).")
     return f"Consent had been given ({given[0].number}) and stood at the decision."
 
 
 def consent_since(case: Case) -> str:
-    """Whether the consent has been withdrawn since, as far as this dossier goes."""
-    _, withdrawn = consent_entries(case)
-    for entry in withdrawn:
+    """Whether the consent has ended since, as far as this dossier goes."""
+    if case.request["basis"]["ground"] is not Ground.CONSENT:
+        return "No consent was asked for."
+    _, ended = consent_entries(case)
+    for entry in ended:
         when = "before the decision" if entry.index < case.decision.index else "later"
-        return f"Consent was withdrawn {when}, on {entry.leaf['time']} ({entry.number})."
+        return f"{_ENDS[entry.event][1]} {when}, on {entry.leaf['time']} ({entry.number})."
     return "Consent has not been withdrawn since."
 
 
 def consent_entries(case: Case) -> tuple[list[Entry], list[Entry]]:
-    """Where this consent was given, and where it was withdrawn. Raises NotCheckable without the request."""
-    name = read_consent(case.request["consent"], case.consent_keyring)["consent"]
+    """Where this consent was given, and where it ended. Raises NotCheckable without the request."""
+    name = read_consent(case.request["basis"]["consent"], case.consent_keyring)["consent"]
     # Once the person is erased, the coordinator no longer knows which consent to select; the requester still does.
     entries = case.evidence.whole or case.evidence.entries
     about = [entry for entry in entries if entry.leaf["public"].get("consent") == name]
     return (
         [entry for entry in about if entry.event is Event.CONSENT_GIVEN],
-        [entry for entry in about if entry.event is Event.CONSENT_WITHDRAWN],
+        [entry for entry in about if entry.event in _ENDS],
     )
+
+
+_ENDS = {
+    Event.CONSENT_WITHDRAWN: (Reason.CONSENT_WITHDRAWN, "Consent was withdrawn"),
+    Event.CONSENT_LAPSED: (Reason.RECONSENT_NEEDED, "The person came to decide for themself, and consent lapsed,"),
+}

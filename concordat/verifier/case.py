@@ -5,9 +5,8 @@ Every property verifies what it answers, and raises Refused with the reason if t
 
 from collections.abc import Mapping
 from functools import cached_property
-from urllib.parse import urlsplit
 
-from concordat import canonical, model, passkeys
+from concordat import canonical, model
 from concordat import definition as definitions
 from concordat.answers import Acceptance, check_acceptances
 from concordat.canonical import digest
@@ -16,10 +15,12 @@ from concordat.design import Design, check_design
 from concordat.documents import Keyring
 from concordat.enrolment import Enrolment, Roster, verify_enrolment, verify_roster
 from concordat.events import Event
-from concordat.fields import Slug, plain, read
+from concordat.fields import plain
 from concordat.key_change import KeyHistory
 from concordat.model import Manifest
 from concordat.outputs import Opened
+from concordat.protocol import Protocol
+from concordat.protocol import check as check_protocol
 from concordat.reasons import Reason, Refused
 from concordat.receipt import Receipt, check_receipts
 from concordat.request import Request, read_request
@@ -135,17 +136,6 @@ class Case:
         read = ((entry, self._roster(entry)) for entry in self.evidence.of(Event.ROSTER_PUBLISHED))
         return [(entry, roster) for entry, roster in read if self._believed(entry)]
 
-    def roster_at(self, institution: str, index: int) -> Roster:
-        """The roster in force when entry `index` was recorded. Raises Refused(ROSTER_MISSING)."""
-        in_force = [
-            roster
-            for entry, roster in self.rosters
-            if entry.index < index and roster.document["institution"] == institution
-        ]
-        if not in_force:
-            raise Refused(Reason.ROSTER_MISSING, detail=f"{institution} had no roster at that time.")
-        return max(in_force, key=lambda roster: roster.document["version"])
-
     def _roster(self, entry: Entry) -> Roster:
         institution = entry.text("institution")
         key = self.history(institution).placed("offline", entry.index)
@@ -159,42 +149,12 @@ class Case:
         return history.recorded("offline", roster.index, roster.time) is not None
 
     @cached_property
-    def submission(self) -> Entry:
-        """Where the protocol that the definition names was submitted last before the verdict."""
-        submitted = [
-            entry
-            for entry in self.evidence.of(Event.STUDY_SUBMITTED, study=self.definition["study"])
-            if entry.leaf["documents"].get("protocol") == self.definition["protocol"]
-            and entry.index < self.verdict.index
-        ]
-        if not submitted:
-            raise Refused(Reason.STUDY_NOT_APPROVED, detail="The protocol was never submitted.")
-        return submitted[-1]
-
-    @cached_property
-    def boards(self) -> tuple[str, ...]:
-        """The institutions whose boards had to approve the protocol, in the order of their names."""
-        return tuple(sorted(self._boards_of(self.submission)))
-
-    def _boards_of(self, submission: Entry) -> set[str]:
-        """Those of its sites; after a suspension also whoever suspended it, and all that it had needed before."""
-        protocol = self.evidence.json(submission, "protocol")
-        sites = read(protocol.get("sites") if isinstance(protocol, dict) else None, list[Slug])
-        if not sites:
-            raise Refused(Reason.STUDY_NOT_APPROVED, detail="The protocol names no site.")
-        boards, study = {self._board(site) for site in sites}, submission.text("study")
-        turns = self.evidence.of(Event.STUDY_APPROVED, Event.STUDY_SUSPENDED, study=study)
-        last = next((entry for entry in reversed(turns) if entry.index < submission.index), submission)
-        if last.event is not Event.STUDY_SUSPENDED:
-            return boards
-        earlier = [e for e in self.evidence.of(Event.STUDY_SUBMITTED, study=study) if e.index < last.index]
-        if not earlier:
-            raise Refused(Reason.SEQUENCE_BROKEN, detail=f"{last.number} suspends a study that was not submitted.")
-        return boards | {self._board(last.text("institution"))} | self._boards_of(earlier[-1])
-
-    def _board(self, institution: str) -> str:
-        enrolled = self.one(Event.INSTITUTION_ENROLLED, institution=institution)  # which says on whose board it relies
-        return str(enrolled.leaf["public"].get("reviewing_board", institution))
+    def protocol(self) -> Protocol:
+        """The protocol that the definition names."""
+        document = canonical.decode(self.evidence.documents[self.definition["protocol"]])
+        if not isinstance(document, dict):
+            raise Refused(Reason.MALFORMED, detail="The protocol is no JSON object.", field="protocol")
+        return check_protocol(document)
 
     # --- what it rests on
 
@@ -321,36 +281,3 @@ class Case:
         if digest(plain(request)) != self.ticket["request"] or request["request"] != self.decision.text("request"):
             raise Refused(Reason.DIGEST_MISMATCH, detail="The job was done for another request.", field="request")
         return request
-
-    def check_officer(self, entry: Entry) -> Mapping[str, str]:
-        """The statement on a protocol that an officer signed with a passkey of the roster in force."""
-        document = self.evidence.json(entry, "signature")
-        if not isinstance(document, dict) or set(document) != {"statement", "assertion"}:
-            raise Refused(Reason.MALFORMED, detail=f"The signature of {entry.number} has another form.")
-        statement, assertion = document["statement"], document["assertion"]
-        if not isinstance(statement, dict) or not isinstance(assertion, dict):
-            raise Refused(Reason.MALFORMED, detail=f"The signature of {entry.number} has another form.")
-        roster = self.roster_at(entry.text("institution"), entry.index)
-        officer = roster.officer(str(assertion.get("credential")))
-        site = self.evidence.about["site"]
-        passkeys.verify_assertion(
-            assertion,
-            credential=officer["credential"],
-            key=officer["key"],
-            challenge=passkeys.challenge(statement),
-            rp_id=urlsplit(site).hostname or "",
-            origin=site,
-        )
-        expected = {
-            "institution": entry.text("institution"),
-            "study": entry.text("study"),
-            "meaning": entry.text("determination"),
-            "record": entry.leaf["documents"].get("protocol"),
-            "signer": officer["officer"],
-            "name": officer["name"],
-            "role": officer["role"],
-        }
-        for field, value in expected.items():
-            if statement.get(field) != value:
-                raise Refused(Reason.SIGNATURE_INVALID, detail="The officer signed something else.", field=field)
-        return statement

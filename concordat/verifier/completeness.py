@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from concordat.definition import nodes
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
+from concordat.verifier.boards import concerned
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import Leaf, NotCheckable
 
@@ -19,7 +20,17 @@ LARGEST_LOG = 50_000
 _E = Event
 
 BY_REFERENCE: Mapping[str, tuple[Event, ...]] = {
-    "study": (_E.STUDY_SUBMITTED, _E.REVIEW_SIGNED, _E.STUDY_APPROVED, _E.STUDY_SUSPENDED, _E.STUDY_CLOSED),
+    "study": (
+        _E.STUDY_SUBMITTED,
+        _E.REVIEW_SIGNED,
+        _E.CONDITIONS_VERIFIED,
+        _E.LOCAL_CONTEXT_FILED,
+        _E.STUDY_APPROVED,
+        _E.STUDY_SUSPENDED,
+        _E.STUDY_TERMINATED,
+        _E.STUDY_EXPIRED,
+        _E.STUDY_CLOSED,
+    ),
     "definition": (_E.DEFINITION_REGISTERED, _E.DEFINITION_VOTED),
     "model": (_E.MODEL_IMPORTED,),
     "request": (_E.VERDICT,),
@@ -31,8 +42,16 @@ BY_REFERENCE: Mapping[str, tuple[Event, ...]] = {
         _E.RESULT_WITHHELD,
         _E.RESULT_DISPLAYED,
     ),
-    "consent": (_E.CONSENT_GIVEN, _E.CONSENT_WITHDRAWN),
-    "institution": (_E.INSTITUTION_ENROLLED, _E.KEY_CHANGED, _E.ROSTER_PUBLISHED),
+    "consent": (_E.CONSENT_GIVEN, _E.CONSENT_WITHDRAWN, _E.CONSENT_LAPSED),
+    "institution": (
+        _E.INSTITUTION_ENROLLED,
+        _E.KEY_CHANGED,
+        _E.ROSTER_PUBLISHED,
+        _E.DELEGATION_SIGNED,
+        _E.DELEGATION_ENDED,
+        _E.RELIANCE_AGREED,
+        _E.RELIANCE_ENDED,
+    ),
 }
 """The events that concern a decision, by the public field that says so."""
 
@@ -64,7 +83,7 @@ def _about(case: Case) -> Mapping[str, set[str]]:
     return {
         **{name: {decision.text(name)} for name in ("study", "definition", "model", "request", "job")},
         "consent": {entry.text("consent") for entry in case.evidence.of(Event.CONSENT_GIVEN)},
-        "institution": named | {*nodes(definition), *definition["quorum"]["of"], case.model["owner"], *case.boards},
+        "institution": named | {*nodes(definition), *definition["quorum"]["of"], case.model["owner"], *concerned(case)},
     }
 
 

@@ -1,6 +1,7 @@
 """All checks in their order, each with one line for an answer.
 
-A check passes, fails with a reason code, or cannot be made, which proves nothing either way. Where the evidence itself
+A check passes, fails with a reason code, or cannot be made, which proves nothing either way; what only an officer's
+word stands for, such as an approval on paper, is attested and not verified. Where the evidence itself
 is broken, nothing is concluded from it.
 """
 
@@ -13,7 +14,18 @@ from concordat.canonical import Json
 from concordat.definition import nodes
 from concordat.reasons import REASONS, Reason, Refused
 from concordat.signatures import VerifyKey
-from concordat.verifier import authority, bundle, chain, completeness, computation, disclosure, integrity, report, story
+from concordat.verifier import (
+    authority,
+    boards,
+    bundle,
+    chain,
+    completeness,
+    computation,
+    disclosure,
+    integrity,
+    report,
+    story,
+)
 from concordat.verifier.case import Case
 from concordat.verifier.disclosure import Disclosure
 from concordat.verifier.evidence import Evidence, NotCheckable, about
@@ -22,6 +34,7 @@ from concordat.verifier.evidence import Evidence, NotCheckable, about
 class Status(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
+    ATTESTED = "attested, not verified"
     NOT_CHECKABLE = "not checkable"
 
 
@@ -150,8 +163,8 @@ _CASE: dict[str, Callable[[Case], str]] = {
     "institutions": authority.institutions,
     "model": computation.model,
     "definition": computation.definition,
-    "officers": authority.officers,
-    "study": authority.study,
+    "officers": boards.officers_signed,
+    "study": boards.study,
     "approvals": authority.approvals,
     "verdict": authority.verdict,
     "request": authority.request,
@@ -185,7 +198,7 @@ def _trusted(case: Case, keys: Mapping[str, str]) -> str:
     for name, kid in keys.items():
         if kid not in found.get(name, ()):
             raise Refused(Reason.KEY_UNKNOWN, detail=f"The key of “{name}” in this dossier is not the one you trust.")
-    deciding = {*nodes(case.definition), *case.definition["quorum"]["of"], case.model["owner"], *case.boards}
+    deciding = {*nodes(case.definition), *case.definition["quorum"]["of"], case.model["owner"], *boards.concerned(case)}
     deciding.add(case.decision.text("institution"))
     missing = [f"{name} {', '.join(found.get(name, ()))}" for name in ("log", *sorted(deciding)) if name not in keys]
     if missing:
@@ -220,7 +233,8 @@ def _ask(name: str, question: Question) -> Check:
     try:
         return Check(name, Status.PASSED, None, question())
     except NotCheckable as missing:
-        return Check(name, Status.NOT_CHECKABLE, missing.reason, missing.detail)
+        attested = missing.reason is Reason.ATTESTED_ONLY
+        return Check(name, Status.ATTESTED if attested else Status.NOT_CHECKABLE, missing.reason, missing.detail)
     except Refused as refused:
         if refused.reason is Reason.CHAIN_UNAVAILABLE:  # a chain's silence proves nothing either way
             return Check(name, Status.NOT_CHECKABLE, refused.reason, refused.detail)

@@ -10,7 +10,7 @@ from typing import Any
 
 from concordat.canonical import Json
 
-_MARK = {"passed": "✓", "failed": "✗", "not checkable": "–"}
+_MARK = {"passed": "✓", "failed": "✗", "attested, not verified": "○", "not checkable": "–"}
 
 _STYLE = """
 :root{color-scheme:light;--paper:#fff;--wash:#f6f8fa;--ink:#1b1f24;--quiet:#57606a;--line:#d0d7de}
@@ -88,8 +88,23 @@ def _tell(story: Mapping[str, Any]) -> Iterable[str]:
 def _allowed(allowed: Mapping[str, Any]) -> Iterable[str]:
     yield "<h2>Who allowed it</h2>"
     yield f"<p>Study <strong>{_t(allowed['study'])}</strong>, protocol <code>{_t(allowed['protocol'])}</code>.</p>"
-    reviews = ((r["institution"], r["name"], r["role"], r["meaning"], r["time"]) for r in allowed["reviews"])
-    yield _table("Determinations of the reviewing boards", ("Board", "Officer", "Role", "Meaning", "Signed"), reviews)
+    yield _table(
+        "Determinations of the reviewing boards",
+        ("Board", "For", "Path", "Meaning", "Officer", "Role", "Signed", "Signature"),
+        (
+            (
+                r["institution"],
+                ", ".join(r["sites"]),
+                r["path"],
+                r["meaning"],
+                r["name"],
+                r["role"],
+                r["time"],
+                r["signature"],
+            )
+            for r in allowed["reviews"]
+        ),
+    )
     votes = ((v["institution"], "approves" if v["approve"] else "does not approve") for v in allowed["votes"])
     caption = f"Institutions' votes on the computation ({allowed['needed']} of {allowed['of']} needed)"
     yield _table(caption, ("Institution", "Vote"), votes)
@@ -168,7 +183,7 @@ def _trust(trust: Mapping[str, Any]) -> Iterable[str]:
 
 def _checks(checks: Iterable[Mapping[str, Any]]) -> str:
     rows = "".join(
-        f'<tr><th scope="row">{_t(check["name"])}</th><td class="{_t(str(check["status"]).split()[0])}">'
+        f'<tr><th scope="row">{_t(check["name"])}</th><td class="{_t(str(check["status"]).split()[0].rstrip(","))}">'
         f"{_MARK[check['status']]} {_t(check['status'])}{_reason(check['reason'])}</td>"
         f"<td>{_t(check['sentence'])}</td></tr>"
         for check in checks

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from concordat.canonical import Json, digest
-from concordat.events import EVENTS, Event
+from concordat.events import EVENTS
 from concordat.explanation import sigmoid
 from concordat.fields import plain
-from concordat.verifier import authority, computation
+from concordat.verifier import authority, boards, computation
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import Entry, NotCheckable
 
@@ -30,14 +30,11 @@ def tell(case: Case) -> dict[str, Json]:
 
 def _allowed(case: Case) -> dict[str, Json]:
     definition, votes = case.definition, authority.standing_votes(case, case.decision)
-    reviewers = {
-        entry.text("institution") for entry in case.evidence.of(Event.REVIEW_SIGNED, study=definition["study"])
-    }
     checks = cast(Sequence[Mapping[str, Json]], case.evidence.json(case.verdict, "checks"))
     return {
         "study": definition["study"],
         "protocol": definition["protocol"],
-        "reviews": [_review(case, entry) for board in sorted(reviewers) for entry in authority.reviews(case, board)],
+        "reviews": boards.tell(case),
         "definition": digest(plain(definition)),
         "votes": [{"institution": name, "approve": vote.approve} for name, vote in sorted(votes.items())],
         "needed": definition["quorum"]["needed"],
@@ -47,12 +44,6 @@ def _allowed(case: Case) -> dict[str, Json]:
         "purpose": _opened(lambda: case.request["purpose"]),
         "consent": _opened(lambda: authority.consent(case)),
     }
-
-
-def _review(case: Case, entry: Entry) -> dict[str, Json]:
-    statement = case.check_officer(entry)
-    kept = {field: statement.get(field) for field in ("institution", "name", "role", "meaning", "time")}
-    return {**kept, "entry": entry.number}
 
 
 def _computed(case: Case) -> dict[str, Json]:

@@ -17,15 +17,12 @@ class Member:
     jurisdiction: str
     roles: tuple[Role, ...]
     dataset: str = ""
-    relies_on: str = ""
 
 
 CLEVELAND = Member("cleveland", "Cleveland Clinic Foundation", "US", ("party", "owner"), "Cleveland")
 BUDAPEST = Member("budapest", "Hungarian Institute of Cardiology, Budapest", "HU", ("party",), "Hungary")
 ZURICH = Member("zurich", "University Hospital, Zurich", "CH", ("party",), "Switzerland")
-LONG_BEACH = Member(
-    "long-beach", "VA Medical Center, Long Beach", "US", ("requester",), "VA Long Beach", relies_on="cleveland"
-)
+LONG_BEACH = Member("long-beach", "VA Medical Center, Long Beach", "US", ("requester",), "VA Long Beach")
 NOTARY = Member("notary", "Notary of the consortium (invented)", "CH", ("dealer",))
 
 MEMBERS = (CLEVELAND, BUDAPEST, ZURICH, LONG_BEACH, NOTARY)

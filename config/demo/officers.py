@@ -3,7 +3,6 @@
 import re
 import secrets
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -58,26 +57,20 @@ class Officer:
             "key": self._passkey.key,
         }
 
-    def determine(self, study: str, determination: str) -> dict[str, Any]:
-        """Signs the board's determination on a study (its UUID) with the passkey."""
+    def sign(self, act: str, **fields: Any) -> None:
+        """Does what this act does, by a signature with the passkey."""
         assert self._passkey is not None
-        asked = self._post(f"/admin/governance/study/{study}/challenge/", {"determination": determination})
+        asked = self._post("/admin/acts/ask/", {"act": act, "fields": fields, "method": "passkey"})
         assertion = dict(self._passkey.assertion(canonical.unb64(asked["challenge"])))
-        return self._post(
-            f"/admin/governance/study/{study}/determination/", {"nonce": asked["nonce"], "assertion": assertion}
-        )
+        self._post("/admin/acts/sign/", {"nonce": asked["nonce"], "assertion": assertion})
 
-    def find_study(self, title: str) -> str:
-        """The UUID of the study with this title, read off the officer's own list and page."""
-        listing = self._http.get("/admin/governance/study/")
-        row = re.search(rf'href="([^"]+/change/)[^"]*">{re.escape(title)}', listing.text)
-        if row is None:
-            raise Refused(Reason.NOT_FOUND, detail="The officer's list does not show this study.")
-        page = self._http.get(urlsplit(row[1]).path)
-        found = re.search(r"/admin/governance/study/([0-9a-f-]{36})/", page.text)
-        if found is None:
-            raise Refused(Reason.NOT_FOUND, detail="The study's page offers nothing to sign.")
-        return found[1]
+    def route(self, study: str, *, review: str, path: str, category: str, ground: str) -> None:
+        """Chooses the path of the board's review of a study (its UUID), which needs no signature."""
+        form = {"review": review, "route": f"{path} {category}", "ground": ground}
+        page = f"/admin/governance/study/{study}/"
+        answer = self._send(f"{page}route/", form, self._http.get("/admin/second-factors/").text)
+        if answer.status_code != httpx.codes.FOUND:
+            raise Refused(Reason.INTERNAL, detail=f"The page {page}route/ answered {answer.status_code}.")
 
     def _set_up(self) -> SoftwarePasskey:
         asked = self._post("/admin/second-factor/set-up/challenge/", {})
@@ -89,9 +82,12 @@ class Officer:
 
     def _submit(self, path: str, form: dict[str, str]) -> httpx.Response:
         """Fills the form on a page in and sends it."""
-        found = _TOKEN.search(self._http.get(path).text)
+        return self._send(path, form, self._http.get(path).text)
+
+    def _send(self, path: str, form: dict[str, str], page: str) -> httpx.Response:
+        found = _TOKEN.search(page)
         if found is None:
-            raise Refused(Reason.INTERNAL, detail=f"The page {path} has no form.")
+            raise Refused(Reason.INTERNAL, detail=f"There is no form from which to go to {path}.")
         base = str(self._http.base_url).rstrip("/")
         return self._http.post(path, data=form | {"csrfmiddlewaretoken": found[1]}, headers={"Referer": base + path})
 

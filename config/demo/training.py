@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
 from concordat.files import write_private
-from concordat.model import HIDDEN
+from concordat.kinds.mlp import HIDDEN
 from concordat.schema import FeatureSchema
 
 _LABEL = "num"  # 0: no coronary disease at angiography; 1 to 4: its extent

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 
 from compute.node.home import NodeHome
@@ -15,7 +16,7 @@ from concordat.fields import plain
 from concordat.files import write_private
 from concordat.keystore import Keystore
 from concordat.pins import PinsDocument
-from config.demo.consortium import BOARDS, HOSPITALS, LONG_BEACH, MEMBERS, NODES, QUORUM, Member
+from config.demo.consortium import BOARDS, CLEVELAND, HOSPITALS, LONG_BEACH, MEMBERS, NODES, QUORUM, Member
 from config.demo.officers import Officer
 from config.demo.screen import Screen
 from config.demo.training import read_rows, write_rows
@@ -26,8 +27,8 @@ from ledger.chain.deploy import deploy
 SCOPES = {
     "party": "institutions.write studies.read definitions.read definitions.vote ledger.read dossiers.read",
     "owner": "studies.write studies.read models.write definitions.write definitions.read definitions.vote ledger.read",
-    "requester": "definitions.read definitions.vote consents.write predictions.write predictions.read ledger.read "
-    "dossiers.read",
+    "requester": "studies.read definitions.read definitions.vote consents.write predictions.write predictions.read "
+    "ledger.read dossiers.read",
     "dealer": "definitions.read definitions.vote",
 }
 
@@ -139,21 +140,27 @@ def build(
     screen.doing("the coordinator's database is created, institutions and officers are enrolled")
     run_manage(stack, ["migrate", "--no-input", "--verbosity", "0"])
     files = [str(world.folder(member) / "enrolment.jws") for member in MEMBERS]
-    relies = [f"{member.slug}={member.relies_on}" for member in MEMBERS if member.relies_on]
-    run_manage(stack, ["enrol", *files, *(part for pair in relies for part in ("--relies-on", pair))])
+    run_manage(stack, ["enrol", *files])
     for program in (stack.web(), stack.worker(), *map(stack.node, stack.nodes)):
         supervisor.start(program, wait=False)
     for board in BOARDS:
         world.officers[board.slug] = _appoint(stack, board, "irb-chair", f"IRB chair of {board.name}")
+    world.officers[LONG_BEACH.slug] = _appoint(
+        stack, LONG_BEACH, "institution-admin", f"Research director of {LONG_BEACH.name}"
+    )
     world.reviewer = _appoint(stack, LONG_BEACH, "legal-reviewer", "Legal reviewer of Long Beach")
     for name in ("web", "worker"):
         supervisor.wait_ready(name)
     screen.done("web server, worker, three compute nodes and the dealer's node are up, each a process of its own")
 
     screen.doing("officers register passkeys; each institution's offline key signs the roster that lists them")
-    for board in BOARDS:
-        _publish_roster(world, board)
-    screen.done("three officers have passkeys (in software), on rosters that their institutions' offline keys signed")
+    for member in HOSPITALS:
+        _publish_roster(world, member)
+    screen.done("four officers have passkeys (in software), on rosters that their institutions' offline keys signed")
+
+    screen.doing("Long Beach, which has no board of its own, and Cleveland sign a reliance agreement")
+    _rely(world, LONG_BEACH, CLEVELAND)
+    screen.done("Long Beach relies on Cleveland's board (45 CFR 46.114), signed by an officer of each")
     return world
 
 
@@ -223,6 +230,19 @@ def _publish_roster(world: World, board: Member) -> None:
         issued=clock.now(),
     )
     world.api(board).publish_roster(token)
+
+
+def _rely(world: World, relying: Member, reviewing: Member) -> None:
+    world.officers[relying.slug].sign(
+        "propose-reliance",
+        relying=relying.slug,
+        reviewing=reviewing.slug,
+        study="",
+        responsibilities="The reviewing board decides for both sites; the relying site reports what is local.",
+        ends=clock.rfc3339(clock.now() + timedelta(days=3 * 365)),
+    )
+    agreement = world.api(relying).reliances()[0]["agreement"]
+    world.officers[reviewing.slug].sign("accept-reliance", agreement=agreement)
 
 
 def readdress(stack: Stack) -> None:

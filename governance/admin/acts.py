@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib import messages
 from django.http import HttpRequest
 
 from concordat import clock, passkeys
@@ -44,4 +45,5 @@ def sign(request: HttpRequest, body: dict[str, Any]) -> dict[str, Any]:
             raise Refused(Reason.NOT_FOUND, detail="You were not asked to sign this.", field="nonce")
         confirmed = sign_in.confirm(request, password=answers.text(body, "password"), code=answers.text(body, "code"))
         acts.sign(by=user_of(request), nonce=nonce, confirmed=confirmed)
+    messages.success(request, "Your signature is kept, and what it says is done.")
     return {"signed": True}

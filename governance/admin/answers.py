@@ -5,7 +5,7 @@ from functools import wraps
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.views.decorators.http import require_POST
 
 from concordat import canonical
@@ -42,6 +42,24 @@ def text(body: dict[str, Any], field: str) -> str:
 def show(request: HttpRequest, refused: Refused) -> None:
     """Show a refusal above the next page."""
     messages.error(request, f"{sentence(refused)} {refused.info.remedy}")
+
+
+def done(request: HttpRequest, said: str) -> None:
+    """Show that something has been done above the next page."""
+    messages.success(request, said)
+
+
+def after(request: HttpRequest, verb: Callable[[], object] | None, *, said: str, there: str) -> HttpResponse:
+    """Do what a form asks for, and show on the next page that it is done, or why not. No verb: there is no such one."""
+    try:
+        if verb is None:
+            raise Refused(Reason.NOT_FOUND)
+        verb()
+    except Refused as refused:
+        show(request, refused)
+    else:
+        done(request, said)
+    return HttpResponseRedirect(there)
 
 
 def sentence(refused: Refused) -> str:

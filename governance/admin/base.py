@@ -5,9 +5,10 @@ from typing import Any
 from django.contrib.admin import ModelAdmin
 from django.contrib.auth.models import User
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from governance.models import Institution, Membership
+from governance.services import reading
 
 
 def user_of(request: HttpRequest) -> User:
@@ -52,3 +53,24 @@ class ScopedReadOnly(ModelAdmin):  # type: ignore[type-arg]
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+class ReadsRecorded(ScopedReadOnly):
+    """A page whose every reading the log keeps: of its list, and of each of its rows."""
+
+    def read_about(self, row: Any) -> dict[str, Any]:
+        """The study or institution that a row is about, as :func:`governance.services.reading.note` takes it."""
+        raise NotImplementedError
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if self.has_view_permission(request):
+            reading.note(reader=user_of(request), page=f"{self.opts.model_name}-list")
+        return super().changelist_view(request, extra_context)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        row = self.get_object(request, object_id)
+        if row is not None:
+            reading.note(reader=user_of(request), page=str(self.opts.model_name), **self.read_about(row))
+        return super().change_view(request, object_id, form_url, extra_context)

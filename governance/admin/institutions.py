@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 
 from concordat import clock
 from governance import selectors
-from governance.admin.base import ScopedReadOnly, institutions_of
+from governance.admin.base import ReadsRecorded, ScopedReadOnly, institutions_of
 from governance.models import Institution, NodeStatus, Roster
 
 SILENT = timedelta(minutes=10)
@@ -44,13 +44,16 @@ class InstitutionAdmin(ScopedReadOnly):
 
 
 @admin.register(Roster)
-class RosterAdmin(ScopedReadOnly):
+class RosterAdmin(ReadsRecorded):
     list_display = ("institution", "version", "issued", "digest")
     list_display_links = ("version",)
     fields = ("institution", "version", "issued", "digest", "officers")
 
     def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
         return rows.filter(institution__in=institutions_of(user))
+
+    def read_about(self, row: Roster) -> dict[str, Any]:
+        return {"institution": row.institution}
 
 
 def seen(institution: Institution, now: datetime) -> str:

@@ -9,8 +9,9 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 
-from concordat.reasons import Refused
+from concordat.reasons import Reason, Refused
 from governance import selectors
 from governance.admin import answers
 from governance.admin.base import ScopedReadOnly, institutions_of, user_of
@@ -37,11 +38,43 @@ class Invitation(forms.Form):
 
 @admin.register(Membership)
 class MembershipAdmin(ScopedReadOnly):
-    list_display = ("user", "role", "institution", "since")
+    list_display = ("user", "role", "institution", "since", "end")
     list_display_links = ("user",)
 
     def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
         return rows.filter(institution__in=institutions_of(user))
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        """Whoever may end a role is shown where."""
+        return self.list_display if self.has_add_permission(request) else self.list_display[:-1]
+
+    @admin.display(description="")
+    def end(self, membership: Membership) -> str:
+        address = reverse("admin:governance_membership_remove", args=[membership.pk])
+        return format_html('<a href="{}">Remove<span class="visually-hidden"> {}</span></a>', address, membership)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.remove_view)
+        return [path("<int:pk>/remove/", view, name="governance_membership_remove"), *super().get_urls()]
+
+    def remove_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Say what ends with a role, and end it when that is confirmed."""
+        listed = reverse("admin:governance_membership_changelist")
+        membership = self.get_queryset(request).filter(pk=pk).first()
+        if membership is None:
+            answers.show(request, Refused(Reason.NOT_FOUND))
+            return HttpResponseRedirect(listed)
+        if request.method == "POST":
+            try:
+                people.remove_member(by=user_of(request), membership=membership)
+            except Refused as refused:
+                answers.show(request, refused)
+            else:
+                messages.success(request, "Removed. Publish a roster without this person, if it lists them.")
+            return HttpResponseRedirect(listed)
+        title = "Remove a member"
+        context = {**self.admin_site.each_context(request), "opts": self.opts, "membership": membership, "title": title}
+        return TemplateResponse(request, "governance/remove_member.html", context)
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return _invites_at(user_of(request)).exists()

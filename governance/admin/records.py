@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
 from governance import selectors
-from governance.admin.base import ScopedReadOnly, institutions_of
+from governance.admin.base import ReadsRecorded, ScopedReadOnly, institutions_of
 from governance.models import Consent, Definition, Signature
 
 
@@ -28,7 +28,7 @@ class DefinitionAdmin(ScopedReadOnly):
 
 
 @admin.register(Signature)
-class SignatureAdmin(ScopedReadOnly):
+class SignatureAdmin(ReadsRecorded):
     list_display = ("printed_name", "role", "institution", "meaning", "signed", "record")
     list_display_links = ("printed_name",)
     fields = ("printed_name", "role", "institution", "meaning", "signed", "record", "statement", "assertion")
@@ -36,9 +36,12 @@ class SignatureAdmin(ScopedReadOnly):
     def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
         return rows.filter(study__in=selectors.visible_studies(institutions_of(user)))
 
+    def read_about(self, row: Signature) -> dict[str, Any]:
+        return {"study": row.study}
+
 
 @admin.register(Consent)
-class ConsentAdmin(ScopedReadOnly):
+class ConsentAdmin(ReadsRecorded):
     """Only the institution that asked for a consent sees it, and never whose it is."""
 
     list_display = ("uuid", "study", "institution", "given", "until", "withdrawn")
@@ -47,3 +50,6 @@ class ConsentAdmin(ScopedReadOnly):
 
     def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
         return rows.filter(institution__in=institutions_of(user))
+
+    def read_about(self, row: Consent) -> dict[str, Any]:
+        return {"study": row.study}

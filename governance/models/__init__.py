@@ -2,10 +2,10 @@
 
 from governance.models.board import BoardSeat, Conflict, Delegation
 from governance.models.consent import Consent
-from governance.models.definition import Definition, DefinitionVote, DisclosureStatement
+from governance.models.definition import BudgetUse, Definition, DefinitionVote, DisclosureStatement
 from governance.models.institution import Institution, InstitutionKey, KeyChange, NodeStatus, Roster
 from governance.models.meeting import AgendaItem, Attendance, Ballot, Meeting
-from governance.models.notification import Notification
+from governance.models.notification import MailPreference, Notification
 from governance.models.people import Membership, OfficerProfile, Passkey
 from governance.models.record import Attachment, Comment, DataUseDecision, Incident, IncidentStep
 from governance.models.reliance import LocalContext, RelianceAgreement
@@ -20,6 +20,7 @@ __all__ = [
     "Attendance",
     "Ballot",
     "BoardSeat",
+    "BudgetUse",
     "Comment",
     "ConditionsCheck",
     "Conflict",
@@ -37,6 +38,7 @@ __all__ = [
     "InstitutionKey",
     "KeyChange",
     "LocalContext",
+    "MailPreference",
     "Meeting",
     "Membership",
     "NodeStatus",

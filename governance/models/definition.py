@@ -30,6 +30,7 @@ class Definition(models.Model):
         Institution, on_delete=models.PROTECT, related_name="definitions", help_text="The model's owner."
     )
     epoch = models.PositiveIntegerField(default=0)
+    scalars = models.PositiveIntegerField(default=0, help_text="How many numbers one job opens.")
     valid_until = models.DateTimeField()
     registered = models.DateTimeField()
 
@@ -93,3 +94,22 @@ class DisclosureStatement(models.Model):
 
     def __str__(self) -> str:
         return f"{self.owner.slug} discloses {self.model[:19]}…"
+
+
+class BudgetUse(models.Model):
+    """What one requester has used of a definition's budgets on one day (UTC)."""
+
+    definition = models.ForeignKey(Definition, on_delete=models.PROTECT, related_name="uses")
+    requester = models.ForeignKey(Institution, on_delete=models.PROTECT, related_name="+")
+    day = models.DateField()
+    jobs = models.PositiveIntegerField(default=0)
+    scalars = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ("-day",)
+        constraints = (
+            models.UniqueConstraint(fields=("definition", "requester", "day"), name="governance_one_use_a_day"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.requester.slug}, {self.day}: {self.jobs}"

@@ -38,25 +38,40 @@ class Meeting(models.Model):
 
 
 class AgendaItem(models.Model):
-    """One review on the agenda of one meeting. `minutes` are written when it is decided, and hashed."""
+    """One sitting over one review. Its minutes are written when it ends, and hashed; a review that is taken up again is
+    another item."""
 
+    uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     meeting = models.ForeignKey(Meeting, on_delete=models.PROTECT, related_name="items")
     review = models.ForeignKey(Review, on_delete=models.PROTECT, related_name="items")
     position = models.PositiveIntegerField()
     state = models.CharField(max_length=16, choices=[(s.value, s.value) for s in ItemState], default=ItemState.WAITING)
+    opened = models.DateTimeField(null=True, blank=True)
     motion = models.JSONField(default=dict, help_text="What is voted on: outcome, findings, conditions, reasons.")
     outcome = models.CharField(max_length=24, blank=True, help_text="What the vote gave.")
     minutes = models.JSONField(null=True, blank=True)
     minutes_digest = models.CharField(max_length=71, blank=True)
-    decided = models.DateTimeField(null=True, blank=True)
+    ended = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ("meeting", "position")
         constraints = (
-            models.UniqueConstraint(fields=("meeting", "review"), name="governance_an_item_once_a_meeting"),
+            models.UniqueConstraint(fields=("meeting", "position"), name="governance_an_agenda_is_in_order"),
+            models.UniqueConstraint(
+                fields=("meeting",), condition=Q(state=ItemState.OPEN), name="governance_one_item_at_a_time"
+            ),
+            models.UniqueConstraint(
+                fields=("review",),
+                condition=Q(state__in=[ItemState.WAITING, ItemState.OPEN]),
+                name="governance_a_review_is_on_one_agenda",
+            ),
             models.CheckConstraint(
-                condition=~Q(state=ItemState.DECIDED) | (~Q(minutes_digest="") & ~Q(outcome="")),
-                name="governance_a_decision_is_minuted",
+                condition=~Q(state__in=[ItemState.STOPPED, ItemState.LOST, ItemState.DECIDED]) | ~Q(minutes_digest=""),
+                name="governance_a_sitting_is_minuted",
+            ),
+            models.CheckConstraint(
+                condition=(Q(state=ItemState.DECIDED) & ~Q(outcome="")) | (~Q(state=ItemState.DECIDED) & Q(outcome="")),
+                name="governance_a_decision_has_an_outcome",
             ),
         )
 
@@ -64,8 +79,9 @@ class AgendaItem(models.Model):
         return f"{self.position}. {self.review.submission.study}"
 
 
+@append_only
 class Attendance(models.Model):
-    """Who is there for one item. People come and leave: the row is what holds now, the log has the changes."""
+    """Who is there for one item. People come and leave: the last row of a seat is what holds now."""
 
     class Status(models.TextChoices):
         PRESENT = "present", "Present"
@@ -78,8 +94,7 @@ class Attendance(models.Model):
     marked = models.DateTimeField()
 
     class Meta:
-        ordering = ("item", "seat")
-        constraints = (models.UniqueConstraint(fields=("item", "seat"), name="governance_attendance_once"),)
+        ordering = ("item", "pk")
 
     def __str__(self) -> str:
         return f"{self.seat.officer}: {self.status}"

@@ -10,6 +10,22 @@ from governance.models.study import Study
 from governance.notices import Notice
 
 
+class MailPreference(models.Model):
+    """Whether a person wants mail, and how often; who has said nothing gets it at once. The site shows everything
+    anyway."""
+
+    class How(models.TextChoices):
+        IMMEDIATE = "immediate", "At once"
+        DAILY = "daily", "Once a day"
+        NONE = "none", "Never"
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="mail_preference")
+    how = models.CharField(max_length=12, choices=How, default=How.IMMEDIATE)
+
+    def __str__(self) -> str:
+        return f"{self.how} for {self.user_id}"
+
+
 class Notification(models.Model):
     """One message to one person. The outbox mails it; `key` keeps it from being told twice."""
 
@@ -17,6 +33,7 @@ class Notification(models.Model):
         QUEUED = "queued", "Queued"
         SENT = "sent", "Sent"
         FAILED = "failed", "Failed"
+        UNWANTED = "unwanted", "Not wanted"
 
     uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notifications")
@@ -30,6 +47,9 @@ class Notification(models.Model):
     mail = models.CharField(max_length=8, choices=Mail, default=Mail.QUEUED)
     attempts = models.PositiveIntegerField(default=0)
     next_attempt = models.DateTimeField()
+    letter = models.UUIDField(
+        null=True, help_text="The UUID of the first notification of the letter that it was first put into."
+    )
 
     class Meta:
         ordering = ("-created", "-pk")

@@ -21,7 +21,7 @@ from governance.models import (
 )
 from governance.notices import Notice
 from governance.permissions import Role, Verb
-from governance.services import institutions, notifications
+from governance.services import attendance, institutions, notifications
 from governance.services.signing import Act, Ask, Prepared
 from ledger.services.record import record
 
@@ -36,7 +36,8 @@ def give_seat(
     affiliated: bool,
     alternate_for: str = "",
 ) -> BoardSeat:
-    """Seat a member of the board (45 CFR 46.107), or an alternate for one.
+    """Seat a member of the board (45 CFR 46.107), or an alternate for one. A larger roster needs a larger quorum: an
+    open item that it costs the quorum stops.
 
     Args:
         officer: UUID of a person who is IRB member or chair there.
@@ -79,31 +80,41 @@ def give_seat(
         private={"officer": str(person.uuid)},
         subject=person.uuid,
     )
+    attendance.count_again(board, by=by)
     return seat
 
 
 @transaction.atomic
 def end_seat(*, by: User, board: Institution, seat: str) -> BoardSeat:
-    """End a seat, with those of its alternates. Raises Refused: WRONG_INSTITUTION, ROLE_MISSING, NOT_FOUND."""
+    """End a seat, with those of its alternates; an open item that this costs the quorum stops.
+
+    Raises:
+        Refused: WRONG_INSTITUTION, ROLE_MISSING, NOT_FOUND.
+    """
     permissions.check_may(by, Verb.SEAT, board)
     institutions.lock(board)
     found = _seat(board, seat, field="seat")
-    for each in (found, *found.alternates.filter(until=None)):
-        each.until = clock.now()
-        each.save(update_fields=["until"])
-        record(
-            event=Event.SEAT_ENDED,
-            public={"institution": board.slug, "seat": str(each.uuid)},
-            private={"officer": str(each.officer.uuid)},
-            subject=each.officer.uuid,
-        )
+    _vacate(found)
+    attendance.count_again(board, by=by)
     return found
+
+
+def leave(*, board: Institution, officer: OfficerProfile) -> None:
+    """End what a person has on a board of whose roles they hold none any more: the seat, with those of its alternates,
+    and powers of the chair's. What they signed stays signed. The caller's transaction, which has locked the board."""
+    roles = permissions.roles_at(officer.user, board)
+    if not roles & {Role.IRB_MEMBER, Role.IRB_CHAIR}:
+        for seat in board.seats.filter(officer=officer, until=None):
+            _vacate(seat)
+    if Role.IRB_MEMBER not in roles:
+        for delegation in board.delegations.filter(delegate=officer, ended=None, ends__gt=clock.now()):
+            _take_back(delegation)
 
 
 @transaction.atomic
 def declare_conflict(*, by: User, board: Institution, study: str, ground: str) -> Conflict:
-    """A member declares a conflict of interest of their own: from now on they take no part in anything about the study.
-    Twice is no harm.
+    """A member declares a conflict of interest of their own: from now on they take no part in anything about the study,
+    and leave an item that is open at once. Twice is no harm.
 
     Raises:
         Refused: NOT_FOUND; WRONG_INSTITUTION, ROLE_MISSING; WRONG_STATE; FIELD_MISSING without a ground.
@@ -125,6 +136,7 @@ def declare_conflict(*, by: User, board: Institution, study: str, ground: str) -
         private={"officer": str(by.officer.uuid), "ground": ground},
         subject=by.officer.uuid,
     )
+    attendance.recuse(conflict, by=by)
     return conflict
 
 
@@ -236,15 +248,31 @@ def end_delegation(*, by: User, delegation: str) -> Delegation:
     found.refresh_from_db()
     if found.ended is not None:
         raise Refused(Reason.WRONG_STATE, detail="It has ended already.", field="delegation")
-    found.ended = clock.now()
-    found.save(update_fields=["ended"])
+    _take_back(found)
+    return found
+
+
+def _vacate(seat: BoardSeat) -> None:
+    for each in (seat, *seat.alternates.filter(until=None)):
+        each.until = clock.now()
+        each.save(update_fields=["until"])
+        record(
+            event=Event.SEAT_ENDED,
+            public={"institution": each.board.slug, "seat": str(each.uuid)},
+            private={"officer": str(each.officer.uuid)},
+            subject=each.officer.uuid,
+        )
+
+
+def _take_back(delegation: Delegation) -> None:
+    delegation.ended = clock.now()
+    delegation.save(update_fields=["ended"])
     record(
         event=Event.DELEGATION_ENDED,
-        public={"institution": found.board.slug, "delegation": str(found.uuid)},
-        private={"officer": str(found.delegate.uuid)},
-        subject=found.delegate.uuid,
+        public={"institution": delegation.board.slug, "delegation": str(delegation.uuid)},
+        private={"officer": str(delegation.delegate.uuid)},
+        subject=delegation.delegate.uuid,
     )
-    return found
 
 
 def _seat(board: Institution, uuid: str, *, field: str) -> BoardSeat:

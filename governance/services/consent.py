@@ -1,5 +1,7 @@
-"""Consent is given and withdrawn by statements that the institution signs for the person."""
+"""Consent is given and withdrawn, and lapses, by statements that the institution signs for the person."""
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -28,7 +30,9 @@ def give(*, institution: Institution, token: str) -> Consent:
     Raises:
         Refused: what :func:`concordat.consent.read_consent` refuses; WRONG_INSTITUTION for another's statement;
             NOT_FOUND for a study in which the institution takes no part; WRONG_STATE; CONSENT_EXPIRED; ERASED;
-            PURPOSE_NOT_ALLOWED for a purpose beyond the protocol; CONFLICT for a known identifier with other content.
+            RECONSENT_NEEDED where another signed for a person who decides for themself; FIELD_INVALID where another
+            signed and the protocol takes no such people; PURPOSE_NOT_ALLOWED for a purpose beyond the protocol;
+            CONFLICT for a known identifier with other content.
     """
     statement = statements.read_consent(token, selectors.keyring())
     _check_own(institution, statement["institution"])
@@ -45,15 +49,19 @@ def give(*, institution: Institution, token: str) -> Consent:
     policies.check_state(study, Verb.CONSENT, now)
     if clock.parse(statement["until"]) <= now:
         raise Refused(Reason.CONSENT_EXPIRED, field="until")
+    statements.check_reconsent(statement, now)
     version = study.in_force
     if version is None or not set(statement["purposes"]) <= set(version.content["purposes"]):
         raise Refused(Reason.PURPOSE_NOT_ALLOWED, detail="The protocol has no such purpose.", field="purposes")
+    _check_signer(institution, statement, version.content)
     consent = Consent.objects.create(
         uuid=statement["consent"],
         subject=statement["subject"],
         study=study,
         institution=institution,
         purposes=list(statement["purposes"]),
+        signer=statement["signer"]["capacity"],
+        reconsent=clock.parse(statement["reconsent"]["on"]) if statement["reconsent"] else None,
         given=clock.parse(statement["given"]),
         until=clock.parse(statement["until"]),
         digest=digest(token.encode()),
@@ -77,28 +85,67 @@ def withdraw(*, institution: Institution, token: str) -> Consent:
             NOT_FOUND for a consent that the institution has not handed in.
     """
     statement = statements.read_withdrawal(token, selectors.keyring())
-    _check_own(institution, statement["institution"])
+    consent = _locked(institution, statement["institution"], statement["consent"])
+    if consent.withdrawn is not None:
+        return consent
+    consent.withdrawn, consent.withdrawal = clock.now(), token
+    return _end(consent, Event.CONSENT_WITHDRAWN, token)
+
+
+@transaction.atomic
+def lapse(*, institution: Institution, token: str) -> Consent:
+    """End a consent that another signed, because the person has come of age or decides for themself again. From now on
+    only the person's own consent is taken. Twice is no harm.
+
+    Raises:
+        Refused: what :func:`concordat.consent.read_capacity` refuses; WRONG_INSTITUTION for another's statement;
+            NOT_FOUND for a consent that the institution has not handed in; ERASED; CONFLICT for a consent that the
+            person signed.
+    """
+    statement = statements.read_capacity(token, selectors.keyring())
+    institutions.lock(institution)  # no consent by another slips in beside
+    consent = _locked(institution, statement["institution"], statement["consent"])
+    if consent.lapsed is not None:
+        return consent
+    if consent.signer == "self":
+        raise Refused(Reason.CONFLICT, detail="The person signed this consent; it does not lapse.", field="consent")
+    consent.lapsed, consent.lapse = clock.now(), token
+    return _end(consent, Event.CONSENT_LAPSED, token)
+
+
+def forget(*, institution: str, subject: UUID) -> None:
+    """Blank the person's consents: their identifiers, digests and times stay, which tell of nobody."""
+    consents = Consent.objects.filter(institution__slug=institution, subject=subject)
+    consents.update(
+        subject=None, statement="", withdrawal="", lapse="", signer="", reconsent=None, epoch=F("epoch") + 1
+    )
+
+
+def _locked(institution: Institution, named: str, uuid: str) -> Consent:
+    """The institution's own consent, locked, that a statement is about."""
+    _check_own(institution, named)
     consent = (
         Consent.objects.select_for_update(of=("self",))
-        .select_related("study")
-        .filter(uuid=statement["consent"], institution=institution)
+        .select_related("study", "institution")
+        .filter(uuid=uuid, institution=institution)
         .first()
     )
     if consent is None:
         raise Refused(Reason.NOT_FOUND, field="consent")
-    if consent.withdrawn is not None:
-        return consent
+    return consent
+
+
+def _end(consent: Consent, event: Event, token: str) -> Consent:
+    """Nothing is computed or released on the strength of the consent any more; what runs is withheld."""
     if consent.subject is None:
         raise Refused(Reason.ERASED, field="consent")
-    consent.withdrawn = clock.now()
-    consent.withdrawal = token
     consent.epoch += 1
-    consent.save(update_fields=["withdrawn", "withdrawal", "epoch"])
+    consent.save()
     record(
-        event=Event.CONSENT_WITHDRAWN,
+        event=event,
         public={
             "study": consent.study.slug,
-            "institution": institution.slug,
+            "institution": consent.institution.slug,
             "consent": str(consent.uuid),
             "epoch": consent.epoch,
         },
@@ -108,10 +155,20 @@ def withdraw(*, institution: Institution, token: str) -> Consent:
     return consent
 
 
-def forget(*, institution: str, subject: UUID) -> None:
-    """Blank the person's consents: their identifiers, digests and times stay, which tell of nobody."""
-    consents = Consent.objects.filter(institution__slug=institution, subject=subject)
-    consents.update(subject=None, statement="", withdrawal="", epoch=F("epoch") + 1)
+_TAKEN = {"parent": "minors", "representative": "adults-without-capacity"}
+"""For whom others sign, in the words of the protocol's population."""
+
+
+def _check_signer(institution: Institution, statement: statements.Consent, protocol: Mapping[str, Any]) -> None:
+    capacity = statement["signer"]["capacity"]
+    if capacity == "self":
+        return
+    if _TAKEN[capacity] not in protocol["population"]:
+        detail = f"The protocol does not take {_TAKEN[capacity]}, for whom a {capacity} would sign."
+        raise Refused(Reason.FIELD_INVALID, detail=detail, field="signer.capacity")
+    known = Consent.objects.filter(institution=institution, subject=statement["subject"])
+    if known.exclude(lapsed=None).exists():
+        raise Refused(Reason.RECONSENT_NEEDED, field="signer.capacity")
 
 
 def _check_own(institution: Institution, named: str) -> None:

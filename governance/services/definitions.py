@@ -51,7 +51,11 @@ def disclose(*, token: str) -> DisclosureStatement:
 
 @transaction.atomic
 def register(
-    *, institution: Institution, content: Mapping[str, Json], schema: Mapping[str, Json], design: Mapping[str, Json]
+    *,
+    institution: Institution,
+    content: Mapping[str, Json],
+    schema: Mapping[str, Json],
+    design: Mapping[str, Json] | None,
 ) -> Definition:
     """Register a definition under an approved study, so that institutions can vote on it. Twice is no harm.
 
@@ -59,7 +63,7 @@ def register(
         institution: the site that registers it.
         content: the definition document; its digest is its name.
         schema: the feature schema and
-        design: the design of perturbations that it names by digest.
+        design: the design of perturbations that it names by digest; None for a kind without one.
 
     Raises:
         Refused: MODEL_UNKNOWN; what :func:`concordat.definition.check` and :func:`concordat.design.check_design`
@@ -83,23 +87,24 @@ def register(
         keyring=selectors.lasting_keyring([manifest["owner"]]),
         now=now,
     )
-    for field, given in (("schema", schema), ("design", design)):
-        if digest(given) != named[field]:  # type: ignore[literal-required]
-            raise Refused(Reason.DIGEST_MISMATCH, field=field)
-    check_design(design, FeatureSchema.from_json(schema))
+    if digest(schema) != named["schema"]:
+        raise Refused(Reason.DIGEST_MISMATCH, field="schema")
+    groups = _check_design(document, FeatureSchema.from_json(schema), design)
     _check_within_protocol(document, study, owner=manifest["owner"])
     definition = Definition.objects.create(
         digest=digest(content),
         study=study,
         content=dict(content),
         owner=selectors.institution(manifest["owner"], field="model"),
+        scalars=definitions.opened_scalars(document, groups),
         valid_until=clock.parse(document["valid_until"]),
         registered=now,
     )
     record(
         event=Event.DEFINITION_REGISTERED,
         public={"study": study.slug, "definition": definition.digest, "model": document["model"]},
-        documents={"definition": content, "schema": schema, "design": design}
+        documents={"definition": content, "schema": schema}
+        | ({"design": design} if design is not None else {})
         | ({"disclosure": disclosure.statement} if disclosure else {}),
     )
     return definition
@@ -180,28 +185,42 @@ def _ends_authority(definition: Definition, revoking: str) -> bool:
     return revoking in quorum["of"] and len(left) < quorum["needed"]
 
 
+def _check_design(document: definitions.Definition, schema: FeatureSchema, design: Mapping[str, Json] | None) -> int:
+    """The number of feature groups of the design that the definition names; 0 where it names none."""
+    if (digest(design) if design is not None else "") != document["design"]:
+        raise Refused(Reason.DIGEST_MISMATCH, field="design")
+    return len(check_design(design, schema).groups) if design is not None else 0
+
+
 def _check_within_protocol(document: definitions.Definition, study: Study, *, owner: str) -> None:
     """A definition does no more than the protocol that the boards approved."""
     version = study.in_force
-    if version is None or document["protocol"] != version.digest:
-        raise Refused(Reason.DIGEST_MISMATCH, detail="The boards approved another protocol.", field="protocol")
+    if version is None or document["protocol"] != version.base:
+        detail = "It names another protocol than the one that is in force, by the digest of its last material version."
+        raise Refused(Reason.DIGEST_MISMATCH, detail=detail, field="protocol")
     protocol = version.content
     limits = {
         "parties": (document["parties"], protocol["sites"]),
         "model": ([owner], protocol["sites"]),
         "requesters": (document["requesters"], protocol["requesters"]),
+        "recipients": (document["recipients"], protocol["sites"]),
         "purposes": (document["purposes"], protocol["purposes"]),
+        "data_use": (document["data_use"], protocol["data_use"]["study"]),
     }
     for field, (named, allowed) in limits.items():
         for beyond in sorted(set(named) - set(allowed)):
             raise Refused(Reason.FIELD_INVALID, detail=f"The protocol does not name “{beyond}”.", field=field)
     selectors.institutions([document["dealer"]], field="dealer")
     selectors.institutions(document["quorum"]["of"], field="quorum.of")
-    taking_part = selectors.institutions([*document["parties"], *document["requesters"]], field="parties")
-    for each in taking_part.values():
-        if each.jurisdiction not in document["jurisdictions"]:
-            raise Refused(
-                Reason.TRANSFER_BASIS_MISSING,
-                detail=f"{each} is under the law of {each.jurisdiction}, which is not named.",
-                field="jurisdictions",
-            )
+    touched = {
+        "jurisdictions": [*document["parties"], *document["requesters"]],
+        "result_jurisdictions": document["recipients"],
+    }
+    for field, slugs in touched.items():
+        for each in selectors.institutions(slugs, field=field).values():
+            if each.jurisdiction not in document[field]:  # type: ignore[literal-required]
+                raise Refused(
+                    Reason.TRANSFER_BASIS_MISSING,
+                    detail=f"{each} is under the law of {each.jurisdiction}, which is not named.",
+                    field=field,
+                )

@@ -14,12 +14,10 @@ from concordat.canonical import Json, digest
 from concordat.determination import LETS_PASS, Outcome, Path, SubmissionKind
 from concordat.events import Event
 from concordat.fields import plain, read
-from concordat.legal_basis import Ground
 from concordat.protocol import AttachmentKind
 from concordat.reasons import Reason, Refused
 from governance import permissions, policies, selectors
 from governance.models import (
-    AgendaItem,
     ConditionsCheck,
     Delegation,
     Determination,
@@ -31,20 +29,21 @@ from governance.models import (
 from governance.permissions import Role, Verb
 from governance.services.settling import settle
 from governance.services.signing import Act, Ask, Prepared
-from governance.states import OPEN, ItemState, SubmissionState
+from governance.states import OPEN, SubmissionState
 from ledger.services.record import record
 
-_SIGNERS: dict[Path, frozenset[str]] = {
+SIGNERS: dict[Path, frozenset[str]] = {
     Path.EXEMPT: frozenset({Role.IRB_CHAIR, Role.IRB_ADMINISTRATOR}),
     Path.EXPEDITED: frozenset({Role.IRB_CHAIR}),
     Path.FULL_BOARD: frozenset({Role.IRB_CHAIR}),
     Path.PAPER: frozenset({Role.IRB_CHAIR, Role.IRB_ADMINISTRATOR}),
 }
-_DELEGABLE = {Path.EXPEDITED: "expedited-review", Path.FULL_BOARD: "preside"}
+DELEGABLE = {Path.EXPEDITED: "expedited-review", Path.FULL_BOARD: "preside"}
+"""Who signs a determination on which path, and the scope of a delegation by which a member does."""
 
 
 @dataclass(frozen=True)
-class _Decision:
+class Decision:
     """What the officer, or the meeting, decided."""
 
     outcome: str
@@ -57,16 +56,15 @@ class _Decision:
 
 def _prepare(ask: Ask) -> Prepared:
     review = selectors.seen_review(ask.by, str(ask.fields.get("review", "")))
-    _check(ask.by, review, Verb.DETERMINE, ask.moment)
+    roles, delegation = check_determine(ask.by, review, ask.moment)
     path = Path(review.path)
-    roles, delegation = _authority(ask.by, review, _SIGNERS[path], _DELEGABLE.get(path, ""), ask.moment)
-    decision = _minuted(review) if path is Path.FULL_BOARD else _stated(ask.fields)
+    decision = minuted(review) if path is Path.FULL_BOARD else _stated(ask.fields)
     return _prepared(review, decision, path, roles, delegation, ask.moment)
 
 
 def _prepare_paper(ask: Ask) -> Prepared:
     review = selectors.seen_review(ask.by, str(ask.fields.get("review", "")))
-    _check(ask.by, review, Verb.ATTEST_PAPER, ask.moment)
+    check_attest_paper(ask.by, review, ask.moment)
     scan = str(ask.fields.get("scan", ""))
     known = review.submission.study.attachments.filter(
         kind=AttachmentKind.PAPER_APPROVAL, institution=review.board, digest=scan
@@ -75,7 +73,7 @@ def _prepare_paper(ask: Ask) -> Prepared:
         detail = "Attach the scan of the board's letter first."
         raise Refused(Reason.ATTACHMENT_MISSING, detail=detail, field="scan")
     decision = _stated(ask.fields, scan=scan)
-    return _prepared(review, decision, Path.PAPER, _SIGNERS[Path.PAPER], None, ask.moment)
+    return _prepared(review, decision, Path.PAPER, SIGNERS[Path.PAPER], None, ask.moment)
 
 
 def _perform(ask: Ask, prepared: Prepared, signature: Signature) -> Review:
@@ -119,16 +117,7 @@ def _perform(ask: Ask, prepared: Prepared, signature: Signature) -> Review:
 def _prepare_conditions(ask: Ask) -> Prepared:
     review = selectors.seen_review(ask.by, str(ask.fields.get("review", "")))
     study = review.submission.study
-    permissions.check_may(ask.by, Verb.VERIFY_CONDITIONS, review.board)
-    permissions.check_independent(ask.by, study)
-    policies.check_state(study, Verb.VERIFY_CONDITIONS, ask.moment)
-    decided = review.determinations.first()
-    if review.outcome != Outcome.APPROVED_WITH_CONDITIONS or review.conditions_met or decided is None:
-        raise Refused(Reason.WRONG_STATE, detail="No condition of this board is open.", field="review")
-    if review.submission.state not in OPEN:
-        raise Refused(Reason.WRONG_STATE, detail=f"The submission is {review.submission.state}.", field="review")
-    office = frozenset({Role.IRB_CHAIR, Role.IRB_ADMINISTRATOR})
-    roles, _ = _authority(ask.by, review, office, "verify-conditions", ask.moment)
+    roles, decided = check_verify_conditions(ask.by, review, ask.moment)
     document = {
         "v": 1,
         "study": study.slug,
@@ -169,6 +158,45 @@ ATTEST_PAPER = Act("attest-paper", Verb.ATTEST_PAPER, _prepare_paper, _perform)
 VERIFY_CONDITIONS = Act("verify-conditions", Verb.VERIFY_CONDITIONS, _prepare_conditions, _perform_conditions)
 
 
+def check_determine(by: User, review: Review, now: datetime) -> tuple[frozenset[str], Delegation | None]:
+    """Whether this person could sign the board's determination now, whatever it says; in which roles, by whose power.
+
+    Raises:
+        Refused: WRONG_INSTITUTION, ROLE_MISSING, SELF_REVIEW, CONFLICT_OF_INTEREST; WRONG_STATE; MEETING_NEEDED.
+    """
+    _check(by, review, Verb.DETERMINE, now)
+    path = Path(review.path)
+    authority = _authority(by, review, SIGNERS[path], DELEGABLE.get(path, ""), now)
+    if path is Path.FULL_BOARD:
+        minuted(review)
+    return authority
+
+
+def check_attest_paper(by: User, review: Review, now: datetime) -> None:
+    """Whether this person could attest the board's letter now. Raises Refused as :func:`check_determine` does."""
+    _check(by, review, Verb.ATTEST_PAPER, now)
+
+
+def check_verify_conditions(by: User, review: Review, now: datetime) -> tuple[frozenset[str], Determination]:
+    """Whether this person could say now that the board's conditions are met; in which roles, and which conditions.
+
+    Raises:
+        Refused: WRONG_INSTITUTION, ROLE_MISSING, SELF_REVIEW, CONFLICT_OF_INTEREST; WRONG_STATE.
+    """
+    study = review.submission.study
+    permissions.check_may(by, Verb.VERIFY_CONDITIONS, review.board)
+    permissions.check_independent(by, study)
+    policies.check_state(study, Verb.VERIFY_CONDITIONS, now)
+    decided = review.determinations.first()
+    if review.outcome != Outcome.APPROVED_WITH_CONDITIONS or review.conditions_met or decided is None:
+        raise Refused(Reason.WRONG_STATE, detail="No condition of this board is open.", field="review")
+    if review.submission.state not in OPEN:
+        raise Refused(Reason.WRONG_STATE, detail=f"The submission is {review.submission.state}.", field="review")
+    office = frozenset({Role.IRB_CHAIR, Role.IRB_ADMINISTRATOR})
+    roles, _ = _authority(by, review, office, "verify-conditions", now)
+    return roles, decided
+
+
 def _check(by: User, review: Review, verb: Verb, now: datetime) -> None:
     """Whether this person may decide for the board at all, now."""
     study = review.submission.study
@@ -195,7 +223,7 @@ def _authority(
     return frozenset({Role.IRB_MEMBER}), delegation
 
 
-def _stated(fields: Mapping[str, Any], *, scan: str = "") -> _Decision:
+def _stated(fields: Mapping[str, Any], *, scan: str = "") -> Decision:
     outcome = str(fields.get("outcome", ""))
     if outcome not in frozenset(Outcome):
         names = ", ".join(Outcome)
@@ -204,7 +232,7 @@ def _stated(fields: Mapping[str, Any], *, scan: str = "") -> _Decision:
     for field, given, kind in (("findings", findings, Mapping), ("conditions", conditions, list)):
         if not isinstance(given, kind):
             raise Refused(Reason.FIELD_INVALID, field=field)
-    return _Decision(
+    return Decision(
         outcome,
         dict(findings),
         [condition for condition in conditions if str(condition).strip()],
@@ -213,26 +241,20 @@ def _stated(fields: Mapping[str, Any], *, scan: str = "") -> _Decision:
     )
 
 
-def _minuted(review: Review) -> _Decision:
+def minuted(review: Review) -> Decision:
     """What the convened board voted; the officer signs that and nothing else. Raises Refused(MEETING_NEEDED)."""
-    item = AgendaItem.objects.filter(review=review, state=ItemState.DECIDED).order_by("-decided").first()
-    if item is None or (
-        review.determined is not None and item.decided is not None and item.decided < review.determined
-    ):
+    item = selectors.vote_to_sign(review)
+    if item is None:
         raise Refused(Reason.MEETING_NEEDED)
     motion = item.motion
-    return _Decision(
-        item.outcome,
-        motion.get("findings", {}) if item.outcome in LETS_PASS else {},
-        motion.get("conditions", []) if item.outcome == Outcome.APPROVED_WITH_CONDITIONS else [],
-        motion.get("reasons", ""),
-        minutes=item.minutes_digest,
+    return Decision(
+        item.outcome, motion["findings"], motion["conditions"], motion["reasons"], minutes=item.minutes_digest
     )
 
 
 def _prepared(
     review: Review,
-    decision: _Decision,
+    decision: Decision,
     path: Path,
     roles: frozenset[str],
     delegation: Delegation | None,
@@ -266,8 +288,7 @@ def _prepared(
     for site in sites:
         if site != review.board:
             document["reliance"][site.slug] = _relies(review, site.slug, now, context=lets_pass)
-    waiver = any(basis["ground"] == Ground.WAIVER for basis in version.content["bases"])
-    documents.check(document, waiver=waiver)
+    documents.check(document, waiver=selectors.waives_consent(version))
     if review.determinations.filter(digest=digest(document)).exists():
         raise Refused(Reason.CONFLICT, detail="The board has decided this before, in the same words.")
     return Prepared("determination", document, decision.outcome, review.board, roles, study)

@@ -7,8 +7,10 @@ from django.db.models import QuerySet
 from django.urls import reverse
 
 from concordat import clock
-from governance.models import Institution, Notification, Study
+from concordat.reasons import Reason, Refused
+from governance.models import Institution, MailPreference, Notification, Study
 from governance.notices import Notice
+from governance.selectors import as_uuid
 
 
 def holders(institution: Institution, *roles: str) -> QuerySet[User]:
@@ -45,3 +47,28 @@ def tell(notice: Notice, *, to: Iterable[User], study: Study | None, key: str, s
         ),
         ignore_conflicts=True,
     )
+
+
+def mark_read(*, by: User, notification: str) -> Notification:
+    """This person has read it. Twice is no harm. Raises Refused: NOT_FOUND for another's, FIELD_INVALID."""
+    found = Notification.objects.filter(user=by, uuid=as_uuid(notification)).first()
+    if found is None:
+        raise Refused(Reason.NOT_FOUND, detail="You have no such message.", field="notification")
+    if found.read is None:
+        found.read = clock.now()
+        found.save(update_fields=["read"])
+    return found
+
+
+def mark_all_read(*, by: User) -> int:
+    """This person has read everything; how many messages that were."""
+    return Notification.objects.filter(user=by, read=None).update(read=clock.now())
+
+
+def prefer(*, by: User, how: str) -> MailPreference:
+    """How often this person wants mail. Raises Refused(FIELD_INVALID)."""
+    if how not in MailPreference.How.values:
+        names = ", ".join(MailPreference.How.values)
+        raise Refused(Reason.FIELD_INVALID, detail=f"Mail comes: {names}.", field="how")
+    preference, _ = MailPreference.objects.update_or_create(user=by, defaults={"how": how})
+    return preference

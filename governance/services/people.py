@@ -1,6 +1,8 @@
 """People: their accounts and their roles."""
 
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.db import transaction
 
 from concordat import clock
@@ -8,7 +10,8 @@ from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from governance import permissions
 from governance.models import Institution, Membership, OfficerProfile
-from governance.permissions import Verb
+from governance.permissions import Role, Verb
+from governance.services import boards, institutions
 from ledger.services.record import record
 
 
@@ -52,3 +55,36 @@ def add_member(*, email: str, name: str, institution: Institution, role: str) ->
         subject=profile.uuid,
     )
     return membership
+
+
+@transaction.atomic
+def remove_member(*, by: User, membership: Membership) -> None:
+    """An institution's administrator ends a person's role there, at once: open sessions end, and with the last role on
+    the board its seat and delegations. The roster, which the offline key signs, is not changed by that.
+
+    Raises:
+        Refused: WRONG_INSTITUTION or ROLE_MISSING for who may not; NOT_FOUND for a role that ended meanwhile; CONFLICT
+            for the last administrator, without whom nobody could invite one.
+    """
+    institution, user = membership.institution, membership.user
+    permissions.check_may(by, Verb.INVITE, institution)
+    institutions.lock(institution)  # two administrators who remove each other queue here
+    permissions.check_may(by, Verb.INVITE, institution)
+    found = Membership.objects.filter(pk=membership.pk)
+    if not found.exists():
+        raise Refused(Reason.NOT_FOUND, detail="This role has ended already.", field="membership")
+    administrators = institution.memberships.filter(role=Role.INSTITUTION_ADMIN, user__is_active=True)
+    if membership.role == Role.INSTITUTION_ADMIN and not administrators.exclude(pk=membership.pk).exists():
+        detail = "This is the institution's last administrator; invite another one first."
+        raise Refused(Reason.CONFLICT, detail=detail, field="membership")
+    found.delete()
+    record(
+        event=Event.MEMBER_REMOVED,
+        public={"institution": institution.slug, "role": membership.role},
+        private={"officer": str(user.officer.uuid)},
+        subject=user.officer.uuid,
+    )
+    boards.leave(board=institution, officer=user.officer)
+    for session in Session.objects.filter(expire_date__gt=clock.now()):
+        if session.get_decoded().get(SESSION_KEY) == str(user.pk):
+            session.delete()

@@ -2,6 +2,7 @@
 and the local context that a relying site files."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -57,6 +58,16 @@ def _propose(ask: Ask, prepared: Prepared, signature: Signature) -> RelianceAgre
         digest=signature.record,
     )
     agreement.signatures.add(signature)
+    record(
+        event=Event.RELIANCE_PROPOSED,
+        public={
+            "institution": prepared.institution.slug,
+            "relying": agreement.relying.slug,
+            "agreement": str(agreement.uuid),
+        },
+        private={"officer": str(signature.officer.uuid)},
+        subject=signature.officer.uuid,
+    )
     other = agreement.reviewing if prepared.institution == agreement.relying else agreement.relying
     notifications.tell(
         Notice.RELIANCE_WAITS,
@@ -147,12 +158,7 @@ def end(*, agreement: str, by: User) -> RelianceAgreement:
 def _prepare_context(ask: Ask) -> Prepared:
     study = selectors.locked_study(ask.by, str(ask.fields.get("study", "")))
     site = selectors.institution(str(ask.fields.get("site", "")), field="site")
-    permissions.check_may(ask.by, Verb.FILE_LOCAL_CONTEXT, site)
-    permissions.check_takes_part(site, study)
-    policies.check_state(study, Verb.FILE_LOCAL_CONTEXT, ask.moment)
-    agreement = selectors.reliance(site, study.slug, ask.moment)
-    if agreement is None:
-        raise Refused(Reason.RELIANCE_MISSING, detail=f"{site} relies on no other board for this study.")
+    agreement = check_context(ask.by, study, site, ask.moment)
     pending = selectors.open_submission(study)
     version = pending.version if pending else study.in_force or study.versions.first()
     assert version is not None  # a study that is no draft has one
@@ -168,6 +174,21 @@ def _prepare_context(ask: Ask) -> Prepared:
     if study.local_contexts.filter(digest=digest(checked)).exists():
         raise Refused(Reason.CONFLICT, detail="This very local context is filed already.")
     return Prepared("local-context", checked, "states", site, frozenset(HOLDERS[Verb.FILE_LOCAL_CONTEXT]), study)
+
+
+def check_context(by: User, study: Study, site: Institution, now: datetime) -> RelianceAgreement:
+    """Whether this person could file the site's local context now; the agreement under which the site relies.
+
+    Raises:
+        Refused: WRONG_INSTITUTION, ROLE_MISSING; WRONG_STATE; RELIANCE_MISSING.
+    """
+    permissions.check_may(by, Verb.FILE_LOCAL_CONTEXT, site)
+    permissions.check_takes_part(site, study)
+    policies.check_state(study, Verb.FILE_LOCAL_CONTEXT, now)
+    agreement = selectors.reliance(site, study.slug, now)
+    if agreement is None:
+        raise Refused(Reason.RELIANCE_MISSING, detail=f"{site} relies on no other board for this study.")
+    return agreement
 
 
 def _file_context(ask: Ask, prepared: Prepared, signature: Signature) -> LocalContext:

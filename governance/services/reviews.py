@@ -12,10 +12,10 @@ from concordat.events import Event
 from concordat.fields import plain, read
 from concordat.findings import CATEGORIES, Finding
 from concordat.reasons import Reason, Refused
-from governance import permissions, policies, selectors
+from governance import blindness, permissions, policies, selectors
 from governance.models import Opinion, Review
 from governance.permissions import Verb
-from governance.states import OPEN, ItemState
+from governance.states import OPEN
 from ledger.services.record import record
 
 
@@ -32,9 +32,7 @@ def route(*, by: User, review: str, path: str, category: str, ground: str) -> Re
             board has decided or met; FIELD_INVALID for a path or category that is not open to this submission.
     """
     found = selectors.seen_review(by, review)
-    check_undecided(by, found, Verb.ROUTE)
-    if found.items.exclude(state=ItemState.WAITING).exists():
-        raise Refused(Reason.WRONG_STATE, detail="The full board has taken it up already.", field="path")
+    check_route(by, found)
     _check_path(found, path, category)
     if not ground.strip():
         raise Refused(Reason.FIELD_MISSING, detail="Say why.", field="ground")
@@ -60,15 +58,13 @@ def give_opinion(*, by: User, review: str, recommendation: str, findings: Mappin
     """A reviewer's opinion before the meeting, once. Nobody else reads it until the board takes the item up.
 
     Raises:
-        Refused: NOT_FOUND; WRONG_INSTITUTION, ROLE_MISSING, SELF_REVIEW, CONFLICT_OF_INTEREST; WRONG_STATE;
-            FIELD_INVALID; CONFLICT for a second one.
+        Refused: NOT_FOUND; WRONG_INSTITUTION, ROLE_MISSING, SELF_REVIEW, CONFLICT_OF_INTEREST; WRONG_STATE, also once
+            the full board has read the others'; FIELD_INVALID; CONFLICT for a second one.
     """
     found = selectors.seen_review(by, review)
-    check_undecided(by, found, Verb.OPINE)
+    check_opine(by, found)
     if recommendation not in frozenset(Outcome) - {Outcome.REFERRED}:
         raise Refused(Reason.FIELD_INVALID, detail="There is no such outcome.", field="recommendation")
-    if found.opinions.filter(reviewer__user=by).exists():
-        raise Refused(Reason.CONFLICT, detail="You have given your opinion already.", field="review")
     made = read(dict(findings), dict[str, Finding])
     opinion = Opinion.objects.create(
         review=found,
@@ -94,35 +90,61 @@ def give_opinion(*, by: User, review: str, recommendation: str, findings: Mappin
     return opinion
 
 
+def check_route(by: User, review: Review) -> None:
+    """Whether this person could choose the review's path now. Raises Refused as :func:`route` does."""
+    check_undecided(by, review, Verb.ROUTE)
+    if blindness.taken_up(review):
+        raise Refused(Reason.WRONG_STATE, detail="The full board has taken it up already.", field="path")
+
+
+def check_opine(by: User, review: Review) -> None:
+    """Whether this person could give an opinion now. Raises Refused as :func:`give_opinion` does."""
+    check_undecided(by, review, Verb.OPINE)
+    if blindness.taken_up(review):
+        raise Refused(Reason.WRONG_STATE, detail="The full board has taken it up already.", field="review")
+    if review.opinions.filter(reviewer__user=by).exists():
+        raise Refused(Reason.CONFLICT, detail="You have given your opinion already.", field="review")
+
+
 def check_undecided(by: User, review: Review, verb: Verb) -> None:
     """Whether this person may do that for a board that has still to decide."""
-    study = review.submission.study
     permissions.check_may(by, verb, review.board)
-    permissions.check_independent(by, study)
-    policies.check_state(study, verb, clock.now())
+    permissions.check_independent(by, review.submission.study)
+    check_pending(review, verb)
+
+
+def check_pending(review: Review, verb: Verb) -> None:
+    """Whether the board has still to decide, in a state of the study that lets it. Raises Refused(WRONG_STATE)."""
+    policies.check_state(review.submission.study, verb, clock.now())
     if review.submission.state not in OPEN or not review.open:
         raise Refused(Reason.WRONG_STATE, detail=f"{review.board} has decided on this already.", field="review")
 
 
+def paths(kind: str, *, material: bool) -> dict[Path, list[str]]:
+    """The paths that are open to a submission, each with the categories that fit; no category for the full board."""
+    allowed = {
+        SubmissionKind.INITIAL: (Path.EXEMPT, Path.EXPEDITED, Path.FULL_BOARD),
+        SubmissionKind.AMENDMENT: (Path.FULL_BOARD,) if material else (Path.EXPEDITED, Path.FULL_BOARD),
+        SubmissionKind.CONTINUING_REVIEW: (Path.EXPEDITED, Path.FULL_BOARD),
+        SubmissionKind.REINSTATEMENT: (Path.FULL_BOARD,),
+    }[SubmissionKind(kind)]
+    expedited = {
+        SubmissionKind.AMENDMENT: ["minor-change"],
+        SubmissionKind.CONTINUING_REVIEW: ["8", "9"],
+    }.get(SubmissionKind(kind), ["5", "7"])
+    return {path: expedited if path is Path.EXPEDITED else list(CATEGORIES.get(path, {})) for path in allowed}
+
+
 def _check_path(review: Review, path: str, category: str) -> None:
     kind, material = review.submission.kind, review.submission.material
-    allowed = {
-        SubmissionKind.INITIAL: {Path.EXEMPT, Path.EXPEDITED, Path.FULL_BOARD},
-        SubmissionKind.AMENDMENT: {Path.FULL_BOARD} if material else {Path.EXPEDITED, Path.FULL_BOARD},
-        SubmissionKind.CONTINUING_REVIEW: {Path.EXPEDITED, Path.FULL_BOARD},
-        SubmissionKind.REINSTATEMENT: {Path.FULL_BOARD},
-    }[SubmissionKind(kind)]
-    if review.outcome:
-        allowed = {Path.FULL_BOARD}  # what was deferred by the full board, or referred to it, is its own to decide
+    allowed = {path.value: categories for path, categories in paths(kind, material=material).items()}
+    if review.outcome:  # what was deferred by the full board, or referred to it, is its own to decide
+        allowed = {Path.FULL_BOARD.value: []}
     if path not in allowed:
         names = ", ".join(sorted(allowed))
         detail = f"Open to this submission ({kind}{', material' if material else ''}): {names}."
         raise Refused(Reason.FIELD_INVALID, detail=detail, field="path")
-    categories = set(CATEGORIES.get(path, {}))
-    if kind == SubmissionKind.AMENDMENT and path == Path.EXPEDITED:
-        categories = {"minor-change"}
-    elif path == Path.EXPEDITED:
-        categories &= {"8", "9"} if kind == SubmissionKind.CONTINUING_REVIEW else {"5", "7"}
-    if (category or "none") not in (categories or {"none"}):
+    categories = allowed[path]
+    if (category or "none") not in (categories or ["none"]):
         names = ", ".join(sorted(categories)) or "none"
         raise Refused(Reason.FIELD_INVALID, detail=f"Categories that fit: {names}.", field="category")

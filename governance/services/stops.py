@@ -1,7 +1,10 @@
 """Stopping a study: suspended at once by whoever answers for a site, terminated by a board, closed by its leader."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
+
+from django.contrib.auth.models import User
 
 from concordat.canonical import digest
 from concordat.determination import SubmissionKind
@@ -27,11 +30,7 @@ _EVENTS = {
 def _prepare(ask: Ask, verb: Verb, to: StudyState) -> Prepared:
     study = selectors.locked_study(ask.by, str(ask.fields.get("study", "")))
     institution = selectors.institution(str(ask.fields.get("institution", "")))
-    permissions.check_may(ask.by, verb, institution)
-    if study.institution_id != institution.pk:
-        permissions.check_takes_part(institution, study)
-    _check_for(study, institution, verb)
-    policies.check_state(study, verb, ask.moment)
+    check_stop(ask.by, study, institution, verb, ask.moment)
     ground = str(ask.fields.get("ground", ""))
     if not ground.strip():
         raise Refused(Reason.FIELD_MISSING, detail="Say why.", field="ground")
@@ -45,6 +44,19 @@ def _prepare(ask: Ask, verb: Verb, to: StudyState) -> Prepared:
         "ground": digest(_ground(ask)),
     }
     return Prepared(_EVENTS[to][1], document, to.value, institution, frozenset(HOLDERS[verb]), study, urgent=True)
+
+
+def check_stop(by: User, study: Study, institution: Institution, verb: Verb, now: datetime) -> None:
+    """Whether this person could suspend, terminate or close the study for the institution now.
+
+    Raises:
+        Refused: WRONG_INSTITUTION, ROLE_MISSING; WRONG_STATE.
+    """
+    permissions.check_may(by, verb, institution)
+    if study.institution_id != institution.pk:
+        permissions.check_takes_part(institution, study)
+    _check_for(study, institution, verb)
+    policies.check_state(study, verb, now)
 
 
 def _check_for(study: Study, institution: Institution, verb: Verb) -> None:

@@ -1,6 +1,7 @@
 """A study's life before the boards: drafted, submitted, amended, put up for another year, taken back."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -17,7 +18,7 @@ from governance import permissions, policies, selectors
 from governance.models import Draft, Institution, ProtocolVersion, Review, Study, Submission
 from governance.notices import Notice
 from governance.permissions import Role, Verb
-from governance.services import notifications
+from governance.services import data_use, notifications
 from governance.services.settling import move, move_submission, reset_sites
 from governance.states import StudyState, SubmissionState
 from ledger.services.record import record
@@ -99,8 +100,7 @@ def submit(
     same = pending is not None and pending.version.digest == digest(content)
     if pending is not None and same and pending.state == SubmissionState.SUBMITTED:
         return pending
-    policies.check_state(study, Verb.SUBMIT, now)
-    _check_nothing_pending(pending)
+    check_submit(study, now)
     kind = _KIND[study.state_at(now)]
     version, material = _version(study, document, content, kind, by)
     study.sites.add(*sites.values())
@@ -127,16 +127,10 @@ def continue_review(*, study: Study, by: User | None = None, report: str) -> Sub
     study = Study.objects.select_for_update(no_key=True).get(pk=study.pk)
     if by is not None:
         permissions.check_may(by, Verb.SUBMIT, study.institution)
-    now = clock.now()
-    if study.state_at(now) not in (_S.APPROVED, _S.EXPIRED) or study.in_force is None:
-        detail = f"The study is {study.state_at(now)}; only an approved or expired one is reviewed again."
-        raise Refused(Reason.WRONG_STATE, detail=detail, field="state")
+    version = check_continue(study, clock.now())
     if not report.strip():
         raise Refused(Reason.FIELD_MISSING, detail="The boards need a progress report.", field="report")
-    if clock.parse(study.in_force.content["valid_until"]) <= now:
-        raise Refused(Reason.EXPIRED, detail="The protocol has ended; submit an amended one.", field="study")
-    _check_nothing_pending(selectors.open_submission(study))
-    return _put(study, study.in_force, SubmissionKind.CONTINUING_REVIEW, material=True, by=by, report=report)
+    return _put(study, version, SubmissionKind.CONTINUING_REVIEW, material=True, by=by, report=report)
 
 
 @transaction.atomic
@@ -148,13 +142,7 @@ def withdraw(*, study: Study, by: User) -> Submission:
     """
     study = Study.objects.select_for_update(no_key=True).get(pk=study.pk)
     permissions.check_may(by, Verb.WITHDRAW, study.institution)
-    policies.check_state(study, Verb.WITHDRAW, clock.now())
-    pending = selectors.open_submission(study)
-    if pending is None:
-        raise Refused(Reason.NOT_FOUND, detail="Nothing is before the boards.", field="study")
-    if pending.kind == SubmissionKind.INITIAL and study.state == _S.APPROVED_WITH_CONDITIONS:
-        detail = "The boards have decided already; meet their conditions, or close the study."
-        raise Refused(Reason.WRONG_STATE, detail=detail, field="state")
+    pending = check_withdraw(study, clock.now())
     move_submission(pending, SubmissionState.WITHDRAWN)
     reset_sites(study)
     if pending.kind == SubmissionKind.INITIAL:
@@ -168,6 +156,39 @@ def withdraw(*, study: Study, by: User) -> Submission:
         private={"officer": str(by.officer.uuid)},
         subject=by.officer.uuid,
     )
+    return pending
+
+
+def check_submit(study: Study, now: datetime) -> None:
+    """Whether a protocol could be submitted now. Raises Refused: WRONG_STATE; CONFLICT while another is pending."""
+    policies.check_state(study, Verb.SUBMIT, now)
+    _check_nothing_pending(selectors.open_submission(study))
+
+
+def check_continue(study: Study, now: datetime) -> ProtocolVersion:
+    """Whether the boards could be asked for another period now, and for which version.
+
+    Raises:
+        Refused: WRONG_STATE; EXPIRED once the protocol has ended; CONFLICT while a submission is pending.
+    """
+    if study.state_at(now) not in (_S.APPROVED, _S.EXPIRED) or study.in_force is None:
+        detail = f"The study is {study.state_at(now)}; only an approved or expired one is reviewed again."
+        raise Refused(Reason.WRONG_STATE, detail=detail, field="state")
+    if clock.parse(study.in_force.content["valid_until"]) <= now:
+        raise Refused(Reason.EXPIRED, detail="The protocol has ended; submit an amended one.", field="study")
+    _check_nothing_pending(selectors.open_submission(study))
+    return study.in_force
+
+
+def check_withdraw(study: Study, now: datetime) -> Submission:
+    """What could be taken back now. Raises Refused: WRONG_STATE; NOT_FOUND when nothing is before the boards."""
+    policies.check_state(study, Verb.WITHDRAW, now)
+    pending = selectors.open_submission(study)
+    if pending is None:
+        raise Refused(Reason.NOT_FOUND, detail="Nothing is before the boards.", field="study")
+    if pending.kind == SubmissionKind.INITIAL and study.state == _S.APPROVED_WITH_CONDITIONS:
+        detail = "The boards have decided already; meet their conditions, or close the study."
+        raise Refused(Reason.WRONG_STATE, detail=detail, field="state")
     return pending
 
 
@@ -236,6 +257,7 @@ def _put(
         )
         review.sites.set(sites)
         _tell(review, sites)
+    data_use.ask_stewards(submission)
     record(
         event=Event.STUDY_SUBMITTED,
         public={

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
-from concordat import canonical, signatures
+from concordat import canonical
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
+from concordat.request import named_consent, peek_request
 from concordat.verifier.completeness import BY_REFERENCE
 from ledger import selectors
 from ledger.models import LogEntry
@@ -33,10 +34,6 @@ def entries(decided: LogEntry) -> list[LogEntry]:
     found.update({entry.index: entry for entry in selectors.entries(event=Event.DISCLOSURE_SIGNED, **about)})
     add("consent", _consent(decided))
     add("institution", _institutions(decided, found.values()))
-    add(
-        "institution",
-        {str(entry.public["reviewing_board"]) for entry in found.values() if "reviewing_board" in entry.public},
-    )
     return [found[index] for index in sorted(found)]
 
 
@@ -47,7 +44,7 @@ def leaves(size: int) -> Iterator[bytes]:
 
 
 def _consent(decided: LogEntry) -> list[str]:
-    """The consent that the request rests on; unknown once the subject's key is destroyed."""
+    """The consent that the request rests on, if it rests on one; unknown once the subject's key is destroyed."""
     try:
         statement = selectors.private_fields(decided).get("request_statement")
     except Refused as refused:
@@ -56,8 +53,8 @@ def _consent(decided: LogEntry) -> list[str]:
         return []
     if statement is None:
         return []
-    request = signatures.peek(statement)[1]
-    return [str(signatures.peek(request["consent"])[1]["consent"])]
+    named = named_consent(peek_request(statement))
+    return [named] if named else []
 
 
 def _institutions(decided: LogEntry, found: Iterable[LogEntry]) -> list[str]:

@@ -25,6 +25,7 @@ SAMPLES = {
     "model": DIGEST,
     "definition": DIGEST,
     "consent": str(uuid.UUID(int=1)),
+    "subject": str(uuid.UUID(int=3)),
     "prediction": str(uuid.UUID(int=2)),
     "job": str(uuid.UUID(int=2)),
     "index": "0",
@@ -57,7 +58,7 @@ def check_problem(answer: Any, status: int, code: str) -> dict[str, str]:
 
 
 def test_the_table_covers_the_interface() -> None:
-    assert len(ENDPOINTS) >= 28
+    assert len(ENDPOINTS) >= 32
     assert {scope for _, _, scope in ENDPOINTS} == set(Scope)
 
 
@@ -172,6 +173,7 @@ OTHERS = [
     ("mayo", "GET", f"definitions/{DIGEST}"),
     ("mayo", "GET", f"definitions/{DIGEST}/votes"),
     ("mayo", "POST", f"consents/{SAMPLES['consent']}/withdraw"),
+    ("mayo", "POST", f"consents/{SAMPLES['consent']}/capacity"),
     ("mayo", "GET", f"predictions/{JOB}"),
     ("mayo", "POST", f"predictions/{JOB}/cancel"),
     ("mayo", "GET", f"predictions/{JOB}/result"),

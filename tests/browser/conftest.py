@@ -4,12 +4,14 @@ The log's tables are append-only, so Django's live server, which empties all tab
 the tests write through the project's services into the server's own SQLite file, and each makes a study of its own.
 """
 
+import base64
 import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,13 +25,15 @@ from django.db import connections
 from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.test.utils import override_settings
 from django.urls import reverse
+from django_otp.oath import TOTP
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_playwright
 
+from concordat import clock
 from concordat.keystore import Keystore
 from config.local.stack import Stack
 from config.local.supervisor import Supervisor
-from governance.models import Definition, DefinitionVote, Passkey, Study
-from governance.services import definitions, second_factors
+from governance.models import Definition, DefinitionVote, Passkey, Study, Submission
+from governance.services import definitions, second_factors, studies
 from tests.governance.conftest import REGISTRY, ROLES, Consortium, Officer
 from tests.support.keys import coordinator_keys
 
@@ -45,6 +49,7 @@ ARGUMENTS = [
 ]
 PROTOCOL = json.loads((Path(__file__).parents[2] / "examples/heart_disease/protocol.json").read_text())
 PASSWORD = "correct horse battery staple"
+WIDTHS, SCHEMES = (1280, 390), ("light", "dark")
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 WATCH = """document.addEventListener("securitypolicyviolation", (event) =>
   console.error(`securitypolicyviolation: ${event.violatedDirective} ${event.blockedURI}`));"""
@@ -64,9 +69,16 @@ class Site:
         return self.url("governance_study_change", study.pk)
 
     def protocol(self, **changes: Any) -> dict[str, Any]:
-        """The protocol of the worked example under a name of its own, so that no test meets another's study."""
+        """A protocol with the texts of the worked example, under a name of its own so that no test meets another's."""
         name = f"study-{uuid4().hex[:8]}"
-        return PROTOCOL | {"study": name, "title": f"Explained prediction ({name})"} | changes
+        texts = {field: PROTOCOL[field] for field in ("summary", "computed", "opened", "sections")}
+        own = {"study": name, "title": f"Explained prediction ({name})"}
+        return self.consortium.protocol(**texts | own | changes)
+
+    def amended(self, study: Study, **changes: Any) -> Submission:
+        """The version in force with these changes, put before the boards."""
+        assert study.in_force is not None
+        return studies.submit(institution=study.institution, content=study.in_force.content | changes)
 
     def submitted(self, **changes: Any) -> Study:
         return self.consortium.submitted(**self.protocol(**changes))
@@ -99,6 +111,7 @@ class Visit:
     site: Site
     page: Page
     complaints: list[str] = field(default_factory=list)
+    app: str = ""
 
     def __post_init__(self) -> None:
         self.page.on("console", self._heard)
@@ -137,6 +150,20 @@ class Visit:
         self.page.goto(self.site.url("index"))
         self.page.get_by_role("button", name="Log out").wait_for()
         return self
+
+    def sign_in_with_app(self, user: User) -> "Visit":
+        """Both steps, the second with an authenticator app that is set up on the way."""
+        self.give_password(user)
+        secret = self.page.get_by_role("definition").first.inner_text()
+        self.page.get_by_label("Code from your authenticator app").fill(code(secret, clock.now()))
+        self.page.get_by_role("button", name="Take the app into use").click()
+        self.page.wait_for_url(self.site.url("recovery_codes"))
+        self.app = secret
+        return self
+
+    def next_code(self) -> str:
+        """A code of the app that has not served yet."""
+        return code(self.app, clock.now() + timedelta(seconds=30))
 
     def give_passkey(self) -> None:
         """An authenticator that confirms every request, as a person with a fingerprint reader would."""
@@ -179,6 +206,34 @@ class Visit:
 
     def scrolls_sideways(self) -> bool:
         return bool(self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+
+def code(secret: str, at: datetime) -> str:
+    """What an authenticator app shows, by the secret as it stands on the page."""
+    app = TOTP(base64.b32decode(secret + "=" * (-len(secret) % 8)))
+    app.time = at.timestamp()
+    return f"{app.token():06}"
+
+
+def inspect(own: Visit, address: str, folder: Path) -> list[str]:
+    """What is wrong with a page in any of its looks; a picture of each look is left in the folder."""
+    own.page.goto(address)
+    return look(own, folder)
+
+
+def look(own: Visit, folder: Path) -> list[str]:
+    """The same for what the browser shows now."""
+    wrong = []
+    name = f"{sum(1 for _ in folder.glob('*.png')):02} {own.page.title().replace('/', ' ')}"
+    for width in WIDTHS:
+        own.page.set_viewport_size({"width": width, "height": 900})
+        for scheme in SCHEMES:
+            own.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            own.page.screenshot(path=folder / f"{name} {width} {scheme}.png", full_page=True)
+            wrong += [f"{name}, {scheme}: {each}" for each in own.violations()]
+        if own.scrolls_sideways():
+            wrong.append(f"{name} is wider than {width} px")
+    return wrong
 
 
 @pytest.fixture(scope="session")

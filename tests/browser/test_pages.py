@@ -11,30 +11,13 @@ from concordat.verifier import Options, report, verify
 from governance.services import invitations
 from ledger import dossier
 from ledger.services.publish import publish
-from tests.browser.conftest import PROTOCOL, Site, Visit
+from tests.browser.conftest import PROTOCOL, SCHEMES, Site, Visit, inspect
 from tests.support.decision import SETTINGS, Decision
 
 pytestmark = pytest.mark.full
 
 Visitor = Callable[..., Visit]
 DISCLOSED = ("request_statement", "display", "consent", "subject", "statement")
-WIDTHS, SCHEMES = (1280, 390), ("light", "dark")
-
-
-def inspect(own: Visit, address: str, folder: Path) -> list[str]:
-    """What is wrong with a page in any of its looks; a picture of each look is left in the folder."""
-    wrong = []
-    own.page.goto(address)
-    name = f"{sum(1 for _ in folder.glob('*.png')):02} {own.page.title()}"
-    for width in WIDTHS:
-        own.page.set_viewport_size({"width": width, "height": 900})
-        for scheme in SCHEMES:
-            own.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-            own.page.screenshot(path=folder / f"{name} {width} {scheme}.png", full_page=True)
-            wrong += [f"{name}, {scheme}: {each}" for each in own.violations()]
-        if own.scrolls_sideways():
-            wrong.append(f"{name} is wider than {width} px")
-    return wrong
 
 
 def test_sign_in(site: Site, visit: Visitor, tmp_path: Path) -> None:

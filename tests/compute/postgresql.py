@@ -13,6 +13,7 @@ from concordat import clock, model
 from concordat.events import Event
 from concordat.reasons import Reason
 from concordat.states import JobState
+from governance.models import BudgetUse
 from governance.services import institutions
 from ledger.models import LogEntry, LogHead
 from tests.support.at_once import at_once, waiting_for_the_log
@@ -118,6 +119,21 @@ def test_two_sweeps_end_a_late_job_once(world):
     job.refresh_from_db()
     assert (job.job_state, job.reason) == (JobState.FAILED, Reason.NODE_SILENT)
     assert logged(Event.JOB_ENDED) == 1
+
+
+def test_of_two_requests_at_once_one_gets_the_last_of_the_budget(world):
+    by = world.bodies[REQUESTER]
+    BudgetUse.objects.create(definition=world.definition, requester=by, day=clock.now().date(), jobs=99)
+
+    def ask():
+        prepared = world.consortium.prepare()
+        return jobs.request_prediction(
+            request=prepared.token, sealed=dict(prepared.sealed), idempotency_key=new_uuid(), by=by
+        )
+
+    asked = at_once(ask, ask)
+    assert sorted(job.reason for job in asked) == ["", Reason.BUDGET_SPENT]
+    assert BudgetUse.objects.get().jobs == 100
 
 
 def test_a_request_of_a_partys_own_does_not_stand_in_the_way_of_anothers(world):

@@ -10,12 +10,15 @@ from compute.services import jobs
 from concordat import canonical, clock
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
+from concordat.request import peek_request
 from concordat.states import JobState
+from governance import verdict
+from governance.models import BudgetUse
 from governance.services import consent
 from governance.states import StudyState
 from ledger.models import LogEntry
 from ledger.selectors import document, entry, private_fields
-from tests.support.consortium import OWNER, PARTIES, REQUESTER
+from tests.support.consortium import NODES, OWNER, PARTIES, REQUESTER
 
 
 def reason(call, *arguments, **options):
@@ -58,6 +61,12 @@ def withdraw(world):
     consent.withdraw(institution=world.bodies[REQUESTER], token=world.consortium.withdrawal())
 
 
+def spend(world):
+    BudgetUse.objects.create(
+        definition=world.definition, requester=world.bodies[REQUESTER], day=clock.now().date(), jobs=100, scalars=1300
+    )
+
+
 def suspend(world):
     world.study.state = StudyState.SUSPENDED
     world.study.epoch += 1
@@ -65,7 +74,8 @@ def suspend(world):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "expected"), [(withdraw, Reason.CONSENT_WITHDRAWN), (suspend, Reason.STUDY_NOT_APPROVED)]
+    ("spoil", "expected"),
+    [(withdraw, Reason.CONSENT_WITHDRAWN), (suspend, Reason.STUDY_NOT_APPROVED), (spend, Reason.BUDGET_SPENT)],
 )
 def test_an_unauthorised_request_is_a_refused_job_with_its_reason(world, spoil, expected):
     spoil(world)
@@ -75,6 +85,36 @@ def test_an_unauthorised_request_is_a_refused_job_with_its_reason(world, spoil, 
     assert expected in entry(job.verdict).public["reasons"]
     assert not job.inputs.exists()
     assert world.sent == []
+
+
+def test_an_authorised_job_takes_its_part_of_the_budget(world):
+    world.ask()
+    assert BudgetUse.objects.values_list("jobs", "scalars").get() == (1, world.definition.scalars)
+
+
+def test_a_budget_that_others_spent_since_the_verdict_refuses_the_request(world, monkeypatch):
+    reach = verdict.authorise
+
+    def overtaken(request, **options):
+        found = reach(request, **options)
+        spend(world)
+        return found
+
+    monkeypatch.setattr(verdict, "authorise", overtaken)
+    job = world.ask()
+    assert (job.job_state, job.reason) == (JobState.REFUSED, Reason.BUDGET_SPENT)
+    assert entry(job.verdict).public["reasons"] == [Reason.BUDGET_SPENT]
+    assert [check["name"] for check in selectors.checks(job) if not check["passed"]] == ["budget"]
+    assert BudgetUse.objects.get().jobs == 100
+
+
+def test_the_log_s_open_part_and_the_broker_name_no_clinician_and_no_consent_form(world):
+    job, person = world.ask(), world.consortium.person
+    for each in LogEntry.objects.all():
+        assert person not in bytes(each.leaf).decode()
+        assert world.consortium.consent not in bytes(each.leaf).decode()
+    assert person not in str(world.sent)
+    assert peek_request(selectors.request_of(job))["person"] == person
 
 
 def test_the_same_request_under_the_same_key_is_the_same_job(world):
@@ -132,6 +172,7 @@ def test_a_request_is_taken_back_before_it_computes(world, stage):
     assert not SealedInput.objects.exists()
     assert LogEntry.objects.filter(event=Event.JOB_ENDED).count() == 1
     assert len(world.tasks("node.release")) == (0 if stage == "ask" else 4)
+    assert BudgetUse.objects.values_list("jobs", "scalars").get() == (0, 0), "nothing was opened"
 
 
 def test_a_running_job_is_stopped_first(world):
@@ -143,6 +184,15 @@ def test_a_running_job_is_stopped_first(world):
 
 def test_a_recorded_job_is_not_taken_back(world):
     assert reason(jobs.cancel, job=world.recorded(), by=world.bodies[REQUESTER]) is Reason.WRONG_STATE
+
+
+def test_what_was_computed_stays_spent_even_if_it_is_withheld(world):
+    job = world.computing()
+    withdraw(world)
+    for slug in NODES:
+        job = world.result(job, slug)
+    assert job.job_state is JobState.WITHHELD
+    assert BudgetUse.objects.get().jobs == 1
 
 
 def test_only_the_requester_takes_its_request_back(world):

@@ -39,6 +39,8 @@ class Study:
         self.now = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
         self.schema, self.design, self.protocol = (digest(name) for name in ("schema", "design", "protocol"))
         self.subject = new_uuid()
+        purpose = {"institution": REQUESTER, "purpose": "decision-support"}
+        self.bases = [purpose | {"ground": "consent", "gdpr": None, "note": "45 CFR 46.116"}]
         generator = np.random.default_rng(1)
         self.vector = generator.normal(size=COLUMNS)
         self.tensors = {name: generator.normal(size=shape) for name, shape in model.KINDS[self.kind].shapes(COLUMNS)}
@@ -64,20 +66,27 @@ class Study:
     @cached_property
     def definition(self):
         return {
-            "v": 1,
+            "v": 2,
             "study": "chest-pain",
             "protocol": self.protocol,
             "kind": "explain",
             "model": digest(self.manifest),
             "schema": self.schema,
             "design": self.design,
+            "seed": "fixed",
             "target": "log-odds",
             "parties": PARTIES,
             "dealer": DEALER,
             "requesters": [REQUESTER],
+            "recipients": [REQUESTER],
             "purposes": ["decision-support"],
-            "opened": OPENED,
+            "data_use": ["DUO:0000006"],
+            "opened": OPENED["explain"],
             "disclosure": self.disclosure,
+            "budgets": {"jobs_a_day": 10, "jobs": 100, "scalars": 1000},
+            "minimum_cell": 5,
+            "audits": [{"kind": "fairness", "method": "counts by sex", "every_days": 90}],
+            "emergent": False,
             "transfers": [
                 {"from": start, "to": stop, "basis": "standard contractual clauses"}
                 for start in ("US", "HU", "CH")
@@ -85,6 +94,7 @@ class Study:
                 if start != stop
             ],
             "jurisdictions": ["US", "HU", "CH"],
+            "result_jurisdictions": ["US"],
             "quorum": {"of": [*PARTIES, REQUESTER], "needed": 3},
             "valid_until": "2027-01-01T00:00:00Z",
         }
@@ -96,9 +106,9 @@ class Study:
             "study": "chest-pain",
             "purposes": ["decision-support"],
             "institution": REQUESTER,
-            "form": digest("form"),
-            "language": "en",
-            "signer": "self",
+            "form": {"version": "1", "digest": digest("form"), "language": "en"},
+            "signer": {"capacity": "self", "assent": ""},
+            "reconsent": None,
             "given": self.now - timedelta(days=1),
             "until": self.now + timedelta(days=365),
             "key": self.keys[REQUESTER],
@@ -111,7 +121,9 @@ class Study:
             "requester": REQUESTER,
             "definition": self.definition,
             "purpose": "decision-support",
+            "person": new_uuid(),
             "subject": self.subject,
+            "ground": "consent",
             "consent": self.consent(),
             "party_keys": self.party_keys,
             "key": self.keys[REQUESTER],

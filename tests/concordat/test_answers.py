@@ -11,7 +11,8 @@ NODES = ["cleveland", "budapest", "zurich", "notary"]
 def accept(study, node, **changes):
     fields = {
         "node": node,
-        "address": "127.0.0.1:4000" if node == "cleveland" else None,
+        "address": "127.0.0.1:4000",
+        "certificate": f"certificate-of-{node}",
         "expires": study.now + timedelta(minutes=2),
         "key": study.keys[node],
     }
@@ -76,9 +77,9 @@ def test_a_reservation_lapses(study):
     assert reason is Reason.EXPIRED
 
 
-@pytest.mark.parametrize(("node", "address"), [("cleveland", None), ("zurich", "127.0.0.1:4001")])
-def test_rank_zero_and_no_other_gives_an_address(study, node, address):
-    assert refusal(accept, study, node, address=address) is Reason.FIELD_INVALID
+def test_an_acceptance_binds_the_engines_certificate_to_node_and_ticket(study):
+    accepted = check_all(study, [accept(study, node) for node in NODES])
+    assert {node: accepted[node]["certificate"] for node in NODES} == {n: f"certificate-of-{n}" for n in NODES}
 
 
 def test_a_refusal_names_its_reason(study):

@@ -34,10 +34,27 @@ def test_no_other_field_is_allowed(study):
 @pytest.mark.parametrize(
     ("field", "value", "named"),
     [
-        ("v", 2, "v"),
+        ("v", 1, "v"),
         ("study", "Chest Pain", "study"),
         ("protocol", "sha256:0", "protocol"),
-        ("kind", "train", "kind"),
+        ("kind", "guess", "kind"),
+        ("kind", "train", "opened"),
+        ("design", "", "design"),
+        ("target", "none", "target"),
+        ("seed", "private", "seed"),
+        ("seed", "lucky", "seed"),
+        ("recipients", ["zurich"], "recipients"),
+        ("recipients", [], "recipients"),
+        ("data_use", [], "data_use"),
+        ("data_use", ["DUO:0000006", "DUO:0000006"], "data_use"),
+        ("data_use", ["GRU"], "data_use.0"),
+        ("minimum_cell", 0, "minimum_cell"),
+        ("audits", [{"kind": "fairness", "method": "m", "every_days": 0}], "audits.0.every_days"),
+        ("audits", [{"kind": "tea", "method": "m", "every_days": 1}], "audits.0.kind"),
+        ("audits", [{"kind": "fairness", "method": "m", "every_days": 1}] * 2, "audits"),
+        ("emergent", "no", "emergent"),
+        ("result_jurisdictions", [], "result_jurisdictions"),
+        ("result_jurisdictions", ["BR"], "result_jurisdictions"),
         ("target", "probability", "target"),
         ("parties", ["cleveland"], "parties"),
         ("parties", ["cleveland", "budapest", "budapest"], "parties"),
@@ -56,6 +73,37 @@ def test_no_other_field_is_allowed(study):
 )
 def test_a_wrong_value_is_refused_by_name(study, field, value, named):
     assert refusal(study, {**study.definition, field: value}) == (Reason.FIELD_INVALID, named)
+
+
+@pytest.mark.parametrize("budget", ["jobs_a_day", "jobs", "scalars"])
+def test_every_budget_allows_something(study, budget):
+    document = {**study.definition, "budgets": {**study.definition["budgets"], budget: 0}}
+    assert refusal(study, document) == (Reason.FIELD_INVALID, f"budgets.{budget}")
+
+
+OTHER = {"train": {"opened": ["model-shares"]}, "audit": {"opened": ["counts"], "recipients": ["zurich"]}}
+
+
+@pytest.mark.parametrize("kind", list(OTHER))
+def test_institutions_may_agree_on_other_kinds_which_have_no_design(study, kind):
+    document = {**study.definition, "kind": kind, "target": "none", "design": "", **OTHER[kind]}
+    assert definition.check(document, manifest=study.manifest)["kind"] == kind
+    for changes, field in (
+        ({"design": study.design}, "design"),
+        ({"target": "log-odds"}, "target"),
+        ({"opened": definition.OPENED["explain"]}, "opened"),
+    ):
+        assert refusal(study, document | changes) == (Reason.FIELD_INVALID, field)
+
+
+def test_an_audit_opens_no_figure_about_fewer_than_five_people(study):
+    document = {**study.definition, "kind": "audit", "target": "none", "design": "", **OTHER["audit"]}
+    assert refusal(study, document | {"minimum_cell": 4}) == (Reason.FIELD_INVALID, "minimum_cell")
+
+
+def test_what_one_job_opens_is_counted(study):
+    assert definition.opened_scalars(study.definition, 10) == 13
+    assert definition.opened_scalars({**study.definition, "kind": "train"}, 10) == 0
 
 
 @pytest.mark.parametrize("field", ["model", "schema"])

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from concordat import canonical, definition, design, model
+from concordat import canonical, definition, design, model, protocol
+from concordat.data_use import Answer, match
+from concordat.law import check_gdpr
 from concordat.schema import FeatureSchema
 from concordat.sealing import SealingKey
 from concordat.signatures import SigningKey
@@ -51,6 +53,27 @@ def test_the_definition_stays_within_the_protocol():
     assert set(template["purposes"]) <= set(protocol["purposes"])
     assert {*template["parties"], *template["requesters"]} == set(protocol["sites"])
     assert template["valid_until"] <= protocol["valid_until"]
+
+
+def test_the_protocol_is_in_order_and_states_its_grounds():
+    document = protocol.check(load("protocol.json"))
+    check_gdpr(document["bases"], {"long-beach": "US"})
+    assert document["bases"][0]["ground"] == "consent"
+    assert {"adults", "adults-without-capacity"} == set(document["population"])
+
+
+def test_the_terms_of_the_data_allow_the_use():
+    protocol, template = load("protocol.json"), load("definition.template.json")
+    assert set(template["data_use"]) <= set(protocol["data_use"]["study"])
+    for each in protocol["data_use"]["datasets"]:
+        assert match(template["data_use"], each["terms"]).answer is Answer.ALLOWED
+
+
+def test_the_budget_is_for_the_patients_of_the_study():
+    budgets, schema = load("definition.template.json")["budgets"], FeatureSchema.from_json(load("schema.json"))
+    template = load("definition.template.json")
+    assert budgets["jobs"] == 200
+    assert budgets["scalars"] == 200 * definition.opened_scalars(template, len(schema.groups))
 
 
 def test_who_signs_the_protocol_signs_its_full_text():

@@ -3,9 +3,10 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from concordat import canonical, documents, request, ring, sealing
+from concordat import canonical, documents, request, ring, sealing, signatures
 from concordat.reasons import Reason, Refused
 from concordat.sealing import SealingKey
+from concordat.signatures import peek
 
 PARTIES = ["cleveland", "budapest", "zurich"]
 
@@ -27,7 +28,7 @@ def refusal(call, *arguments, **changes):
 
 
 def check(study, prepared, **changes):
-    arguments = {"now": study.now, "definition": study.definition, **changes}
+    arguments = {"now": study.now, "definition": study.definition, "bases": study.bases, **changes}
     return request.check_request(prepared.token, study.keyring, **arguments)
 
 
@@ -60,6 +61,7 @@ def test_requests_never_share_an_output_key(study):
     [
         ({"requester": "zurich"}, Reason.KEY_UNKNOWN),
         ({"purpose": "marketing"}, Reason.PURPOSE_NOT_ALLOWED),
+        ({"urgency": "emergent"}, Reason.EMERGENT_USE_REFUSED),
         ({"subject": "00000000-0000-4000-8000-000000000000"}, Reason.CONSENT_MISSING),
     ],
 )
@@ -95,7 +97,7 @@ def test_a_commitment_is_needed_for_each_party(study):
     payload = {**study.request, "commitments": {"zurich": study.request["commitments"]["zurich"]}}
     token = documents.sign(payload, request.Request, kind="request", key=study.keys["long-beach"])
     assert (
-        refusal(request.check_request, token, study.keyring, study.now, definition=study.definition)
+        refusal(request.check_request, token, study.keyring, study.now, definition=study.definition, bases=study.bases)
         is Reason.WRONG_PARTY
     )
 
@@ -131,3 +133,82 @@ def test_the_record_appears_nowhere_in_what_is_sent(study):
     sent = study.prepared.token + str(study.prepared.sealed) + str(study.request)
     assert canonical.b64(ring.to_bytes(ring.encode(study.vector))) not in sent
     assert "output_key=" not in repr(study.prepared)
+
+
+# --- on which ground, how urgently, and who decides
+
+
+def on(study, ground):
+    return [study.bases[0] | {"ground": ground}]
+
+
+def test_emergent_use_is_allowed_where_the_definition_says_so(study):
+    agreed = {**study.definition, "emergent": True}
+    prepared = study.prepare(definition=agreed, urgency="emergent")
+    assert check(study, prepared, definition=agreed)["urgency"] == "emergent"
+
+
+@pytest.mark.parametrize("kind", ["train", "audit"])
+def test_a_prediction_is_asked_for_under_no_other_kind(study, kind):
+    other = {**study.definition, "kind": kind}
+    assert refusal(check, study, study.prepare(definition=other), definition=other) is Reason.KIND_NOT_ALLOWED
+
+
+@pytest.mark.parametrize("ground", ["waiver", "exempt", "care", "public-health-emergency"])
+def test_another_ground_carries_no_consent(study, ground):
+    prepared = study.prepare(ground=ground, consent="")
+    assert check(study, prepared, bases=on(study, ground))["basis"]["consent"] == ""
+
+
+def test_the_ground_is_the_one_that_the_protocol_states(study):
+    for prepared, bases in (
+        (study.prepare(ground="care", consent=""), study.bases),
+        (study.prepare(), on(study, "waiver")),
+        (study.prepare(), []),
+        (study.prepare(), [study.bases[0] | {"institution": "zurich"}]),
+    ):
+        assert refusal(check, study, prepared, bases=bases) is Reason.LEGAL_BASIS_MISSING
+
+
+@pytest.mark.parametrize(("ground", "consent"), [("consent", ""), ("waiver", "a.signed.consent")])
+def test_a_consent_stands_where_it_is_the_ground_and_nowhere_else(study, ground, consent):
+    for act in (
+        lambda: study.prepare(ground=ground, consent=consent),
+        lambda: request.read_request(rewritten(study, basis={"ground": ground, "consent": consent}), study.keyring),
+    ):
+        with pytest.raises(Refused) as caught:
+            act()
+        assert (caught.value.reason, caught.value.field) == (Reason.FIELD_INVALID, "basis.consent")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"person": "Dr Jane Doe"}, "person"),
+        ({"urgency": "now"}, "urgency"),
+        ({"basis": {"ground": "because", "consent": ""}}, "basis.ground"),
+        ({"v": 1}, "v"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(study, changes, field):
+    with pytest.raises(Refused) as caught:
+        request.read_request(rewritten(study, **changes), study.keyring)
+    assert (caught.value.reason, caught.value.field) == (Reason.FIELD_INVALID, field)
+
+
+def test_a_named_human_decides_with_every_result(study):
+    payload = {name: value for name, value in study.request.items() if name != "person"}
+    with pytest.raises(Refused) as caught:
+        documents.sign(payload, request.Request, kind="request", key=study.keys["long-beach"])
+    assert (caught.value.reason, caught.value.field) == (Reason.FIELD_MISSING, "person")
+
+
+def test_the_consent_of_a_request_is_named_without_believing_it(study):
+    assert request.named_consent(study.request) == peek(study.request["basis"]["consent"])[1]["consent"]
+    assert request.named_consent(request.peek_request(study.prepare(ground="care", consent="").token)) == ""
+
+
+def rewritten(study, **changes):
+    """The request with other content, signed by the requester all the same."""
+    payload = {**study.request, **changes}
+    return signatures.sign(payload, kind="request", key=study.keys["long-beach"])

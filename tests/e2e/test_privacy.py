@@ -69,13 +69,13 @@ def test_a_node_holds_none_of_the_others_secrets(demo: Demo) -> None:
         assert leaks(everything_secret(demo), files(demo.world.folder(member))) == [], member.slug
 
 
-def test_the_person_is_nowhere_in_log_and_chain(demo: Demo) -> None:
+def test_patient_and_clinician_are_nowhere_in_log_chain_and_broker(demo: Demo) -> None:
     work = demo.story.work
     assert work is not None
     consents = (demo.world.folder(LONG_BEACH) / "consents").glob("*.jws")
     from concordat.signatures import peek
 
-    subject = peek(next(consents).read_text())[1]["subject"]
+    subject, clinician = peek(next(consents).read_text())[1]["subject"], demo.story.clinician
     birth = b"1961-10-14"
     assert birth in (STUDY_FOLDER / "bundle.json").read_bytes()
     places = [("chain", (demo.state / "coordinator" / "chain" / "chain.sqlite3").read_bytes())]
@@ -86,8 +86,9 @@ def test_the_person_is_nowhere_in_log_and_chain(demo: Demo) -> None:
     places += list(broker(demo))
     places += list(files(demo.world.stack.logs))
     for name, data in places:
-        assert subject.encode() not in data, name
-        assert bytes.fromhex(subject.replace("-", "")) not in data, name
+        for handle in (subject, clinician):
+            assert handle.encode() not in data, name
+            assert bytes.fromhex(handle.replace("-", "")) not in data, name
         assert birth not in data, name
 
 

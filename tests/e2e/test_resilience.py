@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from concordat.client import governance, predict
+from concordat.client import consents, predict
 from concordat.client.api import Status
 from concordat.client.work import Work
 from concordat.reasons import Reason, Refused
@@ -148,7 +148,7 @@ def test_the_workers_clock_dies_with_the_worker(demo: Demo) -> None:
 
 def test_withdrawal_while_a_job_runs_withholds_its_result(demo: Demo, work: Work) -> None:
     engine = compute_with_frozen_engine(demo, work, "budapest")
-    governance.withdraw_consent(demo.world.home(LONG_BEACH), demo.world.api(LONG_BEACH), demo.story.consent)
+    consents.withdraw(demo.world.home(LONG_BEACH), demo.world.api(LONG_BEACH), demo.story.consent)
     os.kill(engine, signal.SIGCONT)
     found = until(lambda: ended_as(demo, work), seconds=SECONDS)
     assert found["state"] in {JobState.WITHHELD, JobState.FAILED}  # type: ignore[index]

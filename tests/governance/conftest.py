@@ -15,14 +15,14 @@ from django.db import transaction
 
 from concordat import clock, consent, definition, design, model, passkeys, request, votes
 from concordat.canonical import decode, digest
-from concordat.enrolment import build_enrolment, build_roster
+from concordat.enrolment import build_enrolment, build_roster, verify_roster
 from concordat.events import Event
 from concordat.findings import needed
 from concordat.keystore import Keystore
 from concordat.passkeys import SoftwarePasskey
 from concordat.schema import FeatureSchema
 from governance import acts, selectors
-from governance.models import Definition, Institution, Passkey, Review, Study
+from governance.models import AgendaItem, Definition, Institution, Passkey, Review, Study
 from governance.services import (
     challenges,
     definitions,
@@ -87,6 +87,8 @@ class Consortium:
 
     def __init__(self, keystores: dict[str, Keystore]) -> None:
         self.keys = keystores
+        self.boardrooms: dict[str, Any] = {}
+        self.ends = clock.rfc3339(clock.now() + timedelta(days=300))
         self.at: dict[str, Institution] = {}
         for slug in [slug for slug in ROLES if slug != NEWCOMER]:
             self.at[slug] = institutions.enrol(token=self.enrolment(slug))
@@ -152,6 +154,29 @@ class Consortium:
             by=officer.user, nonce=asked.nonce, assertion=officer.passkey.assertion(passkeys.challenge(asked.statement))
         )
 
+    def stop(self, act: str, officer: Officer, study: Study, *, institution: str = "") -> Study:
+        """Suspended, terminated or closed by this officer."""
+        at = institution or officer.institution.slug
+        self.act(officer, act, study=str(study.uuid), institution=at, ground="An incident.")
+        study.refresh_from_db()
+        return study
+
+    def delegate(self, chair: Officer, member: Officer, scope: str = "expedited-review", study: str = "") -> Any:
+        return self.act(
+            chair,
+            "delegate",
+            board=chair.institution.slug,
+            study=study,
+            scope=scope,
+            delegate=str(member.user.officer.uuid),
+            ends=clock.rfc3339(clock.now() + timedelta(days=300)),
+        )
+
+    def verified(self, roster: Any) -> Any:
+        """A roster as a reader has it, who knows the institution's offline key."""
+        slug = roster.institution.slug
+        return verify_roster(roster.statement, institution=slug, offline=self.keys[slug].offline.public)
+
     def relies(self, relying: str, reviewing: str) -> Any:
         agreement = self.act(
             self.signatory,
@@ -176,25 +201,24 @@ class Consortium:
             "computed": "The risk of coronary disease and its LIME explanation.",
             "opened": "The prediction and ten coefficients.",
             "risks": {"minimal": True, "reidentification": "Ten numbers in shares.", "misuse": "A wrong prediction."},
-            "data_use": {"study": ["DUO:0000006"], "datasets": []},
-            "population": ["adults"],
+            "data_use": {
+                "study": ["DUO:0000006"],
+                "datasets": [{"institution": "long-beach", "terms": ["DUO:0000006", "DUO:0000021"]}],
+            },
+            "population": ["adults", "minors", "adults-without-capacity"],
             "sections": [{"heading": "Procedures", "text": "Ten routine findings."}],
             "requesters": ["long-beach"],
             "purposes": ["decision-support"],
-            "bases": [
-                {
-                    "institution": "long-beach",
-                    "purpose": "decision-support",
-                    "ground": "consent",
-                    "gdpr": None,
-                    "note": "45 CFR 46.116",
-                }
-            ],
+            "bases": [self.basis()],
             "attachments": [],
             "sites": [*PARTIES, "long-beach"],
             "review_months": 12,
-            "valid_until": clock.rfc3339(clock.now() + timedelta(days=300)),
+            "valid_until": self.ends,
         } | changes
+
+    def basis(self, ground: str = "consent") -> dict[str, Any]:
+        about = {"institution": "long-beach", "purpose": "decision-support"}
+        return about | {"ground": ground, "gdpr": None, "note": "As the boards read it."}
 
     def submitted(self, by: User | None = None, **changes: Any) -> Study:
         protocol = self.protocol(**changes)
@@ -219,12 +243,36 @@ class Consortium:
         """The chair's determination, on the expedited path unless the board has met."""
         review = self.review(study, officer.institution.slug)
         if review.path == "full-board" and not review.items.exists():
-            reviews.route(
-                by=officer.user, review=str(review.uuid), path="expedited", category="5", ground="Minimal risk."
-            )
+            category = fields.pop("category", "5")
+            ground = "Minimal risk."
+            reviews.route(by=officer.user, review=str(review.uuid), path="expedited", category=category, ground=ground)
         stated = {"outcome": outcome, "findings": FINDINGS if outcome.startswith("approved") else {}}
         stated |= {} if outcome.startswith("approved") else {"reasons": "Please change the consent form."}
         return self.act(officer, "determine", review=str(review.uuid), **stated | fields)
+
+    def decide(self, officer: Officer, study: Study, outcome: str = "approved") -> Any:
+        """The chair signs what the convened board has decided."""
+        self.convene(officer, study, outcome)
+        return self.act(officer, "determine", review=str(self.review(study, officer.institution.slug).uuid))
+
+    def convene(self, officer: Officer, study: Study, outcome: str = "approved") -> AgendaItem:
+        """A meeting of the officer's board at which all who are present vote for this outcome."""
+        from tests.support.boardroom import Boardroom
+
+        slug = officer.institution.slug
+        if slug not in self.boardrooms:
+            self.boardrooms[slug] = Boardroom(self, slug)
+        passes = outcome.startswith("approved")
+        motion = {
+            "outcome": outcome,
+            "findings": FINDINGS if passes else {},
+            "conditions": ["Translate the form."] if outcome == "approved-with-conditions" else [],
+            "reasons": "" if passes else "The risks are not explained.",
+        }
+        return self.boardrooms[slug].decided(study, motion)
+
+    def withdrawn(self, study: Study) -> None:
+        studies.withdraw(study=study, by=self.member(study.institution.slug, "investigator"))
 
     def approved(self, **changes: Any) -> Study:
         study = self.submitted(**changes)
@@ -261,31 +309,40 @@ class Consortium:
         return name
 
     def content(self, study: Study, model: str, /, **changes: Any) -> dict[str, Any]:
-        version = study.versions.first()
+        version = study.in_force
         laws = ["US", "HU", "CH"]
         return {
-            "v": 1,
+            "v": 2,
             "study": study.slug,
-            "protocol": version.digest if version else digest(b""),
+            "protocol": version.base if version else digest(b""),
             "kind": "explain",
             "model": model,
             "schema": digest(SCHEMA),
             "design": digest(DESIGN()),
+            "seed": "fixed",
             "target": "log-odds",
             "parties": PARTIES,
             "dealer": "notary",
             "requesters": ["long-beach"],
+            "recipients": ["long-beach"],
             "purposes": ["decision-support"],
-            "opened": list(definition.OPENED),
+            "data_use": ["DUO:0000006"],
+            "opened": list(definition.OPENED["explain"]),
             "disclosure": "none",
+            "budgets": {"jobs_a_day": 10, "jobs": 100, "scalars": 1000},
+            "minimum_cell": 5,
+            "audits": [],
+            "emergent": False,
             "transfers": [{"from": a, "to": b, "basis": "GDPR Art. 46(2)(c)"} for a, b in permutations(laws, 2)],
             "jurisdictions": laws,
+            "result_jurisdictions": ["US"],
             "quorum": {"of": [*PARTIES, "long-beach"], "needed": 3},
             "valid_until": clock.rfc3339(clock.now() + timedelta(days=200)),
         } | changes
 
     def register(self, content: dict[str, Any], by: str = "cleveland") -> Definition:
-        return definitions.register(institution=self.at[by], content=content, schema=SCHEMA, design=DESIGN())
+        design = DESIGN() if content["kind"] == "explain" else None
+        return definitions.register(institution=self.at[by], content=content, schema=SCHEMA, design=design)
 
     def registered(self) -> Definition:
         return self.register(self.content(self.approved(), self.import_model()))
@@ -298,9 +355,9 @@ class Consortium:
         vote = votes.Vote(of.digest, approve, key.address, nonce, changes.pop("deadline", deadline))
         return dict(votes.write(vote, slug, key, domain=votes.Domain(31338, REGISTRY))) | changes
 
-    def voted(self) -> Definition:
+    def voted(self, known: Definition | None = None) -> Definition:
         """A definition that every institution has approved, on chain too."""
-        known = self.registered()
+        known = known or self.registered()
         for slug in [*PARTIES, "long-beach"]:
             definitions.relay_vote(vote=self.vote(slug, known))
             self.chain.approvals[self.keys[slug].chain.address] = True
@@ -315,9 +372,9 @@ class Consortium:
             "study": "chest-pain",
             "purposes": ["decision-support"],
             "institution": "long-beach",
-            "form": digest(b"form"),
-            "language": "en",
-            "signer": "self",
+            "form": {"version": "1", "digest": digest(b"form"), "language": "en"},
+            "signer": {"capacity": "self", "assent": ""},
+            "reconsent": None,
             "given": clock.now() - timedelta(minutes=1),
             "until": clock.now() + timedelta(days=100),
         } | changes
@@ -327,9 +384,18 @@ class Consortium:
         key = self.keys[institution].identity
         return consent.withdraw(consent=of, institution=institution, time=clock.now(), key=key)
 
+    def capacity(self, of: str, institution: str = "long-beach", why: Any = "capacity") -> str:
+        """The statement that the person for whom another gave a consent decides for themself."""
+        key = self.keys[institution].identity
+        return consent.regained_capacity(consent=of, institution=institution, why=why, time=clock.now(), key=key)
+
     def request(self, of: Definition, **changes: Any) -> str:
-        """A request with a consent of its own, which has been handed in unless the test brings another."""
+        """A request on the ground consent, with a consent of its own which has been handed in, unless the test brings
+        another."""
         subject = changes.pop("subject", str(uuid4()))
+        ground = changes.setdefault("ground", "consent")
+        if ground != "consent":
+            changes.setdefault("consent", "")
         if "consent" not in changes:
             changes["consent"] = self.consent(subject=subject)
             consents.give(institution=self.at["long-beach"], token=changes["consent"])
@@ -339,6 +405,7 @@ class Consortium:
             requester=changes.pop("requester", "long-beach"),
             definition=changes.pop("definition", of.content),
             purpose=changes.pop("purpose", "decision-support"),
+            person=changes.pop("person", str(uuid4())),
             subject=subject,
             party_keys={slug: self.keys[slug].sealing.public for slug in PARTIES},
             key=changes.pop("key", self.keys["long-beach"].identity),

@@ -1,4 +1,4 @@
-"""Consent comes by the institution's signed statement, and goes as easily, at once."""
+"""Consent comes by the institution's signed statement, and goes as easily, at once; another's word lapses."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from concordat import clock
+from concordat.canonical import digest
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from governance.models import Consent
@@ -104,5 +105,86 @@ def test_nobody_withdraws_through_another_institution(consortium: Consortium, st
         with pytest.raises(Refused) as caught:
             consents.withdraw(
                 institution=consortium.at[by], token=consortium.withdrawal(str(consent.uuid), institution=signer)
+            )
+        assert caught.value.reason is reason
+
+
+# --- signed by another
+
+
+PARENT: dict[str, Any] = {
+    "signer": {"capacity": "parent", "assent": digest("assent")},
+    "reconsent": {"on": clock.rfc3339(clock.now() + timedelta(days=50)), "why": "majority"},
+}
+REPRESENTATIVE: dict[str, Any] = {"signer": {"capacity": "representative", "assent": ""}}
+
+
+@pytest.mark.parametrize(("signed", "people"), [(PARENT, "minors"), (REPRESENTATIVE, "adults-without-capacity")])
+def test_others_sign_only_for_people_whom_the_protocol_takes(
+    consortium: Consortium, signed: dict[str, Any], people: str
+) -> None:
+    consortium.approved(population=["adults", people])
+    assert give(consortium, **signed).signer == signed["signer"]["capacity"]
+    consortium.approved(study="another", population=["adults"])
+    with pytest.raises(Refused) as caught:
+        give(consortium, study="another", **signed)
+    assert (caught.value.reason, caught.value.field) == (Reason.FIELD_INVALID, "signer.capacity")
+    assert people in caught.value.detail
+
+
+def test_a_parent_s_consent_after_majority_is_not_taken(consortium: Consortium, study: Any) -> None:
+    given = clock.now() - timedelta(days=30)
+    due = {"on": clock.rfc3339(clock.now() - timedelta(days=1)), "why": "majority"}
+    with pytest.raises(Refused) as caught:
+        give(consortium, **PARENT | {"given": given, "reconsent": due})
+    assert caught.value.reason is Reason.RECONSENT_NEEDED
+
+
+def test_who_decides_for_themself_by_now_is_the_only_one_to_consent(consortium: Consortium, study: Any) -> None:
+    consent = give(consortium, **PARENT)
+    token = consortium.capacity(str(consent.uuid), why="majority")
+    ended = consents.lapse(institution=consortium.at["long-beach"], token=token)
+    assert (ended.epoch, ended.lapsed is not None, ended.withdrawn) == (1, True, None)
+    entry = entries(event=Event.CONSENT_LAPSED, consent=str(consent.uuid)).get()
+    assert entry.public == {
+        "study": "chest-pain",
+        "institution": "long-beach",
+        "consent": str(consent.uuid),
+        "epoch": 1,
+    }
+    assert str(consent.subject) not in bytes(entry.leaf).decode()
+    assert private_fields(entry) == {"subject": str(consent.subject), "statement": token}
+    for signed in (PARENT, REPRESENTATIVE):
+        with pytest.raises(Refused) as caught:
+            give(consortium, subject=str(consent.subject), **signed)
+        assert (caught.value.reason, caught.value.field) == (Reason.RECONSENT_NEEDED, "signer.capacity")
+    assert give(consortium, subject=str(consent.subject)).signer == "self"
+    assert give(consortium, **PARENT).signer == "parent", "another child's parents still sign"
+
+
+def test_lapsing_twice_is_once(consortium: Consortium, study: Any) -> None:
+    token = consortium.capacity(str(give(consortium, **PARENT).uuid))
+    consents.lapse(institution=consortium.at["long-beach"], token=token)
+    before = LogEntry.objects.count()
+    assert consents.lapse(institution=consortium.at["long-beach"], token=token).epoch == 1
+    assert LogEntry.objects.count() == before
+
+
+def test_a_person_s_own_consent_does_not_lapse(consortium: Consortium, study: Any) -> None:
+    token = consortium.capacity(str(give(consortium).uuid))
+    with pytest.raises(Refused) as caught:
+        consents.lapse(institution=consortium.at["long-beach"], token=token)
+    assert caught.value.reason is Reason.CONFLICT
+
+
+def test_nobody_says_so_for_another_institution_s_people(consortium: Consortium, study: Any) -> None:
+    consent = give(consortium, **PARENT)
+    for by, signer, reason in (
+        ("zurich", "long-beach", Reason.WRONG_INSTITUTION),
+        ("zurich", "zurich", Reason.NOT_FOUND),
+    ):
+        with pytest.raises(Refused) as caught:
+            consents.lapse(
+                institution=consortium.at[by], token=consortium.capacity(str(consent.uuid), institution=signer)
             )
         assert caught.value.reason is reason

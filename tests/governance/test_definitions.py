@@ -31,6 +31,9 @@ def test_registering_twice_is_once(consortium: Consortium) -> None:
     assert LogEntry.objects.count() == before
 
 
+AUDIT = {"kind": "audit", "target": "none", "design": "", "opened": ["counts"]}
+
+
 @pytest.mark.parametrize(
     ("changes", "reason", "field"),
     [
@@ -38,7 +41,10 @@ def test_registering_twice_is_once(consortium: Consortium) -> None:
         ({"design": "sha256:" + "0" * 64}, Reason.DIGEST_MISMATCH, "design"),
         ({"model": "sha256:" + "0" * 64}, Reason.MODEL_UNKNOWN, "model"),
         ({"purposes": ["marketing"]}, Reason.FIELD_INVALID, "purposes"),
-        ({"requesters": ["zurich"]}, Reason.FIELD_INVALID, "requesters"),
+        ({"requesters": ["zurich"], "recipients": ["zurich"]}, Reason.FIELD_INVALID, "requesters"),
+        ({"data_use": ["DUO:0000042"]}, Reason.FIELD_INVALID, "data_use"),
+        ({"result_jurisdictions": ["CH"]}, Reason.TRANSFER_BASIS_MISSING, "result_jurisdictions"),
+        (AUDIT | {"recipients": ["atlantis"]}, Reason.FIELD_INVALID, "recipients"),
         ({"dealer": "atlantis"}, Reason.NOT_FOUND, "dealer"),
         ({"quorum": {"of": ["atlantis"], "needed": 1}}, Reason.NOT_FOUND, "quorum.of"),
         ({"jurisdictions": ["US"], "transfers": []}, Reason.TRANSFER_BASIS_MISSING, "jurisdictions"),
@@ -52,6 +58,21 @@ def test_a_definition_that_goes_beyond_the_protocol_is_refused(
     with pytest.raises(Refused) as caught:
         consortium.register(content)
     assert (caught.value.reason, caught.value.field) == (reason, field)
+
+
+def test_how_many_numbers_a_job_opens_is_noted(consortium: Consortium) -> None:
+    groups = {feature["group"] for feature in SCHEMA["features"]}
+    assert consortium.registered().scalars == len(groups) + 3
+
+
+def test_an_audit_is_registered_without_a_design(consortium: Consortium) -> None:
+    content = consortium.content(consortium.approved(), consortium.import_model(), **AUDIT)
+    with pytest.raises(Refused) as caught:
+        definitions.register(institution=consortium.at["cleveland"], content=content, schema=SCHEMA, design=DESIGN())
+    assert (caught.value.reason, caught.value.field) == (Reason.DIGEST_MISMATCH, "design")
+    known = consortium.register(content)
+    assert known.scalars == 0
+    assert set(entries(event=Event.DEFINITION_REGISTERED).get().documents) == {"definition", "schema"}
 
 
 def test_a_study_that_is_not_approved_has_no_definitions(consortium: Consortium) -> None:

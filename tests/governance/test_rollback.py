@@ -8,8 +8,19 @@ from django.apps import apps
 from django.contrib.auth.models import User
 
 from concordat import definition as documents
+from governance.services import (
+    boards,
+    definitions,
+    determinations,
+    institutions,
+    people,
+    reliance,
+    reviews,
+    settling,
+    stops,
+    studies,
+)
 from governance.services import consent as consents
-from governance.services import definitions, institutions, people, reviews, studies
 from tests.governance.conftest import NEWCOMER, Consortium
 
 
@@ -41,18 +52,63 @@ def submit(c: Consortium) -> Callable[[], object]:
 
 
 def determine(c: Consortium) -> Callable[[], object]:
-    study = c.submitted()
-    return lambda: c.sign(c.chairs["zurich"], study)
+    study, chair = c.submitted(), c.chairs["zurich"]
+    c.convene(chair, study, "disapproved")
+    return lambda: c.act(chair, "determine", review=str(c.review(study, "zurich").uuid))
 
 
 def suspend(c: Consortium) -> Callable[[], object]:
-    study, chair = c.approved(), c.chairs["zurich"]
-    return lambda: studies.suspend(study=study, institution=chair.institution, by=chair.user, ground="An incident.")
+    study = c.approved()
+    return lambda: c.stop("suspend", c.chairs["zurich"], study)
 
 
 def close(c: Consortium) -> Callable[[], object]:
-    study, admin = c.approved(), c.member("cleveland", "institution-admin")
-    return lambda: studies.close(study=study, institution=c.at["cleveland"], by=admin, ground="Done.")
+    study, admin = c.approved(), c.officer("cleveland", "institution-admin")
+    return lambda: c.stop("close", admin, study)
+
+
+def draft(c: Consortium) -> Callable[[], object]:
+    author = c.member("cleveland", "investigator")
+    content = {"study": "later", "title": "An idea"}
+    return lambda: studies.save_draft(institution=c.at["cleveland"], content=content, by=author)
+
+
+def take_back(c: Consortium) -> Callable[[], object]:
+    study, author = c.submitted(), c.member("cleveland", "investigator")
+    return lambda: studies.withdraw(study=study, by=author)
+
+
+def route(c: Consortium) -> Callable[[], object]:
+    study, chair = c.submitted(), c.chairs["zurich"]
+    given = {"path": "expedited", "category": "5", "ground": "Minimal risk."}
+    return lambda: reviews.route(by=chair.user, review=str(c.review(study, "zurich").uuid), **given)
+
+
+def opine(c: Consortium) -> Callable[[], object]:
+    study, chair = c.submitted(), c.chairs["zurich"]
+    given = {"recommendation": "approved", "findings": {}, "comment": "Yes."}
+    return lambda: reviews.give_opinion(by=chair.user, review=str(c.review(study, "zurich").uuid), **given)
+
+
+def rely(c: Consortium) -> Callable[[], object]:
+    return lambda: c.relies("long-beach", "zurich")
+
+
+def file_context(c: Consortium) -> Callable[[], object]:
+    study = c.submitted()
+    return lambda: c.local_context(study)
+
+
+def declare(c: Consortium) -> Callable[[], object]:
+    study, chair = c.submitted(), c.chairs["zurich"]
+    given = {"board": chair.institution, "study": str(study.uuid), "ground": "Shares."}
+    return lambda: boards.declare_conflict(by=chair.user, **given)
+
+
+def seat(c: Consortium) -> Callable[[], object]:
+    chair = c.chairs["zurich"]
+    given = {"board": chair.institution, "officer": str(chair.user.officer.uuid), "scientist": True, "affiliated": True}
+    return lambda: boards.give_seat(by=chair.user, **given)
 
 
 def disclose(c: Consortium) -> Callable[[], object]:
@@ -89,9 +145,18 @@ CASES = [
     (roster, institutions),
     (invite, people),
     (submit, studies),
-    (determine, reviews),
-    (suspend, studies),
-    (close, studies),
+    (determine, determinations),
+    (determine, settling),
+    (draft, studies),
+    (take_back, studies),
+    (route, reviews),
+    (opine, reviews),
+    (rely, reliance),
+    (file_context, reliance),
+    (declare, boards),
+    (seat, boards),
+    (suspend, stops),
+    (close, stops),
     (disclose, definitions),
     (register, definitions),
     (vote, definitions),

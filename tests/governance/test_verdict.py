@@ -45,7 +45,7 @@ def test_it_records_nothing_and_asks_the_database_little(
 ) -> None:
     request = consortium.request(known)
     before = LogEntry.objects.count()
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(10):
         decide(consortium, request)
     assert LogEntry.objects.count() == before
 
@@ -125,7 +125,7 @@ def another_chain(consortium: Consortium, known: Definition) -> None:
         (off_chain, {"approvals": Reason.DEFINITION_NOT_APPROVED}),
         (raise_quorum, {"quorum": Reason.QUORUM_MISSING}),
         (another_chain, {"approvals": Reason.CHAIN_WRONG, "quorum": Reason.CHAIN_WRONG}),
-        (withdraw, {"consent": Reason.CONSENT_WITHDRAWN}),
+        (withdraw, {"legal-basis": Reason.CONSENT_WITHDRAWN}),
         (revoke_key("identity", "long-beach"), {"signature": Reason.KEY_UNKNOWN}),
         (revoke_key("chain", "zurich"), {"approvals": Reason.DEFINITION_NOT_APPROVED}),
         (revoke_key("sealing", "zurich"), {"shares": Reason.KEY_UNKNOWN}),
@@ -172,12 +172,21 @@ def another_person_s(consortium: Consortium, known: Definition) -> str:
 @pytest.mark.parametrize(
     ("ask", "expected"),
     [
-        (asks(purpose="marketing"), {"purpose": Reason.PURPOSE_NOT_ALLOWED, "consent": Reason.CONSENT_MISSING}),
-        (asks(consent="no.consent.here"), {"consent": Reason.CONSENT_MISSING}),
-        (never_given, {"consent": Reason.CONSENT_MISSING}),
-        (another_person_s, {"consent": Reason.CONSENT_MISSING}),
+        (asks(purpose="marketing"), {"purpose": Reason.PURPOSE_NOT_ALLOWED, "legal-basis": Reason.LEGAL_BASIS_MISSING}),
+        (asks(consent="no.consent.here"), {"legal-basis": Reason.CONSENT_MISSING}),
+        (never_given, {"legal-basis": Reason.CONSENT_MISSING}),
+        (another_person_s, {"legal-basis": Reason.CONSENT_MISSING}),
+        (asks(ground="care"), {"legal-basis": Reason.LEGAL_BASIS_MISSING}),
+        (asks(urgency="emergent"), {"urgency": Reason.EMERGENT_USE_REFUSED}),
         (asks(now=clock.parse("2020-01-01T00:00:00Z")), {"period": Reason.EXPIRED}),
-        (by_another, {"requester": Reason.REQUESTER_NOT_ALLOWED, "consent": Reason.KEY_UNKNOWN}),
+        (
+            by_another,
+            {
+                "requester": Reason.REQUESTER_NOT_ALLOWED,
+                "legal-basis": Reason.LEGAL_BASIS_MISSING,
+                "transfers": Reason.TRANSFER_BASIS_MISSING,
+            },
+        ),
         (forged, {"signature": Reason.KEY_UNKNOWN}),
     ],
 )
@@ -262,7 +271,7 @@ def test_whoever_leaves_the_quorum_short_ends_everyone_s(consortium: Consortium)
     assert verdict.epoch(request) == before + 1
 
 
-@pytest.mark.parametrize("act", [suspend, revoke, revoke_own, withdraw])
+@pytest.mark.parametrize("act", [suspend, revoke, revoke_own, withdraw, lapse, outdate])
 def test_the_epoch_moves_on_with_whatever_ends(consortium: Consortium, known: Definition, act: Break) -> None:
     request = consortium.request(known)
     before = decide(consortium, request).epoch

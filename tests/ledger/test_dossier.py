@@ -1,13 +1,11 @@
 """Building a dossier from the log, and what stays true of it after erasure, withdrawal and on a chain."""
 
-from datetime import timedelta
-
 import pytest
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 
-from concordat import canonical, clock
+from concordat import canonical
 from concordat.events import Event
 from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
@@ -24,7 +22,7 @@ from ledger.services.publish import publish
 from ledger.services.record import record
 from ledger.services.subjects import destroy
 from tests.support.consortium import STUDY, Consortium
-from tests.support.decision import BOARDS, SETTINGS, SITE, Decision
+from tests.support.decision import SETTINGS, SITE, Decision
 
 pytestmark = pytest.mark.django_db
 
@@ -104,41 +102,6 @@ def test_erasure_does_not_hide_that_consent_had_been_withdrawn(tmp_path, as_deci
     publish()
     result = verify(dossier.build(made.index), Options(disclosure=canonical.encode(made.disclosure)))
     assert check(result, "consent").reason is Reason.CONSENT_WITHDRAWN
-
-
-def resubmitted(root, *, sites, suspended_by):
-    """A decision under a protocol that follows an approved one with these sites, which an institution suspended."""
-    made = Decision(Consortium(root, coordinator=Keystore(settings.KEYS_DIR).identity))
-    made.enrol()
-    first, about = made.consortium.protocol | {"title": "The first version", "sites": sites}, {"study": STUDY}
-    submitted = about | {"institution": "cleveland", "boards": sites}
-    record(event=Event.STUDY_SUBMITTED, public=submitted, documents={"protocol": first})
-    expires = clock.rfc3339(clock.now() + timedelta(days=300))
-    record(event=Event.STUDY_APPROVED, public=about | {"expires": expires}, documents={"protocol": first})
-    ended = about | {"institution": suspended_by, "epoch": 1}
-    record(event=Event.STUDY_SUSPENDED, public=ended, private={"ground": "Harm."})
-    for step in (made.approve, made.define, made.consent, made.compute):
-        step()
-    publish()
-    return verify(dossier.build(made.index))
-
-
-@pytest.mark.parametrize("suspended_by", ["long-beach", "zurich"])
-def test_leaving_a_site_out_of_a_suspended_study_does_not_leave_its_board_out(tmp_path, as_decided, suspended_by):
-    result = resubmitted(tmp_path, sites=[*BOARDS, "long-beach"], suspended_by=suspended_by)
-    found = check(result, "officers")
-    assert (found.reason, "long-beach" in found.sentence) == (Reason.STUDY_NOT_APPROVED, True)
-
-
-def test_a_board_whose_site_left_a_suspended_study_may_reinstate_it(tmp_path, as_decided, monkeypatch):
-    monkeypatch.setattr("tests.support.decision.BOARDS", [*BOARDS, "long-beach"])
-    result = resubmitted(tmp_path, sites=[*BOARDS, "long-beach"], suspended_by="long-beach")
-    assert result.holds
-    assert "long-beach" in check(result, "officers").sentence
-
-
-def test_a_suspended_study_comes_back_with_the_boards_that_it_had(tmp_path, as_decided):
-    assert resubmitted(tmp_path, sites=BOARDS, suspended_by="zurich").holds
 
 
 def test_a_later_withdrawal_is_told_and_does_not_undo_the_decision(decision):

@@ -124,6 +124,20 @@ def test_how_far_an_entry_has_come(write, settings):
     assert refusal(lambda: selectors.status(2)) is Reason.NOT_FOUND
 
 
+def test_how_far_many_entries_have_come_is_known_in_two_queries(write, settings, django_assert_num_queries):
+    settings.ANCHOR_ADDRESS = "0x" + "11" * 20
+    write(2)
+    publish()
+    settings.ANCHOR_ADDRESS = ""
+    write()
+    publish()
+    write()
+    with django_assert_num_queries(2):
+        found = selectors.statuses([0, 1, 2, 3, 99])
+    assert found == {index: selectors.status(index) for index in range(4)}
+    assert list(found.values()) == [EntryStatus.QUEUED] * 2 + [EntryStatus.PUBLISHED, EntryStatus.LOGGED]
+
+
 def test_while_an_anchor_waits_a_newer_head_takes_its_place(write, settings):
     settings.ANCHOR_ADDRESS = "0x" + "11" * 20
     for _ in range(3):

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -17,6 +18,7 @@ from concordat.request import Prepared
 from concordat.schema import FeatureSchema
 from concordat.signatures import SigningKey
 from concordat.votes import Domain, Vote
+from tests.support.boards import ORIGIN, Boards, new_protocol
 
 PARTIES = ["cleveland", "budapest", "zurich"]
 DEALER, REQUESTER, OWNER = "notary", "long-beach", "cleveland"
@@ -46,6 +48,7 @@ class Consortium:
     coordinator: SigningKey = field(default_factory=SigningKey.generate)
     kind: str = "mlp"
     broker: str = "redis://127.0.0.1:1/0"
+    ground: str = "consent"
 
     def __post_init__(self) -> None:
         self.homes = {
@@ -74,6 +77,7 @@ class Consortium:
             "enrolments": {slug: home.enrolment for slug, home in self.homes.items()},
             "chain_id": DOMAIN.chain_id,
             "registry": DOMAIN.registry,
+            "site": ORIGIN,
         } | changes
 
     def write_policy(self, slug: str, **changes) -> None:
@@ -82,8 +86,10 @@ class Consortium:
             "studies": [STUDY],
             "requesters": [REQUESTER],
             "purposes": [PURPOSE],
+            "grounds": ["consent"],
             "jobs_a_day": 100,
             "chain": "hint",
+            "paper": "refuse",
         }
         (self.homes[slug].directory / "policy.json").write_bytes(canonical.encode(policy | changes))
 
@@ -131,7 +137,31 @@ class Consortium:
 
     @cached_property
     def protocol(self) -> dict:
-        return {"study": STUDY, "sites": PARTIES, "requesters": [REQUESTER], "purposes": [PURPOSE]}
+        return new_protocol(
+            study=STUDY,
+            institution=OWNER,
+            sites=[*PARTIES, REQUESTER],
+            requesters=[REQUESTER],
+            purposes=[PURPOSE],
+            bases=[
+                {"institution": REQUESTER, "purpose": PURPOSE, "ground": self.ground, "gdpr": None, "note": "A form."}
+            ],
+            data_use={
+                "study": ["DUO:0000006"],
+                "datasets": [{"institution": REQUESTER, "terms": ["DUO:0000006", "DUO:0000021"]}],
+            },
+            population=["adults", "minors", "adults-without-capacity"],
+        )
+
+    @cached_property
+    def boards(self) -> Boards:
+        """The officers; the requester relies on the owner's board."""
+        offline = {slug: home.keys.offline for slug, home in self.homes.items()}
+        return Boards(offline, self.protocol, {REQUESTER: OWNER})
+
+    @cached_property
+    def reviews(self) -> dict:
+        return self.boards.documents()
 
     @cached_property
     def definition(self) -> dict:
@@ -139,22 +169,30 @@ class Consortium:
 
     def new_definition(self, **changes) -> dict:
         return {
-            "v": 1,
+            "v": 2,
             "study": STUDY,
             "protocol": digest(self.protocol),
             "kind": "explain",
             "model": digest(self.manifest),
             "schema": digest(SCHEMA),
             "design": digest(self.design),
+            "seed": "fixed",
             "target": "log-odds",
             "parties": PARTIES,
             "dealer": DEALER,
             "requesters": [REQUESTER],
+            "recipients": [REQUESTER],
             "purposes": [PURPOSE],
-            "opened": OPENED,
+            "data_use": ["DUO:0000006"],
+            "opened": OPENED["explain"],
             "disclosure": "full" if self.kind == "linear" else "none",
+            "budgets": {"jobs_a_day": 100, "jobs": 1000, "scalars": 20_000},
+            "minimum_cell": 5,
+            "audits": [],
+            "emergent": False,
             "transfers": [],
             "jurisdictions": ["US"],
+            "result_jurisdictions": ["US"],
             "quorum": {"of": [*PARTIES, REQUESTER], "needed": 3},
             "valid_until": clock.rfc3339(clock.now() + timedelta(days=300)),
         } | changes
@@ -193,9 +231,9 @@ class Consortium:
             "study": STUDY,
             "purposes": [PURPOSE],
             "institution": REQUESTER,
-            "form": digest(b"form"),
-            "language": "en",
-            "signer": "self",
+            "form": {"version": "1", "digest": digest(b"form"), "language": "en"},
+            "signer": {"capacity": "self", "assent": ""},
+            "reconsent": None,
             "given": now - timedelta(days=1),
             "until": now + timedelta(days=365),
             "key": self.identity(REQUESTER),
@@ -208,9 +246,24 @@ class Consortium:
             consent=statement["consent"], institution=REQUESTER, time=clock.now(), key=self.identity(REQUESTER)
         )
 
+    def capacity(self, token: str) -> str:
+        _, statement = signatures.peek(token)
+        return consent.regained_capacity(
+            consent=statement["consent"],
+            institution=REQUESTER,
+            why="capacity",
+            time=clock.now(),
+            key=self.identity(REQUESTER),
+        )
+
+    @cached_property
+    def person(self) -> str:
+        return new_uuid()
+
     @cached_property
     def vector(self) -> np.ndarray:
-        return np.random.default_rng(11).normal(size=len(self.schema.columns))
+        lowest, highest = self.schema.bounds
+        return np.clip(np.random.default_rng(11).normal(size=len(self.schema.columns)), lowest, highest)
 
     def prepare(self, **changes) -> Prepared:
         fields = {
@@ -218,8 +271,10 @@ class Consortium:
             "requester": REQUESTER,
             "definition": self.definition,
             "purpose": PURPOSE,
+            "person": self.person,
             "subject": self.subject,
-            "consent": self.consent,
+            "ground": self.ground,
+            "consent": self.consent if self.ground == "consent" else "",
             "party_keys": self.party_keys,
             "key": self.identity(REQUESTER),
             "now": clock.now(),
@@ -262,12 +317,15 @@ class Case:
         case.documents = {
             "request": prepared.token,
             "definition": agreed,
+            "protocol": consortium.protocol,
             "manifest": consortium.published[0],
             "disclosure": consortium.disclosure,
             "schema": SCHEMA,
             "design": consortium.design,
             "votes": list(consortium.votes),
             "withdrawal": None,
+            "capacity": None,
+            "reviews": deepcopy(consortium.reviews),
             "acceptances": [],
         }
         return case

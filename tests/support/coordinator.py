@@ -18,6 +18,7 @@ from governance.services import consent, definitions, institutions
 from governance.states import StudyState
 from ledger.models import ChainTransaction, TransactionState
 from tests.support.consortium import EVERYONE, NODES, OWNER, REQUESTER, SCHEMA, STUDY, Consortium, new_uuid
+from tests.support.decision import Decision
 
 
 @dataclass
@@ -46,6 +47,10 @@ class World:
         ProtocolVersion.objects.create(
             study=self.study, number=1, digest=digest(made.protocol), content=made.protocol, submitted=now
         )
+        logged = Decision(made)
+        for slug in made.protocol["sites"]:
+            logged.roster(slug, made.boards.roster(slug))
+        logged.approve()
         manifest, sealed = made.published
         self.model = models.import_model(manifest=manifest, sealed=sealed, by=self.bodies[OWNER])
         if made.disclosure:
@@ -75,7 +80,8 @@ class World:
     def acceptance(self, job: Job, slug: str, **changes) -> str:
         fields = {
             "node": slug,
-            "address": "127.0.0.1:4000" if slug == "cleveland" else None,
+            "address": "127.0.0.1:4000",
+            "certificate": f"certificate-of-{slug}",
             "expires": clock.now() + timedelta(minutes=1),
             "key": self.consortium.identity(slug),
         }

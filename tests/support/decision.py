@@ -1,29 +1,40 @@
 """One decision from the first enrolment to the display, signed for real and recorded in a real log."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import numpy as np
 from django.conf import settings
 from django.db import transaction
 
-from concordat import answers, clock, display, outputs, passkeys, receipt, ring, signatures, ticket
+from concordat import answers, clock, display, outputs, receipt, ring, signatures, ticket
 from concordat.canonical import digest
-from concordat.enrolment import build_roster
 from concordat.events import Event
 from concordat.keystore import Keystore
-from concordat.passkeys import SoftwarePasskey
 from concordat.request import read_request
 from ledger.models import LogEntry
 from ledger.services.record import record
-from tests.support.consortium import DEALER, DOMAIN, NODES, PARTIES, REQUESTER, SCHEMA, STUDY, Consortium, new_uuid
+from tests.support.boards import ORIGIN, Boards
+from tests.support.consortium import (
+    DEALER,
+    DOMAIN,
+    NODES,
+    OWNER,
+    PARTIES,
+    REQUESTER,
+    SCHEMA,
+    STUDY,
+    Consortium,
+    new_uuid,
+)
 
-BOARDS = ["cleveland", "budapest", "zurich"]
-SITE = "http://localhost:8000"
+SITE = ORIGIN
 SETTINGS = {"BASE_URL": SITE, "CHAIN_ID": DOMAIN.chain_id, "REGISTRY_ADDRESS": DOMAIN.registry}
 LOG_ODDS = 0.75
 COEFFICIENTS = np.linspace(-1.25, 1.0, 10)
@@ -57,56 +68,97 @@ class Decision:
         for slug, home in self.consortium.homes.items():
             public = {"institution": slug, "jurisdiction": "US"}
             self._record(f"enrol {slug}", Event.INSTITUTION_ENROLLED, public, documents={"enrolment": home.enrolment})
-        for slug in BOARDS:
-            passkey = self.passkeys[slug]
-            officer = {
-                "officer": f"{slug}-chair",
-                "name": f"Chair of {slug}",
-                "role": "irb-chair",
-                "credential": passkey.credential,
-                "key": passkey.key,
-            }
-            offline = self.consortium.homes[slug].keys.offline
-            roster = build_roster(offline, institution=slug, version=1, officers=[officer], issued=clock.now())
-            public = {"institution": slug, "version": 1}
-            self._record(f"roster {slug}", Event.ROSTER_PUBLISHED, public, documents={"roster": roster})
+        for slug in self.boards.protocol["sites"]:
+            self.roster(slug, self.boards.roster(slug))
 
-    def approve(self) -> None:
-        protocol = self.consortium.protocol
-        public = {"study": STUDY, "institution": "cleveland", "boards": BOARDS}
-        private = {"submitter": new_uuid()}
-        self._record("submitted", Event.STUDY_SUBMITTED, public, private=private, documents={"protocol": protocol})
-        for slug in BOARDS:
-            self.review(slug)
-        expires = clock.rfc3339(clock.now() + timedelta(days=300))
-        public = {"study": STUDY, "expires": expires}
-        self._record("approved", Event.STUDY_APPROVED, public, documents={"protocol": protocol})
+    def roster(self, slug: str, token: str, *, version: int = 1) -> LogEntry:
+        public, name = {"institution": slug, "version": version}, f"roster {slug}"
+        name = name if version == 1 else f"{name} {version}"
+        return self._record(name, Event.ROSTER_PUBLISHED, public, documents={"roster": token})
 
-    def review(self, slug: str) -> None:
-        statement = {
-            "record": digest(self.consortium.protocol),
-            "record_kind": "protocol",
-            "meaning": "approved",
-            "signer": f"{slug}-chair",
-            "name": f"Chair of {slug}",
-            "role": "irb-chair",
-            "institution": slug,
-            "study": STUDY,
-            "state": "under-review",
-            "nonce": new_uuid(),
-            "time": clock.rfc3339(clock.now()),
-        }
-        assertion = self.passkeys[slug].assertion(passkeys.challenge(statement))
+    @property
+    def boards(self) -> Boards:
+        return self.consortium.boards
+
+    def approve(self, kind: str = "initial", also: Sequence[str] = ()) -> None:
+        """Every board approves; `also` are those that are asked though their institution is no site any more."""
+        protocol, boards = self.boards.protocol, [*self.boards.names, *also]
+        submission = {"study": STUDY, "submission": new_uuid(), "kind": kind}
         self._record(
-            f"review {slug}",
-            Event.REVIEW_SIGNED,
-            {"study": STUDY, "institution": slug, "determination": "approved", "relied_on_by": []},
-            private={"officer": new_uuid()},
-            documents={
-                "protocol": self.consortium.protocol,
-                "signature": {"statement": statement, "assertion": assertion},
-            },
+            "submitted",
+            Event.STUDY_SUBMITTED,
+            submission | {"institution": OWNER, "boards": boards},
+            private={"submitter": new_uuid()},
+            documents={"protocol": protocol},
         )
+        for site in self.boards.relies:
+            self.rely(site)
+        for board in boards:
+            own = {} if board in self.boards.names else {"sites": [], "reliance": {}}
+            self.review(self.boards.decide(board, **submission, **own))
+        self.approved(submission)
+
+    def approved(self, about: Mapping[str, str], *, protocol: Any = None) -> LogEntry:
+        protocol = protocol or self.boards.protocol
+        expires = clock.rfc3339(clock.now() + timedelta(days=300))
+        public = {"expires": expires, "base": digest(protocol), **about}
+        return self._record("approved", Event.STUDY_APPROVED, public, documents={"protocol": protocol})
+
+    def rely(self, site: str) -> None:
+        """A site and the board that it relies on agree, and the site says what is particular about it."""
+        agreed, stated = self.boards.agree(site), self.boards.state(site)
+        document = agreed["document"]
+        public = {
+            "institution": document["reviewing"],
+            "relying": site,
+            "agreement": document["agreement"],
+            "study": document["study"],
+        }
+        documents = {"agreement": document, "signatures": agreed["signatures"]}
+        self._record(f"reliance {site}", Event.RELIANCE_AGREED, public, documents=documents)
+        public = {"study": STUDY, "institution": site, "board": document["reviewing"]}
+        self._signed(f"context {site}", Event.LOCAL_CONTEXT_FILED, public, "context", stated)
+
+    def review(self, decided: Mapping[str, Any], *, protocol: Any = None) -> LogEntry:
+        """A board's officer signed this."""
+        said, statement = decided["document"], decided["signatures"][0]["statement"]
+        public = {
+            "study": said["study"],
+            "institution": said["board"],
+            "submission": said["submission"],
+            "kind": said["kind"],
+            "path": said["path"],
+            "determination": said["outcome"],
+            "method": statement["method"],
+        }
+        also = {"protocol": protocol or self.boards.protocol}
+        return self._signed(f"review {said['board']}", Event.REVIEW_SIGNED, public, "determination", decided, also)
+
+    def verify_conditions(self, verified: Mapping[str, Any]) -> LogEntry:
+        board = verified["document"]["board"]
+        public = {"study": STUDY, "institution": board, "submission": new_uuid(), "method": "passkey"}
+        return self._signed(f"conditions {board}", Event.CONDITIONS_VERIFIED, public, "conditions", verified)
+
+    def delegate(self, given: Mapping[str, Any]) -> LogEntry:
+        said = given["document"]
+        public = {
+            "institution": said["board"],
+            "delegation": said["delegation"],
+            "scope": said["scope"],
+            "study": said["study"],
+            "until": said["ends"],
+        }
+        return self._signed(f"delegation {said['board']}", Event.DELEGATION_SIGNED, public, "delegation", given)
+
+    def end(self, event: Event, **public: Any) -> LogEntry:
+        """The study's approval is suspended, ended or lapses."""
+        return self._record(event.value, event, {"study": STUDY, "epoch": 1, **public})
+
+    def _signed(
+        self, name: str, event: Event, public: Any, document: str, signed: Mapping[str, Any], also: Any = None
+    ) -> LogEntry:
+        documents = {document: signed["document"], "signature": signed["signatures"][0]} | (also or {})
+        return self._record(name, event, public, private={"officer": new_uuid()}, documents=documents)
 
     def define(self) -> None:
         each, name = self.consortium, digest(self.consortium.manifest)
@@ -142,10 +194,6 @@ class Decision:
     @property
     def _consent(self) -> str:
         return signatures.peek(self.consortium.consent)[1]["consent"]
-
-    @cached_property
-    def passkeys(self) -> dict[str, SoftwarePasskey]:
-        return {slug: SoftwarePasskey.create("localhost", SITE) for slug in BOARDS}
 
     # --- the job
 
@@ -209,10 +257,13 @@ class Decision:
         )
 
     def _accept(self, node: str) -> str:
-        address = "127.0.0.1:4000" if node == PARTIES[0] else None
-        expires = clock.now() + timedelta(minutes=1)
         return answers.accept(
-            self.ticket, node=node, address=address, expires=expires, key=self.consortium.identity(node)
+            self.ticket,
+            node=node,
+            address="127.0.0.1:4000",
+            certificate=f"certificate-of-{node}",
+            expires=clock.now() + timedelta(minutes=1),
+            key=self.consortium.identity(node),
         )
 
     def _receipts(self) -> list[str]:

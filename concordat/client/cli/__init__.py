@@ -13,6 +13,8 @@ from concordat.client.cli.dossier import dossier, verify_command
 from concordat.client.cli.home import init, pin
 from concordat.client.cli.keys import keys
 from concordat.client.cli.prediction import cancel, disclose, open_command, predict_command, watch
+from concordat.client.cli.study import study
+from concordat.client.cli.subject import subject
 
 
 @click.group(cls=Commands)
@@ -69,8 +71,10 @@ for command in (
     init,
     pin,
     keys,
+    study,
     definition,
     consent,
+    subject,
     predict_command,
     watch,
     cancel,

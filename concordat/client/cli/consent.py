@@ -1,14 +1,22 @@
-"""`concordat consent`: attest a person's consent, and their withdrawal."""
+"""`concordat consent`: attest a person's consent, look at it, and say that it has ended."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import click
+from rich.console import Console
 
-from concordat.client import governance
+from concordat import clock
+from concordat.client import consents
 from concordat.client.cli.common import App
+from concordat.consent import Capacity, Reconsent, Regained
+from concordat.fields import plain
+from concordat.reasons import Reason, Refused
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.group()
@@ -17,38 +25,88 @@ def consent() -> None:
 
 
 @consent.command()
-@click.option("--subject", required=True, type=click.UUID, help="The person's pseudonym.")
-@click.option("--study", required=True, help="The study's short name.")
-@click.option("--purpose", "purposes", required=True, multiple=True, help="May be given several times.")
-@click.option("--form", required=True, type=_FILE, help="The form that was signed; only its digest is sent.")
-@click.option("--until", required=True, type=click.DateTime(["%Y-%m-%d"]), help="The last day, UTC.")
-@click.option("--language", default="en", show_default=True, help="The language of the form.")
-@click.option("--signer", default="self", show_default=True, help="Who signed: self, or in which capacity.")
+@click.option("--fhir", type=_FILE, help="All of it as a FHIR R4 Consent, instead of the options below.")
+@click.option("--subject", type=click.UUID, help="The person's pseudonym.")
+@click.option("--study", help="The study's short name.")
+@click.option("--purpose", "purposes", multiple=True, help="May be given several times.")
+@click.option("--form", type=_FILE, help="The form that was signed; only its digest is sent.")
+@click.option("--form-version", default="1", show_default=True, help="The version of the form.")
+@click.option("--language", default="en", show_default=True, help="The language of the form, such as de or pt-BR.")
+@click.option("--until", type=_DAY, help="The last day, UTC.")
+@click.option(
+    "--signer",
+    type=click.Choice(["self", "parent", "representative"]),
+    default="self",
+    show_default=True,
+    help="Who signed: the person, a parent, or a legally authorised representative.",
+)
+@click.option("--assent", type=_FILE, help="With a parent: the child's own assent form; only its digest is sent.")
+@click.option(
+    "--reconsent",
+    type=_DAY,
+    help="The day on which the person decides for themself: with a parent the day of majority, which is required; with "
+    "a representative the day on which capacity is expected back. From then on only the person's own consent counts.",
+)
 @click.pass_obj
 def give(
     app: App,
-    subject: object,
-    study: str,
+    fhir: Path | None,
+    subject: UUID | None,
+    study: str | None,
     purposes: tuple[str, ...],
-    form: Path,
-    until: datetime,
+    form: Path | None,
+    form_version: str,
     language: str,
-    signer: str,
+    until: datetime | None,
+    signer: Capacity,
+    assent: Path | None,
+    reconsent: datetime | None,
 ) -> None:
-    """Attest that a person has consented, and print the consent's id."""
-    with app.api("consents.write") as api:
-        identifier = governance.give_consent(
-            app.home,
-            api,
-            subject=str(subject),
-            study=study,
-            purposes=purposes,
-            form=form.read_bytes(),
-            language=language,
-            signer=signer,
-            until=until.replace(hour=23, minute=59, second=59, tzinfo=UTC),
-        )
+    """Attest that a person has consented, and print the consent's id.
+
+    Give --fhir, or all of --subject, --study, --purpose, --form and --until.
+    """
+    stated = (subject, study, purposes, form, until)
+    if fhir is not None:
+        if any((*stated, assent, reconsent)):
+            raise click.UsageError("The FHIR Consent says it all: leave the other options out.")
+        with app.api("consents.write") as api:
+            identifier = consents.give_fhir(app.home, api, _resource(fhir))
+    else:
+        if not (subject and study and purposes and form and until):
+            raise click.UsageError("Give --fhir, or all of --subject, --study, --purpose, --form and --until.")
+        with app.api("consents.write") as api:
+            identifier = consents.give(
+                app.home,
+                api,
+                subject=str(subject),
+                study=study,
+                purposes=purposes,
+                form=form.read_bytes(),
+                version=form_version,
+                language=language,
+                until=until.replace(hour=23, minute=59, second=59, tzinfo=UTC),
+                capacity=signer,
+                assent=assent.read_bytes() if assent else None,
+                reconsent=_reconsent(signer, reconsent),
+            )
     app.answer({"consent": identifier}, lambda console: console.print(identifier))
+
+
+@consent.command()
+@click.argument("identifier")
+@click.option("--fhir", is_flag=True, help="As a FHIR R4 Consent.")
+@click.pass_obj
+def show(app: App, identifier: str, fhir: bool) -> None:
+    """Show the consent IDENTIFIER that was given from here; with --fhir as a FHIR R4 Consent in JSON."""
+    found = consents.kept(app.home, identifier)
+    withdrawn = clock.rfc3339(found.withdrawn) if found.withdrawn else ""
+    value = found.to_fhir() if fhir else {"statement": plain(found.statement), "withdrawn": withdrawn}
+
+    def people(console: Console) -> None:
+        click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+    app.answer(value, people)
 
 
 @consent.command()
@@ -57,5 +115,36 @@ def give(
 def withdraw(app: App, identifier: str) -> None:
     """Say for the person that the consent IDENTIFIER is withdrawn: nothing more is computed or released."""
     with app.api("consents.write") as api:
-        governance.withdraw_consent(app.home, api, identifier)
+        consents.withdraw(app.home, api, identifier)
     app.answer({"withdrawn": identifier}, lambda console: console.print(f"Withdrawn: {identifier}"))
+
+
+@consent.command()
+@click.argument("identifier")
+@click.option("--why", type=click.Choice(["majority", "capacity"]), required=True, help="What lets the person decide.")
+@click.pass_obj
+def capacity(app: App, identifier: str, why: Regained) -> None:
+    """Say that the person for whom another gave the consent IDENTIFIER has come of age, or decides for themself again.
+
+    The consent ends at once, and from then on only the person's own is taken.
+    """
+    with app.api("consents.write") as api:
+        consents.regained_capacity(app.home, api, identifier, why=why)
+    app.answer({"lapsed": identifier}, lambda console: console.print(f"Lapsed: {identifier}"))
+
+
+def _reconsent(signer: Capacity, day: datetime | None) -> Reconsent | None:
+    if day is None:
+        return None
+    why: Regained = "majority" if signer == "parent" else "capacity"
+    return {"on": clock.rfc3339(day.replace(tzinfo=UTC)), "why": why}
+
+
+def _resource(file: Path) -> dict[str, object]:
+    try:
+        resource = json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise Refused(Reason.FILE_UNREADABLE, detail=f"{file.name} is not JSON.") from error
+    if not isinstance(resource, dict):
+        raise Refused(Reason.FILE_UNREADABLE, detail=f"{file.name} is no FHIR Consent.")
+    return resource

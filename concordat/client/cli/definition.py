@@ -7,6 +7,7 @@ from rich.table import Table
 from concordat.client import governance
 from concordat.client.cli.common import App
 from concordat.client.governance import CheckedDefinition
+from concordat.data_use import LABELS
 from concordat.fields import plain
 from concordat.model import KINDS
 
@@ -43,6 +44,13 @@ def revoke(app: App, digest: str) -> None:
     _vote(app, digest, approve=False)
 
 
+_COMPUTES = {
+    "explain": "one prediction and its explanation in log-odds",
+    "train": "a training (may be agreed on; this version runs none)",
+    "audit": "an audit (may be agreed on; this version runs none)",
+}
+
+
 def _vote(app: App, digest: str, *, approve: bool) -> None:
     with app.api("definitions.read definitions.vote") as api:
         vote = governance.vote(app.home, api, digest, approve=approve)
@@ -59,13 +67,19 @@ def _print(console: Console, found: CheckedDefinition) -> None:
     rows = {
         "state": found.state,
         "study": content["study"],
-        "computes": f"one prediction and its explanation in {content['target']}",
+        "computes": _COMPUTES[content["kind"]],
         "model": f"{found.manifest['model']} {found.manifest['version']} ({found.manifest['kind']}) of "
         f"{found.manifest['owner']}",
         "parties": ", ".join(content["parties"]) + f"; dealer {content['dealer']}",
         "requesters": ", ".join(content["requesters"]),
-        "purposes": ", ".join(content["purposes"]),
-        "opened": ", ".join(content["opened"]),
+        "purposes": ", ".join(content["purposes"]) + ("; emergent use allowed" if content["emergent"] else ""),
+        "data use": ", ".join(LABELS[code] for code in content["data_use"]),
+        "opened": f"{', '.join(content['opened'])}; to {', '.join(content['recipients'])}",
+        "budgets": "each requester {jobs_a_day} jobs a day, {jobs} in all; together {scalars} opened numbers".format(
+            **content["budgets"]
+        ),
+        "audits": ", ".join(f"{audit['kind']} every {audit['every_days']} days" for audit in content["audits"])
+        or "none",
         "weights": "disclosed to requesters by one explanation"
         if KINDS[found.manifest["kind"]].told_by_one_explanation
         else "not told by one explanation; many of them wear the secret down",

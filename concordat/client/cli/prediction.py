@@ -1,6 +1,7 @@
 """`concordat predict`, `watch`, `cancel`, `open`, `disclose`: one explained prediction, step by step."""
 
 from pathlib import Path
+from uuid import UUID
 
 import click
 
@@ -10,6 +11,7 @@ from concordat.client.api import Status
 from concordat.client.cli.common import App, write_new
 from concordat.client.work import Work
 from concordat.display import Decision
+from concordat.request import Urgency
 from concordat.schema import FeatureSchema, Value
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -20,7 +22,22 @@ _READ = "definitions.read predictions.read ledger.read"
 @click.command("predict")
 @click.option("--definition", "digest", required=True, help="Digest of the approved computation definition.")
 @click.option("--purpose", required=True, help="One of the definition's purposes.")
-@click.option("--consent", required=True, help="Id of the consent, as `concordat consent give` printed it.")
+@click.option(
+    "--person",
+    required=True,
+    type=click.UUID,
+    metavar="UUID",
+    help="Who decides with the result: your own handle of the clinician, not a name.",
+)
+@click.option("--consent", default="", help="Id of the consent, as `concordat consent give` printed it.")
+@click.option("--subject", type=click.UUID, help="The person's pseudonym, where the legal ground is not consent.")
+@click.option(
+    "--urgency",
+    type=click.Choice(["routine", "emergent"]),
+    default="routine",
+    show_default=True,
+    help="Emergent use is refused unless the definition allows it: a secure job is no emergency service.",
+)
 @click.option("--fhir", type=_FILE, help="The record as a FHIR R4 Bundle of one patient.")
 @click.option("--csv", "table", type=_FILE, help="The record as a row of a table; see --row.")
 @click.option("--row", default=1, show_default=True, type=click.IntRange(1), help="Which row of the table.")
@@ -32,7 +49,10 @@ def predict_command(
     app: App,
     digest: str,
     purpose: str,
+    person: UUID,
     consent: str,
+    subject: UUID | None,
+    urgency: Urgency,
     fhir: Path | None,
     table: Path | None,
     row: int,
@@ -42,15 +62,25 @@ def predict_command(
 ) -> None:
     """Ask for a prediction and its explanation, and print the request's id.
 
-    The record is checked, split into shares and sealed here; no single institution can read it. After a crash, `watch`
-    sends the same request again: it is answered by the same job.
+    The record is checked, split into shares and sealed here; no single institution can read it. The legal ground is the
+    one that the study's protocol states for you: with consent as the ground name the consent, else the subject. After a
+    crash, `watch` sends the same request again: it is answered by the same job.
     """
     if sum(source is not None for source in (fhir, table, values)) != 1:
         raise click.UsageError("Give the record by exactly one of --fhir, --csv and --json.")
     with app.api(f"{_READ} predictions.write") as api:
         definition = governance.fetch_definition(app.home, api, digest)
         record = _record(definition.schema, fhir, table, row, values)
-        work = predict.prepare(app.home, definition, record, purpose=purpose, consent=consent)
+        work = predict.prepare(
+            app.home,
+            definition,
+            record,
+            purpose=purpose,
+            person=str(person),
+            consent=consent,
+            subject=str(subject or ""),
+            urgency=urgency,
+        )
         app.progress.print(f"Request {work.request}")
         status = predict.submit(work, api)
         if wait:

@@ -74,20 +74,4 @@ const concordat = {
       }
     });
   },
-
-  // Shows what is about to be signed, term by term.
-  show(statement) {
-    const list = document.createElement("dl");
-    for (const [name, value] of Object.entries(statement)) {
-      const term = document.createElement("dt");
-      const text = document.createElement("dd");
-      term.textContent = name.replaceAll("_", " ");
-      text.textContent = value;
-      text.className = "long";
-      list.append(term, text);
-    }
-    const shown = document.getElementById("statement");
-    shown.replaceChildren(list);
-    shown.hidden = false;
-  },
 };

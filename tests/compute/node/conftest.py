@@ -2,6 +2,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from compute.engine.job import Endpoint
 from compute.engine.runner import EngineResult
 from compute.node.jobs import Node
 from compute.node.slot import EngineSlot
@@ -36,14 +37,14 @@ class Engine:
     def __init__(self, role: str, rank: int) -> None:
         self.role, self.rank, self.killed, self.jobs = role, rank, False, []
 
-    def ready(self, timeout: float) -> str | None:
-        return "127.0.0.1:4000" if self.rank == 0 else None
+    def ready(self, timeout: float) -> Endpoint:
+        return {"address": "127.0.0.1:4000", "certificate": "certificate"}
 
     def run(self, job: dict, timeout: float) -> EngineResult:
         self.jobs.append(job)
         share = None if self.role == "dealer" else ring.to_bytes(ring.random((1,)))
         explanation = None if self.role == "dealer" else ring.to_bytes(ring.random((12,)))
-        return EngineResult(share, explanation, 4, 1000, "0.250", "0.500")
+        return EngineResult(share, explanation, 4, 1000, "0.250", "0.500", "0.200", "0.300")
 
     def kill(self) -> None:
         self.killed = True

@@ -9,11 +9,13 @@ from eth_utils import function_signature_to_4byte_selector
 
 from compute.node.jobs import Node
 from compute.node.registry import Registry
+from compute.node.slot import EngineSlot
 from concordat import canonical, clock, sealing, signatures
 from concordat.canonical import digest
 from concordat.client.ballots import Ballots
 from concordat.reasons import Reason, Refused
 from concordat.signatures import SigningKey
+from tests.compute.node.conftest import Engine
 from tests.support.consortium import (
     DOMAIN,
     OWNER,
@@ -38,14 +40,14 @@ def answer_to(case, make_node, slug=OWN, **options):
 
 def test_a_party_accepts_what_is_in_order(case, make_node):
     answer, engines = answer_to(case, make_node)
-    assert (answer["role"], answer["rank"], answer["address"]) == ("party", 1, None)
+    assert (answer["role"], answer["rank"], answer["address"]) == ("party", 1, "127.0.0.1:4000")
     assert clock.parse(answer["expires"]) > clock.now()
     assert len(engines) == 1
 
 
-def test_rank_zero_says_where_the_others_find_it(case, make_node):
+def test_an_acceptance_says_where_the_others_find_the_engine_and_how_they_know_it(case, make_node):
     answer, _ = answer_to(case, make_node, "cleveland")
-    assert (answer["rank"], answer["address"]) == (0, "127.0.0.1:4000")
+    assert (answer["address"], answer["certificate"]) == ("127.0.0.1:4000", "certificate")
 
 
 def test_the_dealer_accepts_without_shares(case, make_node):
@@ -172,6 +174,12 @@ def manifest_signed_by_another_key(case):
     case.documents["manifest"] = signatures.sign(case.consortium.manifest, kind="model", key=SigningKey.generate())
 
 
+def protocol_differs(case):
+    """The coordinator hands out a protocol with another legal ground than the one that the institutions agreed on."""
+    bases = [case.documents["protocol"]["bases"][0] | {"ground": "care"}]
+    case.documents["protocol"] = case.documents["protocol"] | {"bases": bases}
+
+
 def consent_withdrawn(case):
     case.documents["withdrawal"] = case.consortium.withdrawal()
 
@@ -204,6 +212,7 @@ def consent_withdrawn(case):
         (model_share_of_another_party, Reason.SEAL_BROKEN),
         (manifest_signed_by_another_key, Reason.KEY_UNKNOWN),
         (consent_withdrawn, Reason.CONSENT_WITHDRAWN),
+        (protocol_differs, Reason.DIGEST_MISMATCH),
     ],
 )
 def test_whatever_is_wrong_is_refused_by_name(case, make_node, spoil, reason):
@@ -238,6 +247,13 @@ def test_a_share_that_is_not_the_committed_one_is_refused(consortium, make_node)
     ("changes", "reason"),
     [
         ({"until": clock.now() - timedelta(hours=1)}, Reason.CONSENT_EXPIRED),
+        (
+            {
+                "signer": {"capacity": "parent", "assent": digest(b"assent")},
+                "reconsent": {"on": clock.rfc3339(clock.now() - timedelta(hours=1)), "why": "majority"},
+            },
+            Reason.RECONSENT_NEEDED,
+        ),
         ({"study": "another"}, Reason.CONSENT_MISSING),
         ({"purposes": ["teaching"]}, Reason.CONSENT_MISSING),
         ({"subject": new_uuid()}, Reason.CONSENT_MISSING),
@@ -247,6 +263,40 @@ def test_a_consent_that_does_not_cover_the_request_is_refused(consortium, make_n
     case = Case.make(consortium, consent=consortium.give_consent(**changes))
     answer, _ = answer_to(case, make_node)
     assert answer["reason"] == reason
+
+
+def test_a_ground_that_the_protocol_does_not_state_is_refused(consortium, make_node):
+    consortium.write_policy(OWN, grounds=["consent", "care"])
+    answer, _ = answer_to(Case.make(consortium, ground="care", consent=""), make_node)
+    assert answer["reason"] == Reason.LEGAL_BASIS_MISSING
+
+
+def test_another_ground_is_accepted_where_protocol_and_policy_have_it(tmp_path, make_node):
+    other = Consortium(tmp_path, ground="care")
+    for grounds, reason in ((["care"], None), (["consent"], Reason.POLICY_REFUSES)):
+        other.write_policy(OWN, grounds=grounds)
+        case = Case.make(other)
+        coordinator = FakeCoordinator(case, OWN)
+        node = Node(other.homes[OWN], coordinator, slot=EngineSlot(lambda role, rank: Engine(role, rank)))
+        node.reserve(case.token)
+        node.close()
+        assert case.read(coordinator.answers[0]).get("reason") == reason
+
+
+def test_emergent_use_is_refused_unless_the_definition_allows_it(consortium, make_node):
+    answer, engines = answer_to(Case.make(consortium, urgency="emergent"), make_node)
+    assert answer["reason"] == Reason.EMERGENT_USE_REFUSED
+    assert engines == []
+
+
+def test_a_person_who_decides_for_themself_by_now_is_asked_again(consortium, make_node):
+    token = consortium.give_consent(signer={"capacity": "representative", "assent": ""})
+    other = consortium.give_consent(signer={"capacity": "representative", "assent": ""})
+    for about, reason in ((other, None), (token, Reason.RECONSENT_NEEDED)):
+        case = Case.make(consortium, consent=token)
+        case.documents["capacity"] = consortium.capacity(about)
+        answer, _ = answer_to(case, make_node)
+        assert answer.get("reason") == reason
 
 
 def test_an_expired_request_is_refused(consortium, make_node):
@@ -300,7 +350,7 @@ def test_without_a_policy_file_everything_is_refused(case, make_node):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"studies": []}, {"requesters": ["zurich"]}, {"purposes": []}, {"jobs_a_day": 0}],
+    [{"studies": []}, {"requesters": ["zurich"]}, {"purposes": []}, {"grounds": ["waiver"]}, {"jobs_a_day": 0}],
 )
 def test_the_policy_narrows_what_the_votes_allow(case, make_node, changes):
     case.consortium.write_policy(OWN, **changes)

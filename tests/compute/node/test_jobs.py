@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from compute.engine.job import EngineJob
 from compute.engine.runner import EngineProcess
 from compute.node import jobs
 from compute.node.jobs import WATTS, Node
@@ -26,7 +27,8 @@ def accept_all(case) -> None:
         answers.accept(
             read,
             node=slug,
-            address="127.0.0.1:4000" if slug == "cleveland" else None,
+            address="127.0.0.1:4000",
+            certificate=f"certificate-of-{slug}",
             expires=clock.now() + timedelta(minutes=1),
             key=case.consortium.identity(slug),
         )
@@ -64,7 +66,9 @@ def test_a_partys_result_is_committed_sealed_and_signed_for(case, make_node):
     with pytest.raises(Refused) as caught:  # one share opens, and is not a result: two are missing
         outputs.add_up({OWN: share}, {OWN: signed}, groups=10)
     assert caught.value.reason is Reason.RESULT_OUT_OF_RANGE
-    assert engine.jobs[0]["address"] == "127.0.0.1:4000"
+    [job] = engine.jobs
+    assert [peer["certificate"] for peer in job["peers"]] == [f"certificate-of-{node}" for node in NODES]
+    assert (job["batch"], job["rank"]) == (case.ticket["batch"], 1)
 
 
 def test_the_dealer_signs_for_nothing_but_its_work(case, make_node):
@@ -72,7 +76,7 @@ def test_the_dealer_signs_for_nothing_but_its_work(case, make_node):
     [(token, sealed)] = coordinator.results
     assert sealed is None
     assert receipt.read_receipt(token, keyring(case))["outputs"] is None
-    assert set(engine.jobs[0]) == {"job", "role", "rank", "parties", "address", "startup_seconds", "round_seconds"}
+    assert set(engine.jobs[0]) == set(EngineJob.__annotations__)
 
 
 def test_nothing_starts_before_every_node_has_accepted(case, make_node):
@@ -93,7 +97,8 @@ def test_an_acceptance_signed_by_another_node_does_not_count(case, make_node):
     case.documents["acceptances"][2] = answers.accept(
         read,
         node="zurich",
-        address=None,
+        address="127.0.0.1:4000",
+        certificate="certificate-of-notary",
         expires=clock.now() + timedelta(minutes=1),
         key=case.consortium.identity("notary"),
     )

@@ -23,7 +23,7 @@ from compute.models import Job
 from compute.services import dispatch
 from concordat import answers, canonical, clock, design, outputs, receipt, request, ring
 from concordat.canonical import digest
-from concordat.client import governance, models
+from concordat.client import consents, governance, models
 from concordat.client.api import Api
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
@@ -50,6 +50,8 @@ ROLES = {
 }
 NODES = [*PARTIES, "notary"]
 STUDY, PURPOSE = "chest-pain", "decision-support"
+PERSON = "0b6e7f0e-6a43-4c5f-8a3b-5d1e0c9f7a21"
+"""The clinician who decides, as long-beach's own directory knows them."""
 SCOPES = {
     "owner": "studies.write models.write definitions.write definitions.read definitions.vote",
     "party": "definitions.read definitions.vote node",
@@ -112,22 +114,31 @@ class World:
 
     # --- what is agreed on
 
-    def agree(self, kind: str = "mlp") -> CheckedDefinition:
+    def agree(self, kind: str = "mlp", *, ground: str = "consent", **changes: Any) -> CheckedDefinition:
         """From the protocol to a definition that everyone has approved; boards and chain are taken as said yes."""
         owner, api = self.homes["cleveland"], self.api("cleveland")
         valid_until = clock.rfc3339(clock.now() + timedelta(days=100))
         protocol = {
-            "v": 1,
+            "v": 2,
             "study": STUDY,
             "title": "Chest pain",
             "institution": "cleveland",
+            "contact": "c",
             "summary": "s",
             "computed": "c",
             "opened": "o",
+            "risks": {"minimal": True, "reidentification": "r", "misuse": "m"},
+            "data_use": {"study": ["DUO:0000006"], "datasets": []},
+            "population": ["adults", "minors"],
             "sections": [{"heading": "h", "text": "t"}],
             "requesters": ["long-beach"],
             "purposes": [PURPOSE],
+            "bases": [
+                {"institution": "long-beach", "purpose": PURPOSE, "ground": ground, "gdpr": None, "note": "As agreed."}
+            ],
+            "attachments": [],
             "sites": [*PARTIES, "long-beach"],
+            "review_months": 12,
             "valid_until": valid_until,
         }
         api.submit_study(protocol)
@@ -147,25 +158,33 @@ class World:
             models.disclose_weights(owner, api, model=model.digest, study=STUDY)
         plan = design.build(FeatureSchema.from_json(SCHEMA), seed="tests")
         document = {
-            "v": 1,
+            "v": 2,
             "study": STUDY,
             "protocol": digest(protocol),
             "kind": "explain",
             "model": model.digest,
             "schema": digest(SCHEMA),
             "design": digest(plan),
+            "seed": "fixed",
             "target": "log-odds",
             "parties": PARTIES,
             "dealer": "notary",
             "requesters": ["long-beach"],
+            "recipients": ["long-beach"],
             "purposes": [PURPOSE],
-            "opened": list(OPENED),
+            "data_use": ["DUO:0000006"],
+            "opened": list(OPENED["explain"]),
             "disclosure": "full" if kind == "linear" else "none",
+            "budgets": {"jobs_a_day": 10, "jobs": 100, "scalars": 1000},
+            "minimum_cell": 5,
+            "audits": [],
+            "emergent": False,
             "transfers": [],
             "jurisdictions": ["CH"],
+            "result_jurisdictions": ["CH"],
             "quorum": {"of": [*PARTIES, "long-beach"], "needed": 3},
             "valid_until": valid_until,
-        }
+        } | changes
         name = api.register_definition(document, SCHEMA, plan)["digest"]
         for slug in (*PARTIES, "long-beach"):
             governance.vote(self.homes[slug], self.api(slug), name, approve=True)
@@ -178,15 +197,15 @@ class World:
         return {name: generator.normal(scale=0.3, size=shape) for name, shape in KINDS[kind].shapes(columns)}
 
     def consent(self) -> str:
-        return governance.give_consent(
+        return consents.give(
             self.homes["long-beach"],
             self.api("long-beach"),
             subject=str(uuid4()),
             study=STUDY,
             purposes=[PURPOSE],
             form=b"the form",
+            version="1",
             language="en",
-            signer="self",
             until=clock.now() + timedelta(days=30),
         )
 
@@ -204,7 +223,8 @@ class World:
             answer = answers.accept(
                 ticket,
                 node=node,
-                address="127.0.0.1:9" if node == PARTIES[0] else None,
+                address="127.0.0.1:9",
+                certificate=f"certificate-of-{node}",
                 expires=clock.now() + timedelta(seconds=50),
                 key=self.homes[node].keys.identity,
             )

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,24 @@ from uuid import uuid4
 import httpx
 import pytest
 from click.testing import CliRunner, Result
+from django.db import transaction
 
 from concordat import canonical, clock
 from concordat.client.cli import common, main
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.enrolment import verify_enrolment
+from concordat.events import Event
 from concordat.fields import plain
 from concordat.reasons import Refused
 from concordat.schema import FeatureSchema
-from tests.concordat.client.conftest import FOLDER, PURPOSE, RECORD, SCHEMA, World
+from governance.models import Institution, Study
+from ledger.services.record import record
+from tests.concordat.client.conftest import FOLDER, PERSON, PURPOSE, RECORD, SCHEMA, STUDY, World
 
 Run = Callable[..., Result]
+
+ASKED = ("--purpose", PURPOSE, "--person", PERSON)
 
 
 @pytest.fixture
@@ -62,7 +69,14 @@ def test_the_main_job_by_hand(world: World, agreed: CheckedDefinition, run: Run,
     consent = give_consent(run, tmp_path)
     asked = machine(
         run(
-            *("predict", "--definition", agreed.digest, "--purpose", PURPOSE, "--consent", consent),
+            *(
+                "predict",
+                "--definition",
+                agreed.digest,
+                *ASKED,
+                "--consent",
+                consent,
+            ),
             *("--fhir", FOLDER / "bundle.json", "--no-wait"),
             output="json",
         )
@@ -94,7 +108,14 @@ def test_the_main_job_by_hand(world: World, agreed: CheckedDefinition, run: Run,
 
 
 def test_a_request_can_be_taken_back(agreed: CheckedDefinition, run: Run, tmp_path: Path) -> None:
-    options = ["predict", "--definition", agreed.digest, "--purpose", PURPOSE, "--consent", give_consent(run, tmp_path)]
+    options = [
+        "predict",
+        "--definition",
+        agreed.digest,
+        *ASKED,
+        "--consent",
+        give_consent(run, tmp_path),
+    ]
     asked = machine(run(*options, "--fhir", FOLDER / "bundle.json", "--no-wait", output="json"))
     for _ in range(2):  # a cancelled job again is no harm
         assert machine(run("cancel", asked["request"], output="json"))["state"] == "cancelled"
@@ -125,7 +146,15 @@ def test_a_revocation_counts_at_once(agreed: CheckedDefinition, run: Run) -> Non
 
 def test_a_record_may_come_as_a_row_or_as_json(agreed: CheckedDefinition, run: Run, tmp_path: Path) -> None:
     consent = give_consent(run, tmp_path)
-    base = ["predict", "--definition", agreed.digest, "--purpose", PURPOSE, "--consent", consent, "--no-wait"]
+    base = [
+        "predict",
+        "--definition",
+        agreed.digest,
+        *ASKED,
+        "--consent",
+        consent,
+        "--no-wait",
+    ]
     values = tmp_path / "record.json"
     values.write_text(json.dumps(RECORD))
     table = tmp_path / "table.csv"
@@ -140,7 +169,14 @@ def test_a_record_may_come_as_a_row_or_as_json(agreed: CheckedDefinition, run: R
 def test_a_withdrawn_consent_is_said_with_a_remedy(agreed: CheckedDefinition, run: Run, tmp_path: Path) -> None:
     consent = give_consent(run, tmp_path)
     assert run("consent", "withdraw", consent).exit_code == 0
-    options = ["predict", "--definition", agreed.digest, "--purpose", PURPOSE, "--consent", consent]
+    options = [
+        "predict",
+        "--definition",
+        agreed.digest,
+        *ASKED,
+        "--consent",
+        consent,
+    ]
     result = run(*options, "--fhir", FOLDER / "bundle.json")
     assert result.exit_code == 1
     assert "The person has withdrawn consent." in result.stderr
@@ -148,11 +184,76 @@ def test_a_withdrawn_consent_is_said_with_a_remedy(agreed: CheckedDefinition, ru
     assert result.stdout == ""
 
 
+def test_a_parent_consents_until_the_child_comes_of_age(
+    world: World, agreed: CheckedDefinition, run: Run, tmp_path: Path
+) -> None:
+    form, assent = tmp_path / "form.md", tmp_path / "assent.md"
+    form.write_text("I agree for my child.")
+    assent.write_text("I want to take part.")
+    options = ["consent", "give", "--subject", uuid4(), "--study", "chest-pain", "--purpose", PURPOSE, "--form", form]
+    options += ["--until", (clock.now() + timedelta(days=30)).strftime("%Y-%m-%d"), "--signer", "parent"]
+    majority = ["--reconsent", (clock.now() + timedelta(days=20)).strftime("%Y-%m-%d")]
+    for missing, field in ((majority, "signer.assent"), (["--assent", assent], "reconsent")):
+        result = run(*options, *missing, output="json")
+        assert json.loads(result.stderr)["error"]["field"] == field
+    consent = machine(run(*options, *majority, "--assent", assent, output="json"))["consent"]
+    statement = machine(run("consent", "show", consent, output="json"))["statement"]
+    assert statement["signer"] == {"capacity": "parent", "assent": canonical.digest(assent.read_bytes())}
+    assert machine(run("consent", "capacity", consent, "--why", "majority", output="json")) == {"lapsed": consent}
+    asked = ["predict", "--definition", agreed.digest, *ASKED, "--consent", consent, "--fhir", FOLDER / "bundle.json"]
+    result = run(*asked, output="json")
+    assert json.loads(result.stderr)["error"]["reason"] == "reconsent-needed"
+
+
+def test_a_consent_comes_and_goes_as_a_fhir_resource(agreed: CheckedDefinition, run: Run, tmp_path: Path) -> None:
+    first = give_consent(run, tmp_path)
+    resource = machine(run("consent", "show", first, "--fhir", output="json"))
+    assert (resource["resourceType"], resource["status"]) == ("Consent", "active")
+    other = str(uuid4())
+    resource["identifier"][0]["value"] = f"urn:uuid:{other}"
+    file = tmp_path / "consent.json"
+    file.write_text(json.dumps(resource))
+    assert machine(run("consent", "give", "--fhir", file, output="json")) == {"consent": other}
+    assert run("consent", "withdraw", other).exit_code == 0
+    assert machine(run("consent", "show", other, "--fhir", output="json"))["status"] == "inactive"
+    assert run("consent", "give", "--fhir", file, "--study", "chest-pain").exit_code == 2
+    assert run("consent", "give", "--study", "chest-pain").exit_code == 2
+    resource["organization"][0]["identifier"]["value"] = "zurich"
+    file.write_text(json.dumps(resource))
+    error = json.loads(run("consent", "give", "--fhir", file, output="json").stderr)["error"]
+    assert (error["reason"], error["field"]) == ("wrong-institution", "organization")
+
+
+def test_emergent_use_is_refused_and_says_what_to_do(agreed: CheckedDefinition, run: Run, tmp_path: Path) -> None:
+    options = ["predict", "--definition", agreed.digest, *ASKED, "--consent", give_consent(run, tmp_path)]
+    result = run(*options, "--fhir", FOLDER / "bundle.json", "--urgency", "emergent")
+    assert result.exit_code == 1
+    assert "A secure job is not an emergency service." in result.stderr
+    assert "Treat the patient by local guidelines" in result.stderr
+
+
+def test_on_another_ground_the_subject_is_named_and_no_consent(world: World, run: Run, tmp_path: Path) -> None:
+    agreed = world.agree(ground="care")
+    options = ["predict", "--definition", agreed.digest, *ASKED, "--fhir", FOLDER / "bundle.json", "--no-wait"]
+    asked = machine(run(*options, "--subject", uuid4(), output="json"))
+    assert asked["state"] == "authorised"
+    for wrong, field in ((["--consent", uuid4()], "consent"), ([], "subject")):
+        error = json.loads(run(*options, *wrong, output="json").stderr)["error"]
+        assert (error["reason"], error["field"]) == ("field-invalid", field)
+
+
 def test_a_bad_value_is_named_and_nothing_is_sent(agreed: CheckedDefinition, run: Run, tmp_path: Path) -> None:
     consent = give_consent(run, tmp_path)
     values = tmp_path / "record.json"
     values.write_text(json.dumps({**RECORD, "age": 900}))
-    options = ["predict", "--definition", agreed.digest, "--purpose", PURPOSE, "--consent", consent]
+    options = [
+        "predict",
+        "--definition",
+        agreed.digest,
+        *ASKED,
+        "--consent",
+        consent,
+    ]
     result = run(*options, "--json", values, output="json")
     error = json.loads(result.stderr)["error"]
     assert (result.exit_code, error["reason"], error["field"]) == (1, "value-out-of-range", "age")
@@ -163,7 +264,14 @@ def test_a_bad_value_is_named_and_nothing_is_sent(agreed: CheckedDefinition, run
 def test_a_file_that_is_broken_is_named(agreed: CheckedDefinition, run: Run, tmp_path: Path, option: str) -> None:
     broken = tmp_path / "broken.file"
     broken.write_bytes(b'{"resourceType": \xff')
-    options = ["predict", "--definition", agreed.digest, "--purpose", PURPOSE, "--consent", uuid4()]
+    options = [
+        "predict",
+        "--definition",
+        agreed.digest,
+        *ASKED,
+        "--consent",
+        uuid4(),
+    ]
     result = run(*options, option, broken)
     assert (result.exit_code, "broken.file" in result.stderr) == (1, True)
     assert "Check that it is the file you meant" in result.stderr
@@ -224,7 +332,7 @@ def test_what_may_succeed_later_has_an_exit_code_of_its_own(world: World, run: R
 
 
 def test_exactly_one_record_is_asked_for(run: Run) -> None:
-    result = run("predict", "--definition", "d", "--purpose", "p", "--consent", "c")
+    result = run("predict", "--definition", "d", *ASKED, "--consent", "c")
     assert result.exit_code == 2
     assert "exactly one of --fhir, --csv and --json" in result.stderr
 
@@ -238,3 +346,42 @@ def test_every_command_explains_itself(command: list[str]) -> None:
 
 def _cell(value: object) -> str:
     return str(value).upper() if isinstance(value, bool) else str(value)
+
+
+def test_a_document_is_attached_to_a_study(world: World, run: Run, tmp_path: Path) -> None:
+    members = {each.slug: each for each in Institution.objects.all()}
+    study = Study.objects.create(slug=STUDY, title="Chest pain", institution=members["cleveland"], created=clock.now())
+    study.sites.set([members["cleveland"], members["zurich"]])
+    file = tmp_path / "agreement.pdf"
+    file.write_bytes(b"%PDF-1.7 agreement")
+    options = [STUDY, file, "--kind", "data-use-agreement"]
+    attached = machine(run("study", "attach", *options, "--until", "2999-01-01", home="cleveland", output="json"))
+    assert attached["digest"] == canonical.digest(file.read_bytes())
+    assert (attached["institution"], attached["expires"]) == ("cleveland", "2999-01-01T23:59:59Z")
+    refused = run("study", "attach", *options, home="cleveland")
+    assert (refused.exit_code, "expires" in refused.stderr) == (1, True)
+    charter = run("study", "attach", STUDY, file, "--kind", "charter", "--of-the-study", home="cleveland")
+    assert charter.stdout.strip() == attached["digest"]
+    assert run("study", "attach", STUDY, file, "--kind", "charter", "--of-the-study", home="zurich").exit_code == 1
+    file.write_bytes(b"\x7fELF")
+    assert "PDF, PNG, JPEG" in run("study", "attach", *options, home="cleveland").stderr
+
+
+def test_a_person_is_exported_and_then_erased(world: World, run: Run, tmp_path: Path) -> None:
+    subject = uuid4()
+    with transaction.atomic():
+        record(
+            event=Event.CONSENT_GIVEN,
+            public={"study": STUDY, "institution": "long-beach", "consent": str(uuid4())},
+            private={"subject": str(subject), "statement": "signed"},
+            subject=subject,
+        )
+    file = tmp_path / "answer.json"
+    assert run("subject", "export", subject, file).exit_code == 0
+    (held,) = json.loads(file.read_text())["entries"]
+    assert held["private"]["statement"] == "signed"
+    assert file.stat().st_mode & 0o077 == 0
+    assert run("subject", "erase", subject, "--ground", "objection").exit_code == 1  # asked first
+    erased = run("subject", "erase", subject, "--ground", "objection", "--yes")
+    assert erased.stdout.startswith("Erased; recorded as C-")
+    assert run("subject", "export", subject, tmp_path / "again.json").exit_code == 1

@@ -10,7 +10,7 @@ from django.conf import settings
 from compute.models import Job, PartyResult
 from concordat import canonical, checkpoint, record_number, ring
 from concordat.canonical import b64, unb64
-from concordat.client import governance, predict
+from concordat.client import consents, governance, predict
 from concordat.client.api import Api
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
@@ -23,7 +23,7 @@ from concordat.signatures import SigningKey
 from concordat.verifier.disclosure import Disclosure
 from ledger.models import SignedCheckpoint
 from ledger.services.publish import publish
-from tests.concordat.client.conftest import PURPOSE, RECORD, SCHEMA, World
+from tests.concordat.client.conftest import PERSON, PURPOSE, RECORD, SCHEMA, World
 
 VALUES = {**RECORD, "age": 63}
 
@@ -46,7 +46,7 @@ def api(world: World) -> Api:
 @pytest.fixture
 def work(world: World, agreed: CheckedDefinition, home: ClientHome) -> Work:
     """A prepared request, not sent yet."""
-    return predict.prepare(home, agreed, VALUES, purpose=PURPOSE, consent=world.consent())
+    return predict.prepare(home, agreed, VALUES, purpose=PURPOSE, person=PERSON, consent=world.consent())
 
 
 @pytest.fixture
@@ -113,8 +113,8 @@ def test_following_stops_with_the_reason_for_which_it_was_refused(
     world: World, agreed: CheckedDefinition, home: ClientHome, api: Api
 ) -> None:
     consent = world.consent()
-    governance.withdraw_consent(home, api, consent)
-    work = predict.prepare(home, agreed, VALUES, purpose=PURPOSE, consent=consent)
+    consents.withdraw(home, api, consent)
+    work = predict.prepare(home, agreed, VALUES, purpose=PURPOSE, person=PERSON, consent=consent)
     assert predict.submit(work, api)["state"] == "refused"
     with refusal(Reason.CONSENT_WITHDRAWN):
         predict.wait(work, api, seconds=5)
@@ -135,7 +135,7 @@ def test_following_gives_up_in_time(api: Api, work: Work) -> None:
 
 def test_a_result_is_not_released_after_the_consent_was_withdrawn(home: ClientHome, api: Api, computed: Work) -> None:
     (consent,) = home.consents.iterdir()
-    governance.withdraw_consent(home, api, consent.stem)
+    consents.withdraw(home, api, consent.stem)
     with refusal(Reason.RESULT_WITHHELD):
         predict.open_result(home, api, computed)
 

@@ -13,7 +13,7 @@ from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.client.work import Work
 from concordat.reasons import Reason, Refused
-from tests.concordat.client.conftest import PURPOSE, RECORD, World
+from tests.concordat.client.conftest import PERSON, PURPOSE, RECORD, World
 
 
 class Killed(BaseException):
@@ -46,7 +46,7 @@ def home(world: World) -> ClientHome:
 @pytest.fixture
 def work(world: World, home: ClientHome) -> Work:
     agreed: CheckedDefinition = world.agree()
-    return predict.prepare(home, agreed, RECORD, purpose=PURPOSE, consent=world.consent())
+    return predict.prepare(home, agreed, RECORD, purpose=PURPOSE, person=PERSON, consent=world.consent())
 
 
 def test_killed_between_the_coordinators_write_and_its_answer(world: World, home: ClientHome, work: Work) -> None:

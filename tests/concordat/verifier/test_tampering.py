@@ -138,6 +138,13 @@ def test_an_officers_statement_about_another_protocol(forger):
     signed = forger.document("review zurich", "signature")
     signed["statement"]["record"] = canonical.digest(b"another")
     forger.put("review zurich", "signature", signed)
+    assert failures(forger.forge()) == {"officers": R.SIGNATURE_INVALID}
+
+
+def test_an_officers_statement_with_another_nonce(forger):
+    signed = forger.document("review zurich", "signature")
+    signed["statement"]["nonce"] = new_uuid()
+    forger.put("review zurich", "signature", signed)
     assert failures(forger.forge()) == {"officers": R.PASSKEY_INVALID}
 
 
@@ -149,9 +156,15 @@ def test_an_officers_signature_with_a_strangers_passkey(forger):
     assert failures(forger.forge()) == {"officers": R.ROSTER_MISSING}
 
 
-def test_a_disapproval_reported_as_approval(forger):
+def test_a_determination_that_nobody_signed(forger):
+    said = forger.document("review zurich", "determination")
+    forger.put("review zurich", "determination", said | {"category": "", "reasons": "None."})
+    assert failures(forger.forge()) == {"officers": R.SIGNATURE_INVALID}
+
+
+def test_an_approval_reported_as_disapproval(forger):
     forger.entry("review zurich")["public"]["determination"] = "disapproved"
-    assert failures(forger.forge()) == {"officers": R.STUDY_NOT_APPROVED}
+    assert failures(forger.forge()) == {"officers": R.DIGEST_MISMATCH}
 
 
 def test_a_board_that_was_never_heard(forger):
@@ -184,6 +197,11 @@ def withdraw_consent(forger):
     assert signatures.peek(token)[1]["consent"] == consent
 
 
+def consent_lapses(forger):
+    withdraw_consent(forger)
+    forger.contents[forger.index("vote long-beach")]["event"] = "consent.lapsed"
+
+
 @pytest.mark.parametrize("ending", ["study.suspended", "study.closed"])
 def test_a_study_that_had_ended(forger, ending):
     end_study(forger, ending)
@@ -197,6 +215,20 @@ def test_a_consent_that_had_been_withdrawn(forger):
     assert "before the decision" in checks["consent since"].sentence
 
 
+def test_a_consent_that_had_lapsed(forger):
+    consent_lapses(forger)
+    checks = {check.name: check for check in verify(forger.forge()).checks}
+    assert checks["consent"].reason is R.RECONSENT_NEEDED
+    assert "before the decision" in checks["consent since"].sentence
+
+
+def test_a_protocol_with_another_ground_than_the_boards_signed(forger):
+    """The definition names the protocol by its digest, so the operator cannot put another ground in."""
+    protocol = forger.document("submitted", "protocol")
+    forger.put("submitted", "protocol", protocol | {"bases": [protocol["bases"][0] | {"ground": "care"}]})
+    assert failures(forger.forge())["request"] is R.STUDY_NOT_APPROVED
+
+
 # --- the operator selects
 
 
@@ -206,6 +238,7 @@ def test_a_consent_that_had_been_withdrawn(forger):
         (lambda forger: end_study(forger, "study.suspended"), {}),
         (lambda forger: end_study(forger, "study.closed"), {}),
         (withdraw_consent, {"consent": R.CONSENT_WITHDRAWN}),
+        (consent_lapses, {"consent": R.RECONSENT_NEEDED}),
         (lambda forger: None, {}),  # a vote
     ],
 )
@@ -254,10 +287,10 @@ def test_a_board_that_the_operator_does_not_name(forger):
     assert failures(forger.forge()) == {"officers": R.STUDY_NOT_APPROVED}
 
 
-def test_a_site_may_rely_on_the_board_of_another(forger):
+def test_an_enrolment_that_names_another_board_replaces_no_agreement(forger):
     forger.entry("enrol budapest")["public"]["reviewing_board"] = "zurich"
     forger.erase("review budapest")
-    assert failures(forger.forge()) == {}
+    assert failures(forger.forge()) == {"officers": R.STUDY_NOT_APPROVED}
 
 
 def test_a_model_whose_owner_had_not_approved(forger):

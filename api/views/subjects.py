@@ -1,0 +1,61 @@
+"""What an institution's own subjects may ask for: to see everything that is held on them, and to have it erased."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from api.scopes import Scope
+from api.views.base import Resource, Shape, body
+from compute.services.erasure import erase_subject
+from compute.services.export import export_subject
+
+GROUNDS = ("no-longer-needed", "consent-withdrawn", "objection", "unlawful", "legal-obligation")
+"""GDPR Article 17(1) (a) to (e). The ground stands in the log in the clear, so nobody writes a text of their own."""
+
+
+class ExportAnswer(Shape):
+    v = serializers.IntegerField()
+    institution = serializers.CharField()
+    subject = serializers.CharField()
+    exported = serializers.CharField()
+    entries = serializers.ListField(child=serializers.DictField(), help_text="Log entries, private fields opened.")
+    related = serializers.ListField(child=serializers.DictField(), help_text="Log entries that name their requests.")
+    consents = serializers.ListField(child=serializers.DictField(), help_text="With the signed statements (JWS).")
+    jobs = serializers.ListField(child=serializers.DictField())
+    holds = serializers.ListField(child=serializers.DictField(), help_text="Legal holds.")
+
+
+class Erasing(Shape):
+    ground = serializers.ChoiceField(choices=GROUNDS, help_text="Which part of GDPR Article 17(1) applies.")
+
+
+class ErasedAnswer(Shape):
+    record = serializers.CharField(help_text="The record number of the key's destruction.")
+
+
+class Export(Resource):
+    """Everything held on one of the institution's own subjects (GDPR Article 15). That it was exported is recorded."""
+
+    scopes: ClassVar = {"GET": Scope.SUBJECTS_READ}
+    limited: ClassVar = {"GET": "subjects"}
+
+    @extend_schema(responses=ExportAnswer)
+    def get(self, request: Request, subject: UUID) -> Response:
+        return Response(export_subject(institution=self.caller.slug, subject=subject))
+
+
+class Erasure(Resource):
+    """Erase one of the institution's own subjects (GDPR Article 17): it cannot be undone. A legal hold forbids it."""
+
+    scopes: ClassVar = {"POST": Scope.SUBJECTS_ERASE}
+    limited: ClassVar = {"POST": "subjects"}
+
+    @extend_schema(request=Erasing, responses=ErasedAnswer)
+    def post(self, request: Request, subject: UUID) -> Response:
+        ground: dict[str, Any] = body(request, Erasing)
+        entry = erase_subject(institution=self.caller.slug, subject=subject, ground=ground["ground"])
+        return Response({"record": entry.record_number})

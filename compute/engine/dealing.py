@@ -1,0 +1,118 @@
+"""Handing out correlated randomness: what the dealer makes of a plan, and how a party takes its shares from it.
+
+One request and one answer a job: each party sends the dealer the plan; the dealer answers every party with the key of
+its stream, drawn for this answer and never kept, and party 0 besides with the corrections of the bound parts. A supply
+is used up in the plan's order, once: a protocol that asks for anything else is refused before it has opened anything.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from compute.engine.correlations import Correlation, Part
+from compute.engine.protocol import Sum, Xor
+from compute.engine.streams import Stream
+from concordat.reasons import Reason, Refused
+
+
+class Supply(Protocol):
+    """Where a protocol takes its correlated randomness from."""
+
+    def take(self, wanted: Correlation) -> list[Tensor]:
+        """This party's shares of the free parts, then of the bound parts."""
+
+
+class Rehearsal:
+    """Zeros for everything, and a list of what was asked for: a protocol's plan is found by running it alone."""
+
+    def __init__(self) -> None:
+        self.plan: list[Correlation] = []
+
+    def take(self, wanted: Correlation) -> list[Tensor]:
+        self.plan.append(wanted)
+        return [torch.zeros(part.shape, dtype=_DTYPES[part.group]) for part in (*wanted.free(), *wanted.bound())]
+
+
+class Dealt:
+    """A party's shares of a plan, all of them expanded before the first is used.
+
+    `corrections` answers so many bytes of what the dealer sends; None for every party but party 0.
+    """
+
+    def __init__(self, plan: Sequence[Correlation], key: bytes, corrections: Callable[[int], bytes] | None) -> None:
+        stream = Stream(key)
+
+        def bound(part: Part) -> Tensor:
+            return _unpack(part, corrections(_size(part))) if corrections else _draw(stream, part)
+
+        shares = [[*(_draw(stream, part) for part in each.free()), *map(bound, each.bound())] for each in plan]
+        self._left = list(zip(plan, shares, strict=True))[::-1]
+
+    def take(self, wanted: Correlation) -> list[Tensor]:
+        """Raises Refused(RANDOMNESS_USED) for anything but the next correlation of the plan."""
+        if not self._left or self._left[-1][0] != wanted:
+            raise Refused(Reason.RANDOMNESS_USED, detail="The protocol asks for what was not dealt for it.")
+        return self._left.pop()[1]
+
+    @property
+    def used_up(self) -> bool:
+        return not self._left
+
+
+def deal(plan: Sequence[Correlation], keys: Sequence[bytes], emit: Callable[[bytes], object]) -> None:
+    """Compute party 0's corrections, part by part in the plan's order, so that memory holds one correlation at a time.
+
+    `keys` are the parties' stream keys, by rank.
+    """
+    streams = [Stream(key) for key in keys]
+    for each in plan:
+        free = [_draw_all(streams, part) for part in each.free()]
+        for part, value in zip(each.bound(), each.relate(*free), strict=True):
+            emit(_pack(part, _combine(part, value, _draw_all(streams[1:], part))))
+
+
+_DTYPES = {"ring": torch.int64, "bits": torch.uint8, "tables": torch.int32}
+_DRAWS = {"ring": Stream.ring, "bits": Stream.bits, "tables": Stream.tables}
+
+
+def _draw(stream: Stream, part: Part) -> Tensor:
+    return _DRAWS[part.group](stream, part.shape)
+
+
+def _draw_all(streams: Sequence[Stream], part: Part) -> Tensor:
+    """The sum, or exclusive or, of what all these streams give."""
+    total = _draw(streams[0], part)
+    for stream in streams[1:]:
+        other = _draw(stream, part)
+        total = total + other if part.group == "ring" else total ^ other
+    return total
+
+
+def _combine(part: Part, value: Tensor, others: Tensor) -> Tensor:
+    return value - others if part.group == "ring" else value ^ others
+
+
+def _pack(part: Part, value: Tensor) -> bytes:
+    if part.group == "bits":
+        return Xor(value).pack()
+    if part.group == "tables":
+        return value.numpy().astype("<u2").tobytes()
+    return Sum(value).pack()
+
+
+def _unpack(part: Part, data: bytes) -> Tensor:
+    if part.group == "tables":
+        words = np.frombuffer(data, dtype="<u2").astype(np.int32)
+        return torch.from_numpy(words.reshape(part.shape))
+    empty = torch.empty(part.shape, dtype=_DTYPES[part.group])
+    view = [memoryview(data)]
+    return Xor(empty).add(view) if part.group == "bits" else Sum(empty).add(view)
+
+
+def _size(part: Part) -> int:
+    count = math.prod(part.shape)
+    return {"ring": 8 * count, "bits": -(-count // 8), "tables": 2 * count}[part.group]

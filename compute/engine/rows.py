@@ -1,0 +1,105 @@
+"""The rows of a design: public affine images of one secret record, and what a model's first layer costs on them.
+
+The first layer is the only one that sees the rows. For masks (rows, k) of 0 and 1, W·(M_i ∘ x) = M_i·(W ∘ x); for
+offsets Z, W·(x + Z_i) = W·x + Z_i·W; for secret components C, whose public masks say which are present,
+W·(M_i·C) = M_i·(C·W). Each is one product of two secrets, for all rows together, and local sums. A private design has
+secret rows and one matrix product.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol as Interface
+
+import torch
+from torch import Tensor
+
+from compute.engine import arithmetic, comparison
+from compute.engine.arithmetic import Party, Share
+from compute.engine.comparison import Bits
+from compute.engine.protocol import Protocol
+
+
+class Rows(Interface):
+    """All secret; `weight` (h, k) and the record at 2^16."""
+
+    def times(self, party: Party, weight: Share) -> Protocol[Share]:
+        """(rows, h) of rows times weight, at 2^32 (at 2^16 for a weight of whole numbers)."""
+
+    def at_most(self, party: Party, features: Share, thresholds: Share) -> Protocol[Bits]:
+        """(rows, h) bits: whether a row's feature, chosen by the one-hot `features` (h, k) in whole numbers, is at most
+        the threshold (h,)."""
+
+
+@dataclass(frozen=True)
+class Masked:
+    """Rows that keep some of the record's columns, and have zero in place of the others."""
+
+    record: Share
+    masks: Tensor
+
+    def times(self, party: Party, weight: Share) -> Protocol[Share]:
+        products = yield from arithmetic.product(party, weight, self.record)
+        return self.masks @ products.T
+
+    def at_most(self, party: Party, features: Share, thresholds: Share) -> Protocol[Bits]:
+        """Each node compares twice, not once a row: with the record's value and with zero. Which of the two counts in a
+        row, its public mask says once the secret feature is known: an AND of feature and difference."""
+        products = yield from arithmetic.product(party, features, self.record)
+        values = torch.stack([products.sum(dim=1), torch.zeros_like(thresholds)])
+        kept, replaced = yield from _at_most(party, values, thresholds)
+        # One-hot features are bits: the lowest bits of additive shares are shares of them by exclusive or.
+        chosen = (features & 1).to(torch.uint8)
+        differs = yield from comparison.both(party, chosen, (kept ^ replaced)[:, None])
+        kept_differs: Bits = ((self.masks @ differs.to(torch.int64).T) & 1).to(torch.uint8)
+        return kept_differs ^ replaced
+
+
+@dataclass(frozen=True)
+class Shifted:
+    """The record plus public offsets (rows, k) at 2^16."""
+
+    record: Share
+    offsets: Tensor
+
+    def times(self, party: Party, weight: Share) -> Protocol[Share]:
+        product = yield from arithmetic.product(party, weight, self.record[:, None], "matmul")
+        return product.T + self.offsets @ weight.T
+
+    def at_most(self, party: Party, features: Share, thresholds: Share) -> Protocol[Bits]:
+        values = yield from self.times(party, features)
+        return (yield from _at_most(party, values, thresholds))
+
+
+@dataclass(frozen=True)
+class Composed:
+    """Sums of those secret components (c, k) that public masks (rows, c) name: of superpixels, of tokens."""
+
+    components: Share
+    masks: Tensor
+
+    def times(self, party: Party, weight: Share) -> Protocol[Share]:
+        products = yield from arithmetic.product(party, self.components, weight.T, "matmul")
+        return self.masks @ products
+
+    def at_most(self, party: Party, features: Share, thresholds: Share) -> Protocol[Bits]:
+        values = yield from self.times(party, features)
+        return (yield from _at_most(party, values, thresholds))
+
+
+@dataclass(frozen=True)
+class Private:
+    """Secret rows (rows, k), drawn by the requester with whatever sampler."""
+
+    rows: Share
+
+    def times(self, party: Party, weight: Share) -> Protocol[Share]:
+        return (yield from arithmetic.product(party, self.rows, weight.T, "matmul"))
+
+    def at_most(self, party: Party, features: Share, thresholds: Share) -> Protocol[Bits]:
+        values = yield from self.times(party, features)
+        return (yield from _at_most(party, values, thresholds))
+
+
+def _at_most(party: Party, values: Share, thresholds: Share) -> Protocol[Bits]:
+    """values ≤ thresholds, for differences below 2^7 at 2^16."""
+    above = yield from comparison.negative(party, thresholds - values, 24)
+    return above ^ int(party.first)

@@ -1,0 +1,285 @@
+"""The connections of one job: a full mesh of mutually authenticated TLS 1.3, one connection for each direction.
+
+Every engine connects to every other to send, and accepts from every other to receive, so no connection is used by two
+threads, and a round costs one one-way latency. Start-up and rounds have time-outs of their own. Whoever fails closes
+its connections, which ends the wait of all others.
+"""
+
+import queue
+import selectors
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from compute.engine import streams
+from compute.engine.certificates import Identity
+from concordat.reasons import Reason, Refused
+
+_HEADER = 8
+_ACCEPTED, _ANOTHER_JOB = b"\x01", b"\x00"
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Where another engine listens, and its certificate (DER)."""
+
+    host: str
+    port: int
+    certificate: bytes
+
+
+class Wires:
+    """Everybody's connections to and from us. Payload bytes are counted, framing and TLS are not.
+
+    Attributes:
+        secrets: by rank, a key that this engine and that one have agreed on, and nobody else knows.
+    """
+
+    def __init__(self, rank: int, sending: dict[int, ssl.SSLSocket], receiving: dict[int, ssl.SSLSocket]) -> None:
+        self.rank = rank
+        self.bytes_sent = 0
+        self.secrets: dict[int, bytes] = {}
+        self._receiving = receiving
+        self._sending = sending
+        self._failure: OSError | None = None
+        self._queues: dict[int, queue.SimpleQueue[bytes | None]] = {peer: queue.SimpleQueue() for peer in sending}
+        self._senders = [
+            threading.Thread(target=self._send_all, args=(sending[peer], waiting), daemon=True)
+            for peer, waiting in self._queues.items()
+        ]
+        for sender in self._senders:
+            sender.start()
+
+    def send(self, peer: int, data: bytes) -> None:
+        """Queue a message. Raises Refused(PEER_LOST) if an earlier one could not be sent."""
+        if self._failure is not None:
+            raise _lost(self._failure)
+        self.bytes_sent += len(data)
+        self._queues[peer].put(len(data).to_bytes(_HEADER, "little") + data)
+
+    def receive(self, peer: int, *, most: int, exactly: bool = False) -> bytes:
+        """The next message of a peer.
+
+        Raises:
+            Refused: PEER_LOST if none comes in time or the connection breaks; MALFORMED for one of another length.
+        """
+        try:
+            length = int.from_bytes(_read(self._receiving[peer], _HEADER), "little")
+            if length > most or (exactly and length != most):
+                raise Refused(Reason.MALFORMED, detail="Another party's message has not the length that it must have.")
+            return _read(self._receiving[peer], length)
+        except OSError as error:
+            raise _lost(self._failure or error) from error
+
+    def exchange(self, peers: Sequence[int], data: bytes) -> list[bytes]:
+        """One round: the same to each of `peers`, and as much from each of them."""
+        for peer in peers:
+            self.send(peer, data)
+        return [self.receive(peer, most=len(data), exactly=True) for peer in peers]
+
+    def gather(self, peers: Sequence[int], *, most: int) -> None:
+        """Take a message of each of `peers` as they come. The wait for the first byte has no time-out.
+
+        Raises:
+            Refused: PEER_LOST as soon as one of them leaves instead, whichever it is.
+        """
+        with selectors.DefaultSelector() as selector:
+            for peer in peers:
+                selector.register(self._receiving[peer], selectors.EVENT_READ, peer)
+            while selector.get_map():
+                for key, _ in selector.select():
+                    self.receive(key.data, most=most)
+                    selector.unregister(key.fileobj)
+
+    def flush(self) -> None:
+        """Wait until all that was queued is on its way."""
+        for waiting in self._queues.values():
+            waiting.put(None)
+        for sender in self._senders:
+            sender.join()
+        if self._failure is not None:
+            raise _lost(self._failure)
+
+    def close(self) -> None:
+        for connection in (*self._sending.values(), *self._receiving.values()):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
+    def _send_all(self, connection: ssl.SSLSocket, waiting: "queue.SimpleQueue[bytes | None]") -> None:
+        try:
+            while (data := waiting.get()) is not None:
+                connection.sendall(data)
+        except OSError as error:
+            self._failure = error
+            self.close()
+
+
+def connect(
+    identity: Identity,
+    listener: socket.socket,
+    *,
+    rank: int,
+    peers: Sequence[Peer],
+    job: bytes,
+    startup_seconds: float,
+    round_seconds: float,
+) -> Wires:
+    """Meet all other engines of a job; `peers` are all engines by rank, ourselves included.
+
+    `job` (32 bytes) is a digest of what every engine must have been told alike.
+
+    Raises:
+        Refused: PEER_ABSENT if one has not arrived after `startup_seconds`; PEER_UNVERIFIED if one shows another
+            certificate; CONFLICT if one was told another job; PEER_LOST if one leaves while connecting.
+    """
+    deadline = time.monotonic() + startup_seconds
+    identity.trust(peer.certificate for peer in peers)
+    others = [other for other in range(len(peers)) if other != rank]
+    drawn = {other: streams.new_key() for other in others}
+    arrivals = _Arrivals(identity, listener, rank, peers, job, deadline)
+    accepting = threading.Thread(target=arrivals.accept, daemon=True)
+    accepting.start()
+    sending: dict[int, ssl.SSLSocket] = {}
+    try:
+        for other in others:
+            sending[other] = _call(identity.client, peers[other], job + drawn[other], deadline)
+    except Refused:
+        arrivals.stop()
+        for connection in (*sending.values(), *(found for found, _ in arrivals.found.values())):
+            connection.close()
+        raise
+    accepting.join()
+    arrivals.check()
+    receiving = {other: connection for other, (connection, _) in arrivals.found.items()}
+    for connection in (*sending.values(), *receiving.values()):
+        connection.settimeout(round_seconds)
+    wires = Wires(rank, sending, receiving)
+    for other in others:
+        ordered = sorted([(rank, drawn[other]), (other, arrivals.found[other][1])])
+        wires.secrets[other] = streams.derive(*(secret for _, secret in ordered), label="pair")
+    return wires
+
+
+class _Arrivals:
+    """The other engines' calls: by rank, their connection and the secret that came over it."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        listener: socket.socket,
+        rank: int,
+        peers: Sequence[Peer],
+        job: bytes,
+        deadline: float,
+    ) -> None:
+        self.found: dict[int, tuple[ssl.SSLSocket, bytes]] = {}
+        self._ranks = {peer.certificate: other for other, peer in enumerate(peers) if other != rank}
+        self._context = identity.server
+        self._listener, self._job, self._deadline = listener, job, deadline
+        self._failure: Refused | None = None
+        self._strangers = False
+
+    def accept(self) -> None:
+        """Take calls until everybody is there. A stranger's call is hung up on, and does not end the wait."""
+        while len(self.found) < len(self._ranks) and self._failure is None:
+            try:
+                self._listener.settimeout(_left(self._deadline))
+                plain, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                self._admit(plain)
+            except ssl.SSLError:
+                self._strangers = True
+                plain.close()
+            except OSError:
+                plain.close()
+
+    def stop(self) -> None:
+        self._failure = Refused(Reason.PEER_LOST)
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+
+    def check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if len(self.found) < len(self._ranks):
+            raise Refused(Reason.PEER_UNVERIFIED) if self._strangers else _absent()
+
+    def _admit(self, plain: socket.socket) -> None:
+        plain.settimeout(_left(self._deadline))
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = self._context.wrap_socket(plain, server_side=True)
+        rank = self._ranks[connection.getpeercert(binary_form=True) or b""]
+        hello = _read(connection, len(self._job) + streams.KEY_BYTES)
+        if hello[: len(self._job)] != self._job:
+            connection.sendall(_ANOTHER_JOB)
+            self._failure = _conflict()
+            return
+        connection.sendall(_ACCEPTED)
+        self.found[rank] = connection, hello[len(self._job) :]
+
+
+def _call(context: ssl.SSLContext, peer: Peer, hello: bytes, deadline: float) -> ssl.SSLSocket:
+    try:  # it has been listening since before its node accepted: whoever is not there now has left
+        plain = socket.create_connection((peer.host, peer.port), timeout=_left(deadline))
+    except OSError as error:
+        raise _absent() from error
+    try:
+        plain.settimeout(_left(deadline))
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = context.wrap_socket(plain)
+        if connection.getpeercert(binary_form=True) != peer.certificate:
+            raise Refused(Reason.PEER_UNVERIFIED)
+        connection.sendall(hello)
+        if _read(connection, 1) != _ACCEPTED:
+            raise _conflict()
+    except TimeoutError as error:
+        plain.close()
+        raise _absent() from error
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
+        plain.close()
+        raise _lost(error) from error
+    except ssl.SSLError as error:  # they are not who their node says, or find that of us
+        plain.close()
+        raise Refused(Reason.PEER_UNVERIFIED) from error
+    except OSError as error:
+        plain.close()
+        raise _lost(error) from error
+    return connection
+
+
+def _read(connection: ssl.SSLSocket, count: int) -> bytes:
+    """Exactly `count` bytes. Raises OSError."""
+    data = bytearray(count)
+    view, done = memoryview(data), 0
+    while done < count:
+        received = connection.recv_into(view[done : done + _CHUNK])
+        if not received:
+            raise ConnectionError("closed")
+        done += received
+    return bytes(data)
+
+
+def _left(deadline: float) -> float:
+    return max(0.001, deadline - time.monotonic())
+
+
+def _conflict() -> Refused:
+    return Refused(Reason.CONFLICT, detail="Another party was told another job.", field="job")
+
+
+def _absent() -> Refused:
+    return Refused(Reason.PEER_ABSENT, detail="Not every party was there before the start-up time was over.")
+
+
+def _lost(error: OSError) -> Refused:
+    late = isinstance(error, TimeoutError)
+    detail = "No message of another party came in time." if late else "The connection to another party broke."
+    return Refused(Reason.PEER_LOST, detail=detail)

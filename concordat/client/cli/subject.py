@@ -1,0 +1,38 @@
+"""`concordat subject`: what a person may ask their institution for, under the pseudonym that it uses for them."""
+
+from pathlib import Path
+
+import click
+
+from concordat.canonical import encode
+from concordat.client.cli.common import App, write_new
+
+_GROUNDS = ("no-longer-needed", "consent-withdrawn", "objection", "unlawful", "legal-obligation")
+
+
+@click.group()
+def subject() -> None:
+    """People, each under the pseudonym that this institution uses for them."""
+
+
+@subject.command()
+@click.argument("pseudonym", type=click.UUID)
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.pass_obj
+def export(app: App, pseudonym: object, file: Path) -> None:
+    """Write everything that the coordinator holds on a person (GDPR Article 15) into FILE, as JSON."""
+    with app.api("subjects.read") as api:
+        write_new(file, encode(api.export_subject(str(pseudonym))))
+    app.answer({"file": str(file)}, lambda console: console.print(f"Written: {file}", markup=False))
+
+
+@subject.command()
+@click.argument("pseudonym", type=click.UUID)
+@click.option("--ground", required=True, type=click.Choice(_GROUNDS), help="Of GDPR Article 17(1).")
+@click.confirmation_option(prompt="This cannot be undone. Erase?")
+@click.pass_obj
+def erase(app: App, pseudonym: object, ground: str) -> None:
+    """Have a person erased (GDPR Article 17): proofs stay, and say nothing any more."""
+    with app.api("subjects.erase") as api:
+        erased = api.erase_subject(str(pseudonym), ground=ground)
+    app.answer(erased, lambda console: console.print(f"Erased; recorded as {erased['record']}."))

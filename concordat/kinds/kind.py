@@ -1,0 +1,82 @@
+"""What a kind of model consists of, and the arithmetic that every kind is written in.
+
+A model is a public shape and secret tensors. A kind says which shapes there are, how the plaintext reference computes,
+how the engine computes the same on shares, and what has to hold so that no number leaves the range of the secure
+arithmetic.
+"""
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from concordat.reasons import Reason, Refused
+
+Floats = NDArray[np.float64]
+Tensors = Mapping[str, Floats]
+Shape = tuple[int, ...]
+Shapes = list[tuple[str, Shape]]
+Secret = Any
+"""A tensor of which everybody has a share."""
+
+LOG_ODDS = 2.0**8
+ACTIVATION = 2.0**14
+COMPARED = 2.0**7
+"""What the engine's arithmetic has room for: log-odds, what goes into a ReLU, and what a tree compares, in size."""
+
+
+class Calculus(Protocol):
+    """The engine's arithmetic for the rows of a design. Every method is a protocol, for ``yield from``."""
+
+    def first(self, weight: Secret, bias: Secret) -> Generator[Any, Any, Secret]:
+        """(rows, h) of the rows times `weight` (h, k), plus `bias` (h,)."""
+
+    def relu(self, value: Secret) -> Generator[Any, Any, Secret]:
+        """max(value, 0)."""
+
+    def layer(self, value: Secret, weight: Secret, bias: Secret) -> Generator[Any, Any, Secret]:
+        """(rows, h) of `value` (rows, g) times `weight` (h, g), plus `bias` (h,)."""
+
+    def ensemble(
+        self, features: Secret, thresholds: Secret, values: Secret, base: Secret
+    ) -> Generator[Any, Any, Secret]:
+        """(rows, 1) of the sum of complete trees and `base` (see `trees`)."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A family of models, which all answer in log-odds.
+
+    Attributes:
+        sizes: what is free in the shapes, read from given shapes by tensor name. Raises KeyError or IndexError where
+            they are not of this kind.
+        shapes: names and shapes of the tensors, in the order in which shares are written, for a number of columns and
+            the free sizes.
+        forward: plaintext reference; tensors and X (n, columns) to log-odds (n,).
+        secure: the same on shares: tensors to (rows, 1).
+        prove: for records between (columns,) bounds, raises Refused(MODEL_OUT_OF_RANGE) where numbers might not fit.
+        told_by_one_explanation: whether one log-odds explanation gives the weights away.
+        whole: tensors of whole numbers, carried without fractional bits.
+    """
+
+    sizes: Callable[[Mapping[str, Shape]], Shape]
+    shapes: Callable[..., Shapes]
+    forward: Callable[[Tensors, Floats], Floats]
+    secure: Callable[[Calculus, Mapping[str, Secret]], Generator[Any, Any, Secret]]
+    prove: Callable[[Tensors, Floats, Floats], None]
+    told_by_one_explanation: bool
+    whole: frozenset[str] = frozenset()
+
+
+def interval(weight: Floats, bias: Floats, lowest: Floats, highest: Floats) -> tuple[Floats, Floats]:
+    """The least and the most that ``weight @ x + bias`` can be for x between the bounds."""
+    up, down = np.maximum(weight, 0), np.minimum(weight, 0)
+    return up @ lowest + down @ highest + bias, up @ highest + down @ lowest + bias
+
+
+def fits(most: float, lowest: Floats, highest: Floats, what: str) -> None:
+    """Raises Refused(MODEL_OUT_OF_RANGE) unless all bounds are below `most` in size."""
+    if not max(np.abs(lowest).max(), np.abs(highest).max()) < most:  # NaN does not fit either
+        raise Refused(Reason.MODEL_OUT_OF_RANGE, detail=f"The {what} may exceed {most:g} in size.")

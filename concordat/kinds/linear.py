@@ -1,0 +1,25 @@
+"""Logistic regression: `weight` (k,), `bias` ()."""
+
+from collections.abc import Generator, Mapping
+from typing import Any
+
+from concordat.kinds.kind import LOG_ODDS, Calculus, Floats, Kind, Secret, Shape, Shapes, Tensors, fits, interval
+
+
+def _shapes(columns: int, sizes: Shape = ()) -> Shapes:
+    return [("weight", (columns,)), ("bias", ())]
+
+
+def _forward(tensors: Tensors, X: Floats) -> Floats:
+    return X @ tensors["weight"] + tensors["bias"]
+
+
+def _secure(calculus: Calculus, tensors: Mapping[str, Secret]) -> Generator[Any, Any, Secret]:
+    return (yield from calculus.first(tensors["weight"][None], tensors["bias"]))
+
+
+def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> None:
+    fits(LOG_ODDS, *interval(tensors["weight"][None], tensors["bias"], lowest, highest), "log-odds")
+
+
+KIND = Kind(lambda given: (), _shapes, _forward, _secure, _prove, told_by_one_explanation=True)

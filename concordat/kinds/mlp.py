@@ -1,0 +1,71 @@
+"""Multi-layer perceptrons with ReLU: `hidden.weight` (h, k), `hidden.bias` (h,), deeper layers `hidden2.weight` and so
+on, then `output.weight` (h,), `output.bias` ()."""
+
+from collections.abc import Generator, Mapping
+from itertools import count, takewhile
+from typing import Any
+
+import numpy as np
+
+from concordat.kinds.kind import (
+    ACTIVATION,
+    LOG_ODDS,
+    Calculus,
+    Floats,
+    Kind,
+    Secret,
+    Shape,
+    Shapes,
+    Tensors,
+    fits,
+    interval,
+)
+
+HIDDEN = 16
+"""Width of the one hidden layer, unless the tensors say otherwise."""
+
+
+def _layers(tensors: Mapping[str, Any]) -> list[str]:
+    return list(takewhile(lambda name: f"{name}.bias" in tensors, map(_name, count(1))))
+
+
+def _name(depth: int) -> str:
+    return "hidden" if depth == 1 else f"hidden{depth}"
+
+
+def _sizes(given: Mapping[str, Shape]) -> Shape:
+    return tuple(given[f"{layer}.bias"][0] for layer in _layers(given)) or (HIDDEN,)
+
+
+def _shapes(columns: int, sizes: Shape = (HIDDEN,)) -> Shapes:
+    shapes: Shapes = []
+    for depth, (before, width) in enumerate(zip((columns, *sizes), sizes, strict=False), start=1):
+        shapes += [(f"{_name(depth)}.weight", (width, before)), (f"{_name(depth)}.bias", (width,))]
+    return [*shapes, ("output.weight", (sizes[-1],)), ("output.bias", ())]
+
+
+def _forward(tensors: Tensors, X: Floats) -> Floats:
+    for layer in _layers(tensors):
+        X = np.maximum(X @ tensors[f"{layer}.weight"].T + tensors[f"{layer}.bias"], 0)
+    return X @ tensors["output.weight"] + tensors["output.bias"]
+
+
+def _secure(calculus: Calculus, tensors: Mapping[str, Secret]) -> Generator[Any, Any, Secret]:
+    first, *deeper = _layers(tensors)
+    value = yield from calculus.first(tensors[f"{first}.weight"], tensors[f"{first}.bias"])
+    for layer in deeper:
+        value = yield from calculus.relu(value)
+        value = yield from calculus.layer(value, tensors[f"{layer}.weight"], tensors[f"{layer}.bias"])
+    value = yield from calculus.relu(value)
+    return (yield from calculus.layer(value, tensors["output.weight"][None], tensors["output.bias"]))
+
+
+def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> None:
+    for layer in _layers(tensors):
+        ends = interval(tensors[f"{layer}.weight"], tensors[f"{layer}.bias"], lowest, highest)
+        fits(ACTIVATION, *ends, "activations")
+        lowest, highest = (np.maximum(end, 0) for end in ends)
+    fits(LOG_ODDS, *interval(tensors["output.weight"][None], tensors["output.bias"], lowest, highest), "log-odds")
+
+
+KIND = Kind(_sizes, _shapes, _forward, _secure, _prove, told_by_one_explanation=False)

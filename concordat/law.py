@@ -1,0 +1,40 @@
+"""Which law an institution is under, as far as a protocol has to say so."""
+
+from collections.abc import Mapping, Sequence
+
+from concordat.legal_basis import Basis, Ground
+from concordat.reasons import Reason, Refused
+
+EUROPEAN_UNION = frozenset(
+    {
+        *("AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU"),
+        *("IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK"),
+    }
+)
+
+UNDER_GDPR = EUROPEAN_UNION | {"IS", "LI", "NO", "GB"}
+"""The European Economic Area (Decision of the EEA Joint Committee 154/2018), and the United Kingdom, whose UK GDPR has
+the same letters. Institutions elsewhere may be under it too (Article 3(2)), and may then say so."""
+
+
+def check_gdpr(bases: Sequence[Basis], jurisdictions: Mapping[str, str]) -> None:
+    """Each basis of an institution under the GDPR names the letters that it rests on; consent in the sense of that law
+    is asked of the person, so that its letter needs the ground consent. The converse does not hold: consent to
+    research is often a safeguard beside another letter (EDPB Opinion 3/2019).
+
+    Args:
+        jurisdictions: the institutions' countries by their names.
+
+    Raises:
+        Refused: FIELD_INVALID, naming the field.
+    """
+    for place, basis in enumerate(bases):
+        law, named = jurisdictions.get(basis["institution"], ""), basis["gdpr"]
+        if named is None and law in UNDER_GDPR:
+            detail = f"{basis['institution']} is under the law of {law}: name the letters of GDPR Articles 6 and 9."
+            raise Refused(Reason.FIELD_INVALID, detail=detail, field=f"bases.{place}.gdpr")
+        if named is not None and basis["ground"] != Ground.CONSENT:
+            for article in ("article6", "article9"):
+                if named[article] == "a":
+                    detail = "Letter (a) is the person's consent; the stated ground is another."
+                    raise Refused(Reason.FIELD_INVALID, detail=detail, field=f"bases.{place}.gdpr.{article}")

@@ -1,0 +1,30 @@
+"""Where something is done: the addresses to which tasks, dates and messages lead."""
+
+from django.urls import reverse
+
+from governance.models import Institution, Meeting, RelianceAgreement, Study
+
+
+def of_study(study: Study, part: str = "") -> str:
+    """The study's page, at one of its parts: boards, data-use, attachments, incidents, or a deed's form (act-…)."""
+    return reverse("admin:governance_study_change", args=[study.pk]) + (f"#{part}" if part else "")
+
+
+def of_draft(study: Study) -> str:
+    """Where a protocol is written and submitted."""
+    return reverse("admin:governance_draft", args=[study.uuid]) + "#submit"
+
+
+def of_meeting(meeting: Meeting) -> str:
+    """The meeting's own page."""
+    return reverse("admin:governance_meeting_change", args=[meeting.pk])
+
+
+def of_agreement(agreement: RelianceAgreement) -> str:
+    """Where agreements are listed, and signed."""
+    return reverse("admin:governance_relianceagreement_changelist") + f"#agreement-{agreement.uuid}"
+
+
+def of_delegations(board: Institution) -> str:
+    """Where the board's delegations are listed, and signed."""
+    return reverse("admin:governance_board", args=[board.slug]) + "#delegations"

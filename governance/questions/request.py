@@ -1,0 +1,61 @@
+"""Is it a request, and one that its definition is for?"""
+
+from concordat.documents import check_period
+from concordat.reasons import Reason, Refused
+from concordat.request import check_kind, check_urgency, read_request
+from governance import selectors
+from governance.case import Case
+from governance.models import InstitutionKey
+
+
+def signature(case: Case) -> str:
+    read_request(case.token, case.keyring)
+    return f"Signed by {case.request['requester']} with its enrolled key."
+
+
+def period(case: Case) -> str:
+    check_period(case.request["issued"], case.request["expires"], case.now)
+    return f"Valid until {case.request['expires']}."
+
+
+def kind(case: Case) -> str:
+    check_kind(case.definition.content)
+    return "A prediction is asked for, and the definition is one to explain."
+
+
+def model(case: Case) -> str:
+    if case.request["model"] != case.definition.content["model"]:
+        raise Refused(Reason.DIGEST_MISMATCH, detail="The request names another model than the definition.")
+    if not selectors.model_imported(case.request["model"]):
+        raise Refused(Reason.MODEL_UNKNOWN)
+    return "The definition's model is imported."
+
+
+def shares(case: Case) -> str:
+    parties = case.definition.content["parties"]
+    for field in ("commitments", "sealing_keys"):
+        if set(case.request[field]) != set(parties):
+            raise Refused(Reason.WRONG_PARTY, detail="There must be one share for each party of the definition.")
+    for party in parties:
+        if case.request["sealing_keys"][party] != case.key(party, InstitutionKey.Kind.SEALING).key_id:
+            raise Refused(Reason.KEY_UNKNOWN, detail=f"The share for {party} is sealed to a key it has not enrolled.")
+    return "One share is committed to and sealed for each party."
+
+
+def requester(case: Case) -> str:
+    if case.request["requester"] not in case.definition.content["requesters"]:
+        raise Refused(Reason.REQUESTER_NOT_ALLOWED)
+    return f"The definition names {case.request['requester']} as a requester."
+
+
+def purpose(case: Case) -> str:
+    if case.request["purpose"] not in case.definition.content["purposes"]:
+        raise Refused(Reason.PURPOSE_NOT_ALLOWED)
+    return f"The definition allows the purpose {case.request['purpose']}."
+
+
+def urgency(case: Case) -> str:
+    check_urgency(case.request, case.definition.content)
+    if case.request["urgency"] == "routine":
+        return "The decision can wait for the computation."
+    return "The definition allows emergent use."

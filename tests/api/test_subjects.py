@@ -1,0 +1,82 @@
+"""Export and erasure of a person: for the institution whose pseudonym it is, and for no other."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import transaction
+
+from concordat.events import Event
+from governance.models import Institution
+from ledger import selectors as ledger
+from ledger.models import LogEntry, SubjectKey
+from ledger.services import subjects
+from ledger.services.record import record
+from tests.api.conftest import Caller
+
+SUBJECT = UUID("6f1d2f3e-0000-4000-8000-000000000001")
+
+
+@pytest.fixture
+def known(members: dict[str, Institution]) -> LogEntry:
+    """long-beach has recorded a consent of this person."""
+    with transaction.atomic():
+        return record(
+            event=Event.CONSENT_GIVEN,
+            public={"study": "heart", "institution": "long-beach", "consent": str(uuid4())},
+            private={"subject": str(SUBJECT), "statement": "signed"},
+            subject=SUBJECT,
+        )
+
+
+def test_the_institution_exports_everything_on_its_own_subject(
+    known: LogEntry, signed_in: Callable[..., Caller]
+) -> None:
+    answer = signed_in("long-beach").get(f"subjects/{SUBJECT}/export")
+    assert answer.status_code == 200
+    (entry,) = answer.json()["entries"]
+    assert entry["record"] == known.record_number
+    assert entry["private"] == {"statement": "signed", "subject": str(SUBJECT)}
+    exported = ledger.entries(event=Event.SUBJECT_EXPORTED).get()
+    assert dict(exported.public) == {"institution": "long-beach"}
+    assert str(SUBJECT) not in str(exported.content)
+
+
+@pytest.mark.parametrize(("method", "path"), [("get", "export"), ("post", "erase")])
+def test_another_institution_finds_nobody_under_that_pseudonym(
+    known: LogEntry, signed_in: Callable[..., Caller], method: str, path: str
+) -> None:
+    caller = signed_in("mayo")
+    body: tuple[Any, ...] = ({"ground": "objection"},) if method == "post" else ()
+    answer = getattr(caller, method)(f"subjects/{SUBJECT}/{path}", *body)
+    assert (answer.status_code, answer.json()["type"]) == (404, "urn:concordat:reason:not-found")
+    assert not SubjectKey.objects.filter(holder="mayo").exists()
+    assert SubjectKey.objects.get(subject=SUBJECT).wrapped is not None
+
+
+def test_an_erased_person_is_gone_and_leaves_no_export(known: LogEntry, signed_in: Callable[..., Caller]) -> None:
+    caller = signed_in("long-beach")
+    answer = caller.post(f"subjects/{SUBJECT}/erase", {"ground": "consent-withdrawn"})
+    assert answer.status_code == 200
+    destroyed = ledger.entries(event=Event.KEY_DESTROYED).get()
+    assert answer.json() == {"record": destroyed.record_number}
+    assert dict(destroyed.public) == {"ground": "consent-withdrawn"}
+    assert caller.get(f"subjects/{SUBJECT}/export").json()["type"] == "urn:concordat:reason:erased"
+    again = caller.post(f"subjects/{SUBJECT}/erase", {"ground": "consent-withdrawn"})
+    assert again.json()["type"] == "urn:concordat:reason:erased"
+
+
+def test_a_legal_hold_is_respected(known: LogEntry, signed_in: Callable[..., Caller]) -> None:
+    subjects.hold(institution="long-beach", subject=SUBJECT, ground="claim 4 O 12/26")
+    caller = signed_in("long-beach")
+    answer = caller.post(f"subjects/{SUBJECT}/erase", {"ground": "objection"})
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:concordat:reason:legal-hold")
+    exported = caller.get(f"subjects/{SUBJECT}/export").json()
+    assert [each["ground"] for each in exported["holds"]] == ["claim 4 O 12/26"]
+
+
+def test_no_text_of_ones_own_gets_into_the_log(known: LogEntry, signed_in: Callable[..., Caller]) -> None:
+    answer = signed_in("long-beach").post(f"subjects/{SUBJECT}/erase", {"ground": "Mrs Muster asked for it"})
+    assert (answer.status_code, answer.json()["field"]) == (422, "ground")
+    assert SubjectKey.objects.get(subject=SUBJECT).wrapped is not None

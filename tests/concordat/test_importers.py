@@ -1,0 +1,162 @@
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.preprocessing import StandardScaler
+
+from concordat import model
+from concordat.importers import DEEPEST, Split, ensemble, from_lightgbm, from_sklearn, from_xgboost
+from concordat.reasons import Reason, Refused
+
+
+@pytest.fixture(scope="module")
+def data():
+    X, y = load_breast_cancer(return_X_y=True)
+    return StandardScaler().fit_transform(X).astype(np.float32).astype(np.float64), y
+
+
+def forward(imported, X):
+    given = {name: np.shape(tensor) for name, tensor in imported.tensors.items()}
+    shapes = model.shapes_of(imported.kind, given, X.shape[1])
+    assert [(name, np.shape(imported.tensors[name])) for name, _ in shapes] == shapes
+    return model.forward(imported.kind, imported.tensors, X)
+
+
+def log_odds(estimator, X):
+    p = estimator.predict_proba(X)[:, 1]
+    return np.log(p / (1 - p))
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        LogisticRegression(C=0.1),
+        MLPClassifier((16,), max_iter=60, random_state=0),
+        MLPClassifier((8, 6, 4), max_iter=60, random_state=0),
+        GradientBoostingClassifier(n_estimators=10, random_state=0),
+        GradientBoostingClassifier(n_estimators=5, max_depth=5, random_state=0),
+        GradientBoostingClassifier(n_estimators=5, init="zero", random_state=0),
+    ],
+    ids=lambda estimator: repr(estimator)[:40],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_scikit_learn_estimator_computes_the_same_after_its_import(data, estimator):
+    X, y = data
+    estimator.fit(X, y)
+    assert forward(from_sklearn(estimator), X) == pytest.approx(log_odds(estimator, X), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "field"),
+    [
+        (RandomForestClassifier(2), "kind"),
+        (MLPClassifier((4,), activation="tanh", max_iter=2), "model"),
+        (GradientBoostingClassifier(n_estimators=1, loss="exponential"), "model"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_what_does_not_answer_in_log_odds_is_refused(data, estimator, field):
+    with pytest.raises(Refused) as caught:
+        from_sklearn(estimator.fit(*data))
+    assert (caught.value.reason, caught.value.field) == (Reason.FIELD_INVALID, field)
+
+
+def test_more_than_two_classes_are_refused(data):
+    X, _ = data
+    classifier = LogisticRegression(max_iter=500).fit(X[:90], np.arange(90) % 3)
+    with pytest.raises(Refused):
+        from_sklearn(classifier)
+
+
+def xgboost(**changes):
+    """Two trees: x0 < 0.5 ? (x1 < 1 ? 0.1 : 0.2) : 0.3, and the leaf 0.05."""
+    trees = [
+        {
+            "left_children": [1, 3, -1, -1, -1],
+            "right_children": [2, 4, -1, -1, -1],
+            "split_indices": [0, 1, 0, 0, 0],
+            "split_conditions": [0.5, 1.0, 0.3, 0.1, 0.2],
+            "split_type": [0, 0, 0, 0, 0],
+        },
+        {"left_children": [-1], "right_children": [-1], "split_indices": [0], "split_conditions": [0.05]},
+    ]
+    learner = {
+        "objective": {"name": "binary:logistic"},
+        "learner_model_param": {"base_score": "5E-1"},
+        "gradient_booster": {"model": {"trees": trees}},
+    }
+    return {"learner": learner | changes}
+
+
+def test_xgboost_sends_what_is_below_the_threshold_left():
+    X = np.array([[0.0, 0.0], [0.0, 1.0], [0.5, 0.0], [0.49, 0.99]])
+    expected = [0.15, 0.25, 0.35, 0.15]
+    imported = from_xgboost(xgboost(), 2)
+    assert forward(imported, X) == pytest.approx(expected)
+    # and on the grid of fixed point, where the engine compares
+    rounded = imported.tensors | {"thresholds": np.rint(imported.tensors["thresholds"] * 2**16) / 2**16}
+    assert model.forward("trees", rounded, np.rint(X * 2**16) / 2**16) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "document", [{}, xgboost(objective={"name": "reg:squarederror"}), xgboost(gradient_booster={"model": {}})]
+)
+def test_another_xgboost_document_is_refused(document):
+    with pytest.raises(Refused) as caught:
+        from_xgboost(document, 2)
+    assert caught.value.reason is Reason.FIELD_INVALID
+
+
+LIGHTGBM = """tree
+version=v4
+num_class=1
+objective=binary sigmoid:1
+
+Tree=0
+num_leaves=3
+num_cat=0
+split_feature=0 1
+threshold=0.5 1
+decision_type=2 2
+left_child=1 -1
+right_child=-2 -3
+leaf_value=0.1 0.3 0.2
+shrinkage=1
+
+Tree=1
+num_leaves=1
+num_cat=0
+leaf_value=0.05
+shrinkage=1
+
+end of trees
+"""
+
+
+def test_lightgbm_sends_what_equals_the_threshold_left():
+    X = np.array([[0.0, 0.0], [0.5, 1.0], [0.51, 0.0], [0.5, 1.01]])
+    assert forward(from_lightgbm(LIGHTGBM, 2), X) == pytest.approx([0.15, 0.15, 0.35, 0.25])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        LIGHTGBM.replace("binary sigmoid:1", "regression"),
+        LIGHTGBM.replace("decision_type=2 2", "decision_type=2 1"),
+    ],
+)
+def test_another_lightgbm_text_is_refused(text):
+    with pytest.raises(Refused) as caught:
+        from_lightgbm(text, 2)
+    assert caught.value.reason is Reason.FIELD_INVALID
+
+
+def test_a_tree_that_is_too_deep_is_refused():
+    tree = 1.0
+    for _ in range(DEEPEST + 1):
+        tree = Split(0, 0.0, tree, 0.0)
+    with pytest.raises(Refused):
+        ensemble([tree], 0.0, 1)

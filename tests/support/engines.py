@@ -1,0 +1,119 @@
+"""A whole job in the clear, and its engines as threads of this process: real TLS, real shares, no start-up."""
+
+import json
+import socket
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from compute.engine.certificates import Identity
+from compute.engine.execution import execute
+from concordat import design, model, ring
+from concordat.canonical import b64, unb64
+from concordat.design import Design
+from concordat.reasons import Refused
+from concordat.schema import FeatureSchema
+
+PARTIES = 3
+DEALER = PARTIES
+SCHEMA = FeatureSchema.from_json(
+    json.loads((Path(__file__).parents[2] / "examples/heart_disease/schema.json").read_text())
+)
+COLUMNS = len(SCHEMA.columns)
+
+
+@dataclass
+class Case:
+    """A plaintext record and model, and the shares that a run of the engines starts from."""
+
+    kind: str
+    record: np.ndarray
+    tensors: dict[str, np.ndarray]
+    document: dict = field(default_factory=lambda: design.build(SCHEMA, seed="tests"))
+
+    def __post_init__(self):
+        self.design = Design.from_json(self.document)
+        given = {name: np.shape(tensor) for name, tensor in self.tensors.items()}
+        self.shapes = model.shapes_of(self.kind, given, COLUMNS)
+        flat = model._flatten(self.tensors, self.shapes, self.kind)
+        self.model_shares = ring.split(flat, PARTIES)
+        self.input_shares = ring.split(ring.encode(self.record), PARTIES)
+
+    def job(self, rank, job, peers, *, startup_seconds=30, round_seconds=20):
+        common = {
+            "job": job,
+            "batch": job,
+            "role": "dealer" if rank == DEALER else "party",
+            "rank": rank,
+            "parties": PARTIES,
+            "peers": peers,
+            "startup_seconds": startup_seconds,
+            "round_seconds": round_seconds,
+        }
+        if rank == DEALER:
+            return common
+        return common | {
+            "kind": self.kind,
+            "tensors": [{"name": name, "shape": list(shape)} for name, shape in self.shapes],
+            "design": self.document,
+            "lowest": [-20 << 16] * COLUMNS,
+            "highest": [20 << 16] * COLUMNS,
+            "model": b64(ring.to_bytes(self.model_shares[rank])),
+            "input": b64(ring.to_bytes(self.input_shares[rank])),
+        }
+
+    def expected(self):
+        """Log-odds, coefficients with intercept, and total sum of squares, in float64."""
+        prediction = model.forward(self.kind, self.tensors, self.record[None])
+        y = model.forward(self.kind, self.tensors, self.design.column_masks * self.record)
+        weights = self.design.weights / (1 << design.WEIGHT_BITS)
+        total = weights @ (y - np.average(y, weights=weights)) ** 2
+        return prediction, self.design.operator / (1 << design.OPERATOR_BITS) @ y, total
+
+
+def random_case(kind, **kwargs):
+    generator = np.random.default_rng(1)
+    tensors = {name: 0.5 * generator.normal(size=shape) for name, shape in model.KINDS[kind].shapes(COLUMNS)}
+    return Case(kind, generator.normal(size=COLUMNS), tensors, **kwargs)
+
+
+@dataclass
+class Place:
+    """Where an engine of this process listens."""
+
+    identity: Identity = field(default_factory=Identity.create)
+    listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
+
+    @property
+    def endpoint(self):
+        address = f"127.0.0.1:{self.listener.getsockname()[1]}"
+        return {"address": address, "certificate": b64(self.identity.certificate)}
+
+
+def run_here(case, *, places=None, peers=None, **limits):
+    """Every engine's answer, or the Refused that it ended with, by rank. `peers` may name others than the `places`."""
+    places = places or [Place() for _ in range(DEALER + 1)]
+    peers = peers or [place.endpoint for place in places]
+    job = str(uuid.uuid4())
+
+    def one(rank):
+        try:
+            with places[rank].listener as listener:
+                return execute(case.job(rank, job, peers, **limits), places[rank].identity, listener)
+        except Refused as refused:
+            return refused
+
+    with ThreadPoolExecutor(len(places)) as pool:
+        return list(pool.map(one, range(len(places))))
+
+
+def opened(case, answers):
+    """What only the requester can do: add the shares. Prediction (1,) and explanation (d + 2,) in float64."""
+    lengths = {"prediction": 1, "explanation": len(case.design.groups) + 2}
+    return [
+        ring.decode(ring.combine([ring.from_bytes(unb64(answer[part]), (length,)) for answer in answers[:PARTIES]]))
+        for part, length in lengths.items()
+    ]
