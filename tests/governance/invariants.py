@@ -150,7 +150,9 @@ def check_authority(study: Study) -> None:
         return
     version = study.in_force
     assert version is not None
-    assert set(version.content["sites"]) == set(study.sites.values_list("slug", flat=True))
+    pending = study.submissions.filter(state__in=sorted(OPEN)).values_list("version__content__sites", flat=True)
+    named = set(version.content["sites"]).union(*pending)
+    assert named == set(study.sites.values_list("slug", flat=True)), "sites that no version in force or pending names"
     words = [
         made
         for submission in study.submissions.filter(version__base=version.base, state="approved")

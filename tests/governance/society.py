@@ -24,7 +24,10 @@ SITES = (
     ["cleveland", "budapest", "zurich", "long-beach"],
     ["cleveland", "budapest", "long-beach"],
     ["cleveland", "budapest"],
+    [],
 )
+"""Beside the leading institution."""
+
 PEOPLE: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "cleveland": (("investigator",), ("irb-member",), ("irb-administrator",), ("institution-admin",), ("auditor",)),
     "budapest": (("investigator", "irb-member"), ("irb-member",), ("irb-administrator",), ("data-steward",)),
@@ -212,7 +215,7 @@ class Society:
         """Every relying site files its local context, and every board decides."""
         found = Study.objects.get(slug=study)
         pending = selectors.open_submission(found)
-        for review in pending.reviews.all() if pending else ():
+        for review in [each for each in pending.reviews.all() if each.open] if pending else ():
             for site in review.sites.exclude(pk=review.board.pk):
                 contexts = found.local_contexts.filter(site=site, base=pending.version.base, board=review.board)
                 if not contexts.exists():

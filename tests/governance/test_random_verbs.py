@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 import time_machine
 from django.db import transaction
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -77,6 +77,8 @@ class Verbs(RuleBasedStateMachine):
     def everything_holds(self) -> None:
         if hasattr(self, "witness"):
             self.witness.look()
+            for study in Study.objects.all():
+                event(f"a study that is {study.state}")
 
     def attempt(self, deed: Callable[[], Any]) -> None:
         """What is refused is explained; nothing else may go wrong."""
@@ -85,11 +87,14 @@ class Verbs(RuleBasedStateMachine):
                 deed()
         except Refused as refused:
             check_refused(refused)
+            event(f"refused: {refused.reason}")
 
     def somebody(self, data: st.DataObject, verb: Verb, *slugs: str) -> Person:
         holders = self.society.holders(verb, slugs)
-        anyone = self.society.people
-        return data.draw(st.sampled_from(anyone if not holders or data.draw(RARELY) else holders), label="by")
+        return self.one_of(data, self.society.people if not holders or data.draw(RARELY) else holders)
+
+    def one_of(self, data: st.DataObject, people: list[Person]) -> Person:
+        return self.society.person(data.draw(st.sampled_from([each.name for each in people]), label="by"))
 
     def study(self, data: st.DataObject) -> Study:
         return data.draw(st.sampled_from(list(Study.objects.order_by("pk"))), label="study")
@@ -255,7 +260,7 @@ class Verbs(RuleBasedStateMachine):
     @rule(data=st.data(), place=PLACES, role=st.sampled_from([Role.IRB_CHAIR, Role.IRB_MEMBER, Role.INVESTIGATOR]))
     def give_role(self, data: st.DataObject, place: str, role: Role) -> None:
         by = self.somebody(data, Verb.INVITE, place)
-        to = data.draw(st.sampled_from(self.society.people))
+        to = self.one_of(data, self.society.people)
         name = to.user.officer.name if to.officer else "A stranger"
         at = self.society.consortium.at[place]
         self.attempt(lambda: people.invite(by=by.user, email=to.user.username, name=name, institution=at, role=role))
@@ -281,7 +286,7 @@ class Verbs(RuleBasedStateMachine):
     @rule(data=st.data(), act=st.sampled_from(sorted(ACTS)), fields=st.dictionaries(st.sampled_from(NAMES), JUNK))
     def junk(self, data: st.DataObject, act: str, fields: dict[str, Any]) -> None:
         """Somebody sends what no page of ours would, beside what the act needs."""
-        by = data.draw(st.sampled_from([each for each in self.society.people if each.officer]))
+        by = self.one_of(data, [each for each in self.society.people if each.officer])
         study, review = Study.objects.first(), Review.objects.filter(outcome="").first()
         named = {"study": str(study.uuid) if study else "", "institution": by.institution, "site": by.institution}
         named |= {"review": str(review.uuid) if review else "", "board": by.institution, "relying": by.institution}
