@@ -36,6 +36,7 @@ LOCAL_CONTEXT = {
 }
 SEED = "chest-pain-explained/1"
 CONSENT_DAYS = 365
+ATTACHED_DAYS = 365
 ANCHOR_SECONDS = 60.0
 
 
@@ -86,6 +87,10 @@ class Story:
         self.screen.done(f"submitted: {self.protocol['title']}")
         self.world.officers[LONG_BEACH.slug].sign("file-local-context", study=study["uuid"], **LOCAL_CONTEXT)
         self.screen.done("Long Beach files its local context, without which the board it relies on cannot approve")
+        self._attach()
+        self.screen.done(
+            "the institutions attach charter, data use agreements and clinical oversight, by their digests"
+        )
         for board in BOARDS:
             self.screen.doing(f"{board.name}: the chair reads, makes the findings, and signs with a passkey")
             officer, review = self.world.officers[board.slug], reviews[board.slug]
@@ -237,6 +242,16 @@ class Story:
         )
 
     # --- helpers
+
+    def _attach(self) -> None:
+        """Every document that the protocol asks for, by the institution that it is of."""
+        members = {member.slug: member for member in HOSPITALS}
+        ends = clock.rfc3339(clock.now() + timedelta(days=ATTACHED_DAYS))
+        for wanted in self.protocol["attachments"]:
+            file = STUDY_FOLDER / "attachments" / f"{wanted['kind']}.txt"
+            self.world.api(members.get(wanted["institution"], CLEVELAND)).attach(
+                self.protocol["study"], **wanted, name=file.name, content=file.read_bytes(), expires=ends
+            )
 
     def _template(self) -> dict[str, Any]:
         return _json("definition.template.json")

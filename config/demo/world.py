@@ -25,9 +25,9 @@ from config.local.supervisor import Supervisor
 from ledger.chain.deploy import deploy
 
 SCOPES = {
-    "party": "institutions.write studies.read definitions.read definitions.vote ledger.read dossiers.read",
+    "party": "institutions.write studies.read studies.write definitions.read definitions.vote ledger.read dossiers.read",
     "owner": "studies.write studies.read models.write definitions.write definitions.read definitions.vote ledger.read",
-    "requester": "studies.read definitions.read definitions.vote consents.write predictions.write predictions.read "
+    "requester": "studies.read studies.write definitions.read definitions.vote consents.write predictions.write predictions.read "
     "ledger.read dossiers.read",
     "dealer": "definitions.read definitions.vote",
 }
