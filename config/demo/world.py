@@ -24,11 +24,11 @@ from config.local.stack import Stack, run_manage
 from config.local.supervisor import Supervisor
 from ledger.chain.deploy import deploy
 
+_EVERYBODY = "studies.read definitions.read definitions.vote ledger.read dossiers.read"
 SCOPES = {
-    "party": "institutions.write studies.read studies.write definitions.read definitions.vote ledger.read dossiers.read",
-    "owner": "studies.write studies.read models.write definitions.write definitions.read definitions.vote ledger.read",
-    "requester": "studies.read studies.write definitions.read definitions.vote consents.write predictions.write predictions.read "
-    "ledger.read dossiers.read",
+    "party": f"institutions.write studies.write {_EVERYBODY}",
+    "owner": f"studies.write models.write definitions.write {_EVERYBODY}",
+    "requester": f"institutions.write studies.write consents.write predictions.write predictions.read {_EVERYBODY}",
     "dealer": "definitions.read definitions.vote",
 }
 
