@@ -17,6 +17,21 @@ UNDER_GDPR = EUROPEAN_UNION | {"IS", "LI", "NO", "GB"}
 the same letters. Institutions elsewhere may be under it too (Article 3(2)), and may then say so."""
 
 
+def regime(jurisdiction: str) -> str:
+    """The law on research and health data that an institution of this country is under, in words; it says where to look
+    and is no legal advice."""
+    if jurisdiction in _REGIMES:
+        return _REGIMES[jurisdiction]
+    return "GDPR, and national law" if jurisdiction in UNDER_GDPR else f"the law of {jurisdiction}"
+
+
+_REGIMES = {
+    "US": "45 CFR 46 (Common Rule), HIPAA Privacy Rule (45 CFR 164), 21 CFR 11",
+    "CH": "Federal Act on Data Protection, Human Research Act",
+    "GB": "UK GDPR, Data Protection Act 2018",
+}
+
+
 def check_gdpr(bases: Sequence[Basis], jurisdictions: Mapping[str, str]) -> None:
     """Each basis of an institution under the GDPR names the letters that it rests on; consent in the sense of that law
     is asked of the person, so that its letter needs the ground consent. The converse does not hold: consent to

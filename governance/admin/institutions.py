@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from concordat import clock
+from concordat import clock, law
 from governance import selectors
 from governance.admin.base import ReadsRecorded, ScopedReadOnly, institutions_of
 from governance.models import Institution, NodeStatus, Roster
@@ -23,12 +23,16 @@ CLOCKS_AGREE = timedelta(seconds=30)
 class InstitutionAdmin(ScopedReadOnly):
     list_display = ("name", "slug", "jurisdiction", "node", "enrolled")
     list_display_links = ("name",)
-    fields = ("name", "slug", "jurisdiction", "roles", "enrolled")
+    fields = ("name", "slug", "jurisdiction", "law", "roles", "enrolled")
     list_select_related = ("node_status",)
     change_form_template = "governance/institution.html"
 
     def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
         return rows
+
+    @admin.display(description="Law that applies")
+    def law(self, institution: Institution) -> str:
+        return law.regime(institution.jurisdiction)
 
     @admin.display(description="Node")
     def node(self, institution: Institution) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from concordat import clock, protocol
+from concordat import clock, law, protocol
 from concordat.canonical import Json, digest
 from concordat.determination import Path, SubmissionKind
 from concordat.events import Event
@@ -82,9 +82,10 @@ def submit(
         report: what the investigator reports to the boards with it.
 
     Raises:
-        Refused: what :func:`concordat.protocol.check` refuses; WRONG_INSTITUTION or ROLE_MISSING for who may not;
-            NOT_FOUND for a site that is not enrolled; EXPIRED for a protocol that has no time left; WRONG_STATE;
-            CONFLICT while another submission is before the boards, or for the content of an earlier version.
+        Refused: what :func:`concordat.protocol.check` and :func:`concordat.law.check_gdpr` refuse; WRONG_INSTITUTION or
+            ROLE_MISSING for who may not; NOT_FOUND for a site that is not enrolled; EXPIRED for a protocol that has no
+            time left; WRONG_STATE; CONFLICT while another submission is before the boards, or for the content of an
+            earlier version.
     """
     document = protocol.check(content)
     now = clock.now()
@@ -95,6 +96,7 @@ def submit(
     if clock.parse(document["valid_until"]) <= now:
         raise Refused(Reason.EXPIRED, detail="The protocol ends before it begins.", field="valid_until")
     sites = selectors.institutions(document["sites"], field="sites")
+    law.check_gdpr(document["bases"], {slug: site.jurisdiction for slug, site in sites.items()})
     study, _ = _own(institution, document["study"], document["title"])
     pending = selectors.open_submission(study)
     same = pending is not None and pending.version.digest == digest(content)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from concordat.law import EUROPEAN_UNION, check_gdpr
+from concordat.law import EUROPEAN_UNION, check_gdpr, regime
 from concordat.reasons import Reason, Refused
 
 LETTERS = {"article6": "e", "article9": "j"}
@@ -43,3 +43,10 @@ def test_consent_to_research_may_rest_on_another_letter():
 
 def test_the_union_has_27_members():
     assert len(EUROPEAN_UNION) == 27
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [("US", "HIPAA"), ("HU", "GDPR"), ("CH", "Human Research Act"), ("BR", "BR")]
+)
+def test_the_law_that_applies_is_said_in_words(code: str, words: str) -> None:
+    assert words in regime(code)
