@@ -1,7 +1,8 @@
 """A consortium of five institutions with officers, passkeys and rosters, all signed for real, and a newcomer."""
 
+import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
@@ -11,7 +12,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import connection, transaction
 
 from concordat import clock, consent, definition, design, model, passkeys, request, votes
 from concordat.canonical import decode, digest
@@ -36,6 +37,7 @@ from governance.services import (
 )
 from ledger.chain.types import Authorisation
 from ledger.services.record import record
+from tests.support.snapshot import Snapshot
 
 PARTIES = ["cleveland", "budapest", "zurich"]
 LAWS = {"cleveland": "US", "budapest": "HU", "zurich": "CH", "long-beach": "US", "notary": "CH", "basel": "CH"}
@@ -99,6 +101,15 @@ class Consortium:
         self.roster("long-beach", [(self.signatory, "institution-admin")])
         self.relies("long-beach", "cleveland")
         self.chain = Chain()
+
+    def copy(self) -> "Consortium":
+        """The same institutions and chairs for another test, in objects of its own."""
+        made = copy.copy(self)
+        made.at = {slug: copy.copy(each) for slug, each in self.at.items()}
+        made.chairs = {slug: replace(each, user=copy.copy(each.user)) for slug, each in self.chairs.items()}
+        made.signatory = replace(self.signatory, user=copy.copy(self.signatory.user))
+        made.chain, made.boardrooms = Chain(), {}
+        return made
 
     def enrolment(self, slug: str) -> str:
         return build_enrolment(
@@ -447,7 +458,20 @@ def keystores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Keystore]:
     return {slug: Keystore(folder / slug).create() for slug in ROLES}
 
 
+@pytest.fixture(scope="session")
+def founded() -> dict[str, Any]:
+    """The consortium as the first test of the session founded it, and its rows."""
+    return {}
+
+
 @pytest.fixture
-def consortium(db: None, settings: Any, keystores: dict[str, Keystore]) -> Consortium:
+def consortium(db: None, settings: Any, keystores: dict[str, Keystore], founded: dict[str, Any]) -> Consortium:
     settings.REGISTRY_ADDRESS = REGISTRY
-    return Consortium(keystores)
+    if connection.vendor != "sqlite":  # where numbers of rows come from sequences, which rows put back do not move
+        return Consortium(keystores)
+    if founded:
+        founded["rows"].restore()
+    else:
+        founded["consortium"] = Consortium(keystores)
+        founded["rows"] = Snapshot.take()
+    return founded["consortium"].copy()
