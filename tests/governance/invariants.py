@@ -11,6 +11,7 @@ from concordat.canonical import digest
 from concordat.events import Event
 from concordat.reasons import Refused
 from governance.models import (
+    Ballot,
     ConditionsCheck,
     Conflict,
     Delegation,
@@ -27,7 +28,6 @@ from governance.states import OPEN, StudyState
 from ledger.models import LogEntry
 
 PASSES = ("approved", "approved-with-conditions")
-OFFICE = {"irb-chair", "irb-administrator"}
 ALONE = {
     ("exempt", "irb-chair"),
     ("exempt", "irb-administrator"),
@@ -46,6 +46,7 @@ class Witness:
         self.signatures: dict[int, str] = {}
         self.determinations: set[int] = set()
         self.conditions: set[int] = set()
+        self.ballots: set[int] = set()
         self.epochs: dict[int, int] = {}
 
     def look(self) -> None:
@@ -77,6 +78,10 @@ class Witness:
             check_authority_to_sign(made)
             check_relied_on(made, study)
             self.determinations.add(made.pk)
+        for ballot in Ballot.objects.exclude(pk__in=self.ballots):
+            check_independent(ballot.seat.officer.user, ballot.item.review.submission.study)
+            assert ballot.item.attendance.filter(seat=ballot.seat).order_by("pk").last().status == "present"
+            self.ballots.add(ballot.pk)
         for check in ConditionsCheck.objects.exclude(pk__in=self.conditions):
             check_independent(check.signature.officer.user, check.determination.review.submission.study)
             self.conditions.add(check.pk)
@@ -106,6 +111,11 @@ def check_authority_to_sign(made: Determination) -> None:
     """The role that the path asks for, held at the board's institution; or the chair's delegation."""
     signature, path, board = made.signature, made.document["path"], made.review.board
     assert signature.institution == board
+    if path == "full-board":
+        item = made.review.items.get(minutes_digest=made.document["minutes"])
+        votes = [ballot.choice for ballot in item.ballots.all()]
+        assert 2 * votes.count("for") > len(votes) > 0, "a motion that did not carry was signed"
+        assert item.outcome == made.outcome, "another outcome than the vote's was signed"
     held = Membership.objects.filter(user=signature.officer.user, institution=board, role=signature.role)
     assert held.exists(), "signed in a role that the signer does not hold"
     if (path, signature.role) not in ALONE:

@@ -3,7 +3,7 @@ a study. Used by the tests that try verbs at random and in chosen orders."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -11,10 +11,10 @@ from django.contrib.auth.models import User
 from concordat import clock, passkeys
 from concordat.canonical import digest
 from concordat.findings import needed
-from governance import acts, selectors
-from governance.models import AgendaItem, Attachment, Delegation, Meeting, Review, Study, Submission
+from governance import acts, permissions, selectors
+from governance.models import AgendaItem, Attachment, Delegation, Review, Study, Submission
 from governance.permissions import HOLDERS, Verb
-from governance.services import institutions, reviews, studies
+from governance.services import attendance, boards, institutions, meetings, reviews, sittings, studies
 from governance.services.second_factors import Kind
 from governance.services.sign_in import SecondFactor
 from tests.governance.conftest import NEWCOMER, Consortium, Officer
@@ -73,8 +73,22 @@ class Society:
                     officer.user.memberships.create(institution=consortium.at[slug], role=role, since=clock.now())
                 known.append((officer, roles[-1]))
             self.people += [Person(f"{slug}/{role}", each.user, slug, each) for each, role in known]
+            self._seat(slug, known)
             if slug != NEWCOMER:  # whose roster is still to come: its officers sign with password and code
                 consortium.roster(slug, known)
+
+    def _seat(self, board: str, known: Iterable[tuple[Officer, str]]) -> None:
+        """The chair, and its members, who are no scientists."""
+        chair = next((each for each, role in known if role == "irb-chair"), None)
+        for officer, role in known:
+            if chair is not None and role in ("irb-chair", "irb-member"):
+                boards.give_seat(
+                    by=chair.user,
+                    board=self.consortium.at[board],
+                    officer=str(officer.user.officer.uuid),
+                    scientist=role == "irb-chair",
+                    affiliated=True,
+                )
 
     def person(self, name: str) -> Person:
         return next(each for each in self.people if each.name == name)
@@ -178,19 +192,22 @@ class Society:
     # --- the boards
 
     def convene(self, review: Review, outcome: str) -> AgendaItem:
-        """The board has met and voted."""
-        now: datetime = clock.now()
-        meeting = Meeting.objects.create(board=review.board, kind="urgent", at=now, place="Room 1")
-        decided = decision("full-board", outcome)
-        motion = {"findings": decided["findings"], "conditions": decided["conditions"], "reasons": decided["reasons"]}
-        item = AgendaItem.objects.create(meeting=meeting, review=review, position=1, motion=motion)
-        AgendaItem.objects.filter(pk=item.pk).update(state="open")
-        minutes = {"meeting": str(meeting.uuid), "outcome": outcome}
-        AgendaItem.objects.filter(pk=item.pk).update(
-            state="decided", outcome=outcome, minutes=minutes, minutes_digest=digest(minutes), decided=now
-        )
-        item.refresh_from_db()
-        return item
+        """Whoever is free to meets at once, and votes for this outcome."""
+        by, board, study = self.chair_of(review.board.slug).user, review.board, review.submission.study
+        meeting = meetings.schedule(by=by, board=board, at=clock.now(), place="Room 1", kind="urgent")
+        item = meetings.place(by=by, meeting=str(meeting.uuid), review=str(review.uuid))
+        meetings.open(by=by, meeting=str(meeting.uuid))
+        seats = list(board.seats.filter(until=None).select_related("officer__user"))
+        free = [seat for seat in seats if permissions.independent(seat.officer.user, study)]
+        marks = {str(seat.uuid): "present" if seat in free else "recused" for seat in seats}
+        attendance.attend(by=by, item=str(item.uuid), marks=marks)
+        sittings.open_item(by=by, item=str(item.uuid))
+        sittings.move(by=by, item=str(item.uuid), motion=decision("full-board", outcome))
+        for seat in free:
+            sittings.vote(by=seat.officer.user, item=str(item.uuid), choice="for")
+        decided = sittings.decide(by=by, item=str(item.uuid))
+        meetings.close(by=by, meeting=str(meeting.uuid))
+        return decided
 
     def chair_of(self, board: str) -> Person:
         return self.person(f"{board}/irb-chair")
