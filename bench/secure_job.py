@@ -101,6 +101,7 @@ class Case:
             return common
         return common | {
             "kind": self.kind,
+            "target": "log-odds",
             "tensors": [{"name": name, "shape": list(shape)} for name, shape in self.shapes],
             "design": self.document,
             "lowest": [-RANGE << ring.BITS] * len(self.record),

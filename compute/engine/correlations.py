@@ -189,7 +189,30 @@ class Choice:
         return [rho.to(torch.int64), rho * omega]
 
 
-Correlation = Product | Square | Truncation | Comparison | Conjunction | Choice
+@dataclass(frozen=True, config=_config)
+class Harmonics:
+    """r uniform; cos and sin of 2πk·r / 2^bits for the odd k = 1, 3, … (see `sigmoid`), at 2^20."""
+
+    size: Size
+    bits: Annotated[int, Ge(1), Le(62)]
+    count: Annotated[int, Ge(1), Le(64)]
+    _: KW_ONLY
+    kind: Literal["harmonics"] = "harmonics"
+
+    def free(self) -> list[Part]:
+        return [Part("ring", self.size)]
+
+    def bound(self) -> list[Part]:
+        return [Part("ring", (self.count, *self.size))] * 2
+
+    def relate(self, r: Tensor) -> list[Tensor]:
+        odd = torch.arange(1, 2 * self.count, 2).reshape(-1, *[1] * r.dim())
+        turned = (odd * (r & ((1 << self.bits) - 1))) & ((1 << self.bits) - 1)
+        angles = turned.to(torch.float64) * (2 * math.pi / (1 << self.bits))
+        return [torch.round(table * (1 << 20)).to(torch.int64) for table in (torch.cos(angles), torch.sin(angles))]
+
+
+Correlation = Product | Square | Truncation | Comparison | Conjunction | Choice | Harmonics
 OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mul": torch.mul, "matmul": torch.matmul}
 
 _PLAN: TypeAdapter[tuple[Correlation, ...]] = TypeAdapter(

@@ -6,14 +6,16 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
+import numpy as np
 import torch
 
 from compute.engine.arithmetic import Party
 from compute.engine.certificates import Identity
 from compute.engine.job import EngineJob, PartyJob
-from compute.engine.lime import check_design, explain
+from compute.engine.lime import Surrogate, explain
 from compute.engine.protocol import Protocol, parallel
 from compute.engine.ranges import count_outside
+from compute.engine.rows import Masked
 from compute.engine.session import Session
 from concordat import ring
 from concordat.canonical import Json, b64, unb64
@@ -66,7 +68,8 @@ def _prepare(job: PartyJob) -> Start:
     if job["kind"] not in KINDS:
         raise Refused(Reason.FIELD_INVALID, detail="The engine knows no such kind of model.", field="kind")
     design = Design.from_json(job["design"])
-    check_design(design)
+    surrogate = Surrogate.of(design)
+    surrogate.check(job["target"])
     columns = design.column_masks.shape[1]
     shapes = [(tensor["name"], tuple(tensor["shape"])) for tensor in job["tensors"]]
     if shapes != shapes_of(job["kind"], dict(shapes), columns):
@@ -75,13 +78,14 @@ def _prepare(job: PartyJob) -> Start:
     flat = torch.from_numpy(_share(job["model"], sum(sizes), "model"))
     tensors = {name: part.reshape(shape) for (name, shape), part in zip(shapes, torch.split(flat, sizes), strict=True)}
     x = torch.from_numpy(_share(job["input"], columns, "input"))
+    masks = torch.from_numpy(np.vstack([np.ones_like(design.column_masks[:1]), design.column_masks]))
     lowest, highest = (_bounds(job[name], columns, name) for name in ("lowest", "highest"))
 
     def start(party: Party) -> Protocol[dict[str, Any]]:
         return parallel(
             {
                 "outside": count_outside(party, x, lowest, highest),
-                "explained": explain(party, job["kind"], tensors, x, design),
+                "explained": explain(party, job["kind"], tensors, Masked(x, masks), surrogate, job["target"]),
             }
         )
 

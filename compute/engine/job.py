@@ -1,7 +1,7 @@
 """The one job that an engine process is given: its document, checked field by field. No torch here."""
 
 import ipaddress
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 from pydantic import with_config
@@ -46,13 +46,15 @@ class EngineJob(TypedDict):
 
 @with_config(STRICT)
 class PartyJob(EngineJob):
-    """A compute party is also told the model's kind and shapes, the public design, and its own two shares.
+    """A compute party is also told the model's kind and shapes, what is explained, the public design, and its own two
+    shares.
 
     `lowest` and `highest` are what each column of an encoded record may be, at 2^16. `model` and `input` are base64url
     of little-endian int64 ring elements: the tensors in the listed order, each row by row, and the encoded record.
     """
 
     kind: Text
+    target: Literal["log-odds", "probability"]
     tensors: list[TensorShape]
     design: dict[str, Any]
     lowest: list[Whole]

@@ -49,8 +49,8 @@ class Masked:
         # One-hot features are bits: the lowest bits of additive shares are shares of them by exclusive or.
         chosen = (features & 1).to(torch.uint8)
         differs = yield from comparison.both(party, chosen, (kept ^ replaced)[:, None])
-        kept_differs: Bits = ((self.masks @ differs.to(torch.int64).T) & 1).to(torch.uint8)
-        return kept_differs ^ replaced
+        counted = self.masks @ differs.to(torch.int64).T
+        return torch.bitwise_xor((counted & 1).to(torch.uint8), replaced)
 
 
 @dataclass(frozen=True)

@@ -234,6 +234,7 @@ def _engine_job(grant: Grant, documents: JobDocuments, accepted: Mapping[str, Ac
         lowest, highest = FeatureSchema.from_json(documents["schema"]).bounds
         job |= {
             "kind": grant.manifest["kind"],
+            "target": documents["definition"]["target"],
             "tensors": [{"name": tensor["name"], "shape": tensor["shape"]} for tensor in grant.manifest["tensors"]],
             "design": documents["design"],
             "lowest": ring.encode(lowest).tolist(),

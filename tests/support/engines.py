@@ -32,6 +32,7 @@ class Case:
     kind: str
     record: np.ndarray
     tensors: dict[str, np.ndarray]
+    target: str = "log-odds"
     document: dict = field(default_factory=lambda: design.build(SCHEMA, seed="tests"))
 
     def __post_init__(self):
@@ -57,6 +58,7 @@ class Case:
             return common
         return common | {
             "kind": self.kind,
+            "target": self.target,
             "tensors": [{"name": name, "shape": list(shape)} for name, shape in self.shapes],
             "design": self.document,
             "lowest": [-20 << 16] * COLUMNS,
@@ -69,6 +71,8 @@ class Case:
         """Log-odds, coefficients with intercept, and total sum of squares, in float64."""
         prediction = model.forward(self.kind, self.tensors, self.record[None])
         y = model.forward(self.kind, self.tensors, self.design.column_masks * self.record)
+        if self.target == "probability":
+            prediction, y = (1 / (1 + np.exp(-log_odds)) for log_odds in (prediction, y))
         weights = self.design.weights / (1 << design.WEIGHT_BITS)
         total = weights @ (y - np.average(y, weights=weights)) ** 2
         return prediction, self.design.operator / (1 << design.OPERATOR_BITS) @ y, total
@@ -77,6 +81,8 @@ class Case:
 def random_case(kind, **kwargs):
     generator = np.random.default_rng(1)
     tensors = {name: 0.5 * generator.normal(size=shape) for name, shape in model.KINDS[kind].shapes(COLUMNS)}
+    if kind == "trees":
+        tensors["features"] = np.eye(COLUMNS)[generator.integers(0, COLUMNS, tensors["thresholds"].shape)]
     return Case(kind, generator.normal(size=COLUMNS), tensors, **kwargs)
 
 

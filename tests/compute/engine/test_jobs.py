@@ -28,7 +28,14 @@ def cases():
     """Three jobs; the last two are one job run twice, on the same shares."""
     tensors = random_case("linear").tensors
     extreme = Case("linear", 12.0 * np.sign(tensors["weight"]), tensors)
-    return {"mlp": random_case("mlp"), "linear": extreme, "linear again": extreme}
+    risk = random_case("mlp", target="probability")
+    return {
+        "mlp": random_case("mlp"),
+        "linear": extreme,
+        "linear again": extreme,
+        "trees": random_case("trees"),
+        "risk": risk,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +43,7 @@ def runs(cases):
     return {name: run_here(case) for name, case in cases.items()}
 
 
-@pytest.mark.parametrize("name", ["mlp", "linear", "linear again"])
+@pytest.mark.parametrize("name", ["mlp", "linear", "linear again", "trees", "risk"])
 def test_the_opened_shares_are_the_plaintext_result(cases, runs, name):
     prediction, explanation = opened(cases[name], runs[name])
     wanted_prediction, wanted_coefficients, wanted_total = cases[name].expected()
@@ -70,6 +77,8 @@ def test_the_dealer_brings_no_result(runs):
     [
         ("linear", [5, 5, 5, 6], [5_665, 5_665, 5_665, 5_694]),
         ("mlp", [10, 10, 10, 9], [90_742, 90_742, 90_742, 161_022]),
+        ("trees", [9, 9, 9, 10], [117_277, 117_277, 117_277, 903_598]),
+        ("risk", [15, 15, 15, 11], [97_959, 97_959, 97_959, 245_906]),
     ],
 )
 def test_rounds_and_bytes_are_exactly_these(runs, name, rounds, bytes_sent):
@@ -239,7 +248,9 @@ def test_who_leaves_in_mid_job_is_missed_by_all_others(start, victim, fate):
 def test_an_absent_party_is_noticed(start):
     began = time.monotonic()
     results = start(0, 1, DEALER).run(random_case("linear"))
-    assert {result.reason for result in results.values()} == {Reason.PEER_ABSENT}
+    reasons = {result.reason for result in results.values()}
+    assert Reason.PEER_ABSENT in reasons
+    assert reasons <= {Reason.PEER_ABSENT, Reason.PEER_LOST}  # who finds out leaves, and others may see that first
     assert time.monotonic() - began < 60
 
 
@@ -248,7 +259,9 @@ def test_a_party_that_is_there_but_silent_is_waited_for_as_long_as_the_job_says(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         engines.peers[2] |= {"address": f"127.0.0.1:{silent.getsockname()[1]}"}
         results = engines.run(random_case("linear"), startup_seconds=2)
-    assert {result.reason for result in results.values()} == {Reason.PEER_ABSENT}
+    reasons = {result.reason for result in results.values()}
+    assert Reason.PEER_ABSENT in reasons
+    assert reasons <= {Reason.PEER_ABSENT, Reason.PEER_LOST}
 
 
 def test_a_refused_job_names_the_field(start):

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from compute.engine import arithmetic, comparison
+from compute.engine import arithmetic, comparison, sigmoid
+from compute.engine.arithmetic import Value
 from compute.engine.protocol import parallel
+from concordat import ring
 from tests.support.parties import shares, together, xor_shares
 
 PARTIES = pytest.mark.parametrize("parties", [2, 3, 4])
@@ -279,3 +281,60 @@ def test_the_bits_of_a_tree_are_uniform_whatever_its_path(leaf):
     nodes, chosen, _ = run.opened
     for wire in (*nodes, *chosen.T):
         assert balance(wire) < 6
+
+
+# --- the logistic function
+
+
+def logistic(numbers, parties=3, protocol=sigmoid.sigmoid, bits=32):
+    secret = shares(ring.encode(numbers, bits), parties)
+    run = together(lambda party: protocol(party, Value(secret[party.rank], bits)), parties)
+    run.results = [value.share for value in run.results]
+    return ring.decode(run.sum, sigmoid.PROBABILITY_BITS), run
+
+
+def expected_logistic(numbers):
+    return 1 / (1 + np.exp(-np.clip(numbers, -100, 100)))
+
+
+@PARTIES
+@pytest.mark.parametrize("bits", [16, 32])
+def test_the_logistic_function_is_close_up_to_54(parties, bits):
+    numbers = np.concatenate([np.linspace(-54, 54, 1001), [0.0, 54.0, -54.0, 2.0**-16]])
+    result, run = logistic(numbers, parties, bits=bits)
+    assert result == pytest.approx(expected_logistic(numbers), abs=8e-5)
+    assert run.rounds == 1
+
+
+def test_beyond_its_range_the_bare_series_turns_the_risk_round():
+    """Why it is clamped: a log-odds of 90 would be shown as a small risk."""
+    assert logistic([90.0])[0][0] < 0.01
+
+
+def test_clamping_keeps_the_risk_the_right_way_round():
+    numbers = [-16000.0, -256.0, -54.5, -50.0, 0.0, 50.0, 54.5, 64.0, 90.0, 128.0, 256.0, 16000.0]
+    result, run = logistic(numbers, protocol=sigmoid.clamped)
+    assert result == pytest.approx(expected_logistic(numbers), abs=8e-5)
+    assert run.rounds == 5
+
+
+def test_the_logistic_function_costs_one_round_and_512_bytes_of_the_dealer():
+    _, run = logistic([1.0] * 100)
+    assert (run.rounds, run.bytes_sent, run.bytes_dealt) == (1, 6 * 5 * 100, 512 * 100)
+
+
+def test_public_sines_are_whole_numbers_and_right():
+    phase = torch.arange(0, 1 << 32, 12345677)
+    sine = sigmoid._sine(phase)
+    assert sine.dtype == torch.int64
+    assert np.abs(sine.numpy() / 2**30 - np.sin(2 * np.pi * phase.numpy() / 2**32)).max() < 2e-8
+
+
+@pytest.mark.parametrize("value", [0.0, 3.25, -54.0])
+def test_what_the_logistic_function_opens_is_uniform(value):
+    _, run = logistic([value] * 8000)
+    (opened,) = run.opened
+    assert int(opened.min()) >= 0
+    assert int(opened.max()) < 1 << 39
+    counts = np.bincount((opened >> 31).numpy(), minlength=256)
+    assert chi2.sf(((counts - counts.mean()) ** 2 / counts.mean()).sum(), df=255) > 1e-6
