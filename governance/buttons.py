@@ -215,6 +215,7 @@ ELSEWHERE: Mapping[Verb, str] = {
     Verb.DEFINE: "An institution registers definitions, by its own signature; no person does.",
     Verb.CONSENT: "An institution hands in consents, by its own signature; no person does.",
     Verb.SEAT: "On the page of the board.",
+    Verb.READ_BOARD: "On the pages of the board and its meetings.",
     Verb.MEET: "On the pages of the board's meetings.",
     Verb.VOTE: "On the page of the meeting.",
     Verb.DELEGATE: "On the page of the board.",

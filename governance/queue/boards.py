@@ -33,7 +33,7 @@ def reviews(person: Person) -> Iterator[Task]:
         .select_related("submission__study", "board")
         .annotate(
             meets=Subquery(placed.order_by("meeting__at").values("meeting__at")[:1]),
-            voted=Subquery(items.filter(state=ItemState.DECIDED).order_by("-decided").values("decided")[:1]),
+            voted=Subquery(items.filter(state=ItemState.DECIDED).order_by("-ended").values("ended")[:1]),
             said=Exists(Opinion.objects.filter(review=OuterRef("pk"), reviewer__user=person.user)),
         )
     )

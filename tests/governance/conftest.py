@@ -190,7 +190,7 @@ class Consortium:
 
     def relies(self, relying: str, reviewing: str) -> Any:
         agreement = self.act(
-            self.signatory,
+            self.chairs.get(relying, self.signatory),
             "propose-reliance",
             relying=relying,
             reviewing=reviewing,

@@ -56,7 +56,7 @@ def test_every_button_is_on_or_says_why_not(consortium: Consortium) -> None:
 def test_a_chair_before_a_new_submission(consortium: Consortium) -> None:
     study, chair = consortium.submitted(), consortium.chairs["zurich"]
     shown = offered(chair.user, study)
-    assert on(shown) == {"route", "opine", "attest-paper", "declare-conflict", "comment"}
+    assert on(shown) == {"route", "opine", "attest-paper", "declare-conflict", "comment", "attach"}
     assert shown["determine"].why_not == REASONS[Reason.MEETING_NEEDED].sentence
     assert "The study is submitted" in shown["suspend"].why_not
     reviews.route(
@@ -94,7 +94,7 @@ def test_who_has_declared_a_conflict_is_offered_nothing_of_the_board_s(consortiu
     shown = offered(chair, study)
     assert shown["route"].why_not == REASONS[Reason.CONFLICT_OF_INTEREST].sentence
     assert shown["declare-conflict"].why_not == "You have declared one already."
-    assert on(shown) == {"comment"}
+    assert on(shown) == {"comment", "attach"}
 
 
 def test_an_investigator_through_a_study_s_life(consortium: Consortium) -> None:

@@ -9,12 +9,12 @@ import pytest
 from concordat import clock
 from concordat.canonical import digest
 from concordat.findings import WAIVER
-from concordat.reasons import Reason
+from concordat.reasons import Reason, Refused
 from governance import selectors, verdict
-from governance.models import BudgetUse, Consent, Definition
+from governance.models import BudgetUse, Consent, Definition, Study
 from governance.services import consent as consents
 from governance.verdict import Check, Verdict, authorise
-from tests.governance.conftest import Consortium
+from tests.governance.conftest import FINDINGS, Consortium
 
 GRANTED = {name: {"answer": "met", "note": ""} for name in WAIVER}
 HMB, DS, NMDS, METHODS = "DUO:0000006", "DUO:0000007", "DUO:0000015", "DUO:0000031"
@@ -90,8 +90,8 @@ def test_a_consent_whose_time_is_over_ends_what_runs(consortium: Consortium) -> 
 
 
 @pytest.fixture
-def waived(consortium: Consortium, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any] | None], None]:
-    """The board's determination in force: full of findings, or none."""
+def waived(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any] | None], None]:
+    """The board's determination in force, as the verdict reads it: with findings for a waiver, or with none."""
 
     def set_to(document: dict[str, Any] | None) -> None:
         monkeypatch.setattr(selectors, "determination_for", lambda study, institution: document)
@@ -99,10 +99,19 @@ def waived(consortium: Consortium, monkeypatch: pytest.MonkeyPatch) -> Callable[
     return set_to
 
 
+def resting_on(consortium: Consortium, ground: str) -> Definition:
+    """A definition under a protocol with this ground, whose boards made the findings for a waiver too."""
+    study, model = consortium.submitted(bases=[consortium.basis(ground)]), consortium.import_model()
+    consortium.local_context(study)
+    findings = FINDINGS | GRANTED if ground == "waiver" else FINDINGS
+    for chair in consortium.chairs.values():
+        consortium.sign(chair, study, findings=findings)
+    study.refresh_from_db()
+    return consortium.voted(consortium.register(consortium.content(study, model)))
+
+
 def test_a_waiver_needs_every_finding_of_the_board(consortium: Consortium, waived: Any) -> None:
-    known = agreed(consortium, bases=[consortium.basis("waiver")])
-    request = consortium.request(known, ground="waiver")
-    waived({"path": "full-board", "findings": GRANTED})
+    request = consortium.request(resting_on(consortium, "waiver"), ground="waiver")
     found = decide(consortium, request)
     assert found.passed
     assert "cleveland" in answer(found, "legal-basis").sentence, "long-beach relies on this board"
@@ -115,8 +124,8 @@ def test_a_waiver_needs_every_finding_of_the_board(consortium: Consortium, waive
 
 
 def test_without_a_determination_nothing_is_waived_or_exempt(consortium: Consortium, waived: Any) -> None:
+    known = resting_on(consortium, "waiver")
     waived(None)
-    known = agreed(consortium, bases=[consortium.basis("waiver")])
     assert failed(decide(consortium, consortium.request(known, ground="waiver"))) == {
         "legal-basis": Reason.FINDING_MISSING
     }
@@ -160,6 +169,14 @@ def test_terms_that_do_not_allow_the_use_are_named_with_their_owner(consortium: 
     assert NMDS in answer(found, "data-use").sentence
 
 
+def steward_decides(consortium: Consortium, study: Study, decision: str) -> None:
+    """The data steward of Long Beach signs what its terms leave to a person."""
+    steward = consortium.officer("long-beach", "data-steward")
+    consortium.roster("long-beach", [(steward, "data-steward")])
+    about = {"study": str(study.uuid), "institution": "long-beach", "decision": decision, "reason": "As agreed."}
+    consortium.act(steward, "decide-data-use", **about)
+
+
 @pytest.mark.parametrize(
     ("decided", "expected"),
     [
@@ -169,16 +186,18 @@ def test_terms_that_do_not_allow_the_use_are_named_with_their_owner(consortium: 
     ],
 )
 def test_where_a_person_has_to_decide_their_decision_counts(
-    consortium: Consortium, monkeypatch: pytest.MonkeyPatch, decided: bool | None, expected: dict[str, Reason]
+    consortium: Consortium, decided: bool | None, expected: dict[str, Reason]
 ) -> None:
     known = agreed(consortium, content={"data_use": [DS]}, data_use=terms(DS, study=(HMB, DS)))
-    monkeypatch.setattr(selectors, "data_use_decision", lambda study, institution: decided)
+    if decided is not None:
+        steward_decides(consortium, known.study, "allows" if decided else "denies")
     assert failed(decide(consortium, consortium.request(known))) == expected
 
 
-def test_nobody_overrules_a_denial(consortium: Consortium, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_overrules_a_denial(consortium: Consortium) -> None:
     known = agreed(consortium, data_use=terms(DS))
-    monkeypatch.setattr(selectors, "data_use_decision", lambda study, institution: True)
+    with pytest.raises(Refused):
+        steward_decides(consortium, known.study, "allows")
     assert failed(decide(consortium, consortium.request(known))) == {"data-use": Reason.DATA_USE_DENIED}
 
 

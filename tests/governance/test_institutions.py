@@ -20,14 +20,11 @@ from ledger.selectors import document, entries
 from tests.governance.conftest import Consortium
 
 
-def test_enrolment_keeps_every_public_key_and_says_on_whose_board_the_institution_relies(
-    consortium: Consortium,
-) -> None:
+def test_enrolment_keeps_every_public_key_and_says_whose_law_applies(consortium: Consortium) -> None:
     long_beach = consortium.at["long-beach"]
     assert {key.kind for key in long_beach.keys.all()} == set(InstitutionKey.Kind)
-    assert long_beach.board == consortium.at["cleveland"]
     entry = entries(event=Event.INSTITUTION_ENROLLED, institution="long-beach").get()
-    assert entry.public["reviewing_board"] == "cleveland"
+    assert entry.public == {"institution": "long-beach", "jurisdiction": "US"}
 
 
 def test_the_same_enrolment_again_is_no_harm(consortium: Consortium) -> None:

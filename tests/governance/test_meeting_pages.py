@@ -202,8 +202,9 @@ def test_every_control_has_a_label(zurich: Boardroom, study: Study) -> None:
         shown = get(client, url).partition('id="content"')[2]
         controls = re.findall(r"<(?:select|textarea|input)\b[^>]*>", shown)
         labelled = set(re.findall(r'<label for="([^"]+)"', shown))
+        within = set(re.findall(r"<label>[^<]*(<(?:select|textarea|input)\b[^>]*>)", shown))
         for control in controls:
-            if 'type="hidden"' in control or 'type="submit"' in control or 'type="radio"' in control:
+            if control in within or 'type="hidden"' in control or 'type="submit"' in control or 'type="radio"' in control:
                 continue
             identifier = re.search(r'\bid="([^"]+)"', control)
             assert identifier, control
