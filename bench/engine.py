@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
-MODELS = ["linear", "mlp"]
+MODELS = ["linear", "mlp", "trees"]
 PERTURBATIONS = [128, 1024]
 RUNS = 3
 EXACT = ("rounds", "bytes_parties", "bytes_dealer")

@@ -69,13 +69,17 @@ class Case:
         self.kind = kind
         self.shapes = model.KINDS[kind].shapes(len(schema.columns))
         self.tensors = {name: 0.5 * generator.normal(size=shape) for name, shape in self.shapes}
+        if kind == "trees":
+            chosen = generator.integers(0, len(schema.columns), self.tensors["thresholds"].shape)
+            self.tensors["features"] = np.eye(len(schema.columns))[chosen]
         self.record = generator.normal(size=len(schema.columns))
         self.document = design.build(schema, seed="bench", n=n)
         self.design = Design.from_json(self.document)
         self._operator = self.design.operator / (1 << design.OPERATOR_BITS)
         self._weights = self.design.weights / (1 << design.WEIGHT_BITS)
-        flat = np.concatenate([np.ravel(self.tensors[name]) for name, _ in self.shapes])
-        self._models = ring.split(ring.encode(flat), PARTIES)
+        bits = {name: 0 if name in model.KINDS[kind].whole else ring.BITS for name in self.tensors}
+        encoded = [np.ravel(ring.encode(self.tensors[name], bits[name])) for name, _ in self.shapes]
+        self._models = ring.split(np.concatenate(encoded), PARTIES)
         self._records = ring.split(ring.encode(self.record), PARTIES)
 
     def plaintext(self) -> Outputs:

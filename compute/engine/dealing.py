@@ -47,7 +47,7 @@ class Dealt:
         stream = Stream(key)
 
         def bound(part: Part) -> Tensor:
-            return _unpack(part, corrections(_size(part))) if corrections else _draw(stream, part)
+            return _unpack(part, corrections(size(part))) if corrections else _draw(stream, part)
 
         shares = [[*(_draw(stream, part) for part in each.free()), *map(bound, each.bound())] for each in plan]
         self._left = list(zip(plan, shares, strict=True))[::-1]
@@ -113,6 +113,7 @@ def _unpack(part: Part, data: bytes) -> Tensor:
     return Xor(empty).add(view) if part.group == "bits" else Sum(empty).add(view)
 
 
-def _size(part: Part) -> int:
+def size(part: Part) -> int:
+    """Bytes of the dealer's message for a bound part."""
     count = math.prod(part.shape)
     return {"ring": 8 * count, "bits": -(-count // 8), "tables": 2 * count}[part.group]

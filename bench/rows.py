@@ -1,0 +1,108 @@
+"""The jobs that are measured: a random model and record, with the design that the target of the measurement names."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from compute.engine.arithmetic import Party
+from compute.engine.lime import Explained, Surrogate, Target, explain
+from compute.engine.protocol import Protocol
+from compute.engine.rows import Masked, Rows, Shifted
+from concordat import design, ring
+from concordat.kinds import KINDS
+
+Name = Literal["lr", "mlp", "trees"]
+DesignName = Literal["slopes", "masks"]
+KIND: dict[Name, str] = {"lr": "linear", "mlp": "mlp", "trees": "trees"}
+COLUMNS = 30
+SIGMA = 0.25
+"""Standard deviation of the offsets of the slopes design."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One job in the clear. Offsets or masks, operator and weights are public; the rest is what gets shared."""
+
+    name: Name
+    design: DesignName
+    tensors: dict[str, Floats]
+    record: Floats
+    perturbations: NDArray[np.int64]
+    surrogate: Surrogate
+
+    @classmethod
+    def make(cls, name: Name, design_name: DesignName, n: int) -> "Case":
+        """The same for the same arguments: every party makes it for itself. For masks, n is a multiple of 64."""
+        generator = np.random.default_rng(7)
+        kind = KINDS[KIND[name]]
+        tensors = {each: generator.normal(scale=0.3, size=shape) for each, shape in kind.shapes(COLUMNS)}
+        if name == "trees":
+            tensors["features"] = np.eye(COLUMNS)[generator.integers(0, COLUMNS, tensors["thresholds"].shape)]
+        record = generator.normal(size=COLUMNS)
+        if design_name == "masks":
+            masks = design.hadamard_masks(COLUMNS, n, "bench")
+            weights = ring.encode(design.kernel(masks, design.KERNEL_WIDTH), design.WEIGHT_BITS)
+            return cls(name, design_name, tensors, record, masks, _surrogate(masks.astype(np.float64), weights))
+        half = np.concatenate([_orthogonal(generator) for _ in range(-(-n // (2 * COLUMNS)))])[: n // 2]
+        offsets = ring.encode(SIGMA * np.concatenate([half, -half]))
+        scaled = ring.decode(offsets) / SIGMA
+        distances = (scaled**2).sum(axis=1)
+        width = design.KERNEL_WIDTH**2 * COLUMNS
+        weights = ring.encode(np.sqrt(np.exp(-distances / width / 4)), design.WEIGHT_BITS).clip(1)
+        return cls(name, design_name, tensors, record, offsets, _surrogate(scaled, weights))
+
+    def rows(self, record: Tensor) -> Rows:
+        """The record's own row, then the perturbed ones."""
+        own = np.ones((1, COLUMNS), np.int64) if self.design == "masks" else np.zeros((1, COLUMNS), np.int64)
+        public = torch.from_numpy(np.vstack([own, self.perturbations]))
+        return Masked(record, public) if self.design == "masks" else Shifted(record, public)
+
+    def protocol(self, rank: int, parties: int, target: Target) -> Callable[[Party], Protocol[Explained]]:
+        """What party `rank` runs. Every party splits the secrets alike, from a public seed: nothing here is secret."""
+        kind = KINDS[KIND[self.name]]
+        bits = {each: 0 if each in kind.whole else ring.BITS for each in self.tensors}
+        tensors = {each: _share(ring.encode(value, bits[each]), rank, parties) for each, value in self.tensors.items()}
+        rows = self.rows(_share(ring.encode(self.record), rank, parties))
+        return lambda party: explain(party, KIND[self.name], tensors, rows, self.surrogate, target)
+
+    def plaintext(self, target: Target) -> Floats:
+        """(d + 2,) prediction, coefficients and intercept in float64 with numpy."""
+        if self.design == "masks":
+            X = np.vstack([self.record, self.perturbations * self.record])  # noqa: N806
+        else:
+            X = self.record + np.vstack([np.zeros(COLUMNS), ring.decode(self.perturbations)])  # noqa: N806
+        y = KINDS[KIND[self.name]].forward(self.tensors, X)
+        if target == "probability":
+            y = 1 / (1 + np.exp(-y))
+        return np.append(y[:1], ring.decode(self.surrogate.operator[:-1].numpy(), design.OPERATOR_BITS) @ y[1:])
+
+
+def _surrogate(features: Floats, weights: NDArray[np.int64]) -> Surrogate:
+    operator = design.ridge_operator(features, ring.decode(weights, design.WEIGHT_BITS), design.RIDGE)  # type: ignore[arg-type]
+    encoded: Any = ring.encode(operator, design.OPERATOR_BITS)
+    mean = ring.encode(weights / weights.sum(), design.OPERATOR_BITS)
+    return Surrogate(torch.from_numpy(np.vstack([encoded, mean])), torch.from_numpy(weights))
+
+
+def _orthogonal(generator: np.random.Generator) -> Floats:
+    """(k, k) orthogonal rows with the lengths of Gaussian ones."""
+    rotation, _ = np.linalg.qr(generator.normal(size=(COLUMNS, COLUMNS)))
+    lengths = np.sqrt(generator.chisquare(COLUMNS, size=COLUMNS))
+    rotated: Floats = rotation * lengths[:, None]
+    return rotated
+
+
+def _share(secret: NDArray[np.int64], rank: int, parties: int) -> Tensor:
+    generator = np.random.default_rng(11)
+    low, high = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+    masks = [generator.integers(low, high, secret.shape, dtype=np.int64) for _ in range(parties - 1)]
+    with np.errstate(over="ignore"):
+        shares = [*masks, np.asarray(secret - sum(masks, np.int64(0)))]
+    return torch.as_tensor(shares[rank])
