@@ -34,12 +34,14 @@ SENTENCES: Mapping[Event, str] = {
     Event.CONFLICT_DECLARED: "A member of {institution}'s board declared a conflict of interest.",
     Event.CONFLICT_WITHDRAWN: "The chair of {institution}'s board found that a declared conflict had ended.",
     Event.ITEM_PLACED: "{institution} put it on the agenda of a meeting.",
+    Event.ITEM_TAKEN_OFF: "{institution} took it off the agenda of a meeting.",
     Event.ITEM_OPENED: "{institution}'s board took it up: {present} present, {needed} needed.",
     Event.ITEM_STOPPED: "{institution}'s board stopped the item: {present} present, {needed} needed.",
     Event.ITEM_DECIDED: (
         "{institution}'s board voted: {outcome} ({for} for, {against} against, {abstain} abstained, {recused} recused)."
     ),
     Event.ATTENDANCE_MARKED: "A member of {institution}'s board is {status} for the item.",
+    Event.MOTION_MADE: "{institution}'s board put into words what it votes on.",
     Event.BALLOT_CAST: "A member of {institution}'s board voted.",
     Event.REVIEW_SIGNED: "The board of {institution} decided ({kind}, {path}): {determination}.",
     Event.CONDITIONS_VERIFIED: "The board of {institution} verified that the conditions of its approval are met.",
@@ -59,6 +61,7 @@ SENTENCES: Mapping[Event, str] = {
     Event.DEFINITION_VOTED: "{institution} {approve} the definition {definition}.",
     Event.CONSENT_GIVEN: "A person consented, at {institution}.",
     Event.CONSENT_WITHDRAWN: "A person withdrew consent, at {institution}.",
+    Event.CONSENT_LAPSED: "A person for whom another had consented decides for themself from now on, at {institution}.",
     Event.VERDICT: "A request of {institution} was {authorised}.",
     Event.PREDICTION_RECORDED: "A prediction was computed for {institution}.",
     Event.EXPLANATION_RECORDED: "An explanation was computed for {institution}.",
@@ -67,7 +70,7 @@ SENTENCES: Mapping[Event, str] = {
 
 EVERYDAY = frozenset(
     {
-        *(Event.RECORD_READ, Event.CONSENT_GIVEN, Event.CONSENT_WITHDRAWN),
+        *(Event.RECORD_READ, Event.CONSENT_GIVEN, Event.CONSENT_WITHDRAWN, Event.CONSENT_LAPSED),
         *(Event.VERDICT, Event.PREDICTION_RECORDED, Event.EXPLANATION_RECORDED),
     }
 )

@@ -24,8 +24,9 @@ def reviews(person: Person) -> Iterator[Task]:
         return
     conditional = Q(outcome=Outcome.APPROVED_WITH_CONDITIONS, conditions_met=False)
     items = AgendaItem.objects.filter(review=OuterRef("pk"))
-    placed = items.exclude(state=ItemState.DECIDED).filter(
-        meeting__state__in=[MeetingState.SCHEDULED, MeetingState.OPEN]
+    placed = items.filter(
+        state__in=[ItemState.WAITING, ItemState.OPEN],
+        meeting__state__in=[MeetingState.SCHEDULED, MeetingState.OPEN],
     )
     waiting = (
         Review.objects.filter(Q(outcome__in=_UNDECIDED) | conditional, board__in=boards, submission__state__in=OPEN)

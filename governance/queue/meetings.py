@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, Subquery
 
 from governance import links
 from governance.models import Attendance, Ballot, BoardSeat, Meeting
@@ -35,19 +35,23 @@ def meetings(person: Person) -> Iterator[Task]:
 
 
 def ballots(person: Person) -> Iterator[Task]:
-    """Items that are open now, at which this person is present and has not voted."""
+    """Motions before the board now, for whom is still present and has not voted."""
     boards = person.at(Verb.VOTE)
     if not boards:
         return
     voted = Ballot.objects.filter(item=OuterRef("item"), seat=OuterRef("seat"))
+    last = Attendance.objects.filter(item=OuterRef("item"), seat=OuterRef("seat")).order_by("-pk")
     present = (
         Attendance.objects.filter(
             ~Exists(voted),
+            pk=Subquery(last.values("pk")[:1]),
+            seat__until=None,
             seat__officer__user=person.user,
             seat__board__in=boards,
             status=Attendance.Status.PRESENT,
             item__state=ItemState.OPEN,
         )
+        .exclude(item__motion={})
         .exclude(item__review__submission__study__in=person.tied)
         .select_related("item__meeting__board", "item__review__submission__study")
     )

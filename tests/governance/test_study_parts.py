@@ -13,12 +13,18 @@ from governance.admin import parts
 from governance.models import Comment, Incident, Institution, Review, Study
 from governance.services import attachments
 from tests.governance.conftest import Consortium
+from tests.support.approval import approve
 from tests.support.officers import signed_in
 
 
 @pytest.fixture
 def study(consortium: Consortium) -> Study:
     return consortium.submitted(attachments=[{"kind": "staff-training", "institution": "zurich"}])
+
+
+def suspend(study: Study) -> None:
+    """As if every board had approved it once, and one had suspended it since."""
+    approve(study, state="suspended")
 
 
 def render(name: str, study: Study, user: User) -> str:
@@ -64,8 +70,7 @@ def test_attachments_show_what_is_lacking_and_offer_a_form_to_whom_it_serves(
 def test_incidents_are_reported_and_taken_on_from_the_page(consortium: Consortium, study: Study) -> None:
     clinician, admin = consortium.member("zurich", "clinician"), consortium.member("zurich", "institution-admin")
     assert "Report an incident" not in render("incidents", study, clinician)  # nothing was ever approved
-    Study.objects.update(state="suspended")
-    study.refresh_from_db()
+    suspend(study)
     assert "Report an incident" in render("incidents", study, clinician)
     post(
         clinician,
@@ -89,7 +94,7 @@ def test_incidents_are_reported_and_taken_on_from_the_page(consortium: Consortiu
 
 
 def test_a_report_without_a_date_is_refused_with_a_message(consortium: Consortium, study: Study) -> None:
-    Study.objects.update(state="suspended")
+    suspend(study)
     address = reverse("admin:governance_incident", args=[study.uuid])
     post(consortium.member("zurich", "clinician"), address, institution="zurich", kind="breach", summary="x")
     assert not Incident.objects.exists()
@@ -109,7 +114,7 @@ def test_comments_are_written_and_seen_by_whom_they_are_for(consortium: Consorti
 
 
 def test_an_outsider_s_posts_change_nothing(consortium: Consortium, study: Study) -> None:
-    Study.objects.update(state="suspended")
+    suspend(study)
     outsider = consortium.member("notary", "irb-member")
     post(outsider, reverse("admin:governance_comment", args=[study.uuid]), institution="notary", text="Hello.")
     post(outsider, reverse("admin:governance_incident", args=[study.uuid]), institution="notary", kind="breach")
@@ -168,8 +173,7 @@ def test_data_use_shows_terms_in_words_and_asks_who_decides(consortium: Consorti
 
 
 def test_no_part_shows_an_institution_that_takes_no_part(consortium: Consortium, study: Study) -> None:
-    Study.objects.update(state="suspended")
-    study.refresh_from_db()
+    suspend(study)
     user = consortium.member("zurich", "institution-admin")
     user.memberships.create(institution=consortium.at["notary"], role="institution-admin", since=clock.now())
     notary = Institution.objects.get(slug="notary")

@@ -82,6 +82,8 @@ def _decide(study: Study, submission: Submission, review: Review, expires: datet
         "outcome": "approved",
         "expires": clock.rfc3339(expires),
         "findings": {},
+        "conditions": [],
+        "reasons": "",
     }
     user = User.objects.get_or_create(username=f"chair-of-{review.board.slug}")[0]
     signature = Signature.objects.create(
