@@ -143,7 +143,11 @@ def test_a_policy_file_that_does_not_say_so_is_no_policy(consortium, case, make_
 
 
 @pytest.mark.parametrize(
-    "changes", [{"requesters": [REQUESTER, "notary"]}, {"purposes": ["decision-support", "marketing"]}]
+    "changes",
+    [
+        {"requesters": [REQUESTER, "notary"], "recipients": [REQUESTER, "notary"]},
+        {"purposes": ["decision-support", "marketing"]},
+    ],
 )
 def test_a_definition_that_goes_beyond_its_protocol_is_refused(consortium, make_node, changes):
     wider = consortium.new_definition(**changes)
