@@ -5,88 +5,41 @@ What people do, they do on the pages. What no page offers is sent past them, wit
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
 from django.test.utils import override_settings
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 
 from concordat import clock, votes
-from concordat.determination import Path
-from concordat.findings import needed
 from concordat.keystore import Keystore
 from concordat.reasons import Reason
 from config.local.supervisor import Supervisor
 from governance import acts, selectors
 from governance.admin.verbs import VIEWS
-from governance.models import AgendaItem, Meeting, Membership, RelianceAgreement, Study
-from governance.services import definitions
-from governance.states import ItemState, StudyState
+from governance.models import DefinitionVote, RelianceAgreement, Study
+from governance.services import definitions, people
+from governance.states import StudyState
 from ledger.chain.deploy import deploy
 from ledger.models import ChainTransaction, TransactionState
 from ledger.services import anchoring
 from tests.browser.conftest import Site, Visit
 from tests.governance.conftest import PARTIES
-from tests.support.browser_people import Person, nothing_changes, refused
+from tests.support.browser_people import nothing_changes, refused
+from tests.support.story import NO_OFFICER, Story
+from tests.support.story_of_a_meeting import (
+    a_conflict_costs_the_quorum,
+    the_alternate_sits_in_and_the_board_votes,
+    the_chair_signs_what_was_voted,
+    zurich_meets,
+)
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
 
 Visitor = Callable[..., Visit]
 
-NO_OFFICER = (Reason.ROLE_MISSING, Reason.WRONG_INSTITUTION)
-SEATS = {"chair": "scientific", "second": "scientific", "third": "scientific", "lay": "not scientific"}
 REPORT = "Forty people were seen; nothing happened that nobody expected."
-
-
-@dataclass
-class Story:
-    """The site, the study once there is one, and the people by a word for each."""
-
-    site: Site
-    visit: Visitor
-    slug: str
-    people: dict[str, Person] = field(default_factory=dict)
-
-    def __getitem__(self, name: str) -> Person:
-        return self.people[name]
-
-    def arrives(self, name: str, slug: str, role: str, *, listed: bool = False) -> Person:
-        self.people[name] = Person.arrives(self.site, self.visit(), slug, role, listed=listed)
-        return self.people[name]
-
-    @property
-    def study(self) -> Study:
-        return Study.objects.get(slug=self.slug)
-
-    @property
-    def item(self) -> AgendaItem:
-        """What the board has last placed."""
-        return AgendaItem.objects.filter(review__submission__study=self.study).latest("pk")
-
-    @property
-    def chairs(self) -> list[Person]:
-        return [self["budapest"], self["cleveland"], self["zurich"]]
-
-    def review(self, board: str) -> str:
-        return str(self.site.consortium.review(self.study, board).uuid)
-
-    def page(self, person: Person) -> Locator:
-        return person.see(self.site.study_url(self.study))
-
-    def at_item(self, person: Person) -> Locator:
-        return person.see(self.site.url("governance_agendaitem_change", self.item.pk))
-
-    def at_verb(self, verb: str) -> str:
-        return self.site.url(f"governance_{verb}", self.study.uuid)
-
-    def at_item_verb(self, verb: str) -> str:
-        return self.site.url("governance_agendaitem_do", self.item.uuid, verb)
-
-    def board(self, of: str, person: Person) -> Locator:
-        self.page(person)
-        return person.page.get_by_role("article", name=f"Board of Hospital of {of}").first
 
 
 def test_a_study_from_its_first_draft_to_its_suspension(site: Site, visit: Visitor) -> None:
@@ -128,7 +81,7 @@ def long_beach_relies_on_zurich(story: Story) -> None:
     agreement = RelianceAgreement.objects.get(study=story.slug)
     refused(NO_OFFICER, story["budapest"].ask, "accept-reliance", agreement=str(agreement.uuid))
     refused(NO_OFFICER, relying.ask, "accept-reliance", agreement=str(agreement.uuid))
-    zurich.see(story.site.url("index")).get_by_role("link", name="Sign or decline").last.click()
+    zurich.task("Sign or decline", story.slug)
     card = zurich.page.locator(f"#agreement-{agreement.uuid}")
     zurich.sign(card.get_by_role("form", name="Accept"), "Accept the agreement")
     expect(zurich.page.locator(f"#agreement-{agreement.uuid}")).to_contain_text("in force")
@@ -152,7 +105,7 @@ def the_investigator_uploads_and_submits(story: Story, protocol: dict[str, objec
 
 def two_boards_review_alone(story: Story) -> None:
     budapest, cleveland, own = story["budapest"], story["cleveland"], story["investigator"]
-    budapest.see(story.site.url("index")).get_by_role("link", name=story.study.title).first.click()
+    budapest.task("Choose how your board reviews it", story.slug)
     expect(budapest.page.get_by_role("form", name="Choose the path of review")).to_be_visible()
     budapest.route(story.study)
     refused(NO_OFFICER, cleveland.ask, "determine", review=story.review("budapest"), outcome="approved")
@@ -170,8 +123,8 @@ def two_boards_review_alone(story: Story) -> None:
     refused(Reason.WRONG_STATE, budapest.ask, "determine", review=story.review("budapest"), outcome="approved")
     expect(story.board("budapest", budapest)).to_contain_text("Verifiable by anyone")
     # Whoever submits is no reviewer of it, in whatever role.
-    chair = Membership.objects.create(
-        user=own.user, institution=story.site.consortium.at["cleveland"], role="irb-chair"
+    chair = people.add_member(
+        email=own.user.username, name=own.name, institution=story.site.consortium.at["cleveland"], role="irb-chair"
     )
     refused(Reason.SELF_REVIEW, own.ask, "determine", review=story.review("cleveland"), outcome="approved")
     refused(
@@ -182,7 +135,7 @@ def two_boards_review_alone(story: Story) -> None:
         route="expedited 5",
         ground="My own study.",
     )
-    expect(story.page(own)).to_contain_text("study of your own")
+    expect(story.page(own)).to_contain_text("Nobody reviews a study of their own.")
     chair.delete()
     cleveland.route(story.study)
     cleveland.approve(story.study)
@@ -191,130 +144,12 @@ def two_boards_review_alone(story: Story) -> None:
 def long_beach_files_its_local_context(story: Story) -> None:
     relying = story["relying"]
     refused(NO_OFFICER, story["zurich"].ask, "file-local-context", study=str(story.study.uuid), site="long-beach")
-    relying.see(story.site.url("index")).get_by_role("link", name="Say what is particular about your site").last.click()
+    relying.task("Say what is particular about your site", story.slug)
     form = relying.page.get_by_role("form", name="File local context")
     for label in ("Law of the state or country", "The people it sees", "What it has at hand", "Whom to ask"):
         form.get_by_label(label).fill(f"{label}: nothing out of the ordinary.")
     relying.sign(form, "File local context")
     expect(story.board("zurich", relying)).to_contain_text("local context filed")
-
-
-def zurich_meets(story: Story) -> None:
-    office = story.arrives("office", "zurich", "irb-administrator")
-    for name in ("second", "lay", "deputy"):
-        story.arrives(name, "zurich", "irb-member")
-    members = {name: story[name].name for name in ("second", "lay", "deputy")}
-    members |= {"chair": story["zurich"].name, "third": story.site.member("zurich", "irb-member").officer.name}
-    for name, concerns in SEATS.items():
-        give_seat(story, members[name], concerns)
-    give_seat(story, members["deputy"], "not scientific", stands_in_for=members["lay"])
-    refused(Reason.MEETING_NEEDED, story["zurich"].ask, "determine", review=story.review("zurich"))
-    office.see(story.site.url("governance_meeting_add"))
-    office.page.get_by_label("Kind").select_option("urgent")
-    office.page.get_by_label("Place").fill("Room 1")
-    office.press(office.page.get_by_role("main"), "Call meeting")
-    office.press(office.page.get_by_role("main"), "Open meeting")
-    place(story)
-
-
-def give_seat(story: Story, name: str, concerns: str, *, stands_in_for: str = "") -> None:
-    office = story["office"]
-    office.see(story.site.url("governance_board", "zurich"))
-    office.page.get_by_label("Give a seat to").select_option(label=name)
-    office.page.get_by_label("Primary concerns").select_option(label=concerns)
-    if stands_in_for:
-        office.page.get_by_label("Stands in for").select_option(label=stands_in_for)
-    office.press(office.page.get_by_role("main"), "Give seat")
-
-
-def place(story: Story) -> None:
-    """On the agenda of the meeting that is open; and to the item's page."""
-    office, meeting = story["office"], Meeting.objects.filter(board__slug="zurich").latest("pk")
-    office.see(story.site.url("governance_meeting_change", meeting.pk))
-    office.page.get_by_label("What waits for the convened board").select_option(story.review("zurich"))
-    office.press(office.page.get_by_role("main"), "Place on the agenda")
-
-
-def take_up(story: Story, *present: str) -> None:
-    """The item opens once these are marked as present."""
-    office = story["office"]
-    main = story.at_item(office)
-    expect(main).to_contain_text("The board has no quorum.")
-    refused(Reason.BOARD_QUORUM_LOST, office.post, story.at_item_verb("open"))
-    for name in present:
-        main.get_by_label(story[name].name, exact=True).select_option("present")
-    office.press(main, "Mark attendance")
-    expect(main).to_contain_text("The board has a quorum.")
-    office.press(main, "Open item")
-    expect(main).to_contain_text("The item is open.")
-
-
-def vote(story: Story, name: str, **form: str) -> str:
-    return story[name].post(story.at_item_verb("vote"), **form)
-
-
-def a_conflict_costs_the_quorum(story: Story) -> None:
-    take_up(story, "zurich", "second", "lay")
-    refused(Reason.WRONG_STATE, vote, story, "lay", choice="for")  # there is no motion yet
-    lay, main = story["lay"], story.at_item(story["lay"])
-    main.get_by_text("Declare a conflict of interest of your own").click()
-    main.get_by_label("What ties your hands").fill("A relative works on it.")
-    lay.press(main, "Declare conflict")
-    assert story.item.state == ItemState.STOPPED
-    main = story.at_item(story["office"])
-    expect(main).to_contain_text("Nothing is decided.")
-    expect(main).to_contain_text("2 of 4 seats present, 3 needed")
-    expect(story.at_item(lay)).to_contain_text("You have a stake in this study")
-    refused(Reason.MEETING_NEEDED, story["zurich"].ask, "determine", review=story.review("zurich"))
-
-
-def the_alternate_sits_in_and_the_board_votes(story: Story) -> None:
-    office, zurich = story["office"], story["zurich"]
-    place(story)
-    expect(story.at_item(office)).to_contain_text("has a conflict: absent or recused only")
-    take_up(story, "zurich", "second", "deputy")
-    main = office.page.get_by_role("main")
-    main.get_by_role("radio", name="approved", exact=True).check()
-    for code in needed(Path.FULL_BOARD, waiver=False):
-        main.locator(f'select[name="finding-{code}"]').select_option("met")
-    office.press(main, "Make motion")
-    refused(Reason.CONFLICT_OF_INTEREST, vote, story, "lay", choice="against")
-    refused(Reason.ROLE_MISSING, vote, story, "office", choice="for")
-    refused(Reason.NOT_FOUND, vote, story, "budapest", choice="for")
-    refused(Reason.WRONG_STATE, office.post, story.at_item_verb("decide"))
-    for name in ("zurich", "second", "deputy"):
-        person = story[name]
-        person.see(story.site.url("index")).get_by_role("link", name="Vote: the board has taken it up.").click()
-        person.page.get_by_role("radio", name="For", exact=True).check()
-        person.press(person.page.get_by_role("main"), "Cast ballot")
-    refused(Reason.CONFLICT, vote, story, "second", choice="against")
-    main = story.at_item(office)
-    office.press(main, "Close the vote")
-    expect(main).to_contain_text("3 for, 0 against, 0 abstaining, 1 recused.")
-    refused(Reason.WRONG_STATE, vote, story, "second", choice="against")
-    refused(
-        Reason.WRONG_STATE,
-        zurich.post,
-        story.at_verb("route"),
-        review=story.review("zurich"),
-        route="expedited 5",
-        ground="Quick.",
-    )
-
-
-def the_chair_signs_what_was_voted(story: Story) -> None:
-    zurich = story["zurich"]
-    refused(NO_OFFICER, story["budapest"].ask, "determine", review=story.review("zurich"))
-    refused(Reason.ROLE_MISSING, story["second"].ask, "determine", review=story.review("zurich"))
-    zurich.sign(zurich.form(story.study, "Sign the determination"), "Sign the determination")
-    board = story.board("zurich", zurich)
-    expect(board).to_contain_text("Verifiable by anyone")
-    with zurich.page.expect_download() as letter:
-        board.get_by_role("link", name="Letter (PDF)").click()
-    assert letter.value.path().read_bytes().startswith(b"%PDF-")
-    zurich.own.complaints.clear()  # Chromium says of each download that its page was not loaded
-    assert story.study.state == StudyState.APPROVED
-    expect(story.page(zurich)).to_contain_text("Approved definitions may be computed until")
 
 
 def nobody_without_the_role_does_anything(story: Story) -> None:
@@ -386,7 +221,7 @@ def the_institutions_vote_on_chain(story: Story) -> None:
             assert anchoring.chain_client().authorisation(known.digest).authorised
     card = story.page(story["zurich"]).get_by_label(f"Definition {known}")
     for slug in (*PARTIES, "long-beach"):
-        block = ChainTransaction.objects.get(vote__institution__slug=slug, vote__definition=known).block
+        block = DefinitionVote.objects.get(institution__slug=slug, definition=known).transaction.block
         expect(card.get_by_role("row", name=f"Hospital of {slug}")).to_contain_text(f"final, block {block}")
     expect(card.locator(".state").first).to_have_text("approved")
 
@@ -396,11 +231,11 @@ def the_charter_is_attached(story: Story) -> None:
     expect(story.page(own).locator("#attachments")).to_contain_text(
         "charter of the study: nothing is computed without it"
     )
-    refused(NO_OFFICER, story["zurich"].post, story.at_verb("attach"), kind="charter", institution="")
     part = own.page.locator("#attachments")
     part.get_by_text("Attach a document").click()
     part.get_by_label("Kind").select_option("charter")
     file = {"name": "charter.txt", "mimeType": "text/plain", "buffer": b"Each institution answers for its own node."}
+    refused(NO_OFFICER, story["zurich"].post, story.at_verb("attach"), kind="charter", institution="", file=file)
     part.get_by_label("File").set_input_files(file)  # type: ignore[arg-type]
     own.press(part, "Attach")
     expect(own.page.locator("#attachments")).to_contain_text("charter.txt")
@@ -444,7 +279,7 @@ def the_boards_review_it_again(story: Story) -> None:
     own = story["investigator"]
     refused(NO_OFFICER, story["zurich"].post, story.at_verb("continue_review"), report=REPORT)
     refused(Reason.FIELD_MISSING, own.post, story.at_verb("continue_review"), report=" ")
-    own.see(story.site.url("index")).get_by_role("link", name="The approval has lapsed").click()
+    own.task("The approval has lapsed", story.slug)
     form = own.page.get_by_role("form", name="Ask for continuing review")
     form.get_by_label("Progress report").fill(REPORT)
     own.press(form, "Ask the boards")
@@ -475,7 +310,7 @@ def a_chair_suspends_it_from_a_telephone(story: Story) -> None:
 def only_the_boards_bring_it_back(story: Story) -> None:
     own, chair = story["investigator"], story["budapest"]
     refused(Reason.WRONG_STATE, own.post, story.at_verb("continue_review"), report=REPORT)
-    own.see(story.site.url("index")).get_by_role("link", name="its boards must reinstate the study").click()
+    own.task("its boards must reinstate the study", story.slug)
     own.page.get_by_label("What you report to the boards with it").fill("The ward's screen was replaced.")
     own.press(own.page.get_by_role("main"), "Submit to the boards")
     expect(own.page.get_by_role("main")).to_contain_text("The reinstatement waits for")

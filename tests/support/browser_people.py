@@ -49,6 +49,11 @@ class Person:
         self.page.goto(address)
         return self.page.get_by_role("main")
 
+    def task(self, text: str, about: str) -> None:
+        """Where a task of this person's queue leads."""
+        queue = self.see(self.own.site.url("index")).get_by_role("table").first
+        queue.get_by_role("link").filter(has_text=about).filter(has_text=text).click()
+
     def form(self, study: Study, verb: str) -> Locator:
         """The form behind a button of the study's page."""
         self.see(self.own.site.study_url(study))
@@ -85,9 +90,9 @@ class Person:
 
     # --- past the pages
 
-    def post(self, address: str, **form: str) -> str:
+    def post(self, address: str, **form: Any) -> str:
         """The refusal that the next page shows to a form; empty where it was done."""
-        sent = self.page.request.post(address, form={**form, "csrfmiddlewaretoken": self._token()})
+        sent = self.page.request.post(address, multipart={**form, "csrfmiddlewaretoken": self._token()})
         return " ".join(unescape(each) for each in _ERROR.findall(sent.text()))
 
     def ask(self, act: str, **fields: Any) -> str:
