@@ -131,7 +131,8 @@ class Album:
         own.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
         path = self.folder / f"{name}.png"
         own.page.screenshot(path=path)
-        Image.open(path).convert("P", palette=Image.Palette.ADAPTIVE, colors=64).save(path, optimize=True)
+        with Image.open(path) as taken:
+            taken.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
         with Image.open(path) as picture:
             colours = picture.convert("L").getcolors()
             if picture.size != (size["width"], size["height"]) or colours is None or len(colours) < 8:
