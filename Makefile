@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PYTHONDONTWRITEBYTECODE := 1
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-full lint bench bench-verdict docs clean
+.PHONY: help setup demo serve test test-full lint bench bench-verdict docs screenshots clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ bench-verdict: setup ## what the authority check costs among 10,000 studies and 
 docs: setup ## write the generated pages: registries, API schema, third-party notice
 	$(BIN)/python -m config.reference
 	$(BIN)/python -m config.licences
+
+screenshots: setup ## make the pictures of the desk in docs/images/ anew; needs Chromium
+	CONCORDAT_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser/test_screenshots.py
 
 clean: ## leave nothing behind
 	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

@@ -2,7 +2,7 @@
 
 from django.urls import reverse
 
-from governance.models import Institution, Meeting, RelianceAgreement, Study
+from governance.models import AgendaItem, Institution, Meeting, RelianceAgreement, Study
 
 
 def of_study(study: Study, part: str = "") -> str:
@@ -18,6 +18,16 @@ def of_draft(study: Study) -> str:
 def of_meeting(meeting: Meeting) -> str:
     """The meeting's own page."""
     return reverse("admin:governance_meeting_change", args=[meeting.pk])
+
+
+def of_meetings() -> str:
+    """Where meetings are listed, and called."""
+    return reverse("admin:governance_meeting_changelist")
+
+
+def of_item(item: AgendaItem) -> str:
+    """Where a board votes on an item of its agenda."""
+    return reverse("admin:governance_agendaitem_change", args=[item.pk]) + "#vote"
 
 
 def of_agreement(agreement: RelianceAgreement) -> str:

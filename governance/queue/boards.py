@@ -71,7 +71,8 @@ def _review(person: Person, review: Review) -> Iterator[Task]:
             what = "Sign what the board has voted." if voted else f"Decide alone ({path}), and sign."
             why = person.because(Verb.DETERMINE, board) if own else _delegate(review)
             since = review.voted if voted else since  # type: ignore[attr-defined]
-            yield person.task(what, why, study=study, since=since, until=until, path=links.of_study(study, "boards"))
+            path_to = links.of_study(study, "act-determine")
+            yield person.task(what, why, study=study, since=since, until=until, path=path_to)
     elif review.meets is None:  # type: ignore[attr-defined]
         if person.may(Verb.ROUTE, board):
             yield person.task(
@@ -80,7 +81,7 @@ def _review(person: Person, review: Review) -> Iterator[Task]:
                 study=study,
                 since=since,
                 until=until,
-                path=links.of_study(study, "boards"),
+                path=links.of_meetings() if _meets(review) else links.of_study(study, "act-route"),
             )
     elif person.may(Verb.OPINE, board) and not review.said:  # type: ignore[attr-defined]
         yield person.task(
@@ -89,7 +90,7 @@ def _review(person: Person, review: Review) -> Iterator[Task]:
             study=study,
             since=since,
             until=review.meets,  # type: ignore[attr-defined]
-            path=links.of_study(study, "boards"),
+            path=links.of_study(study, "act-opine"),
         )
 
 
@@ -115,10 +116,16 @@ def _voted(review: Review) -> bool:
     return voted is not None and (review.determined is None or voted >= review.determined)
 
 
-def _route(review: Review) -> str:
+def _meets(review: Review) -> bool:
+    """Whether only the convened board can review this."""
     submission = review.submission
-    material = submission.kind == SubmissionKind.AMENDMENT and submission.material
-    if material or submission.kind == SubmissionKind.REINSTATEMENT:
+    return submission.kind == SubmissionKind.REINSTATEMENT or (
+        submission.kind == SubmissionKind.AMENDMENT and submission.material
+    )
+
+
+def _route(review: Review) -> str:
+    if _meets(review):
         return "Put it on the agenda of a meeting."
     return "Choose how your board reviews it, or put it on the agenda of a meeting."
 

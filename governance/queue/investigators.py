@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+from concordat import clock
 from governance import links, policies
 from governance.models import Study, Submission
 from governance.permissions import Verb
@@ -32,14 +33,29 @@ def _study(person: Person, study: Study) -> Iterator[Task]:
     history = list(study.submissions.all())
     if any(each.state in OPEN for each in history) or not policies.state_allows(study, Verb.SUBMIT, person.now):
         return
-    why, path = person.because(Verb.SUBMIT, study.institution), links.of_draft(study)
-    what, since = _next(study, study.state_at(person.now), history, person)
+    why, state = person.because(Verb.SUBMIT, study.institution), study.state_at(person.now)
+    what, since = _next(study, state, history, person)
     if what:
+        path = _renewal(study, person.now) if state is _S.EXPIRED else links.of_draft(study)
         yield person.task(what, why, study=study, since=since, path=path)
     early = timedelta(days=max(DAYS_BEFORE))
-    if study.state_at(person.now) is _S.APPROVED and study.expires is not None and study.expires <= person.now + early:
+    if state is _S.APPROVED and study.expires is not None and study.expires <= person.now + early:
         what = f"The approval ends soon: {how_to_renew(study, None)}"
-        yield person.task(what, why, study=study, since=study.expires - early, until=study.expires, path=path)
+        yield person.task(
+            what,
+            why,
+            study=study,
+            since=study.expires - early,
+            until=study.expires,
+            path=_renewal(study, study.expires),
+        )
+
+
+def _renewal(study: Study, at: datetime) -> str:
+    """Where the boards are asked for another period; a protocol that has ended itself by then is amended first."""
+    if study.in_force is not None and clock.parse(study.in_force.content["valid_until"]) > at:
+        return links.of_study(study, "act-continue-review")
+    return links.of_draft(study)
 
 
 def _next(

@@ -56,12 +56,11 @@ def ballots(person: Person) -> Iterator[Task]:
         .select_related("item__meeting__board", "item__review__submission__study")
     )
     for each in present:
-        meeting = each.item.meeting
         yield person.task(
             "Vote: the board has taken it up.",
-            person.because(Verb.VOTE, meeting.board),
+            person.because(Verb.VOTE, each.item.meeting.board),
             study=each.item.review.submission.study,
             since=each.marked,
             until=person.now,
-            path=links.of_meeting(meeting),
+            path=links.of_item(each.item),
         )

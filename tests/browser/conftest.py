@@ -252,15 +252,22 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def running_site(chromium: Browser, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The site that all tests share but those which need people of their own."""
+    with serving(Consortium, django_db_blocker, tmp_path_factory) as site:
+        yield site
+
+
+@contextmanager
+def serving(made: type[Consortium], blocker: Any, folders: pytest.TempPathFactory) -> Iterator[Site]:
     """The web server with its own script, and a consortium that its database holds."""
-    stack = Stack(tmp_path_factory.mktemp("site"), registry_address=REGISTRY, passwords={"coordinator": "none"})
+    stack = Stack(folders.mktemp("site"), registry_address=REGISTRY, passwords={"coordinator": "none"})
     stack.choose_ports()
     coordinator_keys(stack.keys)
-    folder = tmp_path_factory.mktemp("institutions")
+    folder = folders.mktemp("institutions")
     keystores = {slug: Keystore(folder / slug).create() for slug in ROLES}
-    with _inside(stack, django_db_blocker):
+    with _inside(stack, blocker):
         call_command("migrate", verbosity=0)
-        site = Site(stack, Consortium(keystores))
+        site = Site(stack, made(keystores))
     with Supervisor(stack.logs) as supervisor:
         supervisor.start(stack.web())
         yield site

@@ -204,7 +204,12 @@ def test_every_control_has_a_label(zurich: Boardroom, study: Study) -> None:
         labelled = set(re.findall(r'<label for="([^"]+)"', shown))
         within = set(re.findall(r"<label>[^<]*(<(?:select|textarea|input)\b[^>]*>)", shown))
         for control in controls:
-            if control in within or 'type="hidden"' in control or 'type="submit"' in control or 'type="radio"' in control:
+            if (
+                control in within
+                or 'type="hidden"' in control
+                or 'type="submit"' in control
+                or 'type="radio"' in control
+            ):
                 continue
             identifier = re.search(r'\bid="([^"]+)"', control)
             assert identifier, control

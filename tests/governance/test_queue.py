@@ -80,7 +80,7 @@ def test_a_new_submission_waits_for_the_offices_of_its_boards_and_for_nobody_els
         assert task.what == "Choose how your board reviews it, or put it on the agenda of a meeting."
         assert str(consortium.at["zurich"]) in task.why_me
         assert task.since == study.submissions.get().submitted
-        assert task.path == reverse("admin:governance_study_change", args=[study.pk]) + "#boards"
+        assert task.path == reverse("admin:governance_study_change", args=[study.pk]) + "#act-route"
     assert "IRB chair" in queue(chair)[0].why_me
     for slug, role in [("zurich", "irb-member"), ("zurich", "auditor"), ("notary", "irb-chair")]:
         assert queue(consortium.member(slug, role)) == []
@@ -401,6 +401,54 @@ def test_what_is_in_the_queue_is_what_the_service_would_let_pass(consortium: Con
     assert refused.value.reason is Reason.CONFLICT_OF_INTEREST
 
 
+def landed(user: User, text: str, now: datetime | None = None) -> str:
+    """What of the page the task leads to: it must be there, for this person, now."""
+    task = next(task for task in queue(user, now) if text in task.what)
+    path, _, part = task.path.partition("#")
+    with time_machine.travel(now or clock.now(), tick=False):
+        shown = signed_in(user).get(path).content.decode()
+    assert not part or f'id="{part}"' in shown, f"{task.path} shows no {part}"
+    return part
+
+
+def test_each_task_leads_to_where_it_is_done(consortium: Consortium) -> None:
+    study, zurich = consortium.submitted(), Boardroom(consortium)
+    chair, investigator = zurich.chair.user, consortium.member("cleveland", "investigator")
+    assert landed(chair, "Choose how your board reviews it") == "act-route"
+    assert landed(consortium.signatory.user, "Say what is particular") == "act-file-local-context"
+    consortium.local_context(study)
+    item = zurich.place(study, zurich.meeting())
+    assert landed(chair, "give your opinion") == "act-opine"
+    zurich.present(item, "chair", "second", "lawyer")
+    sittings.open_item(by=zurich.administrator, item=str(item.uuid))
+    sittings.move(by=zurich.administrator, item=str(item.uuid), motion=APPROVE)
+    assert landed(chair, "Vote") == "vote"
+    zurich.vote(item, chair="for", second="for", lawyer="for")
+    zurich.decide(item)
+    assert landed(chair, "Sign what the board has voted") == "act-determine"
+    consortium.act(zurich.chair, "determine", review=str(zurich.review(study).uuid))
+    expedited(consortium, study, "budapest")
+    assert landed(consortium.chairs["budapest"].user, "Decide alone") == "act-determine"
+    for slug in ("budapest", "cleveland"):
+        consortium.sign(consortium.chairs[slug], study)
+    study.refresh_from_db()
+    assert study.expires is not None
+    amended = consortium.submitted(valid_until=clock.rfc3339(clock.now() + timedelta(days=900)))
+    assert amended == study
+    assert landed(chair, "Put it on the agenda of a meeting") == ""
+    studies.withdraw(study=study, by=investigator)
+    # This protocol ends with its approval: there is nothing to review again before it is amended.
+    assert landed(investigator, "ends soon", study.expires - timedelta(days=7)) == "submit"
+
+
+def test_a_lapsed_approval_leads_to_continuing_review(consortium: Consortium) -> None:
+    study = consortium.approved(valid_until=clock.rfc3339(clock.now() + timedelta(days=900)))
+    investigator = consortium.member("cleveland", "investigator")
+    assert study.expires is not None
+    for text, days in [("ends soon", -7), ("has lapsed", 7)]:
+        assert landed(investigator, text, study.expires + timedelta(days=days)) == "act-continue-review"
+
+
 def test_the_number_of_queries_does_not_grow_with_the_number_of_studies(
     consortium: Consortium, django_assert_max_num_queries: Any
 ) -> None:
@@ -436,7 +484,7 @@ def test_the_first_page_shows_the_queue_before_everything_else(consortium: Conso
         )
     ]
     assert places == sorted(places)
-    assert f"{reverse('admin:governance_study_change', args=[study.pk])}#boards" in shown
+    assert f"{reverse('admin:governance_study_change', args=[study.pk])}#act-route" in shown
     empty = signed_in(consortium.member("notary", "auditor")).get(reverse("admin:index")).content.decode()
     assert "Nothing waits for you." in empty
     assert study.title not in empty
