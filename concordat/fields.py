@@ -61,10 +61,10 @@ def _decimal(value: str) -> str:
 
 def _uuid(value: str) -> str:
     try:
-        canonical = str(UUID(value))
+        canonical = str(UUID(value)) == value
     except ValueError:
-        canonical = ""
-    if canonical != value:
+        canonical = False
+    if not canonical:
         raise PydanticCustomError("uuid", "an identifier is a UUID in lower case with hyphens")
     return value
 

@@ -63,6 +63,7 @@ def test_an_unknown_field_is_named():
         ("digest", "a" * 64),
         ("uuid", "6F1D1F7E-2C0B-4C3E-9D56-0B7A3A9F5A10"),
         ("uuid", "{6f1d1f7e-2c0b-4c3e-9d56-0b7a3a9f5a10}"),
+        ("uuid", ""),
         ("time", "2026-01-31T12:00:00+00:00"),
         ("time", "2026-02-30T12:00:00Z"),
         ("text", "  "),
