@@ -113,6 +113,10 @@ class Society:
             title=f"A study of {study}, {title}",
             computed=f"The risk, in way {computed}.",
             sites=named,
+            data_use={
+                "study": ["DUO:0000006"],
+                "datasets": [{"institution": requester, "terms": ["DUO:0000006", "DUO:0000021"]}],
+            },
             requesters=[requester],
             bases=[ground | {"note": "45 CFR 46.116"}],
             valid_until=clock.rfc3339(self.began + timedelta(days=500 * year)),
