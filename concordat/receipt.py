@@ -44,7 +44,7 @@ class Receipt(TypedDict):
     definition: Digest
     model: Digest
     design: Digest
-    engine: Literal["crypten-ttp"]
+    engine: Literal["concordat-dealer"]
     rounds: Count
     bytes_sent: Count
     cpu_seconds: DecimalText
@@ -84,7 +84,7 @@ def write(
         "definition": ticket["definition"],
         "model": ticket["model"],
         "design": ticket["design"],
-        "engine": "crypten-ttp",
+        "engine": "concordat-dealer",
         "rounds": rounds,
         "bytes_sent": bytes_sent,
         "cpu_seconds": f"{cpu_seconds:.3f}",
