@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models.fields.json import KT
 
 from concordat.determination import Outcome, Path, SubmissionKind
 from governance import links, policies
-from governance.models import AgendaItem, Delegation, Opinion, Review
+from governance.models import AgendaItem, Delegation, Determination, Opinion, Review
 from governance.permissions import Verb
 from governance.queue.tasks import Person, Task
 from governance.services.determinations import DELEGABLE, SIGNERS
@@ -24,6 +25,10 @@ def reviews(person: Person) -> Iterator[Task]:
         return
     conditional = Q(outcome=Outcome.APPROVED_WITH_CONDITIONS, conditions_met=False)
     items = AgendaItem.objects.filter(review=OuterRef("pk"))
+    votes = items.filter(state=ItemState.DECIDED)
+    signed = Determination.objects.annotate(minutes=KT("document__minutes")).filter(
+        review=OuterRef("review"), minutes=OuterRef("minutes_digest")
+    )
     placed = items.filter(
         state__in=[ItemState.WAITING, ItemState.OPEN],
         meeting__state__in=[MeetingState.SCHEDULED, MeetingState.OPEN],
@@ -34,7 +39,7 @@ def reviews(person: Person) -> Iterator[Task]:
         .select_related("submission__study", "board")
         .annotate(
             meets=Subquery(placed.order_by("meeting__at").values("meeting__at")[:1]),
-            voted=Subquery(items.filter(state=ItemState.DECIDED).order_by("-ended").values("ended")[:1]),
+            voted=Subquery(votes.filter(~Exists(signed)).order_by("-ended").values("ended")[:1]),
             said=Exists(Opinion.objects.filter(review=OuterRef("pk"), reviewer__user=person.user)),
         )
     )
@@ -62,7 +67,7 @@ def _review(person: Person, review: Review) -> Iterator[Task]:
     if not policies.state_allows(study, Verb.DETERMINE, person.now):
         return
     alone = path in (Path.EXEMPT, Path.EXPEDITED)
-    voted = path is Path.FULL_BOARD and _voted(review)
+    voted = path is Path.FULL_BOARD and review.voted is not None  # type: ignore[attr-defined]
     since = review.determined or review.submission.submitted
     until = study.expires if review.submission.kind == SubmissionKind.CONTINUING_REVIEW else None
     if alone or voted:
@@ -108,12 +113,6 @@ def delegations(person: Person) -> Iterator[Task]:
             until=each.ends,
             path=links.of_delegations(each.board),
         )
-
-
-def _voted(review: Review) -> bool:
-    """Whether a meeting has voted and nobody has signed that yet. As `determinations` asks for it."""
-    voted = review.voted  # type: ignore[attr-defined]
-    return voted is not None and (review.determined is None or voted >= review.determined)
 
 
 def _meets(review: Review) -> bool:

@@ -13,7 +13,7 @@ from django.urls import reverse
 from concordat.canonical import unb64
 from concordat.passkeys import SoftwarePasskey
 from governance.models import Definition, Membership, Passkey, Study
-from governance.services import challenges, definitions, registration
+from governance.services import challenges, definitions, registration, reviews
 from governance.services import consent as consents
 from governance.states import StudyState
 from tests.governance.conftest import Consortium, Officer
@@ -60,6 +60,8 @@ def stop(study: Study, ground: str = "An incident.", institution: str = "zurich"
 def test_the_page_says_what_is_computed_what_is_opened_to_whom_and_who_has_signed(consortium: Consortium) -> None:
     study, chair = consortium.submitted(), consortium.chairs["zurich"]
     consortium.sign(consortium.chairs["budapest"], study)
+    review = str(consortium.review(study, "zurich").uuid)
+    reviews.route(by=chair.user, review=review, path="expedited", category="5", ground="Minimal risk.")
     shown = page(browser(chair.user), study).content.decode()
     protocol = study.versions.get().content
     for text in (
@@ -265,7 +267,7 @@ def test_pages_are_read_only_and_obey_a_strict_content_security_policy(
     assert seen.exists()
     urls.append(reverse(f"{name}_change", args=[seen.first().pk]))
     for url in urls:
-        answer = client.get(url)
+        answer = client.get(url, follow=True)  # seats are listed on their board's page
         shown = answer.content.decode()
         assert answer.status_code == 200
         assert "'unsafe" not in answer.headers["Content-Security-Policy"]
