@@ -42,6 +42,7 @@ def test_the_same_submission_again_is_no_harm(consortium: Consortium) -> None:
         ({"sites": ["cleveland"]}, Reason.FIELD_INVALID, "requesters"),
         ({"valid_until": "2020-01-01T00:00:00Z"}, Reason.EXPIRED, "valid_until"),
         ({"surprise": 1}, Reason.FIELD_UNKNOWN, "surprise"),
+        ({"sections": [{"heading": "Risks", "text": "A."}] * 2}, Reason.FIELD_INVALID, "sections"),
     ],
 )
 def test_a_protocol_that_does_not_hold_together_is_refused(
