@@ -129,6 +129,14 @@ def test_a_material_amendment_has_another_base_and_ends_what_rested_on_the_old_o
     assert study.expires == ends  # an amendment prolongs nothing
 
 
+def test_an_amendment_may_end_the_approval_sooner_and_never_later(consortium: Consortium) -> None:
+    approved = consortium.approved()
+    assert approved.expires is not None
+    sooner, later = (clock.rfc3339(approved.expires + timedelta(days=days)) for days in (-100, 100))
+    assert consortium.amended(valid_until=sooner).expires == clock.parse(sooner)
+    assert consortium.amended(valid_until=later).expires == clock.parse(sooner)
+
+
 def test_an_amendment_that_is_not_approved_changes_nothing(consortium: Consortium) -> None:
     study = consortium.approved()
     sites = set(study.sites.all())
