@@ -125,6 +125,9 @@ def check(document: Mapping[str, Json]) -> Protocol:
     for field in ("sites", "requesters", "purposes", "population"):
         if len(set(protocol[field])) != len(protocol[field]):
             raise Refused(Reason.FIELD_INVALID, detail="One is named twice.", field=field)
+    headings = [section["heading"] for section in protocol["sections"]]
+    if len(set(headings)) != len(headings):  # differences are shown by heading: the second would hide the first
+        raise Refused(Reason.FIELD_INVALID, detail="Two sections have one heading.", field="sections")
     if protocol["institution"] not in protocol["sites"]:
         raise Refused(Reason.FIELD_INVALID, detail="The leading institution is a site.", field="institution")
     if not set(protocol["requesters"]) <= set(protocol["sites"]):

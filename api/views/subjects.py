@@ -12,6 +12,9 @@ from api.scopes import Scope
 from api.views.base import Resource, Shape, body
 from compute.services.erasure import erase_subject
 from compute.services.export import export_subject
+from concordat.reasons import Reason, Refused
+from governance.models import OfficerProfile
+from ledger.models import LogEntry
 
 GROUNDS = ("no-longer-needed", "consent-withdrawn", "objection", "unlawful", "legal-obligation")
 """GDPR Article 17(1) (a) to (e). The ground stands in the log in the clear, so nobody writes a text of their own."""
@@ -45,6 +48,7 @@ class Export(Resource):
 
     @extend_schema(responses=ExportAnswer)
     def get(self, request: Request, subject: UUID) -> Response:
+        _check_patient(subject)
         return Response(export_subject(institution=self.caller.slug, subject=subject))
 
 
@@ -57,5 +61,14 @@ class Erasure(Resource):
     @extend_schema(request=Erasing, responses=ErasedAnswer)
     def post(self, request: Request, subject: UUID) -> Response:
         ground: dict[str, Any] = body(request, Erasing)
+        _check_patient(subject)
         entry = erase_subject(institution=self.caller.slug, subject=subject, ground=ground["ground"])
         return Response({"record": entry.record_number})
+
+
+def _check_patient(subject: UUID) -> None:
+    """The log keeps what officers write under keys of their own, and what concerns nobody under one of the entry. Who
+    exported those would read blind opinions and ballots; who erased them would take away who signed what, and silence
+    the officer. Raises Refused(NOT_FOUND), as for a pseudonym that nobody has."""
+    if OfficerProfile.objects.filter(uuid=subject).exists() or LogEntry.objects.filter(uuid=subject).exists():
+        raise Refused(Reason.NOT_FOUND, field="subject")

@@ -130,7 +130,7 @@ def _do(request: HttpRequest, board: str, verb: str) -> HttpResponse:
             by=by, board=at(), study=form.get("study", ""), ground=form.get("ground", "")
         ),
         "withdraw": lambda: boards.withdraw_conflict(
-            by=by, conflict=int(form.get("conflict") or 0), ground=form.get("ground", "")
+            by=by, conflict=_number(form.get("conflict", "")), ground=form.get("ground", "")
         ),
     }
     said = {
@@ -145,3 +145,7 @@ def _do(request: HttpRequest, board: str, verb: str) -> HttpResponse:
 
 def _page(board: str) -> str:
     return reverse("admin:governance_board", args=[board])
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0

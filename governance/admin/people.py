@@ -114,7 +114,7 @@ class PasskeyAdmin(ScopedReadOnly):
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         own = [
-            path("challenge/", wrap(answers.json_view(registration_challenge)), name="governance_passkey_challenge"),
+            path("challenge/", wrap(answers.json_view(_challenge)), name="governance_passkey_challenge"),
             path("register/", wrap(answers.json_view(_register)), name="governance_passkey_register"),
         ]
         return own + super().get_urls()
@@ -135,6 +135,12 @@ def _mail(request: HttpRequest, membership: Membership) -> None:
         answers.show(request, refused)
     else:
         messages.success(request, "Invited. A link to set a password is on its way by e-mail.")
+
+
+def _challenge(request: HttpRequest, body: dict[str, Any]) -> dict[str, Any]:
+    """A new passkey signs suspensions at once: whoever finds a browser signed in does not make one."""
+    sign_in.check_password(request, answers.text(body, "password"))
+    return registration_challenge(request, body)
 
 
 def _register(request: HttpRequest, body: dict[str, Any]) -> dict[str, Any]:

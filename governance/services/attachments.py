@@ -101,7 +101,7 @@ def add(
     record(
         event=Event.ATTACHMENT_ADDED,
         public={
-            "study": study.slug,
+            "study": _public_name(study),
             "institution": institution or study.institution.slug,
             "kind": kind,
             "attachment": own,
@@ -127,7 +127,7 @@ def read(*, by: User, study: str, attachment: str) -> Attachment:
         event=Event.RECORD_READ,
         public={
             "page": "attachment",
-            "study": seen.slug,
+            "study": _public_name(seen),
             "institution": selectors.seen_through(by, seen)[0].slug,
         },
         private={"reader": str(by.officer.uuid)},
@@ -193,6 +193,11 @@ def remind(now: datetime) -> None:
             key=f"attachment {each.uuid} {days}",
             sentence=f"The {each.kind} for “{each.study.title}” ends on {each.expires:%Y-%m-%d}; attach another one.",
         )
+
+
+def _public_name(study: Study) -> str:
+    """What the log calls the study; nothing for a draft, whose name is nobody else's to know."""
+    return "" if study.state == StudyState.DRAFT else study.slug
 
 
 def _over(expires: datetime | None, now: datetime) -> bool:

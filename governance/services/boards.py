@@ -156,6 +156,9 @@ def withdraw_conflict(*, by: User, conflict: int, ground: str) -> Conflict:
     if not ground.strip():
         raise Refused(Reason.FIELD_MISSING, detail="Say why.", field="ground")
     selectors.locked_study(by, str(found.study.uuid))
+    found.refresh_from_db(fields=["withdrawn"])
+    if found.withdrawn is not None:  # by another chair, while this one waited for the lock
+        raise Refused(Reason.NOT_FOUND, detail="No such conflict is declared.", field="conflict")
     found.withdrawn = clock.now()
     found.save(update_fields=["withdrawn"])
     record(

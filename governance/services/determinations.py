@@ -29,7 +29,7 @@ from governance.models import (
 from governance.permissions import Role, Verb
 from governance.services.settling import settle
 from governance.services.signing import Act, Ask, Prepared
-from governance.states import OPEN, SubmissionState
+from governance.states import OPEN, ItemState, SubmissionState
 from ledger.services.record import record
 
 SIGNERS: dict[Path, frozenset[str]] = {
@@ -173,8 +173,12 @@ def check_determine(by: User, review: Review, now: datetime) -> tuple[frozenset[
 
 
 def check_attest_paper(by: User, review: Review, now: datetime) -> None:
-    """Whether this person could attest the board's letter now. Raises Refused as :func:`check_determine` does."""
+    """Whether this person could attest the board's letter now. Raises Refused as :func:`check_determine` does, and
+    WRONG_STATE while the convened board decides here, or has voted and nobody has signed that: no letter undoes it."""
     _check(by, review, Verb.ATTEST_PAPER, now)
+    if selectors.vote_to_sign(review) is not None or review.items.filter(state=ItemState.OPEN).exists():
+        detail = "The convened board has taken it up here; what it votes is signed."
+        raise Refused(Reason.WRONG_STATE, detail=detail, field="review")
 
 
 def check_verify_conditions(by: User, review: Review, now: datetime) -> tuple[frozenset[str], Determination]:

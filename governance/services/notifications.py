@@ -38,7 +38,7 @@ def tell(notice: Notice, *, to: Iterable[User], study: Study | None, key: str, s
                 study=study,
                 notice=notice,
                 key=key,
-                sentence=sentence[:300],
+                sentence=" ".join(sentence.split())[:300],  # a study's title adds no line, and no link, to a letter
                 path=path,
                 created=now,
                 next_attempt=now,

@@ -14,6 +14,8 @@ from governance.permissions import Role, Verb
 from governance.services import boards, institutions
 from ledger.services.record import record
 
+_REVIEW = (Role.IRB_CHAIR, Role.IRB_MEMBER, Role.IRB_ADMINISTRATOR, Role.DATA_STEWARD)
+
 
 @transaction.atomic
 def invite(*, by: User, email: str, name: str, institution: Institution, role: str) -> Membership:
@@ -21,9 +23,11 @@ def invite(*, by: User, email: str, name: str, institution: Institution, role: s
     person sets one (see `invitations`).
 
     Raises:
-        Refused: WRONG_INSTITUTION or ROLE_MISSING for who may not; what :func:`add_member` refuses.
+        Refused: WRONG_INSTITUTION or ROLE_MISSING for who may not; CONFLICT for an investigator who reviews elsewhere;
+            what :func:`add_member` refuses.
     """
     permissions.check_may(by, Verb.INVITE, institution)
+    _check_ties_nobody(email, institution, role)
     return add_member(email=email, name=name, institution=institution, role=role)
 
 
@@ -39,7 +43,7 @@ def add_member(*, email: str, name: str, institution: Institution, role: str) ->
         roles = ", ".join(Membership.Role.values)
         raise Refused(Reason.FIELD_INVALID, detail=f"The roles are: {roles}.", field="role")
     users = User.objects
-    user = users.filter(username=email).first() or users.create_user(email, email=email, is_staff=True)
+    user = users.filter(username__iexact=email).first() or users.create_user(email, email=email, is_staff=True)
     profile, _ = OfficerProfile.objects.get_or_create(user=user, defaults={"name": name})
     if profile.name != name:
         raise Refused(Reason.CONFLICT, detail="This person has an account under another name.", field="name")
@@ -88,3 +92,14 @@ def remove_member(*, by: User, membership: Membership) -> None:
     for session in Session.objects.filter(expire_date__gt=clock.now()):
         if session.get_decoded().get(SESSION_KEY) == str(user.pk):
             session.delete()
+
+
+def _check_ties_nobody(email: str, institution: Institution, role: str) -> None:
+    """Nobody reviews a study of the institution at which they investigate: whoever leads one could take a vote from
+    another's board by inviting its members. Raises Refused(CONFLICT)."""
+    if role != Role.INVESTIGATOR:
+        return
+    reviews = Membership.objects.filter(user__username__iexact=email, role__in=_REVIEW)
+    if reviews.exclude(institution=institution).exists():
+        detail = "This person reviews for another institution; only the operator gives them this role, who asks them."
+        raise Refused(Reason.CONFLICT, detail=detail, field="role")

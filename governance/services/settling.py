@@ -115,8 +115,8 @@ def _approve(study: Study, submission: Submission) -> None:
     expires = min(clock.parse(each.document["expires"]) for each in last.values())
     if study.in_force is not None and study.in_force.base != version.base:
         study.epoch += 1
-    if submission.kind != SubmissionKind.AMENDMENT:
-        study.expires = expires
+    if submission.kind != SubmissionKind.AMENDMENT or study.expires is None or expires < study.expires:
+        study.expires = expires  # an amendment prolongs nothing, and may end sooner
     study.in_force = version
     study.title = version.content["title"][:200]
     reset_sites(study)

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from concordat.events import Event
 from governance.models import Institution
+from governance.services import people
 from ledger import selectors as ledger
 from ledger.models import LogEntry, SubjectKey
 from ledger.services import subjects
@@ -80,3 +81,26 @@ def test_no_text_of_ones_own_gets_into_the_log(known: LogEntry, signed_in: Calla
     answer = signed_in("long-beach").post(f"subjects/{SUBJECT}/erase", {"ground": "Mrs Muster asked for it"})
     assert (answer.status_code, answer.json()["field"]) == (422, "ground")
     assert SubjectKey.objects.get(subject=SUBJECT).wrapped is not None
+
+
+@pytest.mark.parametrize(("method", "path"), [("get", "export"), ("post", "erase")])
+def test_neither_an_officer_nor_an_entry_is_a_subject_of_the_institution(
+    members: dict[str, Institution], signed_in: Callable[..., Caller], method: str, path: str
+) -> None:
+    officer = people.add_member(
+        email="member@example.org", name="Dr Member", institution=members["long-beach"], role="irb-member"
+    ).user.officer.uuid
+    about = {"study": "heart", "institution": "long-beach", "submission": str(uuid4())}
+    with transaction.atomic():
+        record(
+            event=Event.OPINION_GIVEN,
+            public=about,
+            private={"officer": str(officer), "opinion": {"comment": "For the board alone."}},
+            subject=officer,
+        )
+        nobodys = record(event=Event.STUDY_SUBMITTED, public=about, private={"report": "Two incidents."}).uuid
+    body: tuple[Any, ...] = ({"ground": "objection"},) if method == "post" else ()
+    for subject in (officer, nobodys):
+        answer = getattr(signed_in("long-beach"), method)(f"subjects/{subject}/{path}", *body)
+        assert (answer.status_code, answer.json()["type"]) == (404, "urn:concordat:reason:not-found")
+        assert SubjectKey.objects.get(holder="long-beach", subject=subject).wrapped is not None

@@ -172,9 +172,9 @@ def test_only_the_leading_institution_is_offered_to_close(consortium: Consortium
 
 
 def test_a_passkey_is_registered_and_counts_once_the_roster_lists_it(consortium: Consortium) -> None:
-    user = consortium.member("zurich", "irb-chair")
+    user = with_password(consortium.member("zurich", "irb-chair"))
     client, passkey = browser(user), SoftwarePasskey.create(challenges.rp_id(), challenges.origin())
-    asked = post(client, reverse("admin:governance_passkey_challenge"), {}).json()
+    asked = post(client, reverse("admin:governance_passkey_challenge"), {"password": PASSWORD}).json()
     given = {"nonce": asked["nonce"], "registration": passkey.registration(unb64(asked["challenge"]))}
     answer = post(client, reverse("admin:governance_passkey_register"), given).json()
     assert (answer["credential"], answer["key"]) == (passkey.credential, passkey.key)
@@ -185,15 +185,22 @@ def test_a_passkey_is_registered_and_counts_once_the_roster_lists_it(consortium:
     assert consortium.sign(officer, consortium.submitted()).outcome == "approved"
 
 
+def test_whoever_finds_a_browser_signed_in_registers_no_passkey_of_theirs(consortium: Consortium) -> None:
+    client = browser(with_password(consortium.member("zurich", "irb-chair")))
+    for given, reason in (({}, "field-missing"), ({"password": "a guess"}, "password-wrong")):
+        answer = post(client, reverse("admin:governance_passkey_challenge"), given).json()
+        assert (answer["reason"], "challenge" in answer) == (reason, False)
+
+
 @pytest.mark.parametrize("wrong", ["site", "origin", "challenge"])
 def test_a_passkey_made_elsewhere_is_refused(consortium: Consortium, wrong: str) -> None:
-    user = consortium.member("zurich", "irb-chair")
+    user = with_password(consortium.member("zurich", "irb-chair"))
     passkey = SoftwarePasskey.create(
         "example.org" if wrong == "site" else challenges.rp_id(),
         "https://example.org" if wrong == "origin" else challenges.origin(),
     )
     client = browser(user)
-    asked = post(client, reverse("admin:governance_passkey_challenge"), {}).json()
+    asked = post(client, reverse("admin:governance_passkey_challenge"), {"password": PASSWORD}).json()
     challenge = b"x" * 32 if wrong == "challenge" else unb64(asked["challenge"])
     given = {"nonce": asked["nonce"], "registration": passkey.registration(challenge)}
     assert post(client, reverse("admin:governance_passkey_register"), given).json()["reason"] == "passkey-invalid"
@@ -212,8 +219,8 @@ def test_nonsense_is_no_registration(consortium: Consortium) -> None:
 
 
 def test_a_registered_passkey_is_not_taken_over(consortium: Consortium) -> None:
-    thief = consortium.member("zurich", "irb-chair")
-    asked = post(browser(thief), reverse("admin:governance_passkey_challenge"), {}).json()
+    thief = with_password(consortium.member("zurich", "irb-chair"))
+    asked = post(browser(thief), reverse("admin:governance_passkey_challenge"), {"password": PASSWORD}).json()
     stolen = consortium.chairs["zurich"].passkey
     given = {"nonce": asked["nonce"], "registration": stolen.registration(unb64(asked["challenge"]))}
     assert post(browser(thief), reverse("admin:governance_passkey_register"), given).json()["reason"] == "conflict"

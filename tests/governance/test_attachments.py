@@ -18,7 +18,7 @@ from concordat.protocol import AttachmentKind
 from concordat.reasons import Reason, Refused
 from governance.models import Attachment, Notification, Study
 from governance.notices import Notice
-from governance.services import attachments
+from governance.services import attachments, studies
 from ledger import selectors as ledger
 from ledger.models import LogEntry
 from tests.governance.conftest import Consortium
@@ -66,6 +66,17 @@ def test_an_attachment_is_named_by_its_digest_and_recorded(consortium: Consortiu
     assert ledger.private_fields(entry) == {"officer": str(attached.added_by.uuid)}
     assert "agreement.pdf" not in str(entry.content)
     assert attached.added_by.name not in str(entry.content)
+
+
+def test_the_log_does_not_name_a_draft_to_which_something_is_attached(consortium: Consortium) -> None:
+    by = consortium.member("cleveland", "investigator")
+    content = consortium.protocol(study="nobody-elses")
+    draft = studies.save_draft(institution=consortium.at["cleveland"], content=content, by=by).study
+    charter = attach(consortium, draft, by=by, institution="", kind="charter", expires=None)
+    attachments.read(by=by, study=str(draft.uuid), attachment=str(charter.uuid))
+    logged = LogEntry.objects.filter(event__in=[Event.ATTACHMENT_ADDED, Event.RECORD_READ])
+    assert [entry.public["study"] for entry in logged] == ["", ""]
+    assert "nobody-elses" not in str([entry.content for entry in logged])
 
 
 def test_the_newest_again_is_no_harm_and_another_takes_its_place(consortium: Consortium) -> None:

@@ -15,7 +15,7 @@ from governance import blindness, selectors
 from governance.models import AgendaItem, Attendance, Ballot, Conflict, Meeting, Notification, Study
 from governance.notices import Notice
 from governance.room import room
-from governance.services import attendance, boards, meetings, people, reviews, sittings, studies
+from governance.services import attachments, attendance, boards, meetings, people, reviews, sittings, studies
 from ledger.models import LogEntry
 from ledger.selectors import entries
 from tests.governance.conftest import Consortium
@@ -565,6 +565,31 @@ def test_what_was_voted_is_signed_before_the_board_votes_again(
     call = refused(lambda: consortium.act(zurich.chair, "determine", review=str(zurich.review(study).uuid)))
     assert call.reason is Reason.MEETING_NEEDED
     assert zurich.place(study, item.meeting).position == 2
+
+
+def test_no_letter_on_paper_undoes_what_the_convened_board_decides(
+    consortium: Consortium, zurich: Boardroom, study: Study
+) -> None:
+    letter = attachments.add(
+        by=zurich.administrator,
+        study=study,
+        kind="paper-approval",
+        institution="zurich",
+        name="letter.pdf",
+        media_type="application/pdf",
+        content=b"%PDF-1.7 approved",
+    )
+    attest = lambda: consortium.act(  # noqa: E731
+        zurich.chair, "attest-paper", review=str(zurich.review(study).uuid), scan=letter.digest, outcome="approved"
+    )
+    disapprove = DEFER | {"outcome": "disapproved"}
+    item = zurich.moved(study, motion=disapprove)
+    assert refused(attest).reason is Reason.WRONG_STATE
+    zurich.vote(item, chair="for", second="for", lawyer="for")
+    zurich.decide(item)
+    assert refused(attest).reason is Reason.WRONG_STATE
+    consortium.act(zurich.chair, "determine", review=str(zurich.review(study).uuid))
+    assert zurich.review(study).outcome == "disapproved"
 
 
 def test_four_boards_and_one_meeting_approve_a_study(consortium: Consortium, zurich: Boardroom, study: Study) -> None:

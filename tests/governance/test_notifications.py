@@ -50,6 +50,13 @@ def test_the_same_thing_is_told_once(person: User) -> None:
     assert selectors.unread(person) == 1
 
 
+def test_a_title_adds_no_line_to_a_letter(person: User) -> None:
+    sentence = "“Chest pain\nhttps://elsewhere.example/\r\n” waits."
+    notifications.tell(Notice.REVIEW_WAITS, to=[person], study=None, key="title", sentence=sentence)
+    [told] = selectors.notifications(person)
+    assert told.sentence == "“Chest pain https://elsewhere.example/ ” waits."
+
+
 def test_everybody_reads_their_own_only(person: User, other: User) -> None:
     tell(person)
     [mine] = selectors.notifications(person)

@@ -8,6 +8,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from concordat.reasons import Reason, Refused
+from governance import permissions
 from governance.models import Membership
 from governance.services import people
 from tests.governance.conftest import Consortium
@@ -36,6 +37,24 @@ def test_the_same_role_another_name_and_an_unknown_role_are_refused(
     with pytest.raises(Refused) as caught:
         people.add_member(institution=consortium.at["zurich"], **given | changes)
     assert caught.value.reason is reason
+
+
+def test_who_leads_a_study_ties_no_reviewer_s_hands_by_an_invitation(consortium: Consortium) -> None:
+    admin, chair = consortium.member("cleveland", "institution-admin"), consortium.chairs["zurich"].user
+    given = {"email": chair.username.upper(), "name": chair.officer.name, "institution": consortium.at["cleveland"]}
+    with pytest.raises(Refused) as caught:
+        people.invite(by=admin, role="investigator", **given)
+    assert (caught.value.reason, caught.value.field) == (Reason.CONFLICT, "role")
+    study = consortium.submitted()
+    assert permissions.independent(chair, study)
+    people.invite(by=admin, role="auditor", **given)
+    assert permissions.independent(chair, study)
+
+
+def test_an_address_in_other_letters_is_the_same_person(consortium: Consortium) -> None:
+    given = {"name": "A", "institution": consortium.at["zurich"]}
+    first = people.add_member(email="a@example.org", role="auditor", **given).user
+    assert people.add_member(email="A@example.org", role="irb-chair", **given).user == first
 
 
 def test_the_command_prints_a_link_with_which_the_person_sets_their_own_password(consortium: Consortium) -> None:

@@ -503,7 +503,7 @@ def test_a_new_factor_ends_the_other_sessions(newcomer: User) -> None:
     secret = with_app(newcomer)
     here, there, between = signed_in(newcomer), signed_in(newcomer), password_given(newcomer)
     passkey = SoftwarePasskey.create(challenges.rp_id(), challenges.origin())
-    asked = call(here, "admin:governance_passkey_challenge", {}).json()
+    asked = call(here, "admin:governance_passkey_challenge", {"password": PASSWORD}).json()
     given = {"nonce": asked["nonce"], "registration": passkey.registration(unb64(asked["challenge"]))}
     assert call(here, "admin:governance_passkey_register", given).status_code == 200
     assert (inside(here), inside(there)) == (True, False)

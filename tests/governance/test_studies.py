@@ -58,6 +58,7 @@ def test_the_same_submission_again_is_no_harm(consortium: Consortium) -> None:
             Reason.FIELD_INVALID,
             "bases.0.gdpr",
         ),
+        ({"sections": [{"heading": "Risks", "text": "A."}] * 2}, Reason.FIELD_INVALID, "sections"),
     ],
 )
 def test_a_protocol_that_does_not_hold_together_is_refused(
@@ -144,6 +145,14 @@ def test_a_material_amendment_has_another_base_and_ends_what_rested_on_the_old_o
     assert study.expires == ends  # an amendment prolongs nothing
 
 
+def test_an_amendment_may_end_the_approval_sooner_and_never_later(consortium: Consortium) -> None:
+    approved = consortium.approved()
+    assert approved.expires is not None
+    sooner, later = (clock.rfc3339(approved.expires + timedelta(days=days)) for days in (-100, 100))
+    assert consortium.amended(valid_until=sooner).expires == clock.parse(sooner)
+    assert consortium.amended(valid_until=later).expires == clock.parse(sooner)
+
+
 def test_an_amendment_that_is_not_approved_changes_nothing(consortium: Consortium) -> None:
     study = consortium.approved()
     sites = set(study.sites.all())
@@ -213,6 +222,16 @@ def test_any_site_s_administrator_suspends_alone_and_the_epoch_moves_on(consorti
     entry = entries(event=Event.STUDY_SUSPENDED, study="chest-pain").get()
     assert (entry.public["epoch"], entry.public["method"]) == (1, "unlisted-passkey")
     assert not Signature.objects.get(record_kind="suspension").verifiable
+
+
+@pytest.mark.parametrize(("act", "role"), [("terminate", "irb-chair"), ("close", "institution-admin")])
+def test_what_cannot_be_undone_is_not_done_with_a_passkey_that_no_roster_lists(
+    consortium: Consortium, act: str, role: str
+) -> None:
+    study, officer = consortium.approved(), consortium.officer("cleveland", role)
+    assert refusal(lambda: consortium.stop(act, officer, study)).reason is Reason.ROSTER_MISSING
+    study.refresh_from_db()
+    assert study.state == StudyState.APPROVED
 
 
 def test_the_ground_of_a_suspension_is_not_public(consortium: Consortium) -> None:

@@ -3,7 +3,8 @@
 
 const form = document.getElementById("register");
 concordat.onSubmit(form, async () => {
-  const asked = await concordat.post(form.dataset.challenge, {}, form);
+  const password = form.elements.namedItem("password"); // not asked of whoever has just given it
+  const asked = await concordat.post(form.dataset.challenge, password ? { password: password.value } : {}, form);
   const made = await navigator.credentials.create({
     publicKey: {
       challenge: concordat.bytes(asked.challenge),
