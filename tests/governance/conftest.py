@@ -460,7 +460,7 @@ def keystores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Keystore]:
 
 @pytest.fixture(scope="session")
 def founded() -> dict[str, Any]:
-    """The consortium as the first test of the session founded it, and its rows."""
+    """The consortium as the first test of this day founded it, and its rows, by the day: some tests travel in time."""
     return {}
 
 
@@ -469,9 +469,11 @@ def consortium(db: None, settings: Any, keystores: dict[str, Keystore], founded:
     settings.REGISTRY_ADDRESS = REGISTRY
     if connection.vendor != "sqlite":  # where numbers of rows come from sequences, which rows put back do not move
         return Consortium(keystores)
-    if founded:
-        founded["rows"].restore()
+    now = clock.now()
+    since, first, rows = founded.get(str(now.date()), (None, None, None))
+    if since is not None and since <= now:
+        rows.restore()
     else:
-        founded["consortium"] = Consortium(keystores)
-        founded["rows"] = Snapshot.take()
-    return founded["consortium"].copy()
+        first = Consortium(keystores)
+        founded[str(now.date())] = (now, first, Snapshot.take())
+    return first.copy()

@@ -27,8 +27,9 @@ from concordat.canonical import unb64
 from concordat.events import Event
 from concordat.passkeys import SoftwarePasskey
 from concordat.reasons import Reason, Refused
+from governance import acts
 from governance.models import Passkey, RecoveryCode, SigningChallenge, Totp
-from governance.services import challenges, registration, second_factors, sign_in, signing
+from governance.services import challenges, registration, second_factors, sign_in
 from governance.services.second_factors import Kind
 from ledger import selectors, vault
 from tests.governance.conftest import Consortium, Officer
@@ -305,11 +306,11 @@ def test_another_officers_challenge_is_refused(consortium: Consortium, officer: 
 
 
 def test_a_challenge_of_a_registration_or_a_study_signs_nobody_in(consortium: Consortium, officer: Officer) -> None:
-    study = consortium.submitted()
-    client = password_given(officer.user)
+    study, client = consortium.approved(), password_given(officer.user)
+    fields = {"study": str(study.uuid), "institution": officer.institution.slug, "ground": "An incident."}
     for asked in (
         registration.challenge(by=officer.user),
-        signing.challenge(by=officer.user, study=study, determination="approved"),
+        acts.ask(by=officer.user, act="suspend", fields=fields),
     ):
         assertion = officer.passkey.assertion(passkeys.challenge(asked.statement))
         answer = call(client, "admin:second_factor_passkey", {"nonce": asked.nonce, "assertion": assertion})

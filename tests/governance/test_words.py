@@ -8,9 +8,9 @@ import pytest
 from concordat.determination import Outcome, Path, SubmissionKind
 from concordat.legal_basis import Gdpr, Ground
 from concordat.protocol import AttachmentKind, Population, Protocol
-from governance import rules, words
+from governance import rulebook, words
 from governance.permissions import Role, Verb
-from governance.rules import Machine
+from governance.rulebook import Machine
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_changed_part_of_a_field_is_named_after_both() -> None:
     assert words.field("opened") == "What is opened"
 
 
-@pytest.mark.parametrize("machine", rules.MACHINES, ids=lambda machine: machine.name)
+@pytest.mark.parametrize("machine", rulebook.MACHINES, ids=lambda machine: machine.name)
 def test_a_diagram_shows_every_state_and_every_change(machine: Machine) -> None:
     shown = machine.mermaid()
     for state, after in machine.rows():
@@ -60,7 +60,7 @@ def test_a_diagram_shows_every_state_and_every_change(machine: Machine) -> None:
 
 
 def test_the_matrix_holds_every_role_and_every_verb() -> None:
-    roles, rows = rules.roles()
+    roles, rows = rulebook.roles()
     assert roles == [role.label for role in Role]
     assert {verb for verb, _ in rows} == set(Verb)
     assert all(len(flags) == len(roles) for _, flags in rows)
