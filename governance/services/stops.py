@@ -43,7 +43,9 @@ def _prepare(ask: Ask, verb: Verb, to: StudyState) -> Prepared:
         # The ground may name people, and this document is public: the log keeps the text itself as a commitment.
         "ground": digest(_ground(ask)),
     }
-    return Prepared(_EVENTS[to][1], document, to.value, institution, frozenset(HOLDERS[verb]), study, urgent=True)
+    # What cannot be undone can wait for a listed passkey, or for password and code.
+    urgent = to is StudyState.SUSPENDED
+    return Prepared(_EVENTS[to][1], document, to.value, institution, frozenset(HOLDERS[verb]), study, urgent=urgent)
 
 
 def check_stop(by: User, study: Study, institution: Institution, verb: Verb, now: datetime) -> None:

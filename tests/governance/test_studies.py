@@ -208,6 +208,16 @@ def test_any_site_s_administrator_suspends_alone_and_the_epoch_moves_on(consorti
     assert not Signature.objects.get(record_kind="suspension").verifiable
 
 
+@pytest.mark.parametrize(("act", "role"), [("terminate", "irb-chair"), ("close", "institution-admin")])
+def test_what_cannot_be_undone_is_not_done_with_a_passkey_that_no_roster_lists(
+    consortium: Consortium, act: str, role: str
+) -> None:
+    study, officer = consortium.approved(), consortium.officer("cleveland", role)
+    assert refusal(lambda: consortium.stop(act, officer, study)).reason is Reason.ROSTER_MISSING
+    study.refresh_from_db()
+    assert study.state == StudyState.APPROVED
+
+
 def test_the_ground_of_a_suspension_is_not_public(consortium: Consortium) -> None:
     consortium.stop("suspend", consortium.chairs["zurich"], consortium.approved())
     entry = entries(event=Event.STUDY_SUSPENDED, study="chest-pain").get()
