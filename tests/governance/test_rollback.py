@@ -64,6 +64,7 @@ def suspend(c: Consortium) -> Callable[[], object]:
 
 def close(c: Consortium) -> Callable[[], object]:
     study, admin = c.approved(), c.officer("cleveland", "institution-admin")
+    c.roster("cleveland", [(c.chairs["cleveland"], "irb-chair"), (admin, "institution-admin")])
     return lambda: c.stop("close", admin, study)
 
 
