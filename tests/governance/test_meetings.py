@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from concordat import clock
@@ -665,6 +666,26 @@ def test_no_opinion_is_a_first_one_any_more_once_the_others_are_read(zurich: Boa
 
 
 # --- conflicts
+
+
+def test_two_chairs_at_once_end_a_conflict_once(
+    consortium: Consortium, zurich: Boardroom, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"board": zurich.board, "study": str(study.uuid), "ground": "Shares in the owner."}
+    conflict = boards.declare_conflict(by=zurich.people["second"], **given).pk
+    locked = selectors.locked_study
+
+    def behind_another(by: User, uuid: str) -> Study:
+        """The lock, when the other chair has had it before."""
+        monkeypatch.setattr(selectors, "locked_study", locked)
+        other = consortium.member("zurich", "irb-chair")
+        boards.withdraw_conflict(by=other, conflict=conflict, ground="Sold.")
+        return locked(by, uuid)
+
+    monkeypatch.setattr(selectors, "locked_study", behind_another)
+    with pytest.raises(Refused) as caught:
+        boards.withdraw_conflict(by=zurich.chair.user, conflict=conflict, ground="Sold.")
+    assert caught.value.reason is Reason.NOT_FOUND
 
 
 def test_a_conflict_is_declared_once_and_ended_by_another_chair(
