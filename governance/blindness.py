@@ -8,12 +8,13 @@ from governance.models import Opinion, Review
 from governance.permissions import Verb
 from governance.states import ItemState
 
-_BEFORE = (ItemState.WAITING, ItemState.TAKEN_OFF)
+BEFORE = (ItemState.WAITING, ItemState.TAKEN_OFF)
+"""The states of an item about which nothing has been said yet."""
 
 
 def taken_up(review: Review) -> bool:
     """Whether the convened board has begun to talk about it; from then on no opinion is a first one."""
-    return review.items.exclude(state__in=_BEFORE).exists()
+    return review.items.exclude(state__in=BEFORE).exists()
 
 
 def opinions_visible(to: User, review: Review) -> QuerySet[Opinion]:

@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef, Q, Subquery
 from django.db.models.fields.json import KT
 
 from concordat.determination import Outcome, Path, SubmissionKind
-from governance import links, policies
+from governance import blindness, links, policies
 from governance.models import AgendaItem, Delegation, Determination, Opinion, Review
 from governance.permissions import Verb
 from governance.queue.tasks import Person, Task
@@ -40,6 +40,7 @@ def reviews(person: Person) -> Iterator[Task]:
         .annotate(
             meets=Subquery(placed.order_by("meeting__at").values("meeting__at")[:1]),
             voted=Subquery(votes.filter(~Exists(signed)).order_by("-ended").values("ended")[:1]),
+            taken_up=Exists(items.exclude(state__in=blindness.BEFORE)),
             said=Exists(Opinion.objects.filter(review=OuterRef("pk"), reviewer__user=person.user)),
         )
     )
@@ -88,7 +89,7 @@ def _review(person: Person, review: Review) -> Iterator[Task]:
                 until=until,
                 path=links.of_meetings() if _meets(review) else links.of_study(study, "act-route"),
             )
-    elif person.may(Verb.OPINE, board) and not review.said:  # type: ignore[attr-defined]
+    elif person.may(Verb.OPINE, board) and not (review.said or review.taken_up):  # type: ignore[attr-defined]
         yield person.task(
             "Read it and give your opinion before the board meets.",
             person.because(Verb.OPINE, board),
@@ -116,8 +117,10 @@ def delegations(person: Person) -> Iterator[Task]:
 
 
 def _meets(review: Review) -> bool:
-    """Whether only the convened board can review this."""
+    """Whether only the convened board can review this: by its kind, or since the board has begun to."""
     submission = review.submission
+    if review.outcome or review.taken_up:  # type: ignore[attr-defined]
+        return True
     return submission.kind == SubmissionKind.REINSTATEMENT or (
         submission.kind == SubmissionKind.AMENDMENT and submission.material
     )

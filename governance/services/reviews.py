@@ -135,11 +135,17 @@ def paths(kind: str, *, material: bool) -> dict[Path, list[str]]:
     return {path: expedited if path is Path.EXPEDITED else list(CATEGORIES.get(path, {})) for path in allowed}
 
 
+def open_paths(review: Review) -> dict[Path, list[str]]:
+    """The paths that are open to this review: what was deferred by the full board, or referred to it, is its own to
+    decide."""
+    if review.outcome:
+        return {Path.FULL_BOARD: []}
+    return paths(review.submission.kind, material=review.submission.material)
+
+
 def _check_path(review: Review, path: str, category: str) -> None:
     kind, material = review.submission.kind, review.submission.material
-    allowed = {path.value: categories for path, categories in paths(kind, material=material).items()}
-    if review.outcome:  # what was deferred by the full board, or referred to it, is its own to decide
-        allowed = {Path.FULL_BOARD.value: []}
+    allowed = {path.value: categories for path, categories in open_paths(review).items()}
     if path not in allowed:
         names = ", ".join(sorted(allowed))
         detail = f"Open to this submission ({kind}{', material' if material else ''}): {names}."

@@ -3,6 +3,7 @@ could be kept: of the right size, not blank, without a finding of axe-core."""
 
 import os
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
 LARGEST = 250_000
 """Bytes of one picture: the repository keeps every version of each."""
 
-WIDE, NARROW = {"width": 1280, "height": 960}, {"width": 390, "height": 844}
+WIDE, TALL, NARROW = ({"width": width, "height": height} for width, height in ((1280, 960), (1280, 1560), (390, 1180)))
 NAMES = {
     "cleveland": "Cleveland Clinic Foundation",
     "budapest": "Hungarian Institute of Cardiology",
@@ -108,8 +109,11 @@ def before_the_board(site: Site, administrator: User) -> AgendaItem:
     ]
     meeting = meetings.schedule(by=administrator, board=board, at=clock.now(), place="Room E14", kind="urgent")
     meetings.open(by=administrator, meeting=str(meeting.uuid))
+    meetings.schedule(by=administrator, board=board, at=clock.now() + timedelta(days=12), place="Room E14")
     review = str(made.review(study, "zurich").uuid)
-    reviews.give_opinion(by=members[2], review=review, recommendation="approved", findings={}, comment="Clear.")
+    reviews.give_opinion(
+        by=members[2], review=review, recommendation="approved", findings={}, comment="The risks are stated plainly."
+    )
     item = meetings.place(by=administrator, meeting=str(meeting.uuid), review=review)
     marks = {str(seat.uuid): "present" if number < 4 else "absent" for number, seat in enumerate(seats)}
     attendance.attend(by=administrator, item=str(item.uuid), marks=marks)
@@ -174,9 +178,11 @@ def test_pictures_of_the_desk(site: Site, visit: Callable[..., Visit], tmp_path:
     page.goto(site.study_url(study))
     album.take(chair, "study", WIDE)
     album.take(chair, "study-dark", WIDE, "dark")
+    page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+    page.reload()
     album.take(chair, "study-telephone", NARROW)
     page.goto(site.url("governance_agendaitem_change", item.pk))
-    album.take(chair, "meeting", WIDE)
+    album.take(chair, "meeting", TALL)
     page.goto(site.study_url(alone) + "#act-determine")
     form = page.get_by_role("form", name="Sign the determination")
     form.get_by_role("radio", name="Refer to the full board").check()

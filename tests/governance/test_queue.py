@@ -132,7 +132,7 @@ def test_what_the_board_has_voted_waits_for_its_chair_to_sign(consortium: Consor
     assert not waits(consortium.member("zurich", "irb-administrator"), "Sign what")
     consortium.act(consortium.chairs["zurich"], "determine", review=str(board.review(study).uuid))
     assert not waits(chair, "Sign what the board has voted.")  # it was signed
-    assert waits(chair, "put it on the agenda")  # and comes back
+    assert waits(chair, "Put it on the agenda of a meeting.")  # and comes back
 
 
 def test_members_are_asked_for_an_opinion_once_a_meeting_is_called(consortium: Consortium) -> None:
@@ -441,6 +441,30 @@ def test_each_task_leads_to_where_it_is_done(consortium: Consortium) -> None:
     assert landed(investigator, "ends soon", study.expires - timedelta(days=7)) == "submit"
 
 
+def test_what_the_board_has_begun_to_talk_about_asks_for_no_first_opinion(consortium: Consortium) -> None:
+    study, zurich = consortium.submitted(), Boardroom(consortium)
+    item = zurich.place(study, zurich.meeting())
+    member = zurich.people["third"]
+    assert waits(member, "give your opinion")
+    zurich.present(item, "chair", "second", "lawyer")
+    sittings.open_item(by=zurich.administrator, item=str(item.uuid))
+    assert not waits(member, "give your opinion")
+    sittings.stop_item(by=zurich.administrator, item=str(item.uuid), ground="It is late.")
+    assert landed(zurich.chair.user, "Put it on the agenda of a meeting.") == ""
+    zurich.place(study, item.meeting)
+    assert not waits(member, "give your opinion")
+
+
+def test_what_was_referred_to_the_full_board_is_offered_no_other_path(consortium: Consortium) -> None:
+    study, chair = consortium.submitted(), consortium.chairs["zurich"]
+    expedited(consortium, study, "zurich")
+    consortium.sign(chair, study, "referred")
+    address = reverse("admin:governance_study_change", args=[study.pk])
+    shown = signed_in(chair.user).get(address).content.decode()
+    assert 'name="route" value="full-board"' in shown
+    assert 'name="route" value="expedited' not in shown
+
+
 def test_a_lapsed_approval_leads_to_continuing_review(consortium: Consortium) -> None:
     study = consortium.approved(valid_until=clock.rfc3339(clock.now() + timedelta(days=900)))
     investigator = consortium.member("cleveland", "investigator")
@@ -485,6 +509,7 @@ def test_the_first_page_shows_the_queue_before_everything_else(consortium: Conso
     ]
     assert places == sorted(places)
     assert f"{reverse('admin:governance_study_change', args=[study.pk])}#act-route" in shown
+    assert f"Welcome, <strong>{chair.officer.name}</strong>" in shown
     empty = signed_in(consortium.member("notary", "auditor")).get(reverse("admin:index")).content.decode()
     assert "Nothing waits for you." in empty
     assert study.title not in empty

@@ -62,8 +62,7 @@ def _findings(review: Review) -> dict[str, Criterion]:
 
 
 def _paths(review: Review) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    open_to = reviews.paths(review.submission.kind, material=review.submission.material)
     return [
         (path, words.PATHS[path], [(each, CATEGORIES[path][each]) for each in categories])
-        for path, categories in open_to.items()
+        for path, categories in reviews.open_paths(review).items()
     ]
