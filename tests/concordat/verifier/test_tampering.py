@@ -225,8 +225,12 @@ def test_a_consent_that_had_lapsed(forger):
 def test_a_protocol_with_another_ground_than_the_boards_signed(forger):
     """The definition names the protocol by its digest, so the operator cannot put another ground in."""
     protocol = forger.document("submitted", "protocol")
-    forger.put("submitted", "protocol", protocol | {"bases": [protocol["bases"][0] | {"ground": "care"}]})
-    assert failures(forger.forge())["request"] is R.STUDY_NOT_APPROVED
+    other = protocol | {"bases": [protocol["bases"][0] | {"ground": "care"}]}
+    for name in ("submitted", "review cleveland", "review budapest", "review zurich", "approved"):
+        forger.put(name, "protocol", other)
+    found = failures(forger.forge())
+    assert found["officers"] is R.DIGEST_MISMATCH
+    assert "request" in found
 
 
 # --- the operator selects
@@ -290,7 +294,7 @@ def test_a_board_that_the_operator_does_not_name(forger):
 def test_an_enrolment_that_names_another_board_replaces_no_agreement(forger):
     forger.entry("enrol budapest")["public"]["reviewing_board"] = "zurich"
     forger.erase("review budapest")
-    assert failures(forger.forge()) == {"officers": R.STUDY_NOT_APPROVED}
+    assert failures(forger.forge()) == {"entries": R.FIELD_UNKNOWN, "officers": R.STUDY_NOT_APPROVED}
 
 
 def test_a_model_whose_owner_had_not_approved(forger):
