@@ -33,7 +33,7 @@ td.number{font-variant-numeric:tabular-nums}
 .verdict.failed{border-color:var(--bad)}
 .passed{color:var(--good)}.failed{color:var(--bad);font-weight:600}
 @media (max-width:40rem){
-body{padding:1.25rem .9rem}table{font-size:.82rem}th,td{padding-right:.45rem}
+body{padding:1.25rem .9rem}table{font-size:.82rem}th,td{padding-right:.45rem}td{overflow-wrap:anywhere}
 }
 @media print{body{max-width:none;padding:0}tr{break-inside:avoid}h2{break-after:avoid}}
 """
@@ -90,17 +90,14 @@ def _allowed(allowed: Mapping[str, Any]) -> Iterable[str]:
     yield f"<p>Study <strong>{_t(allowed['study'])}</strong>, protocol <code>{_t(allowed['protocol'])}</code>.</p>"
     yield _table(
         "Determinations of the reviewing boards",
-        ("Board", "For", "Path", "Meaning", "Officer", "Role", "Signed", "Signature"),
+        ("Board", "For", "Decision", "Signed by", "Signed"),
         (
             (
                 r["institution"],
                 ", ".join(r["sites"]),
-                r["path"],
-                r["meaning"],
-                r["name"],
-                r["role"],
-                r["time"],
-                r["signature"],
+                f"{r['meaning']} ({r['path']})",
+                f"{r['name']}, {r['role']}",
+                f"{r['time']}, {r['signature']}",
             )
             for r in allowed["reviews"]
         ),

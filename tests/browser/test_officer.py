@@ -22,6 +22,7 @@ def test_the_passkey_made_at_the_first_sign_in_is_the_second_factor_of_the_next(
     user, own = site.member("zurich", "auditor"), visit()
     own.sign_in(user)
     own.page.get_by_role("button", name="Log out").click()
+    expect(own.page.get_by_role("heading", name="Logged out")).to_be_visible()
     own.give_password(user)
     own.page.get_by_role("button", name="Use passkey").click()
     expect(own.page.get_by_role("button", name="Log out")).to_be_visible()
@@ -63,7 +64,7 @@ def test_the_page_says_who_agreed_to_compute_what_and_where_each_vote_is(site: S
     ChainTransaction.objects.filter(pk=mined.pk).update(state=TransactionState.MINED, block=41)
     page = visit().sign_in(site.member("zurich", "irb-chair")).page
     page.goto(site.study_url(study))
-    shown = page.get_by_role("region", name="Definition")
+    shown = page.get_by_role("region", name="Definitions", exact=True)
     for text in (
         known.digest,
         "not disclosed as a whole",
