@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.postgresql import database, server
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(1200)]
 
 ROOT = Path(__file__).parents[2]
 WITHOUT_DATABASE = ["tests/compute/engine", "tests/compute/node", "tests/ledger/chain", "tests/ledger/contracts"]
@@ -21,7 +21,8 @@ def test_the_suite_passes_on_postgresql(folder: str, tmp_path: Path) -> None:
     suite = ROOT / "tests" / folder
     # Given by name because pytest does not collect a file of that name by itself: it would fail on SQLite.
     paths = [suite, *suite.glob("postgresql.py")]
-    options = ["-q", "-m", "not full", "-p", "no:cacheprovider", "--reuse-db", f"--basetemp={tmp_path / 'pytest'}"]
+    options = ["-q", "-n", "2", "-m", "not full", "-p", "no:cacheprovider", "--reuse-db"]
+    options += [f"--basetemp={tmp_path / 'pytest'}"]
     options += [f"--ignore={ROOT / path}" for path in WITHOUT_DATABASE]
     # What is about SQLite alone may be skipped there, whatever this run requires.
     environment = {
@@ -37,8 +38,8 @@ def test_the_suite_passes_on_postgresql(folder: str, tmp_path: Path) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=580,
+            timeout=1180,
         )
         assert done.returncode == 0, done.stdout
-        with psycopg.connect(f"{server()}/test_{url.rpartition('/')[2]}") as used:
+        with psycopg.connect(f"{server()}/test_{url.rpartition('/')[2]}_gw0") as used:
             assert used.execute("SELECT count(*) > 0 FROM django_migrations").fetchone() == (True,)

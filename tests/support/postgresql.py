@@ -19,7 +19,8 @@ def server() -> str:
 
 @contextmanager
 def database() -> Iterator[str]:
-    """The URL of a new, empty database. It is removed afterwards, with the one that Django's tests make beside it."""
+    """The URL of a new, empty database. It is removed afterwards, with those that Django's tests make beside
+    it, alone or in two processes."""
     name = f"concordat_{uuid4().hex}"
     try:
         admin = psycopg.connect(f"{server()}/postgres", autocommit=True, connect_timeout=5)
@@ -30,5 +31,5 @@ def database() -> Iterator[str]:
         try:
             yield f"{server()}/{name}"
         finally:
-            for each in (name, f"test_{name}"):
+            for each in (name, f"test_{name}", f"test_{name}_gw0", f"test_{name}_gw1"):
                 admin.execute(f'DROP DATABASE IF EXISTS "{each}" WITH (FORCE)')
