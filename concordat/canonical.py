@@ -119,8 +119,10 @@ def _check(value: object, path: list[str | int]) -> None:
 
 def _check_text(text: str, path: list[str | int]) -> None:
     # JSON can write half of a surrogate pair, which has no UTF-8 form and so no canonical bytes.
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise _malformed("A text here is valid Unicode.", path)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise _malformed("A text here is valid Unicode.", path) from None
 
 
 def _malformed(detail: str, path: list[str | int]) -> Refused:

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from compute.node.home import NodeHome
 from concordat.client.api import Api
-from concordat.client.session import Session
+from concordat.client.session import PATIENT_ATTEMPTS, Session
 from concordat.fields import STRICT, Text, Time, Uuid, plain, read
 from concordat.review_evidence import ReviewDocuments
 from concordat.votes import VoteDocument
@@ -71,6 +71,7 @@ class HttpCoordinator:
             client_id=home.institution,
             key=home.keys.client,
             scopes="node",
+            attempts=PATIENT_ATTEMPTS,
             transport=transport,
         )
 

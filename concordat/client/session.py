@@ -23,6 +23,9 @@ from concordat.reasons import Reason, Refused
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_SECONDS = 240
 ATTEMPTS = 4
+"""What a person waits for: some four seconds without an answer."""
+PATIENT_ATTEMPTS = 7
+"""What a process waits for that nobody watches: half a minute, in which a coordinator restarts."""
 
 _PROBLEM = "urn:concordat:reason:"
 _TRANSIENT = {429, 502, 503, 504}
@@ -107,12 +110,14 @@ class Session:
         client_id: str,
         key: ECKey,
         scopes: str,
+        attempts: int = ATTEMPTS,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         base = coordinator.rstrip("/") + "/api/v1/"
         auth = MachineSignIn(token_url=base + "token", client_id=client_id, key=key, scopes=scopes)
         self._http = httpx.Client(base_url=base, auth=auth, transport=transport, timeout=30, follow_redirects=False)
+        self._attempts = attempts
         self._sleep = sleep
 
     def __enter__(self) -> "Session":
@@ -126,22 +131,24 @@ class Session:
 
     def get(self, path: str, **query: str | int) -> Any:
         """The JSON at `path`."""
-        return canonical.decode(self._send("GET", path, params=query, attempts=ATTEMPTS).content)
+        return canonical.decode(self._send("GET", path, params=query).content)
 
     def get_bytes(self, path: str) -> bytes:
         """What is at `path`, as it is."""
-        return self._send("GET", path, attempts=ATTEMPTS).content
+        return self._send("GET", path).content
 
     def post(self, path: str, body: Mapping[str, Json], *, idempotency_key: str = "") -> Any:
         """The JSON answer to `body`; repeated on trouble only under an idempotency key."""
         headers = {"Content-Type": "application/json"}
         if idempotency_key:
             headers["Idempotency-Key"] = idempotency_key
-        attempts = ATTEMPTS if idempotency_key else 1
-        response = self._send("POST", path, content=canonical.encode(body), headers=headers, attempts=attempts)
+        response = self._send(
+            "POST", path, repeatable=bool(idempotency_key), content=canonical.encode(body), headers=headers
+        )
         return canonical.decode(response.content)
 
-    def _send(self, method: str, path: str, *, attempts: int, **options: Any) -> httpx.Response:
+    def _send(self, method: str, path: str, *, repeatable: bool = True, **options: Any) -> httpx.Response:
+        attempts = self._attempts if repeatable else 1
         for attempt in range(1, attempts + 1):
             try:
                 response = self._http.request(method, path, **options)

@@ -8,7 +8,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from concordat.client.session import ATTEMPTS, Session
+from concordat.client.session import ATTEMPTS, PATIENT_ATTEMPTS, Session
 from concordat.reasons import Reason, Refused
 
 KEY = ECKey.generate_key("P-384", {"kid": "k"})
@@ -36,12 +36,13 @@ class Coordinator:
             raise answer
         return answer
 
-    def session(self) -> Session:
+    def session(self, attempts: int = ATTEMPTS) -> Session:
         return Session(
             coordinator="https://concordat.example",
             client_id="zurich",
             key=KEY,
             scopes="ledger.read",
+            attempts=attempts,
             transport=httpx.MockTransport(self),
             sleep=self.pauses.append,
         )
@@ -131,11 +132,12 @@ def test_other_posts_are_never_repeated(trouble: httpx.Response | Exception) -> 
     assert len(coordinator.calls) == 1
 
 
-def test_it_gives_up_after_some_attempts_and_waits_longer_each_time() -> None:
-    coordinator = Coordinator(*[httpx.ConnectError("down")] * ATTEMPTS)
+@pytest.mark.parametrize(("attempts", "pauses"), [(ATTEMPTS, [0.5, 1, 2]), (PATIENT_ATTEMPTS, [0.5, 1, 2, 4, 8, 16])])
+def test_it_gives_up_after_some_attempts_and_waits_longer_each_time(attempts: int, pauses: list[float]) -> None:
+    coordinator = Coordinator(*[httpx.ConnectError("down")] * attempts)
     with pytest.raises(Refused, match=f"^{Reason.COORDINATOR_UNAVAILABLE}:"):
-        coordinator.session().get("x")
-    assert coordinator.pauses == [0.5, 1, 2]
+        coordinator.session(attempts).get("x")
+    assert coordinator.pauses == pauses
 
 
 def test_it_waits_as_long_as_it_is_told_but_not_for_ever() -> None:
