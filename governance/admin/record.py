@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
@@ -66,7 +67,7 @@ def attach(request: HttpRequest, study: Study) -> str:
         institution=request.POST.get("institution", ""),
         name=file.name or "",
         media_type=file.content_type or "",
-        content=file.read(),
+        content=file.read(settings.ATTACHMENT_BYTES + 1),  # one more than may be, and it is refused
         expires=_last_day(request.POST.get("expires", "")),
     )
     return f"Attached: {added}."

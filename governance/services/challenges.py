@@ -1,6 +1,6 @@
 """Single-use challenges for passkeys: given to one officer for one purpose, for a few minutes."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -44,6 +44,12 @@ def take_for(*, by: User, purpose: str, nonce: str) -> SigningChallenge:
     if asked.statement.get("purpose") != purpose:
         raise Refused(Reason.NOT_FOUND, detail="This challenge was given for something else.", field="nonce")
     return asked
+
+
+def forget(now: datetime) -> None:
+    """Delete the challenges that nobody can answer any more, with what was typed into their acts. What was signed is in
+    the signature and in the log. For a day, who comes late is told so."""
+    SigningChallenge.objects.filter(expires__lte=now - timedelta(days=1)).delete()
 
 
 def officer_of(user: User) -> OfficerProfile:

@@ -17,7 +17,7 @@ from governance import selectors
 from governance.models import Institution, Notification, Study, Submission
 from governance.notices import Notice
 from governance.permissions import Role
-from governance.services import attachments, incidents, notifications, settling
+from governance.services import attachments, challenges, incidents, notifications, settling
 from governance.states import StudyState
 
 REMINDERS: tuple[Callable[[datetime], None], ...] = (attachments.remind, incidents.remind)
@@ -28,13 +28,15 @@ DAYS_BEFORE = (7, 30, 60)
 
 
 def tick(now: datetime) -> None:
-    """End the approvals whose time is over, each in a transaction of its own, then send the reminders that are due."""
+    """End the approvals whose time is over, each in a transaction of its own, then send the reminders that are due and
+    forget the challenges that were not answered."""
     over = Study.objects.filter(state=StudyState.APPROVED, expires__lte=now).order_by("expires", "pk")
     for key in list(over.values_list("pk", flat=True)):
         _lapse(key)
     _remind_of_approvals(now)
     for remind in REMINDERS:
         remind(now)
+    challenges.forget(now)
 
 
 @transaction.atomic

@@ -9,8 +9,8 @@ from django.core.management import call_command
 from concordat import clock
 from concordat.events import Event
 from concordat.reasons import Reason
-from governance import verdict
-from governance.models import Study
+from governance import acts, verdict
+from governance.models import SigningChallenge, Study
 from governance.notices import Notice
 from governance.services import clockwork, settling, studies
 from governance.states import StudyState
@@ -198,3 +198,18 @@ def test_a_tick_asks_the_database_no_more_often_for_studies_that_everybody_was_t
     queries = 3 + 3 + 3  # of approvals; and of attachments and of incidents, each within a savepoint
     with time_machine.travel(soon, tick=False), django_assert_num_queries(queries):  # type: ignore[operator]
         clockwork.tick(clock.now())
+
+
+# --- what nobody answered
+
+
+def test_what_was_typed_into_an_act_that_nobody_signed_is_forgotten_after_a_day(
+    consortium: Consortium, approved: Study
+) -> None:
+    chair = consortium.chairs["zurich"].user
+    fields = {"study": str(approved.uuid), "institution": "zurich", "ground": "A patient of ours fell ill."}
+    asked = acts.ask(by=chair, act="suspend", fields=fields, method="totp")
+    tick_at(asked.expires + timedelta(hours=23))
+    assert SigningChallenge.objects.filter(pk=asked.pk).exists()
+    tick_at(asked.expires + timedelta(days=1))
+    assert not SigningChallenge.objects.exists()
