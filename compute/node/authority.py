@@ -40,7 +40,8 @@ class Shares:
 
 @dataclass(frozen=True, repr=False)
 class Grant:
-    """What the node has convinced itself of. `shares` is None for the dealer."""
+    """What the node has convinced itself of. `shares` is None for the dealer; `scalars` are the numbers that the job
+    opens, of a `budget` that the definition has altogether."""
 
     ticket: Ticket
     request: Request
@@ -48,6 +49,8 @@ class Grant:
     role: Role
     rank: int
     shares: Shares | None
+    scalars: int
+    budget: int
 
 
 def read_ticket(token: str, home: NodeHome) -> Ticket:
@@ -99,7 +102,7 @@ def check(
         keyring=pins.lasting_keyring,
         now=now,
     )
-    _check_design(documents, agreed, manifest)
+    design = _design(documents, agreed, manifest)
     request.read_request(documents["request"], pins.keyring)  # signed now; the consent in it may be older than a key
     if canonical.digest(documents["protocol"]) != agreed["protocol"]:
         raise Refused(Reason.DIGEST_MISMATCH, detail="The definition names another one.", field="protocol")
@@ -133,10 +136,11 @@ def check(
     )
     role, rank = place(ticket, home.institution)
     shares = _open_shares(documents, asked, manifest, home) if role == "party" else None
-    return Grant(ticket, asked, manifest, role, rank, shares)
+    scalars = definition.opened_scalars(agreed, len(design.groups))
+    return Grant(ticket, asked, manifest, role, rank, shares, scalars, agreed["budgets"]["scalars"])
 
 
-def _check_design(documents: JobDocuments, agreed: Definition, manifest: Manifest) -> None:
+def _design(documents: JobDocuments, agreed: Definition, manifest: Manifest) -> Design:
     if canonical.digest(documents["schema"]) != agreed["schema"]:
         raise Refused(Reason.DIGEST_MISMATCH, detail="The definition names another one.", field="schema")
     schema, design = FeatureSchema.from_json(documents["schema"]), Design.from_json(documents["design"])
@@ -144,6 +148,7 @@ def _check_design(documents: JobDocuments, agreed: Definition, manifest: Manifes
         raise Refused(Reason.DIGEST_MISMATCH, detail="The design was made for another schema.", field="design")
     if len(schema.columns) != model.columns_of(manifest):
         raise Refused(Reason.FIELD_INVALID, detail="Schema and model differ in columns.", field="schema")
+    return design
 
 
 def _check_consent_stands(documents: JobDocuments, asked: Request, home: NodeHome) -> None:

@@ -9,6 +9,7 @@ import click
 from compute.node import app
 from compute.node.coordinator import key_changes
 from compute.node.home import NodeHome
+from compute.node.opened import OpenedNumbers
 from concordat import clock
 from concordat.client.cli.home import whose
 from concordat.client.cli.keys import AFTERWARDS, EFFECTIVE, GROUND, KIND, OFFLINE, offline_key
@@ -137,6 +138,14 @@ def check(directory: Path) -> None:
             "the institution's name. Move it away; a node never needs it.",
             err=True,
         )
+
+
+@cli.command()
+@HOME
+def opened(directory: Path) -> None:
+    """List how many numbers this node has helped to open, by model and requester: enough of them are the model."""
+    for model, requester, scalars in OpenedNumbers(NodeHome(directory).state).totals():
+        click.echo(f"{model}\t{requester}\t{scalars}")
 
 
 @cli.command()

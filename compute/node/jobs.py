@@ -17,6 +17,7 @@ from compute.node import authority
 from compute.node.authority import Grant
 from compute.node.coordinator import Coordinator, JobDocuments
 from compute.node.home import NodeHome
+from compute.node.opened import OpenedNumbers
 from compute.node.registry import Registry
 from compute.node.replay import ReplayCache, Seen
 from compute.node.seen_rosters import SeenRosters
@@ -57,6 +58,7 @@ class Node:
         self.home = home
         self.slug = home.institution
         self.replay = ReplayCache(home.state)
+        self.opened = OpenedNumbers(home.state)
         self._seen_votes, self._seen_rosters = SeenVotes(home.state), SeenRosters(home.state)
         self._coordinator = coordinator
         self._registry = registry or Registry(home.settings["rpc"], home.pins.domain)
@@ -107,6 +109,7 @@ class Node:
         try:
             token, sealed = self._compute(seen)
         except Refused as refused:
+            self.opened.give_back(seen.ticket)
             self._drop_out(seen, refused.reason)
         else:
             self._coordinator.result(job, token, sealed)
@@ -184,6 +187,14 @@ class Node:
         grant = self._check(seen.token, documents, seen.claimed, seen.ticket)
         accepted = answers.check_acceptances(
             documents["acceptances"], self.home.pins.keyring, grant.ticket, now=self._now()
+        )
+        self.opened.spend(
+            seen.ticket,
+            definition=grant.ticket["definition"],
+            model=grant.ticket["model"],
+            requester=grant.request["requester"],
+            scalars=grant.scalars,
+            budget=grant.budget,
         )
         started = self._now()
         with self._slot.conversation(seen.ticket) as engine:

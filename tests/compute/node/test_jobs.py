@@ -133,6 +133,55 @@ def test_authority_that_ends_during_the_computation_keeps_the_output_here(case, 
     assert coordinator.results == []
 
 
+def test_a_result_that_leaves_counts_against_the_models_budget(case, make_node):
+    node, _, _ = computed(case, make_node)
+    assert node.opened.totals() == [(case.ticket["model"], "long-beach", 13)]
+
+
+def test_a_result_that_stays_here_counts_for_nothing(case, make_node):
+    node, coordinator, engines = make_node(case)
+    node.reserve(case.token)
+    accept_all(case)
+
+    def run(job, timeout):
+        [(_, _, spent)] = node.opened.totals()  # before anything is computed
+        assert spent == 13
+        raise Refused(Reason.PEER_LOST)
+
+    engines[0].run = run
+    node.start(case.job)
+    assert reason_of(case, coordinator.answers[-1]) == Reason.PEER_LOST
+    assert node.opened.totals() == []
+
+
+def test_a_result_that_was_handed_in_and_perhaps_not_heard_counts(case, make_node):
+    node, coordinator, _ = make_node(case)
+    node.reserve(case.token)
+    accept_all(case)
+
+    def result(job, token, sealed):
+        raise Refused(Reason.COORDINATOR_UNAVAILABLE)
+
+    coordinator.result = result
+    with pytest.raises(Refused):
+        node.start(case.job)
+    node.recover()
+    assert len(node.opened.totals()) == 1
+
+
+def test_a_budget_that_is_spent_here_is_spent_whatever_the_coordinator_says(case, make_node):
+    node, coordinator, engines = make_node(case)
+    most = case.definition["budgets"]["scalars"]
+    node.opened.spend(
+        "another", definition=digest(case.definition), model="m", requester="zurich", scalars=most - 12, budget=most
+    )
+    node.reserve(case.token)
+    accept_all(case)
+    node.start(case.job)
+    assert reason_of(case, coordinator.answers[-1]) == Reason.BUDGET_SPENT
+    assert engines[0].jobs == coordinator.results == []
+
+
 def test_a_second_start_does_nothing(case, make_node):
     node, coordinator, engines = computed(case, make_node)
     node.start(case.job)
