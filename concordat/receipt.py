@@ -1,8 +1,9 @@
 """A node's receipt: which computation it took part in, what it cost, and commitments to the output shares it made."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from itertools import combinations
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
@@ -32,8 +33,20 @@ class Outputs(TypedDict):
 
 
 @with_config(STRICT)
+class Transcript(TypedDict):
+    """SHA-256 of all that one engine sent to another, and of all that it received from it, in order."""
+
+    sent: Digest
+    received: Digest
+
+
+@with_config(STRICT)
 class Receipt(TypedDict):
-    """`rounds` and `bytes_sent` are exact; `energy_joules` is an estimate. The dealer has no outputs."""
+    """`rounds` and `bytes_sent` are exact; `energy_joules` is an estimate. The dealer has no outputs.
+
+    `transcripts` are by the other nodes of the job: what one signs to have sent, the other signs to have received, so
+    afterwards neither can say that it was something else.
+    """
 
     job: Uuid
     ticket: Uuid
@@ -49,6 +62,7 @@ class Receipt(TypedDict):
     bytes_sent: Count
     cpu_seconds: DecimalText
     energy_joules: DecimalText
+    transcripts: dict[Slug, Transcript]
     outputs: Outputs | None
     started: Time
     finished: Time
@@ -62,6 +76,7 @@ def write(
     bytes_sent: int,
     cpu_seconds: Decimal,
     energy_joules: Decimal,
+    transcripts: Mapping[str, Transcript],
     outputs: Outputs | None,
     started: datetime,
     finished: datetime,
@@ -89,6 +104,7 @@ def write(
         "bytes_sent": bytes_sent,
         "cpu_seconds": f"{cpu_seconds:.3f}",
         "energy_joules": f"{energy_joules:.3f}",
+        "transcripts": dict(transcripts),
         "outputs": outputs,
         "started": clock.rfc3339(started),
         "finished": clock.rfc3339(finished),
@@ -106,7 +122,8 @@ def read_receipt(token: str, keyring: Keyring) -> Receipt:
 def check_receipts(
     tokens: Sequence[str], keyring: Keyring, *, request: str, definition: Definition
 ) -> dict[str, Receipt]:
-    """The receipts of all parties and the dealer, by node, if they name one and the same computation.
+    """The receipts of all parties and the dealer, by node, if they name one and the same computation and agree on what
+    each sent to each.
 
     Args:
         request: digest of the request that the computation has to be for.
@@ -137,7 +154,20 @@ def check_receipts(
         for field, value in {**expected, "role": role, "rank": rank}.items():
             if by_node[node][field] != value:  # type: ignore[literal-required]
                 raise Refused(Reason.RECEIPTS_DISAGREE, detail=f"They differ in: {field}.", field=field)
+    _check_transcripts({node: by_node[node] for node in expected_nodes})
     return by_node
+
+
+def _check_transcripts(by_node: Mapping[str, Receipt]) -> None:
+    for node, receipt in by_node.items():
+        if receipt["transcripts"].keys() != by_node.keys() - {node}:
+            detail = f"{node} signs for its conversations with other nodes than these."
+            raise Refused(Reason.RECEIPTS_DISAGREE, detail=detail, field="transcripts")
+    for one, other in combinations(by_node, 2):
+        ours, theirs = by_node[one]["transcripts"][other], by_node[other]["transcripts"][one]
+        if (ours["sent"], ours["received"]) != (theirs["received"], theirs["sent"]):
+            detail = f"{one} and {other} sign for different conversations: one of them does not tell the truth."
+            raise Refused(Reason.RECEIPTS_DISAGREE, detail=detail, field="transcripts")
 
 
 def _check_outputs(role: Role, outputs: Outputs | None) -> None:

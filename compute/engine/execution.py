@@ -17,8 +17,9 @@ from compute.engine.protocol import Protocol, parallel
 from compute.engine.ranges import count_outside
 from compute.engine.rows import Masked
 from compute.engine.session import Session
+from compute.engine.wires import Wires
 from concordat import ring
-from concordat.canonical import Json, b64, unb64
+from concordat.canonical import Json, b64, digest_text, unb64
 from concordat.design import Design
 from concordat.kinds import KINDS
 from concordat.model import shapes_of
@@ -57,11 +58,17 @@ def execute(job: EngineJob, identity: Identity, listener: socket.socket) -> dict
         "ok": True,
         "rounds": session.rounds,
         "bytes_sent": session.wires.bytes_sent,
+        "transcripts": [_transcript(session.wires, peer) for peer in range(job["parties"] + 1) if peer != job["rank"]],
         "cpu_seconds": f"{time.process_time() - cpu_began:.3f}",
         "seconds": f"{time.monotonic() - began:.3f}",
         "seconds_offline": f"{dealt - began:.3f}",
         "seconds_online": f"{computed - dealt:.3f}",
     }
+
+
+def _transcript(wires: Wires, peer: int) -> dict[str, Json]:
+    sent, received = wires.transcript(peer)
+    return {"peer": peer, "sent": digest_text(sent), "received": digest_text(received)}
 
 
 def _prepare(job: PartyJob) -> Start:

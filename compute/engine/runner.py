@@ -5,7 +5,7 @@ import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from compute.engine.job import Endpoint
 from concordat import canonical
 from concordat.canonical import Json
 from concordat.definition import Role
-from concordat.fields import STRICT, DecimalText, Text, read
+from concordat.fields import STRICT, DecimalText, Digest, Text, read
 from concordat.reasons import Reason, Refused
 
 _INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV")
@@ -37,12 +37,22 @@ class _Ready(TypedDict):
 
 
 @with_config(STRICT)
+class PeerTranscript(TypedDict):
+    """What an engine sent to the engine of rank `peer`, and received from it: digests."""
+
+    peer: int
+    sent: Digest
+    received: Digest
+
+
+@with_config(STRICT)
 class _Answer(TypedDict):
     ok: Literal[True]
     prediction: str | None
     explanation: str | None
     rounds: int
     bytes_sent: int
+    transcripts: list[PeerTranscript]
     cpu_seconds: DecimalText
     seconds: DecimalText
     seconds_offline: DecimalText
@@ -66,6 +76,7 @@ class EngineResult:
         explanation: shares of d coefficients, intercept and total sum of squares, likewise; None from a dealer.
         rounds: rounds of the protocol, equal for all parties; from a dealer, correlations dealt.
         bytes_sent: payload bytes sent; exact and constant for a kind, a design and a number of parties.
+        transcripts: the conversations with all other engines.
         cpu_seconds: processor time of the job, without start-up; a decimal such as "0.123".
         seconds: wall time of the job, likewise; of it
         seconds_offline: until the correlated randomness was there, and
@@ -76,6 +87,7 @@ class EngineResult:
     explanation: bytes | None
     rounds: int
     bytes_sent: int
+    transcripts: Sequence[PeerTranscript]
     cpu_seconds: str
     seconds: str
     seconds_offline: str
@@ -140,6 +152,7 @@ class EngineProcess:
             explanation=_share(done["explanation"]),
             rounds=done["rounds"],
             bytes_sent=done["bytes_sent"],
+            transcripts=done["transcripts"],
             cpu_seconds=done["cpu_seconds"],
             seconds=done["seconds"],
             seconds_offline=done["seconds_offline"],

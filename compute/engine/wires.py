@@ -5,6 +5,7 @@ threads, and a round costs one one-way latency. Start-up and rounds have time-ou
 its connections, which ends the wait of all others.
 """
 
+import hashlib
 import queue
 import selectors
 import socket
@@ -36,6 +37,8 @@ class Peer:
 class Wires:
     """Everybody's connections to and from us. Payload bytes are counted, framing and TLS are not.
 
+    Every message is digested with its length before it, by peer and direction: see `transcript`.
+
     Attributes:
         secrets: by rank, a key that this engine and that one have agreed on, and nobody else knows.
     """
@@ -44,6 +47,8 @@ class Wires:
         self.rank = rank
         self.bytes_sent = 0
         self.secrets: dict[int, bytes] = {}
+        self._sent = {peer: hashlib.sha256() for peer in sending}
+        self._received = {peer: hashlib.sha256() for peer in receiving}
         self._receiving = receiving
         self._sending = sending
         self._failure: OSError | None = None
@@ -60,7 +65,9 @@ class Wires:
         if self._failure is not None:
             raise _lost(self._failure)
         self.bytes_sent += len(data)
-        self._queues[peer].put(len(data).to_bytes(_HEADER, "little") + data)
+        message = len(data).to_bytes(_HEADER, "little") + data
+        self._sent[peer].update(message)
+        self._queues[peer].put(message)
 
     def receive(self, peer: int, *, most: int, exactly: bool = False) -> bytes:
         """The next message of a peer.
@@ -69,12 +76,20 @@ class Wires:
             Refused: PEER_LOST if none comes in time or the connection breaks; MALFORMED for one of another length.
         """
         try:
-            length = int.from_bytes(_read(self._receiving[peer], _HEADER), "little")
+            header = _read(self._receiving[peer], _HEADER)
+            length = int.from_bytes(header, "little")
             if length > most or (exactly and length != most):
                 raise Refused(Reason.MALFORMED, detail="Another party's message has not the length that it must have.")
-            return _read(self._receiving[peer], length)
+            data = _read(self._receiving[peer], length)
         except OSError as error:
             raise _lost(self._failure or error) from error
+        self._received[peer].update(header)
+        self._received[peer].update(data)
+        return data
+
+    def transcript(self, peer: int) -> tuple[bytes, bytes]:
+        """SHA-256 of all messages to a peer so far, and of all from it, each with its length before it."""
+        return self._sent[peer].digest(), self._received[peer].digest()
 
     def exchange(self, peers: Sequence[int], data: bytes) -> list[bytes]:
         """One round: the same to each of `peers`, and as much from each of them."""

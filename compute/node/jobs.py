@@ -220,6 +220,10 @@ class Node:
             bytes_sent=result.bytes_sent,
             cpu_seconds=cpu_seconds,
             energy_joules=cpu_seconds * WATTS,
+            transcripts={
+                nodes(grant.ticket)[each["peer"]]: {"sent": each["sent"], "received": each["received"]}
+                for each in result.transcripts
+            },
             outputs=committed,
             started=started,
             finished=self._now(),

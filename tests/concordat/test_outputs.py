@@ -7,6 +7,7 @@ import pytest
 from concordat import outputs, receipt, ring
 from concordat.reasons import Reason, Refused
 from concordat.sealing import SealingKey
+from tests.support.transcripts import transcripts
 
 PARTIES = ["cleveland", "budapest", "zurich"]
 PREDICTION = np.array([0.75])
@@ -39,6 +40,7 @@ class Finished:
                     bytes_sent=1,
                     cpu_seconds=Decimal(1),
                     energy_joules=Decimal(1),
+                    transcripts=transcripts((*PARTIES, "notary"), node),
                     outputs=committed,
                     started=study.now,
                     finished=study.now + timedelta(seconds=1),

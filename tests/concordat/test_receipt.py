@@ -5,6 +5,7 @@ import pytest
 
 from concordat import canonical, documents, receipt
 from concordat.reasons import Reason, Refused
+from tests.support.transcripts import transcripts
 
 NODES = ["cleveland", "budapest", "zurich", "notary"]
 OUTPUTS = {"prediction": canonical.digest("a"), "explanation": canonical.digest("b")}
@@ -17,6 +18,7 @@ def write(study, node, **changes):
         "bytes_sent": 1234,
         "cpu_seconds": Decimal("0.12345"),
         "energy_joules": Decimal("1.5"),
+        "transcripts": transcripts(NODES, node),
         "outputs": None if node == "notary" else OUTPUTS,
         "started": study.now,
         "finished": study.now + timedelta(seconds=2),
@@ -71,6 +73,22 @@ def test_one_receipt_about_something_else_spoils_them_all(study, field, value):
 def test_all_agreeing_on_another_request_is_no_agreement(study):
     tokens = [altered(study, node, request="sha256:" + "0" * 64) for node in NODES]
     assert refusal(check, study, tokens) == (Reason.RECEIPTS_DISAGREE, "request")
+
+
+@pytest.mark.parametrize("said", ["sent", "received"])
+def test_who_signs_for_another_conversation_than_the_other_side_spoils_them_all(study, said):
+    other = transcripts(NODES, "zurich")
+    other["notary"][said] = canonical.digest("something else")
+    tokens = [*(write(study, node) for node in NODES if node != "zurich"), write(study, "zurich", transcripts=other)]
+    with pytest.raises(Refused, match="zurich and notary") as caught:
+        check(study, tokens)
+    assert (caught.value.reason, caught.value.field) == (Reason.RECEIPTS_DISAGREE, "transcripts")
+
+
+def test_nobody_leaves_a_conversation_out(study):
+    some = transcripts(["cleveland", "budapest", "zurich"], "zurich")
+    tokens = [*(write(study, node) for node in NODES if node != "zurich"), write(study, "zurich", transcripts=some)]
+    assert refusal(check, study, tokens) == (Reason.RECEIPTS_DISAGREE, "transcripts")
 
 
 def test_a_missing_receipt_is_named(study):

@@ -19,6 +19,7 @@ from ledger.models import ChainTransaction, TransactionState
 from tests.support.approval import approve, rely
 from tests.support.consortium import EVERYONE, NODES, OWNER, PARTIES, REQUESTER, SCHEMA, STUDY, Consortium, new_uuid
 from tests.support.decision import Decision
+from tests.support.transcripts import transcripts
 
 
 @dataclass
@@ -106,6 +107,7 @@ class World:
             "bytes_sent": 100,
             "cpu_seconds": 1,
             "energy_joules": 15,
+            "transcripts": transcripts(NODES, slug),
             "outputs": None if slug == "notary" else outputs,
             "started": clock.now(),
             "finished": clock.now(),

@@ -33,6 +33,7 @@ from tests.support.consortium import (
     Consortium,
     new_uuid,
 )
+from tests.support.transcripts import transcripts
 
 SITE = ORIGIN
 SETTINGS = {"BASE_URL": SITE, "CHAIN_ID": DOMAIN.chain_id, "REGISTRY_ADDRESS": DOMAIN.registry}
@@ -289,6 +290,7 @@ class Decision:
             bytes_sent=1000,
             cpu_seconds=Decimal("0.5"),
             energy_joules=Decimal("7.5"),
+            transcripts=transcripts(NODES, node),
             outputs=committed,
             started=clock.now(),
             finished=clock.now(),

@@ -221,6 +221,10 @@ def test_processes_compute_what_threads_do(start):
     prediction = ring.combine([ring.from_bytes(results[rank].prediction, (1,)) for rank in range(PARTIES)])
     assert ring.decode(prediction) == pytest.approx(case.expected()[0], abs=1e-4)
     assert [results[rank].rounds for rank in results] == [10, 10, 10, 9]
+    said = {(rank, each["peer"]): each for rank, result in results.items() for each in result.transcripts}
+    assert len(said) == 12  # pairs, in both directions; a party opens the same to all, and asks what all ask
+    assert len({each["sent"] for each in said.values()}) == 7
+    assert all(each["received"] == said[peer, rank]["sent"] for (rank, peer), each in said.items())
 
 
 @pytest.mark.parametrize(("victim", "fate"), [(2, "killed"), (DEALER, "killed"), (1, "frozen")])

@@ -7,6 +7,7 @@ from compute.engine.runner import EngineResult
 from compute.node.jobs import Node
 from compute.node.slot import EngineSlot
 from concordat import ring
+from concordat.canonical import digest
 from tests.support.consortium import Case, Consortium, FakeCoordinator
 
 
@@ -44,7 +45,9 @@ class Engine:
         self.jobs.append(job)
         share = None if self.role == "dealer" else ring.to_bytes(ring.random((1,)))
         explanation = None if self.role == "dealer" else ring.to_bytes(ring.random((12,)))
-        return EngineResult(share, explanation, 4, 1000, "0.250", "0.500", "0.200", "0.300")
+        digests = {"sent": digest(b"sent"), "received": digest(b"received")}
+        transcripts = [{"peer": peer, **digests} for peer in range(4) if peer != self.rank]
+        return EngineResult(share, explanation, 4, 1000, transcripts, "0.250", "0.500", "0.200", "0.300")
 
     def kill(self) -> None:
         self.killed = True

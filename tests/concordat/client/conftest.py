@@ -40,6 +40,7 @@ from governance.services import institutions
 from ledger.models import ChainTransaction
 from ledger.services.publish import publish
 from tests.support.approval import approve
+from tests.support.transcripts import transcripts
 
 PARTIES = ["cleveland", "budapest", "zurich"]
 ROLES = {
@@ -261,6 +262,7 @@ class World:
                 bytes_sent=1000,
                 cpu_seconds=Decimal(1),
                 energy_joules=Decimal(15),
+                transcripts=transcripts(NODES, node),
                 outputs=committed,
                 started=clock.now(),
                 finished=clock.now(),
