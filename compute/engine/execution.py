@@ -67,6 +67,8 @@ def execute(job: EngineJob, identity: Identity, listener: socket.socket) -> dict
 def _prepare(job: PartyJob) -> Start:
     if job["kind"] not in KINDS:
         raise Refused(Reason.FIELD_INVALID, detail="The engine knows no such kind of model.", field="kind")
+    if job["target"] == "log-odds" != KINDS[job["kind"]].scale:
+        raise Refused(Reason.FIELD_INVALID, detail="This kind of model has no log-odds.", field="target")
     design = Design.from_json(job["design"])
     surrogate = Surrogate.of(design)
     surrogate.check(job["target"])

@@ -34,6 +34,7 @@ def cases():
         "linear": extreme,
         "linear again": extreme,
         "trees": random_case("trees"),
+        "forest": random_case("forest", target="probability"),
         "risk": risk,
     }
 
@@ -43,7 +44,7 @@ def runs(cases):
     return {name: run_here(case) for name, case in cases.items()}
 
 
-@pytest.mark.parametrize("name", ["mlp", "linear", "linear again", "trees", "risk"])
+@pytest.mark.parametrize("name", ["mlp", "linear", "linear again", "trees", "forest", "risk"])
 def test_the_opened_shares_are_the_plaintext_result(cases, runs, name):
     prediction, explanation = opened(cases[name], runs[name])
     wanted_prediction, wanted_coefficients, wanted_total = cases[name].expected()
@@ -71,13 +72,15 @@ def test_the_dealer_brings_no_result(runs):
 
 # n = 128, k = 13, d = 10, h = 16. Linear: product (26 numbers), then numbers and deviations (12 + 128), squares (128),
 # and the total (1); beside it 26 comparisons of 64 bits, and their count. The network's product has 221 numbers; then
-# come 129 · 16 ReLUs of 48 bits opened in full, a matrix product (129 · 16 + 16) and a truncation (129).
+# come 129 · 16 ReLUs of 48 bits opened in full, a matrix product (129 · 16 + 16) and a truncation (129). A forest has
+# such a truncation more than the trees.
 @pytest.mark.parametrize(
     ("name", "rounds", "bytes_sent"),
     [
         ("linear", [5, 5, 5, 6], [5_665, 5_665, 5_665, 5_694]),
         ("mlp", [10, 10, 10, 9], [90_742, 90_742, 90_742, 161_022]),
         ("trees", [9, 9, 9, 10], [117_277, 117_277, 117_277, 903_598]),
+        ("forest", [10, 10, 10, 11], [119_388, 119_388, 119_388, 905_662]),
         ("risk", [15, 15, 15, 11], [97_959, 97_959, 97_959, 245_906]),
     ],
 )
@@ -112,6 +115,11 @@ def test_times_are_decimals_for_a_receipt(runs):
 
 
 # --- what is refused
+
+
+def test_a_forest_is_not_asked_for_log_odds():
+    answers = run_here(random_case("forest"), startup_seconds=1)
+    assert [(answer.reason, answer.field) for answer in answers[:PARTIES]] == [(Reason.FIELD_INVALID, "target")] * 3
 
 
 @pytest.mark.parametrize("value", [20.001, -20.001, 2.0**29])
