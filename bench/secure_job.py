@@ -29,7 +29,6 @@ from concordat import design, model, ring
 from concordat.canonical import Json, b64
 from concordat.design import Design
 from concordat.fields import plain
-from concordat.kinds.kind import RESULT_BITS, Scale
 from concordat.reasons import Refused
 from concordat.schema import FeatureSchema
 
@@ -136,12 +135,11 @@ def secure(case: Case) -> tuple[list[EngineResult], float]:
         return [run.result() for run in runs], startup
 
 
-def opened(results: list[EngineResult], groups: int, target: Scale) -> Outputs:
+def opened(results: list[EngineResult], groups: int) -> Outputs:
     """Add the parties' shares, as only the requester can."""
     prediction = [ring.from_bytes(result.prediction or b"", (1,)) for result in results[:PARTIES]]
     explanation = [ring.from_bytes(result.explanation or b"", (groups + 2,)) for result in results[:PARTIES]]
-    bits = RESULT_BITS[target]
-    return Outputs(ring.decode(ring.combine(prediction), bits), ring.decode(ring.combine(explanation), bits))
+    return Outputs(*(ring.decode(ring.combine(shares), ring.RESULT_BITS) for shares in (prediction, explanation)))
 
 
 def measure(kind: str, n: int) -> dict[str, Json | float]:
@@ -150,8 +148,7 @@ def measure(kind: str, n: int) -> dict[str, Json | float]:
     results, startup = secure(case)
     peak_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # of the largest child; it has ended by now
     baseline = statistics.median(timeit.repeat(case.plaintext, number=1, repeat=BASELINE_RUNS))
-    secure_result = opened(results, len(case.design.groups), case.target)
-    error = secure_result.shown(case.design) - case.plaintext().shown(case.design)
+    error = opened(results, len(case.design.groups)).shown(case.design) - case.plaintext().shown(case.design)
     (rounds,) = {result.rounds for result in results[:PARTIES]}
     return {
         "engine": "concordat",

@@ -28,8 +28,7 @@ Start = Callable[[Party], Protocol[dict[str, Any]]]
 
 
 def execute(job: EngineJob, identity: Identity, listener: socket.socket) -> dict[str, Json]:
-    """Compute or deal, as the job says; shares come back as base64url of little-endian int64 at the target's
-    `RESULT_BITS`.
+    """Compute or deal, as the job says; shares come back as base64url of little-endian int64 at 2^24.
 
     Raises:
         Refused: for a share or design that does not fit the model, before anything is sent; INPUT_OUT_OF_RANGE; and as

@@ -17,9 +17,9 @@ from compute.engine.protocol import Protocol, parallel
 from compute.engine.rows import Rows
 from concordat.design import OPERATOR_BITS, WEIGHT_BITS, Design
 from concordat.kinds import KINDS
-from concordat.kinds.kind import LOG_ODDS, RESULT_BITS, Scale
+from concordat.kinds.kind import LOG_ODDS, Scale
 from concordat.reasons import Reason, Refused
-from concordat.ring import BITS
+from concordat.ring import BITS, RESULT_BITS
 
 SIZE: dict[Scale, int] = {"log-odds": int(LOG_ODDS), "probability": 1}
 """What outputs stay below or at: proven for a model when it is imported."""
@@ -55,7 +55,7 @@ class Surrogate:
 
 @dataclass(frozen=True)
 class Explained:
-    """This party's shares, at `RESULT_BITS` of the target and re-randomised.
+    """This party's shares, at 2^24 and re-randomised.
 
     Attributes:
         prediction: (1,) log-odds or probability of the record.
@@ -82,17 +82,16 @@ def explain(
 
     fitted = surrogate.operator @ y
     coefficients, mean = fitted[:-1], fitted[-1:]
-    scale, deviation_bits, result_bits = outputs.bits + OPERATOR_BITS, DEVIATION_BITS[target], RESULT_BITS[target]
+    scale, deviation_bits = outputs.bits + OPERATOR_BITS, DEVIATION_BITS[target]
+    results = torch.cat([first << OPERATOR_BITS, coefficients])
     rounded = yield from parallel(
         {
-            "numbers": arithmetic.truncate(
-                party, torch.cat([first << OPERATOR_BITS, coefficients]), scale - result_bits
-            ),
+            "numbers": arithmetic.truncate(party, results, scale - RESULT_BITS),
             "deviations": arithmetic.truncate(party, (y << OPERATOR_BITS) - mean, scale - deviation_bits),
         }
     )
     squares = yield from arithmetic.square(party, rounded["deviations"])
     total = surrogate.weights @ squares
-    total = yield from arithmetic.truncate(party, total[None], 2 * deviation_bits + WEIGHT_BITS - result_bits)
+    total = yield from arithmetic.truncate(party, total[None], 2 * deviation_bits + WEIGHT_BITS - RESULT_BITS)
     numbers = rounded["numbers"] + party.zero(rounded["numbers"].shape)
     return Explained(numbers[:1], torch.cat([numbers[1:], total + party.zero(total.shape)]))

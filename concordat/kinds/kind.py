@@ -24,10 +24,6 @@ Secret = Any
 Scale = Literal["log-odds", "probability"]
 """What a number stands for that a model answers with."""
 
-RESULT_BITS: Mapping[Scale, int] = {"log-odds": 16, "probability": 24}
-"""The fixed point in which a prediction and its explanation leave the engine. The probabilities around a patient whose
-risk is 0.1 % differ by a few units of 2^-16: their R² would be noise."""
-
 LOG_ODDS = 2.0**8
 ACTIVATION = 2.0**14
 COMPARED = 2.0**7

@@ -14,7 +14,6 @@ from compute.engine.execution import execute
 from concordat import design, model, ring
 from concordat.canonical import b64, unb64
 from concordat.design import Design
-from concordat.kinds.kind import RESULT_BITS
 from concordat.reasons import Refused
 from concordat.schema import FeatureSchema
 
@@ -121,11 +120,11 @@ def run_here(case, *, places=None, peers=None, **limits):
 
 def opened(case, answers):
     """What only the requester can do: add the shares. Prediction (1,) and explanation (d + 2,) in float64."""
-    bits = RESULT_BITS[case.target]
     lengths = {"prediction": 1, "explanation": len(case.design.groups) + 2}
     return [
         ring.decode(
-            ring.combine([ring.from_bytes(unb64(answer[part]), (length,)) for answer in answers[:PARTIES]]), bits
+            ring.combine([ring.from_bytes(unb64(answer[part]), (length,)) for answer in answers[:PARTIES]]),
+            ring.RESULT_BITS,
         )
         for part, length in lengths.items()
     ]

@@ -24,7 +24,6 @@ from concordat import design, ring
 from concordat.design import WEIGHT_BITS, Design
 from concordat.importers import from_sklearn
 from concordat.kinds import KINDS
-from concordat.kinds.kind import RESULT_BITS
 from concordat.schema import FeatureSchema
 from config.demo.training import encode, read_rows
 from tests.support.parties import shares, together
@@ -121,7 +120,7 @@ def secure(case, x, target, parties=3):
 
     results = together(start, parties).results
     prediction, explanation = (
-        ring.decode(ring.combine([getattr(result, part).numpy() for result in results]), RESULT_BITS[target])
+        ring.decode(ring.combine([getattr(result, part).numpy() for result in results]), ring.RESULT_BITS)
         for part in ("prediction", "explanation")
     )
     return prediction[0], explanation[:-1], explanation[-1]
@@ -151,7 +150,7 @@ def test_a_secure_explanation_is_limes(name, kind, target):
         for first in range(1, 6):  # the first so many are the same, unless the next one is as large but for the bound
             if sizes[order[first - 1]] - sizes[order[first]] > 2 * bound:
                 assert set(order[:first]) == set(ours[:first])
-        if sizes.max() > 1e-4:  # of a model that does not react, R² is that of the roundings
+        if sizes.max() > 2e-4:  # of a model that does not react, R² is that of the roundings
             fit = case.design.fit(surrogate[:-1], surrogate[-1], total)
             assert fit.r_squared == pytest.approx(score, abs=1e-3)
 
