@@ -13,10 +13,10 @@ from rich.table import Table
 from bench.rows import Case, DesignName, Name
 from compute.engine.arithmetic import Party
 from compute.engine.dealing import Rehearsal, size
-from compute.engine.lime import Target
 from compute.engine.protocol import run
+from concordat.kinds.kind import Scale
 
-JOBS: list[tuple[Name, DesignName, int, Target]] = [
+JOBS: list[tuple[Name, DesignName, int, Scale]] = [
     ("lr", "slopes", 1000, "log-odds"),
     ("lr", "slopes", 1000, "probability"),
     ("mlp", "slopes", 1000, "log-odds"),
@@ -27,7 +27,7 @@ JOBS: list[tuple[Name, DesignName, int, Target]] = [
 ]
 
 
-def cost(name: Name, design: DesignName, n: int, target: Target, parties: int) -> dict[str, Any]:
+def cost(name: Name, design: DesignName, n: int, target: Scale, parties: int) -> dict[str, Any]:
     """Rounds after the input; bytes that all parties send, and that the dealer does."""
     case, rehearsal, lengths = Case.make(name, design, n), Rehearsal(), []
 

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from compute.engine.arithmetic import Party
-from compute.engine.lime import Explained, Surrogate, Target, explain
+from compute.engine.lime import Explained, Surrogate, explain
 from compute.engine.protocol import Protocol
 from compute.engine.rows import Masked, Rows, Shifted
 from concordat import design, ring
 from concordat.kinds import KINDS
+from concordat.kinds.kind import Scale
 
 Name = Literal["lr", "mlp", "trees"]
 DesignName = Literal["slopes", "masks"]
@@ -64,7 +65,7 @@ class Case:
         public = torch.from_numpy(np.vstack([own, self.perturbations]))
         return Masked(record, public) if self.design == "masks" else Shifted(record, public)
 
-    def protocol(self, rank: int, parties: int, target: Target) -> Callable[[Party], Protocol[Explained]]:
+    def protocol(self, rank: int, parties: int, target: Scale) -> Callable[[Party], Protocol[Explained]]:
         """What party `rank` runs. Every party splits the secrets alike, from a public seed: nothing here is secret."""
         kind = KINDS[KIND[self.name]]
         bits = {each: 0 if each in kind.whole else ring.BITS for each in self.tensors}
@@ -72,7 +73,7 @@ class Case:
         rows = self.rows(_share(ring.encode(self.record), rank, parties))
         return lambda party: explain(party, KIND[self.name], tensors, rows, self.surrogate, target)
 
-    def plaintext(self, target: Target) -> Floats:
+    def plaintext(self, target: Scale) -> Floats:
         """(d + 2,) prediction, coefficients and intercept in float64 with numpy."""
         if self.design == "masks":
             X = np.vstack([self.record, self.perturbations * self.record])  # noqa: N806

@@ -54,7 +54,7 @@ class Outputs:
     explanation: Floats
 
     def shown(self, design: Design) -> Floats:
-        """(d + 3,) the numbers that a person gets to see: log-odds, coefficients, intercept, R²."""
+        """(d + 3,) the numbers that a person gets to see: prediction, coefficients, intercept, R²."""
         *coefficients, intercept, total = self.explanation
         r_squared = design.fit(np.array(coefficients), intercept, total).r_squared
         return np.array([*self.prediction, *coefficients, intercept, r_squared])
@@ -66,10 +66,12 @@ class Case:
     def __init__(self, kind: str, n: int) -> None:
         schema = FeatureSchema.from_json(json.loads(SCHEMA.read_text()))
         generator = np.random.default_rng(SEED)
-        self.kind = kind
+        self.kind, self.target = kind, model.KINDS[kind].scale
         self.shapes = model.KINDS[kind].shapes(len(schema.columns))
         self.tensors = {name: 0.5 * generator.normal(size=shape) for name, shape in self.shapes}
-        if kind == "trees":
+        if kind == "forest":
+            self.tensors["leaves"] = generator.uniform(size=self.tensors["leaves"].shape)
+        if "thresholds" in self.tensors:
             chosen = generator.integers(0, len(schema.columns), self.tensors["thresholds"].shape)
             self.tensors["features"] = np.eye(len(schema.columns))[chosen]
         self.record = generator.normal(size=len(schema.columns))
@@ -105,7 +107,7 @@ class Case:
             return common
         return common | {
             "kind": self.kind,
-            "target": "log-odds",
+            "target": self.target,
             "tensors": [{"name": name, "shape": list(shape)} for name, shape in self.shapes],
             "design": self.document,
             "lowest": [-RANGE << ring.BITS] * len(self.record),
@@ -137,7 +139,7 @@ def opened(results: list[EngineResult], groups: int) -> Outputs:
     """Add the parties' shares, as only the requester can."""
     prediction = [ring.from_bytes(result.prediction or b"", (1,)) for result in results[:PARTIES]]
     explanation = [ring.from_bytes(result.explanation or b"", (groups + 2,)) for result in results[:PARTIES]]
-    return Outputs(ring.decode(ring.combine(prediction)), ring.decode(ring.combine(explanation)))
+    return Outputs(*(ring.decode(ring.combine(shares), ring.RESULT_BITS) for shares in (prediction, explanation)))
 
 
 def measure(kind: str, n: int) -> dict[str, Json | float]:
@@ -153,7 +155,7 @@ def measure(kind: str, n: int) -> dict[str, Json | float]:
         "model": kind,
         "parties": PARTIES,
         "n": n,
-        "target": "log-odds",
+        "target": case.target,
         "design": "masks",
         "rounds": rounds,
         "bytes_parties": sum(result.bytes_sent for result in results[:PARTIES]),

@@ -167,6 +167,10 @@ def check(
         raise Refused(Reason.DIGEST_MISMATCH, detail="The definition names another model.", field="model")
     if definition["schema"] != manifest["schema"]:
         raise Refused(Reason.DIGEST_MISMATCH, detail="The model was made for another schema.", field="schema")
+    if definition["target"] not in (KINDS[manifest["kind"]].scale, "none"):
+        kind = manifest["kind"]
+        detail = f"Only log-odds are explained so far, and a model of the kind “{kind}” answers with a probability."
+        raise _invalid("target", detail)
     if definition["parties"] != manifest["parties"]:
         raise _invalid("parties", "The model is shared between other parties, or in another order.")
     if now is not None and now >= clock.parse(definition["valid_until"]):

@@ -1,17 +1,18 @@
 """Models as other libraries have them, turned into a kind and its tensors. Nothing is unpickled or called by name.
 
 scikit-learn estimators are taken as live objects, XGBoost models as the JSON and LightGBM models as the text that they
-save. All of them have to classify two classes, and answer in log-odds.
+save. All of them have to classify two classes, and answer in log-odds; random forests of scikit-learn answer with a
+probability.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from concordat.kinds.kind import Tensors
+from concordat.kinds.kind import Floats, Tensors
 from concordat.reasons import Reason, Refused
 
 DEEPEST = 10
@@ -44,10 +45,11 @@ Tree = Split | float
 
 
 def from_sklearn(estimator: Any) -> Imported:
-    """A fitted LogisticRegression, MLPClassifier (ReLU) or GradientBoostingClassifier.
+    """A fitted LogisticRegression, MLPClassifier (ReLU), GradientBoostingClassifier, RandomForestClassifier or
+    ExtraTreesClassifier.
 
     Raises:
-        Refused: FIELD_INVALID for any other object, more than two classes, another activation, or trees
+        Refused: FIELD_INVALID for any other object, more than two classes or one target, another activation, or trees
             that are too deep.
     """
     name = type(estimator).__name__
@@ -55,18 +57,21 @@ def from_sklearn(estimator: Any) -> Imported:
         "LogisticRegression": _logistic_regression,
         "MLPClassifier": _perceptron,
         "GradientBoostingClassifier": _gradient_boosting,
+        "RandomForestClassifier": _random_forest,
+        "ExtraTreesClassifier": _random_forest,
     }
     if name not in readers:
         raise _unknown(f"A {name} is none of: {', '.join(readers)}.")
-    if len(estimator.classes_) != 2:
-        raise _invalid("Two classes are expected.")
+    if getattr(estimator, "n_outputs_", 1) != 1 or len(estimator.classes_) != 2:
+        raise _invalid("One target of two classes is expected.")
     return readers[name](estimator)
 
 
 def from_xgboost(document: Mapping[str, Any], columns: int) -> Imported:
     """The parsed JSON of ``Booster.save_model("model.json")``, of objective ``binary:logistic``.
 
-    XGBoost sends a value left where it is *below* the threshold. Missing values do not occur: the schema imputes them.
+    A forest (``num_parallel_tree``) is one too: its leaves are saved as parts of the sum. XGBoost sends a
+    value left where it is *below* the threshold. Missing values do not occur: the schema imputes them.
 
     Raises:
         Refused: FIELD_INVALID, likewise.
@@ -85,29 +90,39 @@ def from_xgboost(document: Mapping[str, Any], columns: int) -> Imported:
 def from_lightgbm(text: str, columns: int) -> Imported:
     """The text of ``Booster.save_model("model.txt")``, of objective ``binary`` without a sigmoid's own slope.
 
+    With ``boosting=rf`` the log-odds are the mean of the trees. Before version 4 they were not always.
+
     Raises:
         Refused: FIELD_INVALID, likewise, and for splits on categories.
     """
     head, *blocks = text.split("\nTree=")
     if "objective=binary sigmoid:1\n" not in f"{head}\n":
         raise _unknown("Only the objective binary, with sigmoid:1, answers in log-odds of two classes.")
+    averaged = "average_output" in head.splitlines()
+    if averaged and "version=v4" not in head.splitlines():
+        raise _unknown("A forest is expected in the format of LightGBM 4.")
     try:
-        return ensemble([_lightgbm_tree(block) for block in blocks], 0.0, columns)
-    except (LookupError, ValueError) as error:
+        rate = 1 / len(blocks) if averaged else 1.0
+        return ensemble([_lightgbm_tree(block, rate) for block in blocks], 0.0, columns)
+    except (LookupError, ValueError, ZeroDivisionError) as error:
         raise _invalid("This is no LightGBM model in text.") from error
 
 
 def ensemble(trees: Sequence[Tree], base: float, columns: int) -> Imported:
-    """Trees of any shape as complete ones of the depth of the deepest. Raises Refused(FIELD_INVALID)."""
+    """Trees of any shape, whose leaves add up to log-odds. Raises Refused(FIELD_INVALID)."""
+    return Imported("trees", {**_complete(trees, columns), "base": np.array(base)})
+
+
+def _complete(trees: Sequence[Tree], columns: int) -> dict[str, Any]:
+    """Trees as complete ones of the depth of the deepest (see `concordat.kinds.trees`)."""
     depth = max(1, *(_depth(tree) for tree in trees)) if trees else 1
     if not trees or depth > DEEPEST:
         raise _invalid(f"There is a tree, and none is deeper than {DEEPEST} levels.")
     nodes = (1 << depth) - 1
-    tensors = {
+    tensors: dict[str, Any] = {
         "features": np.zeros((len(trees), nodes, columns)),
         "thresholds": np.zeros((len(trees), nodes)),
         "leaves": np.zeros((len(trees), nodes + 1)),
-        "base": np.array(base),
     }
     for index, tree in enumerate(trees):
         level: list[Tree] = [tree]
@@ -121,7 +136,7 @@ def ensemble(trees: Sequence[Tree], base: float, columns: int) -> Imported:
                 below += [split.left, split.right]
             level = below
         tensors["leaves"][index] = level
-    return Imported("trees", tensors)
+    return tensors
 
 
 def _logistic_regression(estimator: Any) -> Imported:
@@ -143,15 +158,22 @@ def _gradient_boosting(estimator: Any) -> Imported:
     if estimator.loss != "log_loss":
         raise _invalid("The loss is log_loss.")
     prior = estimator.init_.class_prior_[1] if estimator.init_ != "zero" else 0.5
-    trees = [_sklearn_tree(each.tree_, 0, estimator.learning_rate) for each in estimator.estimators_[:, 0]]
+    rate = estimator.learning_rate
+    trees = [_sklearn_tree(each.tree_, 0, lambda value: value[0] * rate) for each in estimator.estimators_[:, 0]]
     return ensemble(trees, math.log(prior / (1 - prior)), estimator.n_features_in_)
 
 
-def _sklearn_tree(tree: Any, node: int, rate: float) -> Tree:
+def _random_forest(estimator: Any) -> Imported:
+    trees = [_sklearn_tree(each.tree_, 0, lambda value: value[1] / value.sum()) for each in estimator.estimators_]
+    return Imported("forest", _complete(trees, estimator.n_features_in_))
+
+
+def _sklearn_tree(tree: Any, node: int, leaf: Callable[[Floats], float]) -> Tree:
+    """`leaf` makes one number of what the tree has at a leaf: (1,) of a regression, (2,) parts or counts of classes."""
     left, right = int(tree.children_left[node]), int(tree.children_right[node])
     if left == right:
-        return float(tree.value[node, 0, 0]) * rate
-    sides = (_sklearn_tree(tree, side, rate) for side in (left, right))
+        return float(leaf(tree.value[node, 0]))
+    sides = (_sklearn_tree(tree, side, leaf) for side in (left, right))
     return Split(int(tree.feature[node]), float(tree.threshold[node]), *sides)
 
 
@@ -166,9 +188,9 @@ def _xgboost_tree(tree: Mapping[str, Any], node: int) -> Tree:
     return Split(int(tree["split_indices"][node]), condition - BELOW, *sides)
 
 
-def _lightgbm_tree(block: str) -> Tree:
+def _lightgbm_tree(block: str, rate: float) -> Tree:
     fields = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-    values = [float(value) for value in fields["leaf_value"].split()]
+    values = [float(value) * rate for value in fields["leaf_value"].split()]
     if int(fields["num_leaves"]) == 1:
         return values[0]
     columns, lefts, rights, decisions = (

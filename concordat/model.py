@@ -1,8 +1,8 @@
 """Models: what their owner publishes about one, and how its weights are split into shares.
 
 The signed manifest says everything that may be known of a model: kind, shapes, commitments. The weights themselves
-exist in one piece at their owner only. All kinds (`concordat.kinds`) answer in log-odds; the requester applies the
-sigmoid.
+exist in one piece at their owner only. A kind (`concordat.kinds`) answers in log-odds, to which the requester applies
+the sigmoid, or with a probability.
 """
 
 import math
@@ -65,7 +65,8 @@ class Manifest(TypedDict):
 
 
 def forward(kind: str, tensors: Tensors, X: Floats) -> Floats:
-    """Log-odds (n,) of encoded records X (n, columns), in plaintext; the engine's own forward pass is on shares."""
+    """Outputs (n,) on the kind's scale, for encoded records X (n, columns), in plaintext; the engine's own forward pass
+    is on shares."""
     return KINDS[kind].forward(tensors, X)
 
 

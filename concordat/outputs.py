@@ -1,7 +1,7 @@
 """The way back: each party seals its output shares to the requester, who alone can add them up.
 
 `prediction` is the log-odds of the record, one number; `explanation` is the d coefficients, the intercept and the
-weighted total sum of squares. Both are ring shares at 16 bits.
+weighted total sum of squares. Both are ring shares at `ring.RESULT_BITS`.
 """
 
 from collections.abc import Mapping
@@ -89,7 +89,8 @@ def add_up(shares: Mapping[str, OutputShares], receipts: Mapping[str, Receipt], 
             raise Refused(Reason.NODE_SILENT, detail=f"There are no output shares of {party}.")
         predictions.append(_share(shares[party], receipt, "prediction", 1))
         explanations.append(_share(shares[party], receipt, "explanation", groups + 2))
-    return _checked(ring.decode(ring.combine(predictions)), ring.decode(ring.combine(explanations)))
+    opened = (ring.decode(ring.combine(shares), ring.RESULT_BITS) for shares in (predictions, explanations))
+    return _checked(*opened)
 
 
 def _share(shares: OutputShares, receipt: Receipt, part: Literal["prediction", "explanation"], length: int) -> Ring:

@@ -14,7 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 from concordat.reasons import Reason, Refused
 
 BITS = 16
-"""Fractional bits of every secret-shared value."""
+"""Fractional bits of records and weights."""
+
+RESULT_BITS = 24
+"""Fractional bits of a prediction and its explanation. Around a patient whose risk is 0.1 % probabilities differ by a
+few units of 2^-16: at 16 bits their R² would be noise, and a small coefficient no better."""
 
 MAGNITUDE = 1 << 46
 """Encoded values stay below 2^46, i.e. |v| < 2^30 at 16 bits: the protocols need the headroom above."""

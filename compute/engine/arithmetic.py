@@ -23,7 +23,7 @@ from compute.engine.streams import Stream
 Share = Tensor
 
 TRUNCATED = 62
-"""Integers that are truncated lie in [-2^62, 2^62 - 2^m]; outside, the result is off by 2^(64-m)."""
+"""Integers that are truncated lie in [-2^62, 2^62); outside, the result is off by 2^(64-m)."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +90,16 @@ def rescale(party: Party, a: Value, bits: int) -> Protocol[Value]:
 
 
 def truncate(party: Party, a: Share, bits: int) -> Protocol[Share]:
-    """a / 2^bits, rounded to the nearest or one above it: never off by more than one unit (Escudero, Ghosh, Keller,
-    Rachuri, Scholl, CRYPTO 2020). One round, 8 bytes opened an element, 16 from the dealer.
+    """a / 2^bits, rounded down or up at random: right on average, off by less than one unit, exact where nothing is cut
+    off (Escudero, Ghosh, Keller, Rachuri, Scholl, CRYPTO 2020). One round, 8 bytes opened an element, 16 from the
+    dealer.
 
-    With x = a + 2^62 + 2^(bits-1) in [0, 2^63), c = x + r wraps only if r has its top bit and c has not; then
-    x ≫ bits = (c ≫ bits) - (r ≫ bits) + 2^(64-bits)·[wrapped], but for the carry of the bits that are cut off.
+    With x = a + 2^62 in [0, 2^63), c = x + r wraps only if r has its top bit and c has not; then
+    x ≫ bits = (c ≫ bits) - (r ≫ bits) + 2^(64-bits)·[wrapped], but for the carry of the bits that are cut off: it is
+    as probable as these are large.
     """
     r, shifted, top = party.supply.take(Truncation(tuple(a.shape), bits))
-    offset = torch.full_like(a, (1 << TRUNCATED) + (1 << (bits - 1)))
+    offset = torch.full_like(a, 1 << TRUNCATED)
     (c,) = yield [Sum(a + party.public(offset) + r)]
     wrapped = top * (1 - shift(c, 63)) * (1 << (64 - bits))
     return party.public(shift(c, bits) - (1 << (TRUNCATED - bits))) - shifted + wrapped

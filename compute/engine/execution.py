@@ -29,7 +29,7 @@ Start = Callable[[Party], Protocol[dict[str, Any]]]
 
 
 def execute(job: EngineJob, identity: Identity, listener: socket.socket) -> dict[str, Json]:
-    """Compute or deal, as the job says; shares come back as base64url of little-endian int64 at 2^16.
+    """Compute or deal, as the job says; shares come back as base64url of little-endian int64 at 2^24.
 
     Raises:
         Refused: for a share or design that does not fit the model, before anything is sent; INPUT_OUT_OF_RANGE; and as
@@ -74,6 +74,8 @@ def _transcript(wires: Wires, peer: int) -> dict[str, Json]:
 def _prepare(job: PartyJob) -> Start:
     if job["kind"] not in KINDS:
         raise Refused(Reason.FIELD_INVALID, detail="The engine knows no such kind of model.", field="kind")
+    if job["target"] == "log-odds" != KINDS[job["kind"]].scale:
+        raise Refused(Reason.FIELD_INVALID, detail="This kind of model has no log-odds.", field="target")
     design = Design.from_json(job["design"])
     surrogate = Surrogate.of(design)
     surrogate.check(job["target"])

@@ -139,7 +139,7 @@ def _zero(*size: Any, device: Any = None) -> Any:
 
 
 def _divide(tensor: Any, divisor: Any) -> Any:
-    """Division by a public power of two, never off by more than one unit; by anything else, CrypTen's reciprocal."""
+    """Division by a public power of two, off by less than one unit; by anything else, CrypTen's reciprocal."""
     if not isinstance(divisor, int) or divisor < 2 or divisor & (divisor - 1):
         return tensor.mul_(1 / divisor)
     mesh = Mesh.get()

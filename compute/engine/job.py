@@ -1,7 +1,7 @@
 """The one job that an engine process is given: its document, checked field by field. No torch here."""
 
 import ipaddress
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from annotated_types import Ge, Le
 from pydantic import with_config
@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 from concordat import canonical
 from concordat.definition import Role
 from concordat.fields import STRICT, Text, Uuid, plain, read
+from concordat.kinds.kind import Scale
 from concordat.model import TensorShape
 from concordat.reasons import Reason, Refused
 
@@ -54,7 +55,7 @@ class PartyJob(EngineJob):
     """
 
     kind: Text
-    target: Literal["log-odds", "probability"]
+    target: Scale
     tensors: list[TensorShape]
     design: dict[str, Any]
     lowest: list[Whole]

@@ -6,7 +6,6 @@ local on shares. The outputs at the perturbed records themselves are never opene
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -18,18 +17,16 @@ from compute.engine.protocol import Protocol, parallel
 from compute.engine.rows import Rows
 from concordat.design import OPERATOR_BITS, WEIGHT_BITS, Design
 from concordat.kinds import KINDS
-from concordat.kinds.kind import LOG_ODDS
+from concordat.kinds.kind import LOG_ODDS, Scale
 from concordat.reasons import Reason, Refused
-from concordat.ring import BITS
+from concordat.ring import BITS, RESULT_BITS
 
-Target = Literal["log-odds", "probability"]
-
-SIZE: dict[Target, int] = {"log-odds": int(LOG_ODDS), "probability": 1}
+SIZE: dict[Scale, int] = {"log-odds": int(LOG_ODDS), "probability": 1}
 """What outputs stay below or at: proven for a model when it is imported."""
 
-SCALE: dict[Target, int] = {"log-odds": 2 * BITS, "probability": sigmoid.PROBABILITY_BITS}
+SCALE: dict[Scale, int] = {"log-odds": 2 * BITS, "probability": sigmoid.PROBABILITY_BITS}
 
-DEVIATION_BITS: dict[Target, int] = {"log-odds": 11, "probability": 16}
+DEVIATION_BITS: dict[Scale, int] = {"log-odds": 11, "probability": 16}
 """Scale of the deviations that are squared; at 2^-11 log-odds R² moves by less than 1e-3."""
 
 
@@ -49,7 +46,7 @@ class Surrogate:
         mean = ((weights << (OPERATOR_BITS + 1)) + total) // (2 * total)
         return cls(torch.cat([operator, mean[None]]), weights)
 
-    def check(self, target: Target) -> None:
+    def check(self, target: Scale) -> None:
         """Raises Refused(FIELD_INVALID) if results might not fit: a row of the operator is too large."""
         largest = int(self.operator.abs().sum(dim=1).max())
         if (largest * SIZE[target]) << SCALE[target] >= 1 << TRUNCATED:
@@ -58,7 +55,7 @@ class Surrogate:
 
 @dataclass(frozen=True)
 class Explained:
-    """This party's shares, at 2^16 and re-randomised.
+    """This party's shares, at 2^24 and re-randomised.
 
     Attributes:
         prediction: (1,) log-odds or probability of the record.
@@ -70,7 +67,7 @@ class Explained:
 
 
 def explain(
-    party: Party, kind: str, tensors: Mapping[str, Share], rows: Rows, surrogate: Surrogate, target: Target = "log-odds"
+    party: Party, kind: str, tensors: Mapping[str, Share], rows: Rows, surrogate: Surrogate, target: Scale = "log-odds"
 ) -> Protocol[Explained]:
     """Run the protocol on the record's own row and the n perturbed ones. Three rounds after the model's own.
 
@@ -79,21 +76,22 @@ def explain(
     """
     outputs: Value = yield from KINDS[kind].secure(Calculus(party, rows), tensors)
     outputs = yield from arithmetic.rescale(party, outputs, 2 * BITS)
-    if target == "probability":
+    if target != KINDS[kind].scale:
         outputs = yield from sigmoid.clamped(party, Value(outputs.share << (2 * BITS - outputs.bits), 2 * BITS))
     first, y = outputs.share[:1, 0], outputs.share[1:, 0]
 
     fitted = surrogate.operator @ y
     coefficients, mean = fitted[:-1], fitted[-1:]
     scale, deviation_bits = outputs.bits + OPERATOR_BITS, DEVIATION_BITS[target]
+    results = torch.cat([first << OPERATOR_BITS, coefficients])
     rounded = yield from parallel(
         {
-            "numbers": arithmetic.truncate(party, torch.cat([first << OPERATOR_BITS, coefficients]), scale - BITS),
+            "numbers": arithmetic.truncate(party, results, scale - RESULT_BITS),
             "deviations": arithmetic.truncate(party, (y << OPERATOR_BITS) - mean, scale - deviation_bits),
         }
     )
     squares = yield from arithmetic.square(party, rounded["deviations"])
     total = surrogate.weights @ squares
-    total = yield from arithmetic.truncate(party, total[None], 2 * deviation_bits + WEIGHT_BITS - BITS)
+    total = yield from arithmetic.truncate(party, total[None], 2 * deviation_bits + WEIGHT_BITS - RESULT_BITS)
     numbers = rounded["numbers"] + party.zero(rounded["numbers"].shape)
     return Explained(numbers[:1], torch.cat([numbers[1:], total + party.zero(total.shape)]))

@@ -72,7 +72,8 @@ class EngineResult:
     """What one engine brings back.
 
     Attributes:
-        prediction: share of the log-odds, one little-endian int64 at 2^16; None from a dealer.
+        prediction: share of the model's output on the target's scale, one little-endian int64 at 2^24; None from a
+            dealer.
         explanation: shares of d coefficients, intercept and total sum of squares, likewise; None from a dealer.
         rounds: rounds of the protocol, equal for all parties; from a dealer, correlations dealt.
         bytes_sent: payload bytes sent; exact and constant for a kind, a design and a number of parties.

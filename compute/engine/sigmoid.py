@@ -2,9 +2,9 @@
 
 x is opened as z = x + r modulo the period T = 128, for a uniform r: what is opened is uniform. The dealer has shared
 cos and sin of all harmonics of r, so each sin(k·w·(z - r)) is a public combination of shares (Zheng, Zhang, Chow, Peng,
-Tan, Li, Yin, ACSAC 2023, for the series and its one round). 32 odd harmonics: off by less than 7e-5 for |x| ≤ 54.
+Tan, Li, Yin, ACSAC 2023, for the series and its one round). 40 odd harmonics: off by less than 2e-5 for |x| ≤ 50.
 
-**Outside of ±54 the risk turns round**: at x = 128 + 1 it is that of 1 again. So x is clamped to ±50 first, exactly, by
+**Further out the risk turns round**: at x = 128 + 1 it is that of 1 again. So x is clamped to ±50 first, exactly, by
 two ReLUs; `clamped` does both.
 
 Public factors are computed in whole numbers: two machines whose sines differ in the last bit would multiply a uniform
@@ -28,12 +28,12 @@ CLAMP = 50
 
 _PUBLIC_BITS = 30
 
-# b_k of sin(2πkx/T) for k = 1, 3, …, 63, at 2^30; of the function that is sigmoid(x) - 1/2 for |x| ≤ T/4, mirrored
+# b_k of sin(2πkx/T) for k = 1, 3, …, 79, at 2^30; of the function that is sigmoid(x) - 1/2 for |x| ≤ T/4, mirrored
 # beyond.
 _SERIES = (
     *(680863404, 219925464, 124050330, 80981982, 56117963, 40000999, 28921671, 21066748, 15405576, 11289378, 8282309),
     *(6079896, 4464601, 3279033, 2408519, 1769199, 1299617, 954685, 701308, 515180, 378452, 278012, 204228, 150026),
-    *(110210, 80960, 59474, 43690, 32095, 23577, 17320, 12723),
+    *(110210, 80960, 59474, 43690, 32095, 23577, 17320, 12723, 9346, 6866, 5044, 3705, 2722, 1999, 1469, 1079),
 )
 
 # sin(πa/2) = a·(c_1 - a²·(c_3 - a²·(…))) for a quarter turn, at 2^30: Taylor's series up to the thirteenth power.
@@ -48,7 +48,7 @@ def clamped(party: Party, x: Value) -> Protocol[Value]:
 
 
 def sigmoid(party: Party, x: Value) -> Protocol[Value]:
-    """sigmoid(x) for |x| ≤ 54; one round."""
+    """sigmoid(x) for |x| ≤ 50; one round."""
     bits = x.bits + PERIOD_BITS
     r, cosines, sines = party.supply.take(Harmonics(tuple(x.share.shape), bits, len(_SERIES)))
     (z,) = yield [Sum(x.share + r, bits)]

@@ -7,7 +7,7 @@ arithmetic.
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ Shapes = list[tuple[str, Shape]]
 Secret = Any
 """A tensor of which everybody has a share."""
 
+Scale = Literal["log-odds", "probability"]
+"""What a number stands for that a model answers with."""
+
 LOG_ODDS = 2.0**8
 ACTIVATION = 2.0**14
 COMPARED = 2.0**7
@@ -28,7 +31,7 @@ COMPARED = 2.0**7
 
 
 class Calculus(Protocol):
-    """The engine's arithmetic for the rows of a design. Every method is a protocol, for ``yield from``."""
+    """The engine's arithmetic for the rows of a design. Every method but `mean` is a protocol, for ``yield from``."""
 
     def first(self, weight: Secret, bias: Secret) -> Generator[Any, Any, Secret]:
         """(rows, h) of the rows times `weight` (h, k), plus `bias` (h,)."""
@@ -42,25 +45,31 @@ class Calculus(Protocol):
     def ensemble(
         self, features: Secret, thresholds: Secret, values: Secret, base: Secret
     ) -> Generator[Any, Any, Secret]:
-        """(rows, 1) of the sum of complete trees and `base` (see `trees`)."""
+        """(rows, 1) of the sum of complete trees and `base` (see `trees`), which may be a public whole number."""
+
+    def mean(self, total: Secret, count: int) -> Secret:
+        """`total` / `count`, without a message."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A family of models, which all answer in log-odds.
+    """A family of models.
 
     Attributes:
+        scale: what they answer in. A probability can be made of log-odds, but not the other way round: a forest's 0 and
+            1 have none.
         sizes: what is free in the shapes, read from given shapes by tensor name. Raises KeyError or IndexError where
             they are not of this kind.
         shapes: names and shapes of the tensors, in the order in which shares are written, for a number of columns and
             the free sizes.
-        forward: plaintext reference; tensors and X (n, columns) to log-odds (n,).
+        forward: plaintext reference; tensors and X (n, columns) to outputs (n,) on the scale.
         secure: the same on shares: tensors to (rows, 1).
         prove: for records between (columns,) bounds, raises Refused(MODEL_OUT_OF_RANGE) where numbers might not fit.
         told_by_one_explanation: whether one log-odds explanation gives the weights away.
         whole: tensors of whole numbers, carried without fractional bits.
     """
 
+    scale: Scale
     sizes: Callable[[Mapping[str, Shape]], Shape]
     shapes: Callable[..., Shapes]
     forward: Callable[[Tensors, Floats], Floats]

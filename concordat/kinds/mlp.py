@@ -68,4 +68,4 @@ def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> None:
     fits(LOG_ODDS, *interval(tensors["output.weight"][None], tensors["output.bias"], lowest, highest), "log-odds")
 
 
-KIND = Kind(_sizes, _shapes, _forward, _secure, _prove, told_by_one_explanation=False)
+KIND = Kind("log-odds", _sizes, _shapes, _forward, _secure, _prove, told_by_one_explanation=False)

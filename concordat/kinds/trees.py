@@ -16,12 +16,12 @@ TREES, DEPTH = 50, 3
 """How many and how deep, unless the tensors say otherwise."""
 
 
-def _sizes(given: Mapping[str, Shape]) -> Shape:
+def sizes(given: Mapping[str, Shape]) -> Shape:
     trees, nodes = given["thresholds"]
     return trees, (nodes + 1).bit_length() - 1
 
 
-def _shapes(columns: int, sizes: Shape = (TREES, DEPTH)) -> Shapes:
+def shapes(columns: int, sizes: Shape = (TREES, DEPTH)) -> Shapes:
     trees, depth = sizes
     nodes = (1 << depth) - 1
     return [
@@ -32,14 +32,25 @@ def _shapes(columns: int, sizes: Shape = (TREES, DEPTH)) -> Shapes:
     ]
 
 
-def _forward(tensors: Tensors, X: Floats) -> Floats:
+def reached(tensors: Tensors, X: Floats) -> Floats:
+    """(n, t) the leaf that each record X (n, columns) ends in, in each tree."""
     left = np.einsum("nk,tmk->ntm", X, tensors["features"]) <= tensors["thresholds"]
     trees, nodes = tensors["thresholds"].shape
     node = np.zeros(left.shape[:2], dtype=np.int64)
     for _ in range((nodes + 1).bit_length() - 1):
         node = 2 * node + 2 - np.take_along_axis(left, node[..., None], axis=2)[..., 0]
-    reached: Floats = tensors["leaves"][np.arange(trees), node - nodes]
-    total: Floats = reached.sum(axis=1) + tensors["base"]
+    leaves: Floats = tensors["leaves"][np.arange(trees), node - nodes]
+    return leaves
+
+
+def comparable(tensors: Tensors, lowest: Floats, highest: Floats) -> None:
+    """Raises Refused(MODEL_OUT_OF_RANGE) unless records between the bounds can be compared with all thresholds."""
+    most = np.abs(tensors["thresholds"]).max()
+    fits(COMPARED, lowest - most, highest + most, "differences between values and thresholds")
+
+
+def _forward(tensors: Tensors, X: Floats) -> Floats:
+    total: Floats = reached(tensors, X).sum(axis=1) + tensors["base"]
     return total
 
 
@@ -50,10 +61,11 @@ def _secure(calculus: Calculus, tensors: Mapping[str, Secret]) -> Generator[Any,
 
 
 def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> None:
-    most = np.abs(tensors["thresholds"]).max()
-    fits(COMPARED, lowest - most, highest + most, "differences between values and thresholds")
+    comparable(tensors, lowest, highest)
     leaves, base = tensors["leaves"], tensors["base"]
     fits(LOG_ODDS, leaves.min(axis=1).sum() + base, leaves.max(axis=1).sum() + base, "log-odds")
 
 
-KIND = Kind(_sizes, _shapes, _forward, _secure, _prove, told_by_one_explanation=False, whole=frozenset({"features"}))
+WHOLE = frozenset({"features"})
+
+KIND = Kind("log-odds", sizes, shapes, _forward, _secure, _prove, told_by_one_explanation=False, whole=WHOLE)

@@ -27,6 +27,14 @@ def test_every_field_is_required(study, field):
     assert refusal(study, document) == (Reason.FIELD_MISSING, field)
 
 
+def test_a_model_that_answers_with_a_probability_has_no_log_odds_to_explain(study):
+    forest = {**study.manifest, "kind": "forest"}
+    document = {**study.definition, "model": canonical.digest(forest)}
+    with pytest.raises(Refused, match="“forest” answers with a probability") as caught:
+        definition.check(document, manifest=forest)
+    assert (caught.value.reason, caught.value.field) == (Reason.FIELD_INVALID, "target")
+
+
 def test_no_other_field_is_allowed(study):
     assert refusal(study, {**study.definition, "priority": "high"}) == (Reason.FIELD_UNKNOWN, "priority")
 

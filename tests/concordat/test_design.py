@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lime.lime_base import LimeBase
-from sklearn.linear_model import Ridge
 
 from concordat import canonical, design
 from concordat.design import WEIGHT_BITS, Design
 from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema
+from tests.support.reference import lime
 
 MASKS_OF_CONCORDAT = "8cb7419c032a35b308f8bc1bd335d9fcac8e1de63f4441033f7bf67ba68daeb0"
 HEART = Path(__file__).parents[2] / "examples" / "heart_disease"
@@ -38,23 +37,6 @@ def labels(heart):
     record = generator.normal(size=heart.column_masks.shape[1])
     hidden = np.maximum(heart.column_masks * record @ generator.normal(size=(len(record), 16)) + 0.3, 0)
     return hidden @ generator.normal(size=16) * 0.5
-
-
-def lime(heart, labels, kernel=None):
-    """What the `lime` package makes of the same masks, distances and labels, with its own kernel unless given one."""
-    distances = np.sqrt((1 - heart.masks).sum(axis=1))
-    width = 0.75 * np.sqrt(heart.masks.shape[1])
-    base = LimeBase(kernel or (lambda distance: np.sqrt(np.exp(-(distance**2) / width**2))))
-    intercept, pairs, score, _ = base.explain_instance_with_data(
-        heart.masks.astype(float),
-        np.column_stack([-labels, labels]),
-        distances,
-        1,
-        heart.masks.shape[1],
-        feature_selection="none",
-        model_regressor=Ridge(alpha=1.0, fit_intercept=True),
-    )
-    return np.array([value for _, value in sorted(pairs)] + [intercept]), score
 
 
 def total(heart, labels):

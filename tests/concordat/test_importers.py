@@ -1,10 +1,16 @@
 import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    RandomForestClassifier,
+)
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 from concordat import model
 from concordat.importers import DEEPEST, Split, ensemble, from_lightgbm, from_sklearn, from_xgboost
@@ -51,16 +57,47 @@ def test_a_scikit_learn_estimator_computes_the_same_after_its_import(data, estim
 @pytest.mark.parametrize(
     ("estimator", "field"),
     [
-        (RandomForestClassifier(2), "kind"),
+        (AdaBoostClassifier(n_estimators=2), "kind"),
+        (DecisionTreeClassifier(), "kind"),
         (MLPClassifier((4,), activation="tanh", max_iter=2), "model"),
         (GradientBoostingClassifier(n_estimators=1, loss="exponential"), "model"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_what_does_not_answer_in_log_odds_is_refused(data, estimator, field):
+def test_what_is_no_kind_is_refused(data, estimator, field):
     with pytest.raises(Refused) as caught:
         from_sklearn(estimator.fit(*data))
     assert (caught.value.reason, caught.value.field) == (Reason.FIELD_INVALID, field)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        RandomForestClassifier(7, max_depth=6, random_state=0),
+        RandomForestClassifier(3, max_depth=4, class_weight="balanced", min_samples_leaf=9, random_state=0),
+        RandomForestClassifier(2, max_depth=1, max_samples=20, random_state=0),
+        ExtraTreesClassifier(7, max_depth=6, random_state=0),
+    ],
+    ids=lambda estimator: repr(estimator)[:40],
+)
+def test_a_forest_answers_with_scikit_learns_probability(data, estimator):
+    X, y = data
+    imported = from_sklearn(estimator.fit(X, y))
+    assert model.KINDS[imported.kind].scale == "probability"
+    assert forward(imported, X) == pytest.approx(estimator.predict_proba(X)[:, 1], abs=1e-12)
+
+
+def test_a_forest_that_grew_too_deep_is_refused():
+    X = np.arange(64.0)[:, None]
+    forest = RandomForestClassifier(1, bootstrap=False, random_state=0).fit(X, np.arange(64) % 2)
+    with pytest.raises(Refused, match=f"deeper than {DEEPEST}"):
+        from_sklearn(forest)
+
+
+def test_more_than_one_target_is_refused(data):
+    X, y = data
+    with pytest.raises(Refused):
+        from_sklearn(RandomForestClassifier(2).fit(X, np.column_stack([y, y])))
 
 
 def test_more_than_two_classes_are_refused(data):
@@ -138,6 +175,14 @@ end of trees
 def test_lightgbm_sends_what_equals_the_threshold_left():
     X = np.array([[0.0, 0.0], [0.5, 1.0], [0.51, 0.0], [0.5, 1.01]])
     assert forward(from_lightgbm(LIGHTGBM, 2), X) == pytest.approx([0.15, 0.15, 0.35, 0.25])
+
+
+def test_a_lightgbm_forest_averages_the_log_odds_of_its_trees():
+    X = np.array([[0.0, 0.0], [0.51, 0.0]])
+    text = LIGHTGBM.replace("sigmoid:1\n", "sigmoid:1\naverage_output\n")
+    assert forward(from_lightgbm(text, 2), X) == pytest.approx([0.075, 0.175])
+    with pytest.raises(Refused):
+        from_lightgbm(text.replace("version=v4", "version=v2"), 2)
 
 
 @pytest.mark.parametrize(

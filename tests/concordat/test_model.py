@@ -96,7 +96,7 @@ def test_another_share_than_the_committed_one_is_refused(study):
         ("parties", ["cleveland", "budapest"]),
         ("parties", ["cleveland", "cleveland", "zurich"]),
         ("commitments", {}),
-        ("kind", "forest"),
+        ("kind", "oracle"),
         ("bits", 20),
     ],
 )

@@ -268,8 +268,8 @@ class Decision:
         )
 
     def _receipts(self) -> list[str]:
-        numbers = ring.encode([*COEFFICIENTS, -0.5, 4.0])
-        shares = zip(ring.split(ring.encode([LOG_ODDS]), 3), ring.split(numbers, 3), strict=True)
+        parts = [LOG_ODDS], [*COEFFICIENTS, -0.5, 4.0]
+        shares = zip(*(ring.split(ring.encode(part, ring.RESULT_BITS), 3) for part in parts), strict=True)
         self.sealed: dict[str, str] = {}
         committed = {}
         for party, (prediction, explanation) in zip(PARTIES, shares, strict=True):

@@ -71,7 +71,7 @@ class Case:
         """Log-odds, coefficients with intercept, and total sum of squares, in float64."""
         prediction = model.forward(self.kind, self.tensors, self.record[None])
         y = model.forward(self.kind, self.tensors, self.design.column_masks * self.record)
-        if self.target == "probability":
+        if self.target != model.KINDS[self.kind].scale:
             prediction, y = (1 / (1 + np.exp(-log_odds)) for log_odds in (prediction, y))
         weights = self.design.weights / (1 << design.WEIGHT_BITS)
         total = weights @ (y - np.average(y, weights=weights)) ** 2
@@ -81,8 +81,10 @@ class Case:
 def random_case(kind, **kwargs):
     generator = np.random.default_rng(1)
     tensors = {name: 0.5 * generator.normal(size=shape) for name, shape in model.KINDS[kind].shapes(COLUMNS)}
-    if kind == "trees":
+    if "thresholds" in tensors:
         tensors["features"] = np.eye(COLUMNS)[generator.integers(0, COLUMNS, tensors["thresholds"].shape)]
+    if kind == "forest":
+        tensors["leaves"] = generator.uniform(size=tensors["leaves"].shape)
     return Case(kind, generator.normal(size=COLUMNS), tensors, **kwargs)
 
 
@@ -120,6 +122,9 @@ def opened(case, answers):
     """What only the requester can do: add the shares. Prediction (1,) and explanation (d + 2,) in float64."""
     lengths = {"prediction": 1, "explanation": len(case.design.groups) + 2}
     return [
-        ring.decode(ring.combine([ring.from_bytes(unb64(answer[part]), (length,)) for answer in answers[:PARTIES]]))
+        ring.decode(
+            ring.combine([ring.from_bytes(unb64(answer[part]), (length,)) for answer in answers[:PARTIES]]),
+            ring.RESULT_BITS,
+        )
         for part, length in lengths.items()
     ]

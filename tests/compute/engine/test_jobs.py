@@ -34,6 +34,7 @@ def cases():
         "linear": extreme,
         "linear again": extreme,
         "trees": random_case("trees"),
+        "forest": random_case("forest", target="probability"),
         "risk": risk,
     }
 
@@ -43,7 +44,7 @@ def runs(cases):
     return {name: run_here(case) for name, case in cases.items()}
 
 
-@pytest.mark.parametrize("name", ["mlp", "linear", "linear again", "trees", "risk"])
+@pytest.mark.parametrize("name", ["mlp", "linear", "linear again", "trees", "forest", "risk"])
 def test_the_opened_shares_are_the_plaintext_result(cases, runs, name):
     prediction, explanation = opened(cases[name], runs[name])
     wanted_prediction, wanted_coefficients, wanted_total = cases[name].expected()
@@ -71,14 +72,16 @@ def test_the_dealer_brings_no_result(runs):
 
 # n = 128, k = 13, d = 10, h = 16. Linear: product (26 numbers), then numbers and deviations (12 + 128), squares (128),
 # and the total (1); beside it 26 comparisons of 64 bits, and their count. The network's product has 221 numbers; then
-# come 129 · 16 ReLUs of 48 bits opened in full, a matrix product (129 · 16 + 16) and a truncation (129).
+# come 129 · 16 ReLUs of 48 bits opened in full, a matrix product (129 · 16 + 16) and a truncation (129). A forest has
+# such a truncation more than the trees.
 @pytest.mark.parametrize(
     ("name", "rounds", "bytes_sent"),
     [
-        ("linear", [5, 5, 5, 6], [5_665, 5_665, 5_665, 5_694]),
-        ("mlp", [10, 10, 10, 9], [90_742, 90_742, 90_742, 161_022]),
-        ("trees", [9, 9, 9, 10], [117_277, 117_277, 117_277, 903_598]),
-        ("risk", [15, 15, 15, 11], [97_959, 97_959, 97_959, 245_906]),
+        ("linear", [5, 5, 5, 6], [5_664, 5_664, 5_664, 5_694]),
+        ("mlp", [10, 10, 10, 9], [90_741, 90_741, 90_741, 161_022]),
+        ("trees", [9, 9, 9, 10], [117_276, 117_276, 117_276, 903_598]),
+        ("forest", [10, 10, 10, 11], [119_388, 119_388, 119_388, 905_662]),
+        ("risk", [15, 15, 15, 11], [97_959, 97_959, 97_959, 262_418]),
     ],
 )
 def test_rounds_and_bytes_are_exactly_these(runs, name, rounds, bytes_sent):
@@ -112,6 +115,11 @@ def test_times_are_decimals_for_a_receipt(runs):
 
 
 # --- what is refused
+
+
+def test_a_forest_is_not_asked_for_log_odds():
+    answers = run_here(random_case("forest"), startup_seconds=1)
+    assert [(answer.reason, answer.field) for answer in answers[:PARTIES]] == [(Reason.FIELD_INVALID, "target")] * 3
 
 
 @pytest.mark.parametrize("value", [20.001, -20.001, 2.0**29])
@@ -219,7 +227,7 @@ def test_processes_compute_what_threads_do(start):
     case = random_case("mlp")
     results = start(0, 1, 2, DEALER).run(case)
     prediction = ring.combine([ring.from_bytes(results[rank].prediction, (1,)) for rank in range(PARTIES)])
-    assert ring.decode(prediction) == pytest.approx(case.expected()[0], abs=1e-4)
+    assert ring.decode(prediction, ring.RESULT_BITS) == pytest.approx(case.expected()[0], abs=1e-4)
     assert [results[rank].rounds for rank in results] == [10, 10, 10, 9]
     said = {(rank, each["peer"]): each for rank, result in results.items() for each in result.transcripts}
     assert len(said) == 12  # pairs, in both directions; a party opens the same to all, and asks what all ask

@@ -17,17 +17,24 @@ from concordat.reasons import Reason, Refused
 from tests.support.parties import shares, together
 
 K, N = 6, 20
-SIZES = {"linear": [()], "mlp": [(5,), (7, 4), (3, 3, 3)], "trees": [(4, 1), (3, 3), (2, 4), (2, 5)]}
+SIZES = {
+    "linear": [()],
+    "mlp": [(5,), (7, 4), (3, 3, 3)],
+    "trees": [(4, 1), (3, 3), (2, 4), (2, 5)],
+    "forest": [(4, 1), (3, 3), (100, 2)],
+}
 CASES = [(kind, size) for kind, sizes in SIZES.items() for size in sizes]
 
 
 def tensors_of(kind, sizes):
     generator = np.random.default_rng(3)
     tensors = {name: generator.normal(size=shape) for name, shape in KINDS[kind].shapes(K, sizes)}
-    if kind == "trees":
+    if "thresholds" in tensors:
         chosen = generator.integers(0, K, tensors["thresholds"].shape)
         tensors["features"] = np.eye(K)[chosen]
         tensors["thresholds"] = np.round(tensors["thresholds"], 3) + 2.0**-10  # no value is that close to one
+    if kind == "forest":
+        tensors["leaves"] = generator.uniform(size=tensors["leaves"].shape)
     return tensors
 
 
@@ -108,6 +115,7 @@ def test_any_number_of_parties_computes_it(kind, sizes, parties):
         ("trees", (3, 3), "shifted", 5),
         ("trees", (3, 3), "masked", 6),
         ("trees", (2, 5), "masked", 7),
+        ("forest", (3, 3), "masked", 6),
     ],
 )
 def test_a_model_costs_exactly_so_many_rounds(kind, sizes, name, rounds):
@@ -134,7 +142,7 @@ def test_a_value_that_equals_its_threshold_goes_left():
 
 
 def test_a_kind_is_found_by_its_file_alone():
-    assert set(KINDS) == {"linear", "mlp", "trees"}
+    assert set(KINDS) == {"forest", "linear", "mlp", "trees"}
     assert all(isinstance(kind, Kind) for kind in KINDS.values())
 
 
@@ -163,7 +171,7 @@ def test_proven_ranges_hold_for_every_record_between_the_bounds(kind, sizes):
     """Scale a model up until its proof just fails: up to there, no record that was tried exceeds the bound."""
     tensors = tensors_of(kind, sizes)
     lowest, highest = -np.full(K, 3.0), np.full(K, 3.0)
-    last = {"linear": "weight", "mlp": "output.weight", "trees": "leaves"}[kind]
+    last = {"linear": "weight", "mlp": "output.weight"}.get(kind, "leaves")
 
     def proven(scale):
         try:
@@ -176,4 +184,21 @@ def test_proven_ranges_hold_for_every_record_between_the_bounds(kind, sizes):
     assert proven(scale)
     records = np.random.default_rng(0).uniform(-3, 3, (2000, K))
     largest = tensors | {last: tensors[last] * scale}
-    assert np.abs(KINDS[kind].forward(largest, records)).max() < 256
+    most = {"log-odds": 256, "probability": 1}[KINDS[kind].scale]
+    assert np.abs(KINDS[kind].forward(largest, records)).max() < most
+
+
+@pytest.mark.parametrize("leaf", [-0.01, 1.01, np.nan])
+def test_a_forest_whose_leaf_is_no_probability_is_refused(leaf):
+    tensors = tensors_of("forest", (3, 3))
+    tensors["leaves"][1, 2] = leaf
+    with pytest.raises(Refused) as caught:
+        KINDS["forest"].prove(tensors, -np.ones(K), np.ones(K))
+    assert caught.value.reason is Reason.MODEL_OUT_OF_RANGE
+
+
+def test_a_forest_of_many_trees_is_as_exact_as_one_of_few():
+    """Leaves are averaged after their sum: roundings do not add up, however many trees there are."""
+    tensors, design = tensors_of("forest", (500, 1)), DESIGNS["masked"]
+    result, _ = compute("forest", tensors, design)
+    assert result == pytest.approx(KINDS["forest"].forward(tensors, design.plain), abs=2.0**-17)

@@ -278,7 +278,8 @@ class World:
         weights = ring.decode(plan.weights, 8)
         total = np.sum(weights * (y - np.average(y, weights=weights)) ** 2)
         fitted = ring.decode(plan.operator, 20) @ y
-        return ring.encode(forward(kind, self.tensors, x[None])), ring.encode(np.append(fitted, total))
+        prediction = forward(kind, self.tensors, x[None])
+        return ring.encode(prediction, ring.RESULT_BITS), ring.encode(np.append(fitted, total), ring.RESULT_BITS)
 
 
 @pytest.fixture
