@@ -46,8 +46,8 @@ def table(jobs: Iterable[Job]) -> Table:
     """The costs for people; those of the check of the record's ranges apart."""
     shown = Table(
         title="Rounds and bytes of this engine, three parties and a dealer; exact, computed",
-        caption="The check of the record's ranges is a part of every job of the service. It runs beside the protocol;\n"
-        "what it adds stands in the last three columns, and is in no other figure.",
+        caption="The check of the record's ranges is a part of every job of the service. It runs beside\n"
+        "the protocol; what it adds stands in the last three columns, and is in no other figure.",
     )
     for heading in ("model", "design", "target", "n"):
         shown.add_column(heading, justify="right" if heading == "n" else "left")

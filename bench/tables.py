@@ -11,11 +11,12 @@ from bench.measure import Row
 
 JOB = ("model", "design", "target", "parties", "delay_ms", "n")
 NOTE = """\
-{machine}; load before and after: {load}. Rounds, trips and bytes are exact; seconds depend on the machine:
-compare them within this table only. Of all runs of a job (3 up to n = 1000, 1 above): the median of times, the largest
-peak and error. All without the check of the record's ranges. MB: payload of all parties, online from party to party,
-dealer to and from it. This engine counts at its connections; CrypTen's is counted at the calls of its communicator: a
-round for each on the parties' group; 2 (p - 1) times a tensor for gloo's ring to reduce it, p - 1 times to gather it.
+{machine}; load before and after: {load}.
+Rounds, trips and bytes are exact; seconds depend on the machine: compare them within this table only. Of all runs of
+a job (3 up to n = 1000, 1 above): the median of times, the largest peak and error. All without the check of ranges.
+MB: payload of all parties, online from party to party, dealer to and from it. This engine counts at its connections;
+CrypTen's is counted at the calls of its communicator: a round for each on the parties' group; 2 (p - 1) times a tensor
+for gloo's ring to reduce it, p - 1 times to gather it.
 Trips: waits for the dealer. Offline: meeting, and this engine's dealing; CrypTen's dealer answers while it computes.
 CrypTen computes no total sum of squares (R²) and truncates nothing before its shares leave: 3 rounds of this engine's.
 Faster: CrypTen's seconds over this engine's. Error: of coefficients against float64, over the largest of them.
