@@ -42,8 +42,8 @@ lint: setup ## ruff, mypy, import rules, migrations, generated files, contracts,
 	$(BIN)/python -m config.reference --check
 	$(BIN)/python -m config.licences --check
 
-bench: setup ## what the secure job costs: rounds and bytes (exact), seconds as ratios
-	@$(BIN)/python bench/engine.py
+bench: setup ## what the secure job costs, beside stock CrypTen; FULL=1: more parties, a delay, growth
+	@$(BIN)/python -m bench.engine $(if $(FULL),--full)
 
 bench-verdict: setup ## what the authority check costs among 10,000 studies and 1,000,000 consents
 	@$(BIN)/python -m bench.verdict

@@ -1,140 +1,64 @@
-"""What the secure job costs: rounds and bytes, which are exact, and seconds, which depend on the machine.
+"""What the secure explanation costs, beside CrypTen as it comes on the same jobs: `make bench`, or `make bench FULL=1`.
 
-python bench/engine.py                            every model and design; a table, and rows in var/bench/engine.json
-python bench/engine.py --model linear --n 128     only this
-
-docs/reference/benchmarks.md says what each column means.
+Rounds and bytes are exact, seconds depend on the machine. Prints one table of what was measured, what the check of the
+record's ranges adds, and published figures of other engines; writes the rows to var/bench/engine.json and a picture
+beside it. docs/reference/benchmarks.md says what each column means.
 """
 
 import argparse
 import json
 import os
-import statistics
-import subprocess
-import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.progress import track
 
-ROOT = Path(__file__).resolve().parents[1]
-MODELS = ["linear", "mlp", "trees"]
-PERTURBATIONS = [128, 1024]
-RUNS = 3
-EXACT = ("rounds", "bytes_parties", "bytes_dealer")
-TIMED = ("seconds_startup", "seconds_job", "seconds_online", "seconds_baseline")
-WORST = ("peak_mb", "max_abs_error")
-WIDTH = 120
+from bench import costs, plot, published, tables
+from bench.jobs import MODELS, Engine, Job, jobs
+from bench.measure import ROOT, Row, Stopped, measure
+from bench.rows import Name
 
-Row = dict[str, Any]
+WIDTH = 156
 
 
-def measure(model: str, n: int) -> Row:
-    """One run, in a process of its own; SystemExit with its last words if it fails."""
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "bench.secure_job", model, str(n)],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},  # the baseline gets as many threads as each engine
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(f"{model}, n = {n}: {done.stderr.strip()}")
-    run: Row = json.loads(done.stdout)
-    return run
+def measure_all(wanted: Iterable[Job], console: Console) -> tuple[list[Row], list[str]]:
+    """A row for each job, and where a series stopped: an engine that fails gets no larger job of that model."""
+    rows, stopped = [], []
+    failed: dict[tuple[Engine, Name], int] = {}
+    for job in track(list(wanted), "Measuring", console=console, transient=True):
+        if job.n > failed.get((job.engine, job.model), job.n):
+            continue
+        try:
+            rows.append(measure(job))
+        except Stopped as reason:
+            failed[job.engine, job.model] = job.n
+            stopped.append(f"Stopped at {job}: {reason}. Nothing larger was tried.")
+    return rows, stopped
 
 
-def combine(runs: list[Row]) -> Row:
-    """The row of several runs of one job: the median of times, the worst of memory and error.
-
-    Rounds and bytes do not vary; SystemExit if they do, since then they are not what the table calls them.
-    """
-    row = runs[0] | {name: statistics.median(run[name] for run in runs) for name in TIMED}
-    row |= {name: max(run[name] for run in runs) for name in WORST}
-    for name in EXACT:
-        if any(run[name] != row[name] for run in runs):
-            raise SystemExit(f"{row['model']}, n = {row['n']}: {name} differs between runs of one job.")
-    return row | {"ratio": round(row["seconds_job"] / row["seconds_baseline"])}
-
-
-def measure_all(models: list[str], perturbations: list[int], runs: int, console: Console) -> list[Row]:
-    """One row for each model and each number of perturbations, with a progress bar."""
-    wanted = [(model, n) for model in models for n in perturbations]
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    rows = []
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=len(wanted) * runs)
-        for model, n in wanted:
-            progress.update(task, description=f"{model}, n = {n}")
-            measured = []
-            for _ in range(runs):
-                measured.append(measure(model, n))
-                progress.advance(task)
-            rows.append(combine(measured))
-    return rows
-
-
-def table(rows: list[Row]) -> Table:
-    """The rows for people."""
-    machine = rows[0]["machine"]
-    shown = Table(
-        title=f"Secure LIME, {rows[0]['parties']} parties and a dealer, against the same in plaintext with numpy",
-        caption=f"{machine['cores']} cores, Python {machine['python']}, torch {machine['torch']}. "
-        "Rounds and bytes are exact; seconds depend on the machine.",
-    )
-    shown.add_column("model")
-    for name in (
-        "n",
-        "rounds",
-        "bytes\nparties",
-        "bytes\ndealer",
-        "start-up\ns",
-        "job\ns",
-        "online\ns",
-        "plaintext\nms",
-        "job /\nplaintext",
-        "peak\nMB",
-        "largest\nerror",
-    ):
-        shown.add_column(name, justify="right")
-    for row in rows:
-        shown.add_row(
-            row["model"],
-            str(row["n"]),
-            str(row["rounds"]),
-            f"{row['bytes_parties']:,}",
-            f"{row['bytes_dealer']:,}",
-            f"{row['seconds_startup']:.1f}",
-            f"{row['seconds_job']:.2f}",
-            f"{row['seconds_online']:.3f}",
-            f"{1e3 * row['seconds_baseline']:.3f}",
-            f"{row['ratio']:,}",
-            f"{row['peak_mb']:.0f}",
-            f"{row['max_abs_error']:.0e}",
-        )
-    return shown
+def _load() -> str:
+    return " ".join(f"{load:.1f}" for load in os.getloadavg())
 
 
 def main() -> None:
-    """Measure, print the table, write the rows."""
-    parser = argparse.ArgumentParser(description="What the secure job costs.")
-    parser.add_argument("--model", choices=MODELS, action="append", help="only this model; repeatable")
-    parser.add_argument(
-        "--n", type=int, choices=PERTURBATIONS, action="append", help="only this many perturbations; repeatable"
-    )
-    parser.add_argument("--runs", type=int, default=RUNS, help="runs for each row, at least 1")
-    parser.add_argument("--output", type=Path, default=ROOT / "var/bench/engine.json", help="where the rows go")
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(prog="bench.engine", description="What the secure explanation costs.")
+    parser.add_argument("--full", action="store_true", help="2 and 4 parties, a delay and growth in n as well")
+    parser.add_argument("--output", type=Path, default=ROOT / "var/bench", help="directory of rows and picture")
     wanted = parser.parse_args()
-    if wanted.runs < 1:
-        parser.error("--runs is at least 1")
-    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-    rows = measure_all(wanted.model or MODELS, wanted.n or PERTURBATIONS, wanted.runs, console)
-    console.print(table(rows))
-    wanted.output.parent.mkdir(parents=True, exist_ok=True)
-    wanted.output.write_text(json.dumps(rows, indent=2) + "\n")
+    console = Console(width=WIDTH)  # a narrow terminal breaks lines, and loses no column
+    before = _load()
+    rows, stopped = measure_all(jobs(wanted.full), console)
+    console.print(tables.table(rows, f"{before} and {_load()}"))
+    for reason in stopped:
+        console.print(reason)
+    console.print(costs.table(Job("concordat", model, 1000) for model in MODELS))
+    console.print(published.table())
+    wanted.output.mkdir(parents=True, exist_ok=True)
+    (wanted.output / "engine.json").write_text(json.dumps(rows, indent=2) + "\n")
+    plot.draw(rows, wanted.output / "engine.svg")
+    console.print(f"Rows and picture: {wanted.output}/engine.json, engine.svg")
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from compute.engine.arithmetic import Party
 from compute.engine.lime import Explained, Surrogate, explain
-from compute.engine.protocol import Protocol
-from compute.engine.rows import Masked, Rows, Shifted
+from compute.engine.protocol import Protocol, parallel
+from compute.engine.ranges import count_outside
+from compute.engine.rows import Masked, Shifted
 from concordat import design, ring
 from concordat.kinds import KINDS
 from concordat.kinds.kind import Scale
@@ -23,6 +24,9 @@ KIND: dict[Name, str] = {"lr": "linear", "mlp": "mlp", "trees": "trees"}
 COLUMNS = 30
 SIGMA = 0.25
 """Standard deviation of the offsets of the slopes design."""
+
+RANGE = 20
+"""What no column of a record exceeds, where that is checked."""
 
 Floats = NDArray[np.float64]
 
@@ -59,19 +63,34 @@ class Case:
         weights = ring.encode(np.sqrt(np.exp(-distances / width / 4)), design.WEIGHT_BITS).clip(1)
         return cls(name, design_name, tensors, record, offsets, _surrogate(scaled, weights))
 
-    def rows(self, record: Tensor) -> Rows:
-        """The record's own row, then the perturbed ones."""
-        own = np.ones((1, COLUMNS), np.int64) if self.design == "masks" else np.zeros((1, COLUMNS), np.int64)
-        public = torch.from_numpy(np.vstack([own, self.perturbations]))
-        return Masked(record, public) if self.design == "masks" else Shifted(record, public)
+    def public(self) -> Tensor:
+        """(n + 1, k) masks, or offsets at 2^16: those of the record itself, then of the perturbed rows."""
+        own = np.full((1, COLUMNS), int(self.design == "masks"))
+        return torch.from_numpy(np.vstack([own, self.perturbations]))
+
+    def shares(self, rank: int, parties: int) -> tuple[dict[str, Tensor], Tensor]:
+        """Party `rank`'s shares of tensors and record at 2^16, of whole numbers at 1. Every party splits them for
+        itself, from a public seed: nothing here is secret."""
+        whole = KINDS[KIND[self.name]].whole
+        tensors = {
+            each: _share(ring.encode(value, 0 if each in whole else ring.BITS), rank, parties)
+            for each, value in self.tensors.items()
+        }
+        return tensors, _share(ring.encode(self.record), rank, parties)
 
     def protocol(self, rank: int, parties: int, target: Scale) -> Callable[[Party], Protocol[Explained]]:
-        """What party `rank` runs. Every party splits the secrets alike, from a public seed: nothing here is secret."""
-        kind = KINDS[KIND[self.name]]
-        bits = {each: 0 if each in kind.whole else ring.BITS for each in self.tensors}
-        tensors = {each: _share(ring.encode(value, bits[each]), rank, parties) for each, value in self.tensors.items()}
-        rows = self.rows(_share(ring.encode(self.record), rank, parties))
+        """What party `rank` runs."""
+        tensors, record = self.shares(rank, parties)
+        rows = (Masked if self.design == "masks" else Shifted)(record, self.public())
         return lambda party: explain(party, KIND[self.name], tensors, rows, self.surrogate, target)
+
+    def checked(self, rank: int, parties: int, target: Scale) -> Callable[[Party], Protocol[dict[str, Any]]]:
+        """The same beside the check of the record's ranges, as in a job of the service."""
+        explained, (_, record) = self.protocol(rank, parties, target), self.shares(rank, parties)
+        bound = torch.full((COLUMNS,), RANGE << ring.BITS)
+        return lambda party: parallel(
+            {"outside": count_outside(party, record, -bound, bound), "explained": explained(party)}
+        )
 
     def plaintext(self, target: Scale) -> Floats:
         """(d + 2,) prediction, coefficients and intercept in float64 with numpy."""

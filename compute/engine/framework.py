@@ -10,8 +10,6 @@ The explanation itself does not go through CrypTen: its products and comparisons
 cannot.
 """
 
-import importlib
-import importlib.util
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -21,12 +19,9 @@ import torch
 from torch import Tensor
 from torch.distributed import ReduceOp
 
-if importlib.util.find_spec("torch.onnx._internal.registration") is None:
-    # CrypTen's ONNX importer is loaded with the package, though nothing here imports ONNX graphs.
-    sys.modules["torch.onnx._internal.registration"] = importlib.import_module(
-        "torch.onnx._internal.torchscript_exporter.registration"
-    )
+import compute.engine.compatibility  # noqa: F401  before CrypTen
 
+# isort: split
 import crypten
 import crypten.communicator
 from crypten.config import cfg

@@ -72,7 +72,7 @@ class Migration(migrations.Migration):
                 ('cast', models.DateTimeField()),
             ],
             options={
-                'ordering': ('item', 'cast'),
+                'ordering': ('item', 'cast', 'pk'),
             },
         ),
         migrations.CreateModel(

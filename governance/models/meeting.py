@@ -116,7 +116,7 @@ class Ballot(models.Model):
     cast = models.DateTimeField()
 
     class Meta:
-        ordering = ("item", "cast")
+        ordering = ("item", "cast", "pk")
         constraints = (models.UniqueConstraint(fields=("item", "seat"), name="governance_a_ballot_once"),)
 
     def __str__(self) -> str:

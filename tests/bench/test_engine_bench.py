@@ -1,96 +1,147 @@
-"""The engine's benchmark as `make bench` runs it, for one small job. No test judges a time."""
+"""The engine's benchmark on one small job for each engine, in real processes. No test judges a time."""
 
 import json
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
+from rich.console import Console
+
+from bench import engine, plot, published, tables
+from bench.costs import cost
+from bench.jobs import ENGINES, Job, jobs
+from bench.measure import Stopped, combine, measure
 
 ROOT = Path(__file__).parents[2]
 KEYS = {
-    *("engine", "model", "parties", "n", "target", "design", "rounds", "bytes_parties", "bytes_dealer"),
-    *(
-        "seconds_startup",
-        "seconds_job",
-        "seconds_online",
-        "seconds_baseline",
-        "ratio",
-        "peak_mb",
-        "max_abs_error",
-        "machine",
-    ),
+    *("engine", "model", "parties", "n", "delay_ms", "rounds", "dealer_trips", "target", "design"),
+    *("bytes_online", "bytes_dealer", "seconds_online", "seconds_offline", "peak_mb", "relative_error"),
 }
+OURS = Job("concordat", "lr", 128)
+STOCK = replace(OURS, engine="crypten", target="probability")
 
 
-def bench(*arguments):
-    command = [sys.executable, "bench/engine.py", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False)
+def printed(table):
+    console = Console(width=engine.WIDTH)
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get()
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory):
-    """What the script prints, and the only row that it writes."""
-    output = tmp_path_factory.mktemp("bench") / "rows" / "engine.json"
-    done = bench("--model", "linear", "--n", 128, "--runs", 1, "--output", output)
-    assert done.returncode == 0, done.stderr
-    (row,) = json.loads(output.read_text())
-    return done.stdout, row
+def ours():
+    return measure(OURS)
 
 
-def test_a_row_has_exactly_these_keys(measured):
-    _, row = measured
-    assert set(row) == KEYS
-    assert set(row["machine"]) == {"cores", "python", "torch"}
+@pytest.fixture(scope="module")
+def stock():
+    return measure(STOCK)
 
 
-def test_a_row_says_what_was_run(measured):
-    _, row = measured
-    named = ("engine", "model", "parties", "n", "target", "design")
-    assert [row[name] for name in named] == ["concordat", "linear", 3, 128, "log-odds", "masks"]
+def test_a_row_has_these_keys_and_says_what_was_run(ours, stock):
+    assert set(ours) == set(stock) == KEYS
+    named = ("engine", "model", "n", "target", "design", "parties", "delay_ms")
+    assert [ours[name] for name in named] == ["concordat", "lr", 128, "log-odds", "slopes", 3, 0]
+    assert [stock[name] for name in named] == ["crypten", "lr", 128, "probability", "slopes", 3, 0]
 
 
-def test_rounds_and_bytes_are_those_of_the_engine(measured):
-    """The constants of tests/compute/engine/test_jobs.py, added up over the parties."""
-    _, row = measured
-    assert row["rounds"] == 5
-    assert row["bytes_parties"] == 3 * 5664
-    assert row["bytes_dealer"] == 5694
+def test_rounds_and_bytes_are_those_that_the_protocol_needs(ours):
+    computed = cost(OURS)
+    assert (ours["rounds"], ours["bytes_online"]) == (computed.rounds, computed.bytes_online)
+    assert 0 < ours["bytes_dealer"] - computed.bytes_dealer < 3000  # plans and keys
+    assert ours["dealer_trips"] == 1
 
 
-def test_the_secure_numbers_are_the_plaintext_ones_up_to_fixed_point(measured):
-    _, row = measured
-    assert 0 < row["max_abs_error"] < 1e-3
+def test_stock_crypten_needs_a_product_a_truncation_and_its_sigmoid(stock):
+    """44 rounds for the sigmoid of three parties, and a trip to the dealer for each of them all."""
+    assert stock["rounds"] == stock["dealer_trips"] == 1 + 1 + 44
 
 
-def test_the_ratio_is_of_the_job_to_the_plaintext_baseline(measured):
-    _, row = measured
-    assert row["ratio"] == round(row["seconds_job"] / row["seconds_baseline"])
+def test_stock_crypten_is_not_the_one_that_this_engine_has_replaced():
+    program = (
+        "import sys, bench.stock as stock; from crypten.mpc.primitives import ArithmeticSharedTensor as shared;"
+        "assert 'compute.engine.framework' not in sys.modules;"
+        "assert stock.crypten.communicator.DistributedCommunicator.__module__.startswith('crypten.');"
+        "assert shared.div_.__module__ == shared.PRZS.__module__ == 'crypten.mpc.primitives.arithmetic'"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=60)
 
 
-def test_start_up_and_memory_are_those_of_processes_with_torch(measured):
-    _, row = measured
-    assert row["seconds_startup"] > 0
-    assert row["peak_mb"] > 100
+def test_both_engines_find_the_coefficients(ours, stock):
+    assert 0 < ours["relative_error"] < 1e-3
+    assert 0 < stock["relative_error"] < 0.1  # its sigmoid is off by 3e-3
 
 
-def test_the_table_shows_the_row(measured):
-    printed, row = measured
-    line = next(line for line in printed.splitlines() if "linear" in line)
+def test_peaks_are_those_of_processes_with_torch(ours, stock):
+    assert min(ours["peak_mb"], stock["peak_mb"]) > 100
+
+
+def test_the_check_of_ranges_is_counted_apart():
+    alone, checked = cost(OURS), cost(OURS, checked=True)
+    assert checked.rounds == alone.rounds + 1
+    assert checked.bytes_online > alone.bytes_online
+
+
+def test_a_job_that_needs_more_memory_than_there_is_ends_with_its_reason(monkeypatch):
+    monkeypatch.setattr("bench.measure._available_mb", lambda: 4)
+    rows, stopped = engine.measure_all([OURS, replace(OURS, n=1000)], Console(quiet=True))
+    assert not rows
+    assert len(stopped) == 1
+    assert re.search(r"concordat, lr, n = 128.*emory", stopped[0])
+
+
+def test_runs_that_differ_in_what_is_exact_are_no_row(ours):
+    later = ours | {"seconds_online": ours["seconds_online"] + 2, "peak_mb": ours["peak_mb"] + 1}
+    assert combine([ours, later])["seconds_online"] == pytest.approx(ours["seconds_online"] + 1)
+    assert combine([ours, later])["peak_mb"] == later["peak_mb"]
+    with pytest.raises(Stopped, match="rounds"):
+        combine([ours, ours | {"rounds": ours["rounds"] + 1}])
+
+
+def test_jobs_come_in_pairs_and_more_of_them_in_full():
+    short, full = list(jobs(full=False)), list(jobs(full=True))
+    assert full[: len(short)] == short
+    assert all(replace(first, engine="crypten") == second for first, second in zip(full[::2], full[1::2], strict=True))
+    assert {(job.parties, job.delay_ms) for job in short} == {(3, 0)}
+    assert {(job.parties, job.delay_ms) for job in full} == {(3, 0), (2, 0), (4, 0), (3, 25)}
+    assert max(job.n for job in full) == 100_000
+
+
+def test_the_table_shows_the_rows_and_the_ratio_of_their_times(ours):
+    slower = ours | {"engine": "crypten", "seconds_online": 5 * ours["seconds_online"]}
+    lines = printed(tables.table([ours, slower], "0.0 and 0.0")).splitlines()
+    line = next(line for line in lines if "concordat" in line)
     cells = [cell.strip() for cell in line.strip("│").split("│")]
-    assert cells[:5] == ["linear", "128", "5", "16,992", "5,694"]
-    assert cells[9] == f"{row['ratio']:,}"
+    assert cells[:10] == ["lr", "slopes", "log-odds", "3", "0", "128", "concordat", str(ours["rounds"]), "1", "0.017"]
+    assert cells[13] == "5.0x"
 
 
-def test_the_documented_table_has_the_measured_rounds_and_bytes(measured):
-    _, row = measured
+def test_published_figures_are_marked_as_such():
+    shown = printed(published.table())
+    assert "not measured here" in shown
+    assert "Source" in shown
+
+
+def test_the_documented_rounds_and_bytes_are_those_of_the_protocol():
     documented = (ROOT / "docs/reference/benchmarks.md").read_text()
-    exact = f"| linear | {row['n']} | {row['rounds']} | {row['bytes_parties']:,} | {row['bytes_dealer']:,} |"
-    assert exact in documented
+    for job in jobs(full=False):
+        if job.engine == "concordat":
+            exact = cost(job)
+            what = f"| {job.model} | {job.design} | {job.target} | {job.n} |"
+            assert f"{what} {exact.rounds} | {exact.bytes_online / 1e6:.3f} |" in documented
 
 
-def test_a_design_that_is_not_measured_is_refused_before_anything_runs(tmp_path):
-    done = bench("--n", 100, "--output", tmp_path / "engine.json")
-    assert done.returncode == 2
-    assert "invalid choice: 100" in done.stderr
-    assert not list(tmp_path.iterdir())
+def test_rows_are_written_as_json_and_drawn(ours, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "measure_all", lambda wanted, console: ([ours], ["Stopped there."]))
+    monkeypatch.setattr(sys, "argv", ["bench.engine", "--output", str(tmp_path / "bench")])
+    engine.main()
+    assert json.loads((tmp_path / "bench/engine.json").read_text()) == [ours]
+    ElementTree.parse(tmp_path / "bench/engine.svg")
+
+
+def test_no_two_engines_share_a_colour_a_marker_or_a_line():
+    assert len({part for style in plot.STYLES.values() for part in style}) == 3 * len(ENGINES)

@@ -151,6 +151,8 @@ def test_a_statement_that_is_no_longer_true_is_not_signed(site: Site, visit: Vis
     own.page.route("**/acts/sign/", lambda route: held.append(route))
     with own.page.expect_request("**/acts/sign/"):
         form.get_by_role("button", name="Sign with passkey").click()
+    while not held:
+        own.page.wait_for_timeout(20)
     site.consortium.sign(site.consortium.chairs["budapest"], study, "modifications-required")
     held[0].continue_()
     assert "The study is modifications-required" in own.refusal()
