@@ -195,7 +195,7 @@ def test_a_tick_asks_the_database_no_more_often_for_studies_that_everybody_was_t
         study = consortium.approved(study=f"study-{number}")
     soon = end(study) - timedelta(days=20)
     tick_at(soon)
-    queries = 3 + 3 + 3  # of approvals; and of attachments and of incidents, each within a savepoint
+    queries = 3 + 3 + 3 + 1  # of approvals; of attachments and of incidents, each within a savepoint; of challenges
     with time_machine.travel(soon, tick=False), django_assert_num_queries(queries):  # type: ignore[operator]
         clockwork.tick(clock.now())
 
