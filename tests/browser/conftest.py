@@ -34,6 +34,7 @@ from config.local.stack import Stack
 from config.local.supervisor import Supervisor
 from governance.models import Definition, DefinitionVote, Passkey, Study, Submission
 from governance.services import definitions, second_factors, studies
+from ledger.models import ChainTransaction, TransactionState
 from tests.governance.conftest import REGISTRY, ROLES, Consortium, Officer
 from tests.support.keys import coordinator_keys
 
@@ -275,9 +276,11 @@ def serving(made: type[Consortium], blocker: Any, folders: pytest.TempPathFactor
 
 @pytest.fixture
 def site(running_site: Site, django_db_blocker: Any) -> Iterator[Site]:
-    """The running site; in the test, the project's services write into its database."""
+    """The running site; in the test, the project's services write into its database. No chain knows of the votes that
+    a test leaves behind, so they end with it: the next test's chain would wait for them."""
     with _inside(running_site.stack, django_db_blocker):
         yield running_site
+        ChainTransaction.objects.exclude(state=TransactionState.FINAL).update(state=TransactionState.FAILED)
 
 
 @contextmanager
