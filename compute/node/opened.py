@@ -1,7 +1,8 @@
 """How many numbers this node has helped to open: functions of a secret model, enough of which are the model.
 
 The coordinator counts too (`governance.services.budgets`), but a node believes its own count: this file is the node's,
-and no restart and no coordinator makes it forget.
+and no restart and no coordinator makes it forget. It may count too many, never too few: a job in which this node handed
+in its share and another one did not has opened nothing, and counts here.
 """
 
 from pathlib import Path
