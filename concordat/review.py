@@ -168,7 +168,7 @@ class _Bench:
         if statement["role"] not in ALONE[content["path"]]:
             assert scope is not None  # no other role could sign
             named = [each for each in self.reviews.delegations if each.digest == content["delegation"]]
-            self._check_delegated(named, statement, scope)
+            self._check_delegated(named, record, statement, scope)
         return _Decided(record, content, statement)
 
     def _check_approves(self, decided: _Decided, site: str) -> None:
@@ -200,9 +200,9 @@ class _Bench:
             met[-1], kind="conditions", meaning="conditions-verified", institution=board, roles=roles
         )
         if statement["role"] not in VERIFIERS:
-            self._check_delegated(self.reviews.delegations, statement, "verify-conditions")
+            self._check_delegated(self.reviews.delegations, met[-1], statement, "verify-conditions")
 
-    def _check_delegated(self, candidates: Iterable[Record], statement: Statement, scope: Scope) -> None:
+    def _check_delegated(self, candidates: Iterable[Record], use: Record, statement: Statement, scope: Scope) -> None:
         """The chair had delegated this to the signer by the time of signing: one of the candidates says so."""
         refused = Refused(Reason.ROLE_MISSING, detail="A member signed without the chair's delegation.", field="role")
         time = clock.parse(statement["time"])
@@ -224,7 +224,7 @@ class _Bench:
                     institution=statement["institution"],
                     roles=delegation.DELEGATING,
                 )
-                if clock.parse(given["time"]) > time or not record.in_force(time):
+                if clock.parse(given["time"]) > time or not record.in_force(use):
                     raise Refused(
                         Reason.ROLE_MISSING, detail="The chair had not delegated this, or not any more.", field="role"
                     )
@@ -241,7 +241,7 @@ class _Bench:
         reliance.check_covers(
             reliance.check(record.document), relying=site, reviewing=board, study=self.study, now=self.now
         )
-        if not record.in_force(self.now):
+        if record.ended is not None:
             raise Refused(Reason.RELIANCE_MISSING, detail=f"The agreement with {site} was ended.", field=site)
         signers = [each["statement"]["institution"] for each in record.signatures]
         if sorted(signers) != sorted((site, board)):

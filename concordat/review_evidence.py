@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -41,13 +40,15 @@ class ReviewDocuments(TypedDict):
 
 @dataclass(frozen=True)
 class Record:
-    """A document, officers' signatures on it, and the verified rosters that may count for them. `ended`: from then on a
-    delegation or an agreement no longer counts, whatever it says of itself; only who has a log knows."""
+    """A document, officers' signatures on it, and the verified rosters that may count for them. `place`: where the log
+    has it, and `ended`: where it says that a delegation or an agreement no longer counts, whatever that says of itself.
+    Only who has a log knows."""
 
     document: Mapping[str, Any]
     signatures: tuple[Signed, ...]
     rosters: tuple[Roster, ...]
-    ended: datetime | None = None
+    place: int = 0
+    ended: int | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -60,8 +61,9 @@ class Record:
             raise Refused(Reason.SIGNATURE_INVALID, detail="One officer signs this.", field="signatures")
         return plain(self.signatures[0])
 
-    def in_force(self, time: datetime) -> bool:
-        return self.ended is None or time < self.ended
+    def in_force(self, use: "Record") -> bool:
+        """Whether it had not been ended when the log got what makes use of it: times may be alike, places are not."""
+        return self.ended is None or use.place < self.ended
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ recorded soon after it was made, so that an officer who was struck off cannot si
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -172,14 +173,13 @@ def _reviews(
         if document["base"] == base and entry.index > since and document["kind"] in kinds:
             last[entry.text("institution")] = record
     ended = _before(case.evidence.of(Event.DELEGATION_ENDED, Event.RELIANCE_ENDED), until)
-    signed = _before(case.evidence.of(Event.REVIEW_SIGNED, Event.CONDITIONS_VERIFIED), until)
     delegations = records(Event.DELEGATION_SIGNED, "delegation")
     agreements = records(Event.RELIANCE_AGREED, "agreement")
     return Reviews(
         determinations=tuple(last.values()),
         conditions=tuple(record for _, record in records(Event.CONDITIONS_VERIFIED, "conditions", **about)),
-        delegations=tuple(_until(entry, record, "delegation", ended, signed) for entry, record in delegations),
-        agreements=tuple(_until(entry, record, "agreement", ended, [until]) for entry, record in agreements),
+        delegations=tuple(_until(record, "delegation", ended) for _, record in delegations),
+        agreements=tuple(_until(record, "agreement", ended) for _, record in agreements),
         contexts=tuple(record for _, record in records(Event.LOCAL_CONTEXT_FILED, "context", **about)),
     )
 
@@ -199,7 +199,7 @@ def _record(case: Case, entry: Entry, name: str) -> Record:
         raise Refused(Reason.MALFORMED, detail=f"The document “{name}” of {entry.number} is not an object.")
     if entry.event is Event.REVIEW_SIGNED:
         _check_reported(entry, read(document, Determination), signatures)
-    return Record(document, signatures, _rosters(case, entry))
+    return Record(document, signatures, _rosters(case, entry), entry.index)
 
 
 def _check_reported(entry: Entry, said: Determination, signatures: tuple[Signed, ...]) -> None:
@@ -220,13 +220,11 @@ def _check_reported(entry: Entry, said: Determination, signatures: tuple[Signed,
         raise Refused(Reason.DIGEST_MISMATCH, detail=detail, field=field)
 
 
-def _until(entry: Entry, record: Record, name: str, ended: list[Entry], uses: list[Entry]) -> Record:
-    """The record with the time from which it was ended, whichever of its institutions said so, and that of its next
-    use at the latest: of two entries of one second, and where clocks were wrong, the log's order decides."""
+def _until(record: Record, name: str, ended: list[Entry]) -> Record:
+    """The record with the place at which it was ended, whichever of its institutions said so."""
     for each in ended:
-        if each.index > entry.index and each.leaf["public"].get(name) == record.document.get(name):
-            moment = min([each.time, *(use.time for use in uses if use.index > each.index)])
-            return Record(record.document, record.signatures, record.rosters, moment)
+        if each.index > record.place and each.leaf["public"].get(name) == record.document.get(name):
+            return replace(record, ended=each.index)
     return record
 
 
