@@ -165,6 +165,6 @@ def test_all_buttons_are_decided_in_a_bounded_number_of_queries(
 ) -> None:
     study, chair = consortium.approved(), consortium.chairs["zurich"].user
     studies.continue_review(study=study, report="All is well.")
-    with django_assert_max_num_queries(25):
+    with django_assert_max_num_queries(22):
         shown = offered(chair, study)
     assert {"route", "opine", "suspend", "terminate"} <= on(shown)
