@@ -163,8 +163,7 @@ def check_takes_part(institution: Institution, study: Study) -> None:
 def takes_part(institution: Institution, study: Study) -> bool:
     """Whether `check_takes_part` lets this pass."""
     return (
-        institution in study.sites.all()
-        or Review.objects.filter(submission__study=study, board=institution).exists()
+        institution in study.sites.all() or Review.objects.filter(submission__study=study, board=institution).exists()
     )
 
 

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from bench import engine, plot, published, tables
+from bench import engine, peers, plot, tables
 from bench.costs import cost
 from bench.jobs import ENGINES, Job, jobs
 from bench.measure import Stopped, combine, measure
@@ -120,8 +120,8 @@ def test_the_table_shows_the_rows_and_the_ratio_of_their_times(ours):
     assert cells[13] == "5.0x"
 
 
-def test_published_figures_are_marked_as_such():
-    shown = printed(published.table())
+def test_figures_of_other_engines_are_marked_as_such():
+    shown = printed(peers.table())
     assert "not measured here" in shown
     assert "Source" in shown
 

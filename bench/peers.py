@@ -1,4 +1,4 @@
-"""What other engines need for the same work: figures of this project's design, section 8, not measured here."""
+"""What other engines need for the same work: figures measured once for this project's design, and not here."""
 
 from typing import NamedTuple
 
@@ -28,8 +28,8 @@ PEERS = [
 def table() -> Table:
     """The peers for people."""
     shown = Table(
-        title="Published figures, not measured here: n = 1000, 30 features, probabilities; MB / rounds",
-        caption="Source: this project's design, section 8. All parties' bytes together, semi-honest, rounds as each\n"
+        title="Other engines, not measured here: n = 1000, 30 features, probabilities; MB / rounds",
+        caption="Source: measured once with these engines for this project's design. All parties' bytes together, semi-honest, rounds as each\n"
         "engine counts them; CrypTen's with headers, and messages to and from its dealer after the plus.",
     )
     for heading in ("engine", "trust", "LR", "MLP 30-16-1", "trees 50 x depth 3", "error"):
