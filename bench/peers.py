@@ -29,8 +29,9 @@ def table() -> Table:
     """The peers for people."""
     shown = Table(
         title="Other engines, not measured here: n = 1000, 30 features, probabilities; MB / rounds",
-        caption="Source: measured once with these engines for this project's design. All parties' bytes together, semi-honest, rounds as each\n"
-        "engine counts them; CrypTen's with headers, and messages to and from its dealer after the plus.",
+        caption="Source: measured once with these engines for this project's design. All parties' bytes together,\n"
+        "semi-honest, rounds as each engine counts them; CrypTen's with headers, and messages to and from its\n"
+        "dealer after the plus.",
     )
     for heading in ("engine", "trust", "LR", "MLP 30-16-1", "trees 50 x depth 3", "error"):
         shown.add_column(heading)
