@@ -24,21 +24,30 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         above, below = axes[0][column], axes[1][column]
         above.set_title({"lr": "LR, 30 features", "mlp": "MLP 30-16-1", "trees": "50 trees of depth 3"}[model])
         below.set_xlabel("perturbations, n")
-        for engine in ENGINES:
-            shown = sorted((row for row in rows if _is_shown(row, engine, model)), key=lambda row: row["n"])
-            n = [row["n"] for row in shown]
-            colour, marker, line = STYLES[engine]
-            for axis, values in (
-                (above, [(row["bytes_online"] + row["bytes_dealer"]) / 1e6 for row in shown]),
-                (below, [row["seconds_offline"] + row["seconds_online"] for row in shown]),
-            ):
-                axis.plot(n, values, color=colour, marker=marker, linestyle=line, label=engine)
-                for where, value in zip(n, values, strict=True):
-                    offset = (0, -13) if engine == "concordat" else (0, 6)
+        shown = {
+            engine: sorted((row for row in rows if _is_shown(row, engine, model)), key=lambda row: row["n"])
+            for engine in ENGINES
+        }
+        for axis, value in ((above, _megabytes), (below, _seconds)):
+            highest: dict[int, float] = {}
+            for row in (row for each in shown.values() for row in each):
+                highest[row["n"]] = max(highest.get(row["n"], 0.0), value(row))
+            for engine, own in shown.items():
+                colour, marker, line = STYLES[engine]
+                axis.plot(
+                    [row["n"] for row in own],
+                    [value(row) for row in own],
+                    color=colour,
+                    marker=marker,
+                    linestyle=line,
+                    label=engine,
+                )
+                for row in own:
+                    number = value(row)
                     axis.annotate(
-                        f"{value:.2g}" if value < 100 else f"{value:,.0f}",
-                        (where, value),
-                        xytext=offset,
+                        f"{number:.2g}" if number < 100 else f"{number:,.0f}",
+                        (row["n"], number),
+                        xytext=(0, 6 if number == highest[row["n"]] else -13),  # away from the other line
                         textcoords="offset points",
                         ha="center",
                         fontsize=8,
@@ -52,6 +61,14 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     axes[1][0].set_ylabel("seconds, offline and online")
     axes[0][0].legend(loc="upper left")
     figure.savefig(path)
+
+
+def _megabytes(row: Row) -> float:
+    return float(row["bytes_online"] + row["bytes_dealer"]) / 1e6
+
+
+def _seconds(row: Row) -> float:
+    return float(row["seconds_offline"] + row["seconds_online"])
 
 
 def _is_shown(row: Row, engine: str, model: str) -> bool:
