@@ -4,7 +4,7 @@ The protocols run alone, on zeros: rounds and lengths depend on public shapes on
 and finds the same numbers, plus the plans and keys of the dealing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -29,8 +29,8 @@ def cost(job: Job, *, checked: bool = False) -> Cost:
     """What the protocol of the job costs, with or without the check of the record's ranges beside it."""
     case, rehearsal, lengths = job.case(), Rehearsal(), []
 
-    def alone(mine: bytes) -> list[bytes]:
-        lengths.append(len(mine))
+    def alone(mine: Sequence[bytes]) -> list[list[bytes]]:
+        lengths.append(sum(map(len, mine)))
         return []
 
     start = (case.checked if checked else case.protocol)(0, job.parties, job.target)

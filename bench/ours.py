@@ -42,10 +42,10 @@ class Seat:
                 sent = session.wires.bytes_sent
                 session.leave()
                 return Part([], 0, 0, 0, 0, sent, 0, 0)
-            party = session.supply(self._start)
+            (party,) = session.supply([self._start])
             time.sleep(2 * self._job.seconds_one_way)
             dealt, asked = perf_counter(), session.wires.bytes_sent
-            explained = session.compute(_later(self._start(party), self._job.seconds_one_way))
+            (explained,) = session.compute([_later(self._start(party), self._job.seconds_one_way)])
             computed, sent = perf_counter(), session.wires.bytes_sent
             session.leave()
         numbers = torch.cat([explained.prediction, explained.explanation[:-1]])

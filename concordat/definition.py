@@ -40,6 +40,11 @@ OPENED: Mapping[Kind, list[str]] = {
 SMALLEST_AUDIT_CELL = 5
 """Below this, an opened count could point to a person."""
 
+MOST_RECORDS = 64
+"""How many records one job may compute, canaries included."""
+
+MOST_WHAT_IFS = 16
+
 PositiveInt = Annotated[int, Ge(1)]
 
 Transfer = TypedDict("Transfer", {"from": Jurisdiction, "to": Jurisdiction, "basis": Text})

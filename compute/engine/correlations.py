@@ -22,6 +22,7 @@ from torch import Tensor
 
 from compute.engine import circuits
 from compute.engine.circuits import Width
+from concordat.definition import MOST_RECORDS
 from concordat.reasons import Reason, Refused
 
 DEEPEST = 4
@@ -215,29 +216,34 @@ class Harmonics:
 Correlation = Product | Square | Truncation | Comparison | Conjunction | Choice | Harmonics
 OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mul": torch.mul, "matmul": torch.matmul}
 
-_PLAN: TypeAdapter[tuple[Correlation, ...]] = TypeAdapter(
-    Annotated[tuple[Annotated[Correlation, Field(discriminator="kind")], ...], Len(0, 1000)]
-)
+
+@dataclass(frozen=True, config=_config)
+class _Wanted:
+    plan: Annotated[tuple[Annotated[Correlation, Field(discriminator="kind")], ...], Len(0, 1000)]
+    runs: Annotated[int, Ge(1), Le(MOST_RECORDS)]
 
 
-def encode(plan: Sequence[Correlation]) -> bytes:
-    """A plan as JSON."""
-    return _PLAN.dump_json(tuple(plan))
+_WANTED: TypeAdapter[_Wanted] = TypeAdapter(_Wanted)
 
 
-def decode(data: bytes) -> tuple[Correlation, ...]:
-    """The plan behind `data`. Parties and dealer see the same bytes, and nothing in them is ever called by name.
+def encode(plan: Sequence[Correlation], runs: int) -> bytes:
+    """A plan, and for how many runs of the protocol it is wanted, as JSON."""
+    return _WANTED.dump_json(_Wanted(tuple(plan), runs))
+
+
+def decode(data: bytes) -> tuple[tuple[Correlation, ...], int]:
+    """Plan and runs behind `data`. Parties and dealer see the same bytes, and nothing in them is ever called by name.
 
     Raises:
         Refused: FIELD_INVALID for anything that is no plan, or that names a part too large to be dealt.
     """
     try:
-        plan = _PLAN.validate_json(data, strict=True)
+        wanted = _WANTED.validate_json(data, strict=True)
     except ValidationError as error:
         raise Refused(Reason.FIELD_INVALID, detail="This is no plan of correlated randomness.", field="plan") from error
-    if any(math.prod(part.shape) > LARGEST for each in plan for part in (*each.free(), *each.bound())):
+    if any(math.prod(part.shape) > LARGEST for each in wanted.plan for part in (*each.free(), *each.bound())):
         raise Refused(Reason.FIELD_INVALID, detail="A part of the plan is too large.", field="plan")
-    return plan
+    return wanted.plan, wanted.runs
 
 
 def shift(v: Tensor, bits: int) -> Tensor:

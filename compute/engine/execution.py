@@ -3,7 +3,7 @@
 import math
 import socket
 import time
-from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -15,17 +15,17 @@ from compute.engine.job import EngineJob, PartyJob
 from compute.engine.lime import Surrogate, explain
 from compute.engine.protocol import Protocol, parallel
 from compute.engine.ranges import count_outside
-from compute.engine.rows import Masked
-from compute.engine.session import Session
-from compute.engine.wires import Wires
+from compute.engine.rows import Masked, Private, Rows, Stacked
+from compute.engine.session import Session, Start
 from concordat import ring
-from concordat.canonical import Json, b64, digest_text, unb64
+from concordat.canonical import Json, b64, unb64
 from concordat.design import Design
 from concordat.kinds import KINDS
 from concordat.model import shapes_of
 from concordat.reasons import Reason, Refused
 
-Start = Callable[[Party], Protocol[dict[str, Any]]]
+Found = dict[str, Any]
+"""How many bounds a record breaks, and this party's shares of what is `Explained` of it."""
 
 
 def execute(job: EngineJob, identity: Identity, listener: socket.socket) -> dict[str, Json]:
@@ -37,28 +37,41 @@ def execute(job: EngineJob, identity: Identity, listener: socket.socket) -> dict
             `session`.
     """
     began, cpu_began = time.monotonic(), time.process_time()
-    outputs: dict[str, Json] = {"prediction": None, "explanation": None}
-    outside = 0
-    start = _prepare(cast(PartyJob, job)) if job["role"] == "party" else None
+    starts = prepare(cast(PartyJob, job)) if job["role"] == "party" else []
+    found: list[Found] = []
     with Session(job, identity, listener) as session:
-        if start is None:
+        if starts:
+            parties = session.supply(starts)
+            dealt = time.monotonic()
+            found = session.compute([start(party) for start, party in zip(starts, parties, strict=True)])
+        else:
             session.deal()
             dealt = time.monotonic()
-        else:
-            party = session.supply(start)
-            dealt = time.monotonic()
-            found = session.compute(start(party))
-            outside = found["outside"]
-            outputs = {name: b64(ring.to_bytes(share.numpy())) for name, share in vars(found["explained"]).items()}
         computed = time.monotonic()
         session.leave()
-    if outside:  # all parties know it, and have parted
+    if any(each["outside"] for each in found):  # all parties know it, and have parted
         raise Refused(Reason.INPUT_OUT_OF_RANGE)
-    return outputs | {
+    others = [peer for peer in range(job["parties"] + 1) if peer != job["rank"]]
+    return {
         "ok": True,
+        "outputs": [
+            {name: b64(ring.to_bytes(share.numpy())) for name, share in vars(each["explained"]).items()}
+            for each in found
+        ],
         "rounds": session.rounds,
         "bytes_sent": session.wires.bytes_sent,
-        "transcripts": [_transcript(session.wires, peer) for peer in range(job["parties"] + 1) if peer != job["rank"]],
+        "conversations": [
+            {
+                "peer": peer,
+                "sent": b64(b"".join(session.wires.sent[peer])),
+                "received": b64(b"".join(session.wires.received[peer])),
+            }
+            for peer in others
+        ],
+        "seeds": [
+            {"key": b64(seeds.key), "drawn": [{"peer": peer, "key": b64(key)} for peer, key in seeds.drawn.items()]}
+            for seeds in session.seeds
+        ],
         "cpu_seconds": f"{time.process_time() - cpu_began:.3f}",
         "seconds": f"{time.monotonic() - began:.3f}",
         "seconds_offline": f"{dealt - began:.3f}",
@@ -66,12 +79,12 @@ def execute(job: EngineJob, identity: Identity, listener: socket.socket) -> dict
     }
 
 
-def _transcript(wires: Wires, peer: int) -> dict[str, Json]:
-    sent, received = wires.transcript(peer)
-    return {"peer": peer, "sent": digest_text(sent), "received": digest_text(received)}
+def prepare(job: PartyJob) -> list[Start[Found]]:
+    """The protocol of each record, ready to be started by the party whose shares these are.
 
-
-def _prepare(job: PartyJob) -> Start:
+    Raises:
+        Refused: FIELD_INVALID naming the field that does not fit the others.
+    """
     if job["kind"] not in KINDS:
         raise Refused(Reason.FIELD_INVALID, detail="The engine knows no such kind of model.", field="kind")
     if job["target"] == "log-odds" != KINDS[job["kind"]].scale:
@@ -86,19 +99,23 @@ def _prepare(job: PartyJob) -> Start:
     sizes = [math.prod(shape) for _, shape in shapes]
     flat = torch.from_numpy(_share(job["model"], sum(sizes), "model"))
     tensors = {name: part.reshape(shape) for (name, shape), part in zip(shapes, torch.split(flat, sizes), strict=True)}
-    x = torch.from_numpy(_share(job["input"], columns, "input"))
+    records = [torch.from_numpy(_share(each, (1 + job["what_ifs"]) * columns, "records")) for each in job["records"]]
     masks = torch.from_numpy(np.vstack([np.ones_like(design.column_masks[:1]), design.column_masks]))
-    lowest, highest = (_bounds(job[name], columns, name) for name in ("lowest", "highest"))
+    ends = [_bounds(job[name], columns, name).repeat(1 + job["what_ifs"]) for name in ("lowest", "highest")]
 
-    def start(party: Party) -> Protocol[dict[str, Any]]:
+    def start(record: torch.Tensor, party: Party) -> Protocol[Found]:
+        x, more = torch.split(record.reshape(-1, columns), [1, job["what_ifs"]])
+        rows: Rows = Masked(x[0], masks)
+        if job["what_ifs"]:
+            rows = Stacked((rows, Private(more)))
         return parallel(
             {
-                "outside": count_outside(party, x, lowest, highest),
-                "explained": explain(party, job["kind"], tensors, Masked(x, masks), surrogate, job["target"]),
+                "outside": count_outside(party, record, *ends),
+                "explained": explain(party, job["kind"], tensors, rows, surrogate, job["target"]),
             }
         )
 
-    return start
+    return [partial(start, record) for record in records]
 
 
 def _share(text: str, length: int, field: str) -> ring.Ring:

@@ -3,12 +3,12 @@
 import ipaddress
 from typing import Annotated, Any
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, Len
 from pydantic import with_config
 from typing_extensions import TypedDict
 
 from concordat import canonical
-from concordat.definition import Role
+from concordat.definition import MOST_RECORDS, MOST_WHAT_IFS, Role
 from concordat.fields import STRICT, Text, Uuid, plain, read
 from concordat.kinds.kind import Scale
 from concordat.model import TensorShape
@@ -50,8 +50,9 @@ class PartyJob(EngineJob):
     """A compute party is also told the model's kind and shapes, what is explained, the public design, and its own two
     shares.
 
-    `lowest` and `highest` are what each column of an encoded record may be, at 2^16. `model` and `input` are base64url
-    of little-endian int64 ring elements: the tensors in the listed order, each row by row, and the encoded record.
+    `lowest` and `highest` are what each column of an encoded record may be, at 2^16. `model` and `records` are
+    base64url of little-endian int64 ring elements: the tensors in the listed order, each row by row, and the encoded
+    records, each of which is explained, and is followed by `what_ifs` more that are predicted only.
     """
 
     kind: Text
@@ -61,7 +62,8 @@ class PartyJob(EngineJob):
     lowest: list[Whole]
     highest: list[Whole]
     model: str
-    input: str
+    records: Annotated[list[str], Len(1, MOST_RECORDS)]
+    what_ifs: Annotated[int, Ge(0), Le(MOST_WHAT_IFS)]
 
 
 def read_job(document: object, *, role: Role, rank: int) -> EngineJob:

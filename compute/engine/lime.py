@@ -58,7 +58,7 @@ class Explained:
     """This party's shares, at 2^24 and re-randomised.
 
     Attributes:
-        prediction: (1,) log-odds or probability of the record.
+        prediction: (1 + w,) log-odds or probability of the record, and of w records below the perturbed ones.
         explanation: (d + 2,) coefficients of d groups, intercept, weighted total sum of squares.
     """
 
@@ -69,7 +69,7 @@ class Explained:
 def explain(
     party: Party, kind: str, tensors: Mapping[str, Share], rows: Rows, surrogate: Surrogate, target: Scale = "log-odds"
 ) -> Protocol[Explained]:
-    """Run the protocol on the record's own row and the n perturbed ones. Three rounds after the model's own.
+    """Run the protocol on the record's own row, the n perturbed ones, and w more. Three rounds after the model's own.
 
     Integers before truncation: surrogate and deviations, the outputs' size at their scale, times the operator's row
     sums (`Surrogate.check`); total sum of squares, at 2^32 or 2^42 below 2^62 for a hundred thousand rows.
@@ -78,12 +78,14 @@ def explain(
     outputs = yield from arithmetic.rescale(party, outputs, 2 * BITS)
     if target != KINDS[kind].scale:
         outputs = yield from sigmoid.clamped(party, Value(outputs.share << (2 * BITS - outputs.bits), 2 * BITS))
-    first, y = outputs.share[:1, 0], outputs.share[1:, 0]
+    n = len(surrogate.weights)
+    own, y, more = torch.split(outputs.share[:, 0], [1, n, len(outputs.share) - 1 - n])
+    predicted = torch.cat([own, more])
 
     fitted = surrogate.operator @ y
     coefficients, mean = fitted[:-1], fitted[-1:]
     scale, deviation_bits = outputs.bits + OPERATOR_BITS, DEVIATION_BITS[target]
-    results = torch.cat([first << OPERATOR_BITS, coefficients])
+    results = torch.cat([predicted << OPERATOR_BITS, coefficients])
     rounded = yield from parallel(
         {
             "numbers": arithmetic.truncate(party, results, scale - RESULT_BITS),
@@ -94,4 +96,5 @@ def explain(
     total = surrogate.weights @ squares
     total = yield from arithmetic.truncate(party, total[None], 2 * deviation_bits + WEIGHT_BITS - RESULT_BITS)
     numbers = rounded["numbers"] + party.zero(rounded["numbers"].shape)
-    return Explained(numbers[:1], torch.cat([numbers[1:], total + party.zero(total.shape)]))
+    prediction, explanation = numbers[: len(predicted)], numbers[len(predicted) :]
+    return Explained(prediction, torch.cat([explanation, total + party.zero(total.shape)]))

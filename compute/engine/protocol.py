@@ -67,23 +67,39 @@ class Xor:
 
 Opening = Sum | Xor
 Protocol = Generator[Sequence[Opening], Sequence[Tensor], T]
-Exchange = Callable[[bytes], Sequence[bytes]]
-"""Sends the same bytes to every other party and answers theirs."""
+Exchange = Callable[[Sequence[bytes]], Sequence[Sequence[bytes]]]
+"""Sends the same parts to every other party, and answers the parts of each of them: a part is one run's message."""
 
 
 def run(protocol: Protocol[T], exchange: Exchange) -> T:
-    """Drive a protocol to its result.
+    """Drive a protocol to its result. Raises Refused as `run_all` does."""
+    return run_all([protocol], exchange)[0]
+
+
+def run_all(protocols: Sequence[Protocol[T]], exchange: Exchange) -> list[T]:
+    """Drive several runs of one protocol together, a message for each in every round: as many rounds as one run.
 
     Raises:
         Refused: MALFORMED if another party's message has not the length of ours; what `exchange` raises.
     """
-    try:
-        openings = next(protocol)
-        while True:
-            mine = b"".join(opening.pack() for opening in openings)
-            openings = protocol.send(_add([mine, *exchange(mine)], openings))
-    except StopIteration as finished:
-        return cast(T, finished.value)
+    results: list[T] = []
+    answers: Sequence[Sequence[Tensor] | None] = [None] * len(protocols)
+    while not results:
+        waiting: list[Sequence[Opening]] = []
+        for protocol, answer in zip(protocols, answers, strict=True):
+            try:
+                waiting.append(next(protocol) if answer is None else protocol.send(answer))
+            except StopIteration as finished:
+                results.append(cast(T, finished.value))
+        assert not (results and waiting), "runs of one protocol end together"
+        if waiting:
+            mine = [pack(openings) for openings in waiting]
+            theirs = exchange(mine)
+            answers = [
+                open_messages([mine[place], *(parts[place] for parts in theirs)], openings)
+                for place, openings in enumerate(waiting)
+            ]
+    return results
 
 
 def rehearse(protocol: Protocol[T]) -> T:
@@ -110,7 +126,13 @@ def parallel(protocols: Mapping[str, Protocol[Any]]) -> Protocol[dict[str, Any]]
     return results
 
 
-def _add(messages: Sequence[bytes], openings: Sequence[Opening]) -> list[Tensor]:
+def pack(openings: Sequence[Opening]) -> bytes:
+    """One party's message of one round."""
+    return b"".join(opening.pack() for opening in openings)
+
+
+def open_messages(messages: Sequence[bytes], openings: Sequence[Opening]) -> list[Tensor]:
+    """What a round opens, from every party's message and one party's openings. Raises Refused(MALFORMED)."""
     expected = sum(opening.size for opening in openings)
     if any(len(message) != expected for message in messages):
         raise Refused(Reason.MALFORMED, detail="Another party's message has not the length that it has to have.")

@@ -15,7 +15,7 @@ from torch import Tensor
 from compute.engine import arithmetic, comparison
 from compute.engine.arithmetic import Party, Share
 from compute.engine.comparison import Bits
-from compute.engine.protocol import Protocol
+from compute.engine.protocol import Protocol, parallel
 
 
 class Rows(Interface):
@@ -97,6 +97,23 @@ class Private:
     def at_most(self, party: Party, features: Share, thresholds: Share) -> Protocol[Bits]:
         values = yield from self.times(party, features)
         return (yield from _at_most(party, values, thresholds))
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """Several sorts of rows, one below the other."""
+
+    parts: tuple[Rows, ...]
+
+    def times(self, party: Party, weight: Share) -> Protocol[Share]:
+        found = yield from parallel({str(place): part.times(party, weight) for place, part in enumerate(self.parts)})
+        return torch.cat([found[str(place)] for place in range(len(self.parts))])
+
+    def at_most(self, party: Party, features: Share, thresholds: Share) -> Protocol[Bits]:
+        found = yield from parallel(
+            {str(place): part.at_most(party, features, thresholds) for place, part in enumerate(self.parts)}
+        )
+        return torch.cat([found[str(place)] for place in range(len(self.parts))])
 
 
 def _at_most(party: Party, values: Share, thresholds: Share) -> Protocol[Bits]:

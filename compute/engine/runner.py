@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -18,7 +18,7 @@ from compute.engine.job import Endpoint
 from concordat import canonical
 from concordat.canonical import Json
 from concordat.definition import Role
-from concordat.fields import STRICT, DecimalText, Digest, Text, read
+from concordat.fields import STRICT, DecimalText, Text, read
 from concordat.reasons import Reason, Refused
 
 _INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV")
@@ -37,22 +37,47 @@ class _Ready(TypedDict):
 
 
 @with_config(STRICT)
-class PeerTranscript(TypedDict):
-    """What an engine sent to the engine of rank `peer`, and received from it: digests."""
+class OutputShares(TypedDict):
+    """Of one record, base64url of little-endian int64 at 2^24: the predictions of the record and its what-ifs, and d
+    coefficients, intercept and total sum of squares."""
+
+    prediction: str
+    explanation: str
+
+
+@with_config(STRICT)
+class Conversation(TypedDict):
+    """With the engine of rank `peer`: SHA-256 of each part that was sent, and received, in order; base64url."""
 
     peer: int
-    sent: Digest
-    received: Digest
+    sent: str
+    received: str
+
+
+@with_config(STRICT)
+class Drawn(TypedDict):
+    """The key that an engine drew for the engine of rank `peer`; base64url."""
+
+    peer: int
+    key: str
+
+
+@with_config(STRICT)
+class SeedsDocument(TypedDict):
+    """Where all of a party's randomness for one record came from (see `session.Seeds`)."""
+
+    key: str
+    drawn: list[Drawn]
 
 
 @with_config(STRICT)
 class _Answer(TypedDict):
     ok: Literal[True]
-    prediction: str | None
-    explanation: str | None
+    outputs: list[OutputShares]
     rounds: int
     bytes_sent: int
-    transcripts: list[PeerTranscript]
+    conversations: list[Conversation]
+    seeds: list[SeedsDocument]
     cpu_seconds: DecimalText
     seconds: DecimalText
     seconds_offline: DecimalText
@@ -72,23 +97,22 @@ class EngineResult:
     """What one engine brings back.
 
     Attributes:
-        prediction: share of the model's output on the target's scale, one little-endian int64 at 2^24; None from a
-            dealer.
-        explanation: shares of d coefficients, intercept and total sum of squares, likewise; None from a dealer.
+        outputs: this party's shares, by record; none from a dealer.
         rounds: rounds of the protocol, equal for all parties; from a dealer, correlations dealt.
-        bytes_sent: payload bytes sent; exact and constant for a kind, a design and a number of parties.
-        transcripts: the conversations with all other engines.
+        bytes_sent: payload bytes sent; exact and constant for a kind, a design and numbers of parties and records.
+        conversations: with all other engines.
+        seeds: of a party, by record. Together with all other parties' seeds they lay open what was computed.
         cpu_seconds: processor time of the job, without start-up; a decimal such as "0.123".
         seconds: wall time of the job, likewise; of it
         seconds_offline: until the correlated randomness was there, and
         seconds_online: from then to this party's share of the result.
     """
 
-    prediction: bytes | None
-    explanation: bytes | None
+    outputs: Sequence[OutputShares]
     rounds: int
     bytes_sent: int
-    transcripts: Sequence[PeerTranscript]
+    conversations: Sequence[Conversation]
+    seeds: Sequence[SeedsDocument] = field(repr=False)
     cpu_seconds: str
     seconds: str
     seconds_offline: str
@@ -149,11 +173,11 @@ class EngineProcess:
             self.close()
         done = read(answer, _Answer)
         return EngineResult(
-            prediction=_share(done["prediction"]),
-            explanation=_share(done["explanation"]),
+            outputs=done["outputs"],
             rounds=done["rounds"],
             bytes_sent=done["bytes_sent"],
-            transcripts=done["transcripts"],
+            conversations=done["conversations"],
+            seeds=done["seeds"],
             cpu_seconds=done["cpu_seconds"],
             seconds=done["seconds"],
             seconds_offline=done["seconds_offline"],
@@ -197,7 +221,3 @@ class EngineProcess:
             failure = read(document, _Failure)
             raise Refused(Reason(failure["reason"]), detail=failure["detail"], field=failure["field"])
         return document
-
-
-def _share(text: str | None) -> bytes | None:
-    return None if text is None else canonical.unb64(text)

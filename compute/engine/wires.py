@@ -15,8 +15,8 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import accumulate
 
-from compute.engine import streams
 from compute.engine.certificates import Identity
 from concordat.reasons import Reason, Refused
 
@@ -37,18 +37,17 @@ class Peer:
 class Wires:
     """Everybody's connections to and from us. Payload bytes are counted, framing and TLS are not.
 
-    Every message is digested with its length before it, by peer and direction: see `transcript`.
+    A message consists of parts, each of which is digested by itself.
 
     Attributes:
-        secrets: by rank, a key that this engine and that one have agreed on, and nobody else knows.
+        sent, received: by rank, SHA-256 of every part sent to that engine, or received from it, in order.
     """
 
     def __init__(self, rank: int, sending: dict[int, ssl.SSLSocket], receiving: dict[int, ssl.SSLSocket]) -> None:
         self.rank = rank
         self.bytes_sent = 0
-        self.secrets: dict[int, bytes] = {}
-        self._sent = {peer: hashlib.sha256() for peer in sending}
-        self._received = {peer: hashlib.sha256() for peer in receiving}
+        self.sent: dict[int, list[bytes]] = {peer: [] for peer in sending}
+        self.received: dict[int, list[bytes]] = {peer: [] for peer in receiving}
         self._receiving = receiving
         self._sending = sending
         self._failure: OSError | None = None
@@ -60,42 +59,50 @@ class Wires:
         for sender in self._senders:
             sender.start()
 
-    def send(self, peer: int, data: bytes) -> None:
+    def send(self, peer: int, *parts: bytes) -> None:
         """Queue a message. Raises Refused(PEER_LOST) if an earlier one could not be sent."""
         if self._failure is not None:
             raise _lost(self._failure)
+        data = b"".join(parts)
         self.bytes_sent += len(data)
-        message = len(data).to_bytes(_HEADER, "little") + data
-        self._sent[peer].update(message)
-        self._queues[peer].put(message)
+        self.sent[peer] += map(_digest, parts)
+        self._queues[peer].put(len(data).to_bytes(_HEADER, "little") + data)
 
-    def receive(self, peer: int, *, most: int, exactly: bool = False) -> bytes:
-        """The next message of a peer.
+    def receive(self, peer: int, *, most: int) -> bytes:
+        """The next message of a peer, of one part.
 
         Raises:
-            Refused: PEER_LOST if none comes in time or the connection breaks; MALFORMED for one of another length.
+            Refused: PEER_LOST if none comes in time or the connection breaks; MALFORMED for a longer one.
         """
+        data = self._next(peer, range(most + 1))
+        self.received[peer].append(_digest(data))
+        return data
+
+    def receive_parts(self, peer: int, lengths: Sequence[int]) -> list[bytes]:
+        """The next message of a peer, whose parts have these lengths. Raises Refused as `receive` does."""
+        total = sum(lengths)
+        data = memoryview(self._next(peer, range(total, total + 1)))
+        ends = list(accumulate(lengths))
+        parts = [bytes(data[end - length : end]) for end, length in zip(ends, lengths, strict=True)]
+        self.received[peer] += map(_digest, parts)
+        return parts
+
+    def _next(self, peer: int, lengths: range) -> bytes:
         try:
             header = _read(self._receiving[peer], _HEADER)
             length = int.from_bytes(header, "little")
-            if length > most or (exactly and length != most):
+            if length not in lengths:
                 raise Refused(Reason.MALFORMED, detail="Another party's message has not the length that it must have.")
-            data = _read(self._receiving[peer], length)
+            return _read(self._receiving[peer], length)
         except OSError as error:
             raise _lost(self._failure or error) from error
-        self._received[peer].update(header)
-        self._received[peer].update(data)
-        return data
 
-    def transcript(self, peer: int) -> tuple[bytes, bytes]:
-        """SHA-256 of all messages to a peer so far, and of all from it, each with its length before it."""
-        return self._sent[peer].digest(), self._received[peer].digest()
-
-    def exchange(self, peers: Sequence[int], data: bytes) -> list[bytes]:
-        """One round: the same to each of `peers`, and as much from each of them."""
+    def exchange(self, peers: Sequence[int], parts: Sequence[bytes]) -> list[list[bytes]]:
+        """One round: the same parts to each of `peers`, and as much from each of them."""
         for peer in peers:
-            self.send(peer, data)
-        return [self.receive(peer, most=len(data), exactly=True) for peer in peers]
+            self.send(peer, *parts)
+        lengths = [len(part) for part in parts]
+        return [self.receive_parts(peer, lengths) for peer in peers]
 
     def gather(self, peers: Sequence[int], *, most: int) -> None:
         """Take a message of each of `peers` as they come. The wait for the first byte has no time-out.
@@ -156,33 +163,27 @@ def connect(
     deadline = time.monotonic() + startup_seconds
     identity.trust(peer.certificate for peer in peers)
     others = [other for other in range(len(peers)) if other != rank]
-    drawn = {other: streams.new_key() for other in others}
     arrivals = _Arrivals(identity, listener, rank, peers, job, deadline)
     accepting = threading.Thread(target=arrivals.accept, daemon=True)
     accepting.start()
     sending: dict[int, ssl.SSLSocket] = {}
     try:
         for other in others:
-            sending[other] = _call(identity.client, peers[other], job + drawn[other], deadline)
+            sending[other] = _call(identity.client, peers[other], job, deadline)
     except Refused:
         arrivals.stop()
-        for connection in (*sending.values(), *(found for found, _ in arrivals.found.values())):
+        for connection in (*sending.values(), *arrivals.found.values()):
             connection.close()
         raise
     accepting.join()
     arrivals.check()
-    receiving = {other: connection for other, (connection, _) in arrivals.found.items()}
-    for connection in (*sending.values(), *receiving.values()):
+    for connection in (*sending.values(), *arrivals.found.values()):
         connection.settimeout(round_seconds)
-    wires = Wires(rank, sending, receiving)
-    for other in others:
-        ordered = sorted([(rank, drawn[other]), (other, arrivals.found[other][1])])
-        wires.secrets[other] = streams.derive(*(secret for _, secret in ordered), label="pair")
-    return wires
+    return Wires(rank, sending, arrivals.found)
 
 
 class _Arrivals:
-    """The other engines' calls: by rank, their connection and the secret that came over it."""
+    """The other engines' calls: their connections, by rank."""
 
     def __init__(
         self,
@@ -193,7 +194,7 @@ class _Arrivals:
         job: bytes,
         deadline: float,
     ) -> None:
-        self.found: dict[int, tuple[ssl.SSLSocket, bytes]] = {}
+        self.found: dict[int, ssl.SSLSocket] = {}
         self._ranks = {peer.certificate: other for other, peer in enumerate(peers) if other != rank}
         self._context = identity.server
         self._listener, self._job, self._deadline = listener, job, deadline
@@ -232,13 +233,16 @@ class _Arrivals:
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = self._context.wrap_socket(plain, server_side=True)
         rank = self._ranks[connection.getpeercert(binary_form=True) or b""]
-        hello = _read(connection, len(self._job) + streams.KEY_BYTES)
-        if hello[: len(self._job)] != self._job:
+        if _read(connection, len(self._job)) != self._job:
             connection.sendall(_ANOTHER_JOB)
             self._failure = _conflict()
             return
         connection.sendall(_ACCEPTED)
-        self.found[rank] = connection, hello[len(self._job) :]
+        self.found[rank] = connection
+
+
+def _digest(part: bytes) -> bytes:
+    return hashlib.sha256(part).digest()
 
 
 def _call(context: ssl.SSLContext, peer: Peer, hello: bytes, deadline: float) -> ssl.SSLSocket:

@@ -33,6 +33,8 @@ class Case:
     record: np.ndarray
     tensors: dict[str, np.ndarray]
     target: str = "log-odds"
+    others: list[np.ndarray] = field(default_factory=list)  # records of the same job, after `record`
+    what_ifs: list[np.ndarray] = field(default_factory=list)  # predicted only, with every record
     document: dict = field(default_factory=lambda: design.build(SCHEMA, seed="tests"))
 
     def __post_init__(self):
@@ -41,7 +43,9 @@ class Case:
         self.shapes = model.shapes_of(self.kind, given, COLUMNS)
         flat = model._flatten(self.tensors, self.shapes, self.kind)
         self.model_shares = ring.split(flat, PARTIES)
-        self.input_shares = ring.split(ring.encode(self.record), PARTIES)
+        self.records = [self.record, *self.others]
+        encoded = [ring.encode(np.concatenate([record, *self.what_ifs])) for record in self.records]
+        self.input_shares = [ring.split(each, PARTIES) for each in encoded]
 
     def job(self, rank, job, peers, *, startup_seconds=30, round_seconds=20):
         common = {
@@ -64,13 +68,15 @@ class Case:
             "lowest": [-20 << 16] * COLUMNS,
             "highest": [20 << 16] * COLUMNS,
             "model": b64(ring.to_bytes(self.model_shares[rank])),
-            "input": b64(ring.to_bytes(self.input_shares[rank])),
+            "records": [b64(ring.to_bytes(shares[rank])) for shares in self.input_shares],
+            "what_ifs": len(self.what_ifs),
         }
 
-    def expected(self):
-        """Log-odds, coefficients with intercept, and total sum of squares, in float64."""
-        prediction = model.forward(self.kind, self.tensors, self.record[None])
-        y = model.forward(self.kind, self.tensors, self.design.column_masks * self.record)
+    def expected(self, place=0):
+        """Of one record: predictions, coefficients with intercept, and total sum of squares, in float64."""
+        record = self.records[place]
+        prediction = model.forward(self.kind, self.tensors, np.stack([record, *self.what_ifs]))
+        y = model.forward(self.kind, self.tensors, self.design.column_masks * record)
         if self.target != model.KINDS[self.kind].scale:
             prediction, y = (1 / (1 + np.exp(-log_odds)) for log_odds in (prediction, y))
         weights = self.design.weights / (1 << design.WEIGHT_BITS)
@@ -118,13 +124,11 @@ def run_here(case, *, places=None, peers=None, **limits):
         return list(pool.map(one, range(len(places))))
 
 
-def opened(case, answers):
-    """What only the requester can do: add the shares. Prediction (1,) and explanation (d + 2,) in float64."""
-    lengths = {"prediction": 1, "explanation": len(case.design.groups) + 2}
+def opened(case, answers, place=0):
+    """What only the requester can do: add the shares of a record. Predictions (1 + w,) and explanation (d + 2,)."""
+    lengths = {"prediction": 1 + len(case.what_ifs), "explanation": len(case.design.groups) + 2}
+    outputs = [answer["outputs"][place] for answer in answers[:PARTIES]]
     return [
-        ring.decode(
-            ring.combine([ring.from_bytes(unb64(answer[part]), (length,)) for answer in answers[:PARTIES]]),
-            ring.RESULT_BITS,
-        )
+        ring.decode(ring.combine([ring.from_bytes(unb64(each[part]), (length,)) for each in outputs]), ring.RESULT_BITS)
         for part, length in lengths.items()
     ]

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ def run(program, values, parties=3):
     wires = mesh(parties)
     secret = shares(ring.encode(values), parties)
     keys = [new_key() for _ in range(parties)]
+    secrets = {frozenset(pair): new_key() for pair in combinations(range(parties), 2)}
 
     def one(rank):
         others = [other for other in range(parties) if other != rank]
@@ -35,7 +37,7 @@ def run(program, values, parties=3):
             corrections = bytearray()
             deal(rehearsal.plan, keys, corrections.extend)
             read = BytesIO(corrections).read if rank == 0 else None
-            pairs = {other: Stream(wires[rank].secrets[other]) for other in others}
+            pairs = {other: Stream(secrets[frozenset((rank, other))]) for other in others}
             return Party(rank, Dealt(rehearsal.plan, keys[rank], read), pairs)
 
         return on_crypten(

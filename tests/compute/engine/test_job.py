@@ -24,7 +24,7 @@ def dealer_job():
 @pytest.fixture
 def party_job(dealer_job):
     shares = {"kind": "linear", "target": "log-odds", "tensors": [{"name": "bias", "shape": []}], "design": {}}
-    shares |= {"lowest": [0], "highest": [1], "model": "", "input": ""}
+    shares |= {"lowest": [0], "highest": [1], "model": "", "records": [""], "what_ifs": 0}
     return dealer_job | shares | {"role": "party", "rank": 1}
 
 
@@ -41,7 +41,21 @@ def test_a_whole_job_is_read(party_job, dealer_job):
 
 @pytest.mark.parametrize(
     "field",
-    ["job", "batch", "role", "rank", "parties", "peers", "kind", "tensors", "design", "lowest", "model", "input"],
+    [
+        "job",
+        "batch",
+        "role",
+        "rank",
+        "parties",
+        "peers",
+        "kind",
+        "tensors",
+        "design",
+        "lowest",
+        "model",
+        "records",
+        "what_ifs",
+    ],
 )
 def test_a_missing_field_is_named(party_job, field):
     del party_job[field]
@@ -70,8 +84,8 @@ def test_a_wrong_field_is_named(party_job, field, value):
 
 
 def test_a_dealer_takes_no_share(dealer_job):
-    assert refusal(dealer_job | {"input": "AAAA"}, "dealer", 3) == (Reason.FIELD_UNKNOWN, "input")
-    assert refusal(dealer_job | {"input": None}, "dealer", 3) == (Reason.FIELD_UNKNOWN, "input")
+    assert refusal(dealer_job | {"records": ["AAAA"]}, "dealer", 3) == (Reason.FIELD_UNKNOWN, "records")
+    assert refusal(dealer_job | {"records": None}, "dealer", 3) == (Reason.FIELD_UNKNOWN, "records")
 
 
 @pytest.mark.parametrize(("role", "rank"), [("party", 3), ("dealer", 2), ("dealer", 4)])
