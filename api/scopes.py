@@ -32,7 +32,7 @@ SCOPES: dict[Scope, str] = {
     Scope.STUDIES_READ: "Read studies and where their review stands.",
     Scope.STUDIES_WRITE: "Submit studies and attach documents to them.",
     Scope.MODELS_READ: "Read model manifests.",
-    Scope.MODELS_WRITE: "Import models and sign what explanations disclose of them.",
+    Scope.MODELS_WRITE: "Import models, sign what explanations disclose, seal canaries, name who cheated on one.",
     Scope.DEFINITIONS_READ: "Read computation definitions and their votes.",
     Scope.DEFINITIONS_WRITE: "Register computation definitions.",
     Scope.DEFINITIONS_VOTE: "Hand in the institution's signed votes.",

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from compute.models import Answer, Job
+from compute.models import Alarm, Answer, Finding, Job
 from concordat import canonical
 from concordat.canonical import Json
 from concordat.reasons import Reason, Refused
@@ -35,6 +35,44 @@ def job_at_node(node: Institution, uuid: UUID) -> Job:
     if node.slug not in job.nodes:
         raise Refused(Reason.NOT_FOUND, field="job")
     return job
+
+
+def alarm_at_node(node: Institution, uuid: UUID) -> Alarm:
+    """The alarm about a job of the institution's node. Raises Refused(NOT_FOUND) for every other."""
+    return _alarm(job_at_node(node, uuid))
+
+
+def alarm_of_owner(owner: Institution, uuid: UUID) -> Alarm:
+    """The alarm about a job with the institution's own model. Raises Refused(NOT_FOUND) for every other."""
+    return _alarm(_one(_jobs().filter(model__owner=owner), uuid))
+
+
+def alarm_documents(alarm: Alarm, node: Institution) -> dict[str, Any]:
+    """What a node testifies with: the alarm, the model's manifest, and its own sealed share of the model."""
+    own_share = alarm.job.model.shares.filter(party=node).first()
+    return {
+        "job": str(alarm.job.uuid),
+        "alarm": alarm.document,
+        "manifest": alarm.job.model.manifest,
+        "model_share": own_share.sealed if own_share and node.slug in alarm.job.definition.content["parties"] else None,
+    }
+
+
+def testimonies(alarm: Alarm) -> dict[str, Any]:
+    """What the model's owner finds out from who departed from the protocol."""
+    content = alarm.job.definition.content
+    finding = Finding.objects.filter(alarm=alarm).first()
+    return {
+        "prediction": str(alarm.job.uuid),
+        "alarm": alarm.document,
+        "testimonies": list(alarm.testimonies.values_list("document", flat=True)),
+        "receipts": list(alarm.job.results.values_list("receipt", flat=True)),
+        "definition": content,
+        "schema": canonical.decode(document(content["schema"])),
+        "design": canonical.decode(document(content["design"])),
+        "manifest": alarm.job.model.manifest,
+        "finding": finding.document if finding else "",
+    }
 
 
 def request_of(job: Job) -> str:
@@ -96,6 +134,13 @@ def documents_for(*, job: Job, node: Institution) -> dict[str, Any]:
 
 def _jobs() -> QuerySet[Job]:
     return Job.objects.select_related("definition__study", "model", "requester")
+
+
+def _alarm(job: Job) -> Alarm:
+    found = Alarm.objects.filter(job=job).select_related("job__definition", "job__model__owner").first()
+    if found is None:
+        raise Refused(Reason.NOT_FOUND, field="alarm")
+    return found
 
 
 def _one(jobs: QuerySet[Job], uuid: UUID) -> Job:

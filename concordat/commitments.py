@@ -22,8 +22,8 @@ from concordat.reasons import Reason, Refused
 SALT_BYTES = 32
 
 MODEL_SHARE = "concordat/model-share/v1"  # model, version, party, share
-INPUT_SHARE = "concordat/input-share/v1"  # request, party, index, share
-OUTPUT_SHARE = "concordat/output-share/v1"  # job, party, part, share
+INPUT_SHARE = "concordat/input-share/v2"  # request, party, index, which record, share
+OUTPUT_SHARE = "concordat/output-share/v2"  # job, party, part, which record, share
 FIELD = "concordat/field/v1"  # canonical value; the salt is the entry's and the field's own
 
 

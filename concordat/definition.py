@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import permutations
 from typing import Annotated, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from pydantic import with_config
 from typing_extensions import TypedDict
 
@@ -82,12 +82,14 @@ class Definition(TypedDict):
     """The document. `parties` is ordered: the order is the engine's rank. Jurisdictions are alpha-2 codes.
 
     `design`, `target` and a fixed `seed` belong to explanations; other kinds have an empty design and the target
-    "none". `model` is the one that is explained, audited, or trained further. `recipients` may open what is opened.
-    `data_use` are the codes of the protocol's that this computation makes use of. Figures of an audit about fewer than
-    `minimum_cell` people are not opened. `emergent`: whether an urgent decision may be asked for. `jurisdictions` are
-    those that shares touch, `result_jurisdictions` those that results may go to."""
+    "none". With each record that is asked about go as many `canaries`, records whose results its client knows, and up
+    to `what_ifs` variants of the record, which are predicted and not explained. `model` is the one that is explained,
+    audited, or trained further. `recipients` may open what is opened. `data_use` are the codes of the protocol's that
+    this computation makes use of. Figures of an audit about fewer than `minimum_cell` people are not opened.
+    `emergent`: whether an urgent decision may be asked for. `jurisdictions` are those that shares touch,
+    `result_jurisdictions` those that results may go to."""
 
-    v: Literal[2]
+    v: Literal[3]
     study: Slug
     protocol: Digest
     kind: Kind
@@ -96,6 +98,8 @@ class Definition(TypedDict):
     design: MaybeDigest
     seed: Literal["fixed", "private"]
     target: Literal["log-odds", "none"]
+    canaries: Annotated[int, Ge(0), Le(MOST_RECORDS - 1)]
+    what_ifs: Annotated[int, Ge(0), Le(MOST_WHAT_IFS)]
     parties: list[Slug]
     dealer: Slug
     requesters: list[Slug]
@@ -126,11 +130,16 @@ class WeightDisclosure(TypedDict):
 
 
 def opened_scalars(definition: Definition, groups: int) -> int:
-    """How many numbers one job opens: a coefficient for each of the `groups` of features, and one for each other name;
-    nothing where only shares come out. Each is a function of the secret model, so that they add up to it."""
+    """How many numbers one job opens: for each record a coefficient for each of the `groups` of features, a prediction
+    for each what-if, and one for each other name; nothing where only shares come out.
+
+    Each is a function of the secret model, so that they add up to it. Canaries count too: nobody but the requester can
+    tell them from other records, and their results may be news to it.
+    """
     if definition["kind"] != "explain":
         return 0
-    return sum(groups if name == "coefficients" else 1 for name in definition["opened"])
+    sizes = {"coefficients": groups, "what_ifs": definition["what_ifs"]}
+    return (1 + definition["canaries"]) * sum(sizes.get(name, 1) for name in definition["opened"])
 
 
 class Computing(TypedDict):
@@ -224,9 +233,13 @@ def _check_bodies(definition: Definition) -> None:
 
 def _check_kind(definition: Definition) -> None:
     kind = definition["kind"]
-    if definition["opened"] != OPENED[kind]:
-        raise _invalid("opened", f"The kind “{kind}” opens exactly: {', '.join(OPENED[kind])}.")
+    opened = OPENED[kind] + ["what_ifs"] * (definition["what_ifs"] > 0)
+    if definition["opened"] != opened:
+        raise _invalid("opened", f"This definition opens exactly: {', '.join(opened)}.")
     if kind != "explain":
+        for field, number in (("canaries", definition["canaries"]), ("what_ifs", definition["what_ifs"])):
+            if number:
+                raise _invalid(field, "Only an explanation has any.")
         if definition["target"] != "none":
             raise _invalid("target", "Only an explanation has a target.")
         if definition["design"]:

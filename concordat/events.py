@@ -73,6 +73,9 @@ class Event(StrEnum):
     PREDICTION_RECORDED = "prediction.recorded"
     EXPLANATION_RECORDED = "explanation.recorded"
     RESULT_WITHHELD = "result.withheld"
+    CANARIES_SEALED = "canaries.sealed"
+    CANARY_FAILED = "canary.failed"
+    DEPARTURE_FOUND = "departure.found"
     RESULT_DISPLAYED = "result.displayed"
     DOSSIER_READ = "dossier.read"
     LEGAL_HOLD_SET = "legal-hold.set"
@@ -356,6 +359,22 @@ EVENTS: dict[Event, EventInfo] = {
         ("job", "request", "definition", "reason", "epoch"),
         (),
         ("receipts",),
+    ),
+    Event.CANARIES_SEALED: EventInfo(
+        "A model's owner sealed canaries to requesters: records with known results, to catch a node that cheats.",
+        ("model", "institution", "design", "target", "requesters"),
+    ),
+    Event.CANARY_FAILED: EventInfo(
+        "A record with a known result came back with another one; the job's result is withheld from then on.",
+        ("job", "request", "definition", "model", "institution"),
+        (),
+        ("alarm",),
+    ),
+    Event.DEPARTURE_FOUND: EventInfo(
+        "The model's owner replayed the false canary, and says which nodes departed from the protocol.",
+        ("job", "request", "definition", "institution", "departures"),
+        (),
+        ("alarm", "testimonies", "finding"),
     ),
     Event.RESULT_DISPLAYED: EventInfo(
         "The requester's client says what it showed, to which role, and whether it was accepted.",

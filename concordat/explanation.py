@@ -13,7 +13,7 @@ from concordat.canonical import Json
 from concordat.design import RELIABLE, Design
 from concordat.outputs import Opened
 from concordat.reasons import Reason, Refused
-from concordat.schema import EncodedRecord, Feature, FeatureSchema, Value
+from concordat.schema import EncodedRecord, Feature, FeatureSchema
 
 TARGET = "log-odds, reference-contrast LIME"
 TEMPLATE = "terminal-v1"
@@ -153,7 +153,7 @@ def _factor(
     group: str, features: Sequence[Feature], coefficient: float, record: EncodedRecord, *, at_reference: bool
 ) -> Factor:
     label = ", ".join(feature.label for feature in features)
-    value = ", ".join(_words(feature, record.values[feature.name]) for feature in features)
+    value = ", ".join(feature.say(record.values[feature.name]) for feature in features)
     imputed = all(feature.name in record.imputed for feature in features)
     direction: Direction = "raises" if coefficient > 0 else "lowers"
     # Replacing a reference value by itself changes nothing: what is left of its coefficient is the fit's own noise.
@@ -169,15 +169,6 @@ def _factor(
         size = f"{abs(coefficient):.2f}"
         sentence = f"{label} ({value}) {direction} the predicted log-odds by {size} compared with the reference."
     return Factor(group, label, value, coefficient, direction, imputed, sentence)
-
-
-def _words(feature: Feature, value: Value) -> str:
-    if feature.kind == "number":
-        unit = "" if feature.unit == "1" else f" {feature.unit_label or feature.unit}"
-        return f"{value:g}{unit}"
-    if feature.kind == "boolean":
-        return "yes" if value else "no"
-    return next(level.label for level in feature.levels if level.value == value)
 
 
 def _decimal(value: float) -> str:

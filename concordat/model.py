@@ -15,9 +15,9 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from concordat import ring, sealing
-from concordat.canonical import Json, digest
+from concordat.canonical import Json, digest, unb64
 from concordat.clock import now, rfc3339
-from concordat.commitments import MODEL_SHARE, SALT_BYTES, commit, new_salt, open_commitment
+from concordat.commitments import MODEL_SHARE, SALT_BYTES, Share, commit, new_salt, open_commitment, opening
 from concordat.documents import Keyring, sign, verify_from
 from concordat.fields import STRICT, Digest, Slug, Text, Time, plain
 from concordat.kinds import KINDS as KINDS
@@ -183,13 +183,27 @@ def open_share(sealed: str, manifest: Manifest, party: str, key: SealingKey) -> 
     Raises:
         Refused: WRONG_PARTY, SEAL_BROKEN, MALFORMED, or COMMITMENT_MISMATCH if it is not what the owner committed to.
     """
+    return tensors_of(manifest, read_share(manifest, party, unseal_share(sealed, manifest, party, key)))
+
+
+def unseal_share(sealed: str, manifest: Manifest, party: str, key: SealingKey) -> Share:
+    """A party's own share with its salt, not yet checked. Raises Refused: WRONG_PARTY, SEAL_BROKEN."""
     if party not in manifest["parties"]:
         raise Refused(Reason.WRONG_PARTY)
     opened = sealing.open(key, sealed, context=_context(plain(manifest), party))
-    salt, share = opened[:SALT_BYTES], opened[SALT_BYTES:]
-    commitment = manifest["commitments"][party]
+    return opening(opened[:SALT_BYTES], opened[SALT_BYTES:])
+
+
+def read_share(manifest: Manifest, party: str, opened: Share) -> bytes:
+    """The weights' share. Raises Refused(COMMITMENT_MISMATCH) if it is not what the owner committed to."""
+    salt, share, commitment = unb64(opened["salt"]), unb64(opened["share"]), manifest["commitments"][party]
     if not open_commitment(commitment, MODEL_SHARE, salt, manifest["model"], manifest["version"], party, share):
         raise Refused(Reason.COMMITMENT_MISMATCH)
+    return share
+
+
+def tensors_of(manifest: Manifest, share: bytes) -> dict[str, Ring]:
+    """By tensor name. Raises Refused(MALFORMED) for another number of parameters."""
     flat = ring.from_bytes(share, (manifest["parameters"],))
     tensors, start = {}, 0
     for tensor in manifest["tensors"]:

@@ -1,12 +1,12 @@
 """The way back: each party seals its output shares to the requester, who alone can add them up.
 
-`prediction` is the log-odds of the record, one number; `explanation` is the d coefficients, the intercept and the
-weighted total sum of squares. Both are ring shares at `ring.RESULT_BITS`.
+Of each record of the job there are two parts: `prediction` is its log-odds, then those of its what-ifs; `explanation`
+is the d coefficients, the intercept and the weighted total sum of squares. Both are ring shares at `ring.RESULT_BITS`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +22,16 @@ from concordat.receipt import Outputs, Receipt
 from concordat.ring import Ring
 from concordat.sealing import SealingKey
 
+Part = Literal["prediction", "explanation"]
+PARTS: tuple[Part, ...] = get_args(Part)
+
 LOG_ODDS_BOUND = 2.0**14
 """No standardised record and no sound model come near it; a failed truncation lands far beyond."""
 
 
 @with_config(STRICT)
 class OutputShares(TypedDict):
-    """One party's share of the prediction and of the explanation."""
+    """One party's share of a record's prediction and of its explanation."""
 
     prediction: Share
     explanation: Share
@@ -36,71 +39,92 @@ class OutputShares(TypedDict):
 
 @dataclass(frozen=True)
 class Opened:
-    """What the requester learns, and nothing else: log-odds, and the surrogate's numbers in log-odds."""
+    """What the requester learns of a record, and nothing else: log-odds, and the surrogate's numbers in log-odds.
+
+    `what_ifs` (w,) are the predictions of the record's variants.
+    """
 
     prediction: float
     coefficients: NDArray[np.float64]
     intercept: float
     total_sum_of_squares: float
+    what_ifs: NDArray[np.float64]
 
 
-def seal_outputs(*, job: str, node: str, prediction: Ring, explanation: Ring, output_key: str) -> tuple[Outputs, str]:
+def seal_outputs(
+    *, job: str, node: str, records: Sequence[tuple[bytes, bytes]], output_key: str
+) -> tuple[list[Outputs], str]:
     """A party's commitments, for its receipt, and its shares sealed to the requester's output key.
 
     Args:
-        prediction: (1,) and explanation: (d + 2,) ring shares.
+        records: of each, the shares of prediction (1 + w,) and explanation (d + 2,), as `ring.to_bytes` writes them.
         output_key: the public sealing key named in the request.
     """
-    parts = {"prediction": (new_salt(), prediction), "explanation": (new_salt(), explanation)}
-    committed = {
-        part: commit(OUTPUT_SHARE, salt, job, node, part, ring.to_bytes(share)) for part, (salt, share) in parts.items()
-    }
-    openings = {part: plain(opening(salt, ring.to_bytes(share))) for part, (salt, share) in parts.items()}
+    committed: list[dict[Part, str]] = []
+    openings: list[dict[str, Json]] = []
+    for place, shares in enumerate(records):
+        parts = {part: (new_salt(), share) for part, share in zip(PARTS, shares, strict=True)}
+        committed.append(
+            {part: commit(OUTPUT_SHARE, salt, job, node, part, place, share) for part, (salt, share) in parts.items()}
+        )
+        openings.append({part: plain(opening(salt, share)) for part, (salt, share) in parts.items()})
     sealed = sealing.seal(output_key, canonical.encode(openings), context=_context(job, node))
-    return read(committed, Outputs), sealed
+    return read(committed, list[Outputs]), sealed
 
 
-def unseal(sealed: str, *, job: str, node: str, key: SealingKey) -> OutputShares:
-    """One party's output shares, not yet checked against its receipt. `key` is the output key that we kept.
+def unseal(sealed: str, *, job: str, node: str, key: SealingKey) -> list[OutputShares]:
+    """One party's output shares by record, not yet checked against its receipt. `key` is the output key that we kept.
 
     Raises:
         Refused: SEAL_BROKEN, or MALFORMED and the like for other content.
     """
-    return read(canonical.decode(sealing.open(key, sealed, context=_context(job, node))), OutputShares)
+    return read(canonical.decode(sealing.open(key, sealed, context=_context(job, node))), list[OutputShares])
 
 
-def add_up(shares: Mapping[str, OutputShares], receipts: Mapping[str, Receipt], *, groups: int) -> Opened:
-    """Check every party's shares against its receipt, add them up and decode.
+def add_up(
+    shares: Mapping[str, OutputShares],
+    receipts: Mapping[str, Receipt],
+    *,
+    groups: int,
+    what_ifs: int = 0,
+    place: int = 0,
+) -> Opened:
+    """Check every party's shares of one record against its receipt, add them up and decode.
 
     Args:
         shares: by party.
         receipts: by node, from `receipt.check_receipts`; the dealer's is passed over.
         groups: d, the number of groups of the design.
+        what_ifs: w, the number of variants of the record.
+        place: which of the job's records.
 
     Raises:
         Refused: NODE_SILENT if a party's shares are missing, OPENING_MISMATCH naming the party, MALFORMED, or
             RESULT_OUT_OF_RANGE if the sum is none that a model can produce.
     """
-    predictions, explanations = [], []
+    lengths: dict[Part, int] = {"prediction": 1 + what_ifs, "explanation": groups + 2}
+    found: dict[Part, list[Ring]] = {part: [] for part in PARTS}
     for party, receipt in receipts.items():
         if receipt["outputs"] is None:
             continue
         if party not in shares:
             raise Refused(Reason.NODE_SILENT, detail=f"There are no output shares of {party}.")
-        predictions.append(_share(shares[party], receipt, "prediction", 1))
-        explanations.append(_share(shares[party], receipt, "explanation", groups + 2))
-    opened = (ring.decode(ring.combine(shares), ring.RESULT_BITS) for shares in (predictions, explanations))
-    return _checked(*opened)
+        for part, length in lengths.items():
+            found[part].append(ring.from_bytes(open_output(shares[party], receipt, part, place), (length,)))
+    prediction, explanation = (ring.decode(ring.combine(found[part]), ring.RESULT_BITS) for part in PARTS)
+    return _checked(prediction, explanation)
 
 
-def _share(shares: OutputShares, receipt: Receipt, part: Literal["prediction", "explanation"], length: int) -> Ring:
-    assert receipt["outputs"] is not None
-    node = receipt["node"]
+def open_output(shares: OutputShares, receipt: Receipt, part: Part, place: int) -> bytes:
+    """A party's share of one part of a record. Raises Refused(OPENING_MISMATCH) naming the party, if it committed to
+    another one or to none."""
+    node, outputs = receipt["node"], receipt["outputs"] or []
     try:
-        data = open_share(receipt["outputs"][part], OUTPUT_SHARE, shares[part], receipt["job"], node, part)
+        if place >= len(outputs):
+            raise Refused(Reason.OPENING_MISMATCH)
+        return open_share(outputs[place][part], OUTPUT_SHARE, shares[part], receipt["job"], node, part, place)
     except Refused as refused:
         raise Refused(refused.reason, detail=f"{node} committed to another {part}.", field=node) from refused
-    return ring.from_bytes(data, (length,))
 
 
 def _checked(prediction: NDArray[np.float64], explanation: NDArray[np.float64]) -> Opened:
@@ -109,7 +133,7 @@ def _checked(prediction: NDArray[np.float64], explanation: NDArray[np.float64]) 
     # Squaring and truncating errs by a unit or so in either direction: a total of nothing may open just below zero.
     if not (np.abs(log_odds).max() <= LOG_ODDS_BOUND and -1 <= total <= LOG_ODDS_BOUND**2):
         raise Refused(Reason.RESULT_OUT_OF_RANGE)
-    return Opened(float(prediction[0]), explanation[:-2], float(explanation[-2]), total)
+    return Opened(float(prediction[0]), explanation[:-2], float(explanation[-2]), total, prediction[1:])
 
 
 def _context(job: str, node: str) -> dict[str, Json]:

@@ -103,6 +103,9 @@ class Reason(StrEnum):
     ENGINE_FAILED = "engine-failed"
     RESULT_OUT_OF_RANGE = "result-out-of-range"
     RECEIPTS_DISAGREE = "receipts-disagree"
+    CANARIES_MISSING = "canaries-missing"
+    CANARY_FAILED = "canary-failed"
+    TAPE_MISSING = "tape-missing"
     RESULT_NOT_READY = "result-not-ready"
     RESULT_WITHHELD = "result-withheld"
     # services behind
@@ -451,6 +454,21 @@ REASONS: dict[Reason, ReasonInfo] = {
     ),
     Reason.RECEIPTS_DISAGREE: ReasonInfo(
         "The parties' receipts name different computations.", "The result is withheld; ask the institutions.", 502
+    ),
+    Reason.CANARIES_MISSING: ReasonInfo(
+        "There are no canaries for this definition here.",
+        "Ask the model's owner to seal some to your institution: without them a node that cheats goes unnoticed.",
+        409,
+    ),
+    Reason.CANARY_FAILED: ReasonInfo(
+        "A record with a known result came back with another one: a node did not follow the protocol.",
+        "Do not use anything of this job. The model's owner can find out from the nodes' testimonies who it was.",
+        502,
+    ),
+    Reason.TAPE_MISSING: ReasonInfo(
+        "This node no longer has, or never had, the seeds of that computation.",
+        "Seeds are kept for a day, and destroyed once they were given; without them nobody can be named.",
+        410,
     ),
     Reason.RESULT_NOT_READY: ReasonInfo("The result is not there yet.", "Ask again shortly.", 409),
     Reason.RESULT_WITHHELD: ReasonInfo(

@@ -26,7 +26,7 @@ Count = Annotated[int, Ge(0), Le(2**40)]
 
 @with_config(STRICT)
 class Outputs(TypedDict):
-    """Commitments to a party's two output shares."""
+    """Commitments to a party's two output shares of one record."""
 
     prediction: Digest
     explanation: Digest
@@ -34,7 +34,8 @@ class Outputs(TypedDict):
 
 @with_config(STRICT)
 class Transcript(TypedDict):
-    """SHA-256 of all that one engine sent to another, and of all that it received from it, in order."""
+    """What one engine sent to another, and received from it: SHA-256 of the SHA-256 of all parts of messages, in order.
+    With the inner digests laid open, single messages can be held against it."""
 
     sent: Digest
     received: Digest
@@ -44,8 +45,8 @@ class Transcript(TypedDict):
 class Receipt(TypedDict):
     """`rounds` and `bytes_sent` are exact; `energy_joules` is an estimate. The dealer has no outputs.
 
-    `transcripts` are by the other nodes of the job: what one signs to have sent, the other signs to have received, so
-    afterwards neither can say that it was something else.
+    `outputs` are by record. `transcripts` are by the other nodes of the job: what one signs to have sent, the other
+    signs to have received, so afterwards neither can say that it was something else.
     """
 
     job: Uuid
@@ -63,7 +64,7 @@ class Receipt(TypedDict):
     cpu_seconds: DecimalText
     energy_joules: DecimalText
     transcripts: dict[Slug, Transcript]
-    outputs: Outputs | None
+    outputs: list[Outputs] | None
     started: Time
     finished: Time
 
@@ -77,7 +78,7 @@ def write(
     cpu_seconds: Decimal,
     energy_joules: Decimal,
     transcripts: Mapping[str, Transcript],
-    outputs: Outputs | None,
+    outputs: Sequence[Outputs] | None,
     started: datetime,
     finished: datetime,
     key: SigningKey,
@@ -105,7 +106,7 @@ def write(
         "cpu_seconds": f"{cpu_seconds:.3f}",
         "energy_joules": f"{energy_joules:.3f}",
         "transcripts": dict(transcripts),
-        "outputs": outputs,
+        "outputs": None if outputs is None else list(outputs),
         "started": clock.rfc3339(started),
         "finished": clock.rfc3339(finished),
     }
@@ -154,8 +155,14 @@ def check_receipts(
         for field, value in {**expected, "role": role, "rank": rank}.items():
             if by_node[node][field] != value:  # type: ignore[literal-required]
                 raise Refused(Reason.RECEIPTS_DISAGREE, detail=f"They differ in: {field}.", field=field)
+    if any(len(receipt["outputs"] or []) != _records(receipt, definition) for receipt in receipts):
+        raise Refused(Reason.RECEIPTS_DISAGREE, detail="They differ in the number of records.", field="outputs")
     _check_transcripts({node: by_node[node] for node in expected_nodes})
     return by_node
+
+
+def _records(receipt: Receipt, definition: Definition) -> int:
+    return 1 + definition["canaries"] if receipt["role"] == "party" else 0
 
 
 def _check_transcripts(by_node: Mapping[str, Receipt]) -> None:
@@ -170,6 +177,6 @@ def _check_transcripts(by_node: Mapping[str, Receipt]) -> None:
             raise Refused(Reason.RECEIPTS_DISAGREE, detail=detail, field="transcripts")
 
 
-def _check_outputs(role: Role, outputs: Outputs | None) -> None:
+def _check_outputs(role: Role, outputs: Sequence[Outputs] | None) -> None:
     if (role == "party") != (outputs is not None):
         raise Refused(Reason.FIELD_INVALID, detail="Parties have outputs, the dealer none.", field="outputs")

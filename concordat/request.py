@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Ge, Le, Len
 from numpy.typing import NDArray
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
@@ -19,7 +20,7 @@ from concordat import clock, ring, sealing
 from concordat.canonical import Json, digest
 from concordat.commitments import INPUT_SHARE, SALT_BYTES, Share, commit, new_salt, open_commitment, opening
 from concordat.consent import check_consent, peek_consent
-from concordat.definition import Definition
+from concordat.definition import MOST_RECORDS, MOST_WHAT_IFS, Definition
 from concordat.documents import Keyring, check_period, sign, verify_from
 from concordat.enrolment import SealingPublic
 from concordat.fields import STRICT, Digest, Slug, Text, Time, Uuid, plain, read
@@ -47,9 +48,13 @@ class RequestBasis(TypedDict):
 @with_config(STRICT)
 class Request(TypedDict):
     """The signed "request" document; `digest(payload)` is its name everywhere else. `output_key` is public. `person` is
-    the requester's own handle of the clinician who decides with the result: no name, and resolved by nobody else."""
+    the requester's own handle of the clinician who decides with the result: no name, and resolved by nobody else.
 
-    v: Literal[2]
+    `commitments` are by record and party. Which of the records is a person's, and which are canaries, only the
+    requester knows. `what_ifs` is how many variants follow each record.
+    """
+
+    v: Literal[3]
     request: Uuid
     requester: Slug
     person: Uuid
@@ -60,7 +65,8 @@ class Request(TypedDict):
     urgency: Urgency
     subject: Uuid
     basis: RequestBasis
-    commitments: dict[Slug, Digest]
+    commitments: Annotated[list[dict[Slug, Digest]], Len(1, MOST_RECORDS)]
+    what_ifs: Annotated[int, Ge(0), Le(MOST_WHAT_IFS)]
     sealing_keys: dict[Slug, Text]
     issued: Time
     expires: Time
@@ -68,21 +74,21 @@ class Request(TypedDict):
 
 @dataclass(frozen=True, repr=False)
 class Prepared:
-    """What the client makes of one record.
+    """What the client makes of the records of one request.
 
     `token` and `sealed` (by party) are sent. `output_key` opens the answer and stays with the requester, and so do the
-    `openings` of the input shares (by party), with which the requester can show later what the record was.
+    `openings` of the input shares (by record and party), with which the requester can show later what a record was.
     """
 
     token: str
     sealed: Mapping[str, str]
     digest: str
     output_key: SealingKey
-    openings: Mapping[str, Share]
+    openings: Sequence[Mapping[str, Share]]
 
 
 def prepare(
-    vector: NDArray[np.float64],
+    records: Sequence[NDArray[np.float64]],
     *,
     request: str,
     requester: str,
@@ -98,10 +104,10 @@ def prepare(
     urgency: Urgency = "routine",
     valid_for: timedelta = VALID_FOR,
 ) -> Prepared:
-    """Share and seal one encoded record and sign the request for it.
+    """Share and seal encoded records and sign the request for them.
 
     Args:
-        vector: the encoded record (columns,), from `FeatureSchema.encode_row`.
+        records: (1 + w, columns) each: a record as `FeatureSchema.encode_row` encodes it, and w variants of it.
         request: a fresh UUID; the same one for every repetition of this request.
         person: the handle (UUID) of the clinician who decides with the result.
         ground: the one that the protocol states for this requester and purpose.
@@ -114,13 +120,16 @@ def prepare(
     parties = definition["parties"]
     if set(party_keys) != set(parties):
         raise Refused(Reason.WRONG_PARTY, detail="A sealing key is needed for each party of the definition.")
-    shares = [ring.to_bytes(share) for share in ring.split(ring.encode(vector), len(parties))]
-    salts = [new_salt() for _ in parties]
+    shares = [
+        dict(zip(parties, map(ring.to_bytes, ring.split(ring.encode(record), len(parties))), strict=True))
+        for record in records
+    ]
+    salts = [{party: new_salt() for party in parties} for _ in records]
     output_key = SealingKey.generate()
     basis: RequestBasis = {"ground": ground, "consent": consent}
     _check_basis(basis)
     payload: dict[str, Json] = {
-        "v": 2,
+        "v": 3,
         "request": request,
         "requester": requester,
         "person": person,
@@ -131,10 +140,14 @@ def prepare(
         "urgency": urgency,
         "subject": subject,
         "basis": dict(plain(basis)),
-        "commitments": {
-            party: commit(INPUT_SHARE, salt, request, party, index, share)
-            for index, (party, salt, share) in enumerate(zip(parties, salts, shares, strict=True))
-        },
+        "commitments": [
+            {
+                party: commit(INPUT_SHARE, salts[place][party], request, party, index, place, share[party])
+                for index, party in enumerate(parties)
+            }
+            for place, share in enumerate(shares)
+        ],
+        "what_ifs": len(records[0]) - 1,
         "sealing_keys": {party: sealing.sealing_key_id(party_keys[party]) for party in parties},
         "issued": clock.rfc3339(now),
         "expires": clock.rfc3339(now + valid_for),
@@ -142,10 +155,17 @@ def prepare(
     token = sign(payload, Request, kind="request", key=key)
     name = digest(payload)
     sealed = {
-        party: sealing.seal(party_keys[party], salt + share, context=_context(name, party))
-        for party, salt, share in zip(parties, salts, shares, strict=True)
+        party: sealing.seal(
+            party_keys[party],
+            b"".join(salt[party] + share[party] for salt, share in zip(salts, shares, strict=True)),
+            context=_context(name, party),
+        )
+        for party in parties
     }
-    openings = {party: opening(salt, share) for party, salt, share in zip(parties, salts, shares, strict=True)}
+    openings = [
+        {party: opening(salt[party], share[party]) for party in parties}
+        for salt, share in zip(salts, shares, strict=True)
+    ]
     return Prepared(token, sealed, name, output_key, openings)
 
 
@@ -193,9 +213,7 @@ def check_request(
         raise Refused(Reason.PURPOSE_NOT_ALLOWED, field="purpose")
     if now >= clock.parse(definition["valid_until"]):
         raise Refused(Reason.DEFINITION_EXPIRED)
-    for field in ("commitments", "sealing_keys"):
-        if set(request[field]) != set(definition["parties"]):
-            raise Refused(Reason.WRONG_PARTY, field=field)
+    check_shares(request, definition)
     check_kind(definition)
     check_urgency(request, definition)
     if check_ground(request, bases) is Ground.CONSENT:
@@ -238,8 +256,10 @@ def check_ground(request: Request, bases: Sequence[Basis]) -> Ground:
     return Ground(stated)
 
 
-def open_input(sealed: str, request: Request, *, party: str, parties: list[str], columns: int, key: SealingKey) -> Ring:
-    """A party's own share of the record: (columns,) ring elements at 16 bits.
+def open_input(
+    sealed: str, request: Request, *, party: str, parties: list[str], columns: int, key: SealingKey
+) -> list[Ring]:
+    """A party's own share of each record and its variants: (1 + w, columns) ring elements at 16 bits.
 
     Args:
         parties: the definition's, in order; a share is committed to with its place among them.
@@ -247,14 +267,38 @@ def open_input(sealed: str, request: Request, *, party: str, parties: list[str],
     Raises:
         Refused: WRONG_PARTY, SEAL_BROKEN, COMMITMENT_MISMATCH, or MALFORMED for another number of columns.
     """
-    if party not in parties or party not in request["commitments"] or request["sealing_keys"][party] != key.kid:
+    if party not in parties or request["sealing_keys"].get(party) != key.kid:
         raise Refused(Reason.WRONG_PARTY)
     opened = sealing.open(key, sealed, context=_context(digest(plain(request)), party))
-    salt, share = opened[:SALT_BYTES], opened[SALT_BYTES:]
-    place = parties.index(party)
-    if not open_commitment(request["commitments"][party], INPUT_SHARE, salt, request["request"], party, place, share):
-        raise Refused(Reason.COMMITMENT_MISMATCH)
-    return ring.from_bytes(share, (columns,))
+    index, commitments = parties.index(party), request["commitments"]
+    size = len(opened) // len(commitments)
+    found = []
+    for place, commitment in enumerate(commitments):
+        salt, share = opened[place * size :][:SALT_BYTES], opened[place * size + SALT_BYTES : (place + 1) * size]
+        name = request["request"]
+        if not open_commitment(commitment[party], INPUT_SHARE, salt, name, party, index, place, share):
+            raise Refused(Reason.COMMITMENT_MISMATCH)
+        found.append(ring.from_bytes(share, (1 + request["what_ifs"], columns)))
+    return found
+
+
+def check_shares(request: Request, definition: Definition) -> None:
+    """There is one share for each party, of as many records as the definition says, with no more what-ifs.
+
+    Raises:
+        Refused: WRONG_PARTY, or FIELD_INVALID naming the field.
+    """
+    if set(request["sealing_keys"]) != set(definition["parties"]):
+        raise Refused(Reason.WRONG_PARTY, field="sealing_keys")
+    if any(set(commitments) != set(definition["parties"]) for commitments in request["commitments"]):
+        raise Refused(Reason.WRONG_PARTY, field="commitments")
+    records = 1 + definition["canaries"]
+    if len(request["commitments"]) != records:
+        detail = f"The definition asks for {records} records in a request: one to explain, the others canaries."
+        raise Refused(Reason.FIELD_INVALID, detail=detail, field="commitments")
+    if request["what_ifs"] > definition["what_ifs"]:
+        detail = f"The definition allows {definition['what_ifs']} what-ifs with a record."
+        raise Refused(Reason.FIELD_INVALID, detail=detail, field="what_ifs")
 
 
 def _check_basis(basis: RequestBasis) -> None:

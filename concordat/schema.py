@@ -149,6 +149,15 @@ class Feature(BaseModel, frozen=True):
             return [float(value != self.reference)]
         return [float(value == level.value) for level in self.levels if level.value != self.reference]
 
+    def say(self, value: Value) -> str:
+        """A checked value in words: with its unit, or by its label."""
+        if self.kind == "number":
+            unit = "" if self.unit == "1" else f" {self.unit_label or self.unit}"
+            return f"{value:g}{unit}"
+        if self.kind == "boolean":
+            return "yes" if value else "no"
+        return next(level.label for level in self.levels if level.value == value)
+
     def parse(self, text: str) -> Value:
         """A cell of a table as a value; the empty cell is None.
 

@@ -38,9 +38,9 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     _S.RESERVED: frozenset({_S.COMPUTING, _S.REFUSED, _S.FAILED, _S.EXPIRED, _S.CANCELLED}),
     _S.COMPUTING: frozenset({_S.RETURNED, _S.FAILED, _S.WITHHELD, _S.CANCELLING, _S.EXPIRED}),
     _S.RETURNED: frozenset({_S.RECORDED, _S.WITHHELD, _S.FAILED}),
-    _S.RECORDED: frozenset({_S.ANCHORED}),
-    _S.ANCHORED: frozenset({_S.FINAL, _S.RECORDED}),
-    _S.FINAL: frozenset(),
+    _S.RECORDED: frozenset({_S.ANCHORED, _S.WITHHELD}),
+    _S.ANCHORED: frozenset({_S.FINAL, _S.RECORDED, _S.WITHHELD}),
+    _S.FINAL: frozenset({_S.WITHHELD}),  # a canary may turn out false when the result is opened
     _S.WITHHELD: frozenset(),
     _S.CANCELLING: frozenset({_S.CANCELLED, _S.FAILED}),
     _S.CANCELLED: frozenset(),
@@ -60,5 +60,5 @@ def check_transition(before: JobState, after: JobState) -> None:
 
 
 def ended(state: JobState) -> bool:
-    """Whether nothing can follow."""
+    """Whether no result can follow."""
     return not TRANSITIONS[state]

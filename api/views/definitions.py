@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from api.scopes import Scope
 from api.views.base import Resource, Shape, body
 from compute.models import ModelVersion
+from compute.services.canaries import current as current_canaries
 from concordat import canonical
 from concordat.reasons import Reason, Refused
 from governance import selectors
@@ -42,6 +43,9 @@ class DefinitionAnswer(Registration):
     protocol = serializers.JSONField(help_text="The protocol that it names.")
     manifest = serializers.CharField(help_text="The model's manifest (JWS).")
     disclosure = serializers.CharField(help_text="The owner's disclosure statement (JWS), or empty.")
+    canaries = serializers.CharField(
+        help_text="Canaries that the model's owner sealed to the calling institution; empty if there are none."
+    )
     state = serializers.CharField(help_text="registered, approved (by votes that the chain holds) or revoked.")
     votes = SignedVote(many=True)
 
@@ -65,7 +69,7 @@ class Definitions(Resource):
         registered = definitions.register(
             institution=self.caller, content=given["definition"], schema=given["schema"], design=given["design"]
         )
-        return Response(_shown(selectors.definition(registered.digest)), status=status.HTTP_201_CREATED)
+        return Response(_shown(selectors.definition(registered.digest), self.caller), status=status.HTTP_201_CREATED)
 
 
 class OneDefinition(Resource):
@@ -75,7 +79,7 @@ class OneDefinition(Resource):
 
     @extend_schema(responses=DefinitionAnswer)
     def get(self, request: Request, definition: str) -> Response:
-        return Response(_shown(_visible(self.caller, definition)))
+        return Response(_shown(_visible(self.caller, definition), self.caller))
 
 
 class Votes(Resource):
@@ -119,8 +123,9 @@ def _visible(institution: Institution, digest: str) -> Definition:
     return definition
 
 
-def _shown(definition: Definition) -> dict[str, Any]:
+def _shown(definition: Definition, caller: Institution) -> dict[str, Any]:
     content: Mapping[str, Any] = definition.content
+    canaries = current_canaries(content["model"], content["design"], content["target"], caller)
     statement = definition.study.disclosures.filter(model=content["model"]).first()
     return {
         "digest": definition.digest,
@@ -130,6 +135,7 @@ def _shown(definition: Definition) -> dict[str, Any]:
         "design": canonical.decode(document(content["design"])) if content["design"] else None,
         "manifest": ModelVersion.objects.get(digest=content["model"]).manifest,
         "disclosure": statement.statement if statement else "",
+        "canaries": canaries.sealed if canaries else "",
         "state": selectors.definition_state(definition),
         "votes": [vote.document for vote in definition.votes.all()],
     }

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from api.scopes import Scope
 from api.views.base import AFTER, Resource, Shape, body, listed, one, paged
 from compute.models import ModelVersion
+from compute.services.canaries import seal_canaries
 from compute.services.models import import_model
 from concordat import clock
 from concordat.reasons import Reason, Refused
@@ -24,6 +25,17 @@ class ModelImport(Shape):
 
 class DisclosureStatement(Shape):
     disclosure = serializers.CharField(help_text="The owner's signed statement (JWS).")
+
+
+class SealedCanaries(Shape):
+    design = serializers.CharField(help_text="Digest of the design of perturbations.")
+    target = serializers.CharField(help_text="log-odds or probability.")
+    sealed = serializers.DictField(child=serializers.CharField(), help_text="For each requester its sealed canaries.")
+
+
+class CanariesAnswer(Shape):
+    model = serializers.CharField()
+    requesters = serializers.ListField(child=serializers.CharField())
 
 
 class ModelAnswer(Shape):
@@ -79,6 +91,19 @@ class Disclosure(Resource):
             raise Refused(Reason.DIGEST_MISMATCH, detail="The statement is about another model.", field="disclosure")
         kept = disclose(token=token)
         return Response({"model": kept.model, "study": kept.study.slug}, status=status.HTTP_201_CREATED)
+
+
+class Canaries(Resource):
+    """Records with known results, sealed by the model's owner to requesters, who mix them in with their own."""
+
+    scopes: ClassVar = {"POST": Scope.MODELS_WRITE}
+
+    @extend_schema(request=SealedCanaries, responses={201: CanariesAnswer})
+    def post(self, request: Request, model: str) -> Response:
+        own = one(ModelVersion.objects.filter(owner=self.caller), digest=model)
+        sheets = seal_canaries(model=own, by=self.caller, **body(request, SealedCanaries))
+        requesters = sorted(sheet.requester.slug for sheet in sheets)
+        return Response({"model": own.digest, "requesters": requesters}, status=status.HTTP_201_CREATED)
 
 
 def _shown(model: ModelVersion) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
+from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -12,7 +12,7 @@ from api.scopes import Scope
 from api.views.base import Resource, Shape, body
 from api.views.definitions import SignedVote
 from compute import selectors
-from compute.services import dispatch, results
+from compute.services import alarms, dispatch, results
 from concordat import clock
 from concordat.canonical import digest_bytes
 from governance.services import nodes
@@ -47,6 +47,17 @@ class TicketAnswer(Shape):
 class ComputedResult(Shape):
     receipt = serializers.CharField(help_text="The signed receipt (JWS).")
     sealed = serializers.CharField(allow_null=True, help_text="Sealed output shares; null from the dealer.")
+
+
+class AlarmDocuments(Shape):
+    job = serializers.UUIDField()
+    alarm = serializers.CharField(help_text="The requester's signed alarm (JWS).")
+    manifest = serializers.CharField(help_text="The model's signed manifest (JWS).")
+    model_share = serializers.CharField(allow_null=True, help_text="This node's sealed share of the weights.")
+
+
+class NodeTestimony(Shape):
+    testimony = serializers.CharField(help_text="The signed testimony (JWS), its tape sealed to the model's owner.")
 
 
 class NodeReport(Shape):
@@ -102,6 +113,28 @@ class NodeResult(Resource):
         return Response({"job": str(taken.uuid), "state": taken.state})
 
 
+class NodeAlarm(Resource):
+    """The alarm about a job that the calling node took part in, because of a canary that came back wrong."""
+
+    scopes: ClassVar = {"GET": Scope.NODE}
+
+    @extend_schema(responses=AlarmDocuments)
+    def get(self, request: Request, job: UUID) -> Response:
+        return Response(selectors.alarm_documents(selectors.alarm_at_node(self.caller, job), self.caller))
+
+
+class Testimony(Resource):
+    """What the calling node used for that canary, sealed to the model's owner."""
+
+    scopes: ClassVar = {"POST": Scope.NODE}
+
+    @extend_schema(request=NodeTestimony, responses={201: JobState})
+    def post(self, request: Request, job: UUID) -> Response:
+        alarm = selectors.alarm_at_node(self.caller, job)
+        alarms.take_testimony(alarm=alarm, node=self.caller, **body(request, NodeTestimony))
+        return Response({"job": str(alarm.job.uuid), "state": alarm.job.state}, status=status.HTTP_201_CREATED)
+
+
 class Status(Resource):
     """What the calling node says of itself, every few minutes. It informs people; no decision rests on it."""
 
@@ -112,11 +145,11 @@ class Status(Resource):
         said = body(request, NodeReport)
         if said["policy"]:
             digest_bytes(said["policy"])
-        status = nodes.report(
+        reported = nodes.report(
             institution=self.caller,
             software=said["software"],
             policy=said["policy"],
             busy=said["busy"],
             time=clock.parse(said["clock"]),
         )
-        return Response({"seen": clock.rfc3339(status.seen)})
+        return Response({"seen": clock.rfc3339(reported.seen)})

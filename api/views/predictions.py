@@ -14,7 +14,7 @@ from api.scopes import Scope
 from api.views.base import AFTER, Resource, Shape, body, listed, paged
 from compute import selectors
 from compute.models import Job
-from compute.services import jobs, results
+from compute.services import alarms, jobs, results
 from concordat.reasons import Reason, Refused
 
 LONGEST_KEY = 64
@@ -58,6 +58,26 @@ class ResultAnswer(Shape):
     results = NodeResult(many=True)
     prediction_entry = serializers.IntegerField(help_text="Index in the log.")
     explanation_entry = serializers.IntegerField(help_text="Index in the log.")
+
+
+class AlarmStatement(Shape):
+    alarm = serializers.CharField(help_text="The signed alarm (JWS), the canary's shares sealed to the model's owner.")
+
+
+class TestimoniesAnswer(Shape):
+    prediction = serializers.UUIDField()
+    alarm = serializers.CharField(help_text="The requester's signed alarm (JWS).")
+    testimonies = serializers.ListField(child=serializers.CharField(), help_text="The nodes' (JWS), as far as given.")
+    receipts = serializers.ListField(child=serializers.CharField(), help_text="The nodes' signed receipts (JWS).")
+    definition = serializers.JSONField()
+    schema = serializers.JSONField()
+    design = serializers.JSONField()
+    manifest = serializers.CharField(help_text="The model's signed manifest (JWS).")
+    finding = serializers.CharField(help_text="The owner's signed finding (JWS); empty until there is one.")
+
+
+class FindingStatement(Shape):
+    finding = serializers.CharField(help_text="The owner's signed finding (JWS).")
 
 
 class DisplayReceipt(Shape):
@@ -139,6 +159,42 @@ class Displays(Resource):
         job = selectors.job_of(self.caller, prediction)
         results.note_display(job=job, display=body(request, DisplayReceipt)["display"], by=self.caller)
         return Response(_shown(job), status=status.HTTP_201_CREATED)
+
+
+class Alarms(Resource):
+    """The requester's alarm: a canary came back wrong. The result is withheld from then on, and the nodes testify."""
+
+    scopes: ClassVar = {"POST": Scope.PREDICTIONS_WRITE}
+
+    @extend_schema(request=AlarmStatement, responses={201: PredictionAnswer})
+    def post(self, request: Request, prediction: UUID) -> Response:
+        job = selectors.job_of(self.caller, prediction)
+        withheld = alarms.raise_alarm(
+            job=job, request=selectors.request_of(job), by=self.caller, **body(request, AlarmStatement)
+        )
+        return Response(_shown(withheld), status=status.HTTP_201_CREATED)
+
+
+class Testimonies(Resource):
+    """What the model's owner replays a false canary with; each testimony is sealed to it."""
+
+    scopes: ClassVar = {"GET": Scope.MODELS_WRITE}
+
+    @extend_schema(responses=TestimoniesAnswer)
+    def get(self, request: Request, prediction: UUID) -> Response:
+        return Response(selectors.testimonies(selectors.alarm_of_owner(self.caller, prediction)))
+
+
+class Findings(Resource):
+    """Which nodes departed from the protocol, as the model's owner found and signed."""
+
+    scopes: ClassVar = {"POST": Scope.MODELS_WRITE}
+
+    @extend_schema(request=FindingStatement, responses={201: TestimoniesAnswer})
+    def post(self, request: Request, prediction: UUID) -> Response:
+        alarm = selectors.alarm_of_owner(self.caller, prediction)
+        alarms.take_finding(alarm=alarm, by=self.caller, **body(request, FindingStatement))
+        return Response(selectors.testimonies(alarm), status=status.HTTP_201_CREATED)
 
 
 def _idempotency_key(request: Request) -> str:

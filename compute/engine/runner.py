@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 
 from compute.engine.job import Endpoint
 from concordat import canonical
+from concordat.alarm import Conversation, Drawn
 from concordat.canonical import Json
 from concordat.definition import Role
 from concordat.fields import STRICT, DecimalText, Text, read
@@ -43,23 +44,6 @@ class OutputShares(TypedDict):
 
     prediction: str
     explanation: str
-
-
-@with_config(STRICT)
-class Conversation(TypedDict):
-    """With the engine of rank `peer`: SHA-256 of each part that was sent, and received, in order; base64url."""
-
-    peer: int
-    sent: str
-    received: str
-
-
-@with_config(STRICT)
-class Drawn(TypedDict):
-    """The key that an engine drew for the engine of rank `peer`; base64url."""
-
-    peer: int
-    key: str
 
 
 @with_config(STRICT)

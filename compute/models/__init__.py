@@ -1,8 +1,21 @@
 """The tables, one module a family. They hold invariants only; what may happen is in `services`."""
 
+from compute.models.alarm import Alarm, CanarySheet, Finding, Testimony
 from compute.models.job import Job, SealedInput
 from compute.models.model_version import ModelVersion, SealedModelShare
 from compute.models.reservation import Answer
 from compute.models.result import Display, PartyResult
 
-__all__ = ["Answer", "Display", "Job", "ModelVersion", "PartyResult", "SealedInput", "SealedModelShare"]
+__all__ = [
+    "Alarm",
+    "Answer",
+    "CanarySheet",
+    "Display",
+    "Finding",
+    "Job",
+    "ModelVersion",
+    "PartyResult",
+    "SealedInput",
+    "SealedModelShare",
+    "Testimony",
+]

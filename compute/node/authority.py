@@ -32,9 +32,9 @@ from concordat.ticket import Ticket
 
 @dataclass(frozen=True, repr=False)
 class Shares:
-    """A party's own two shares in the clear: of the record (columns,) and of the weights, both little-endian int64."""
+    """A party's own shares in the clear, little-endian int64: of each record with its what-ifs, and of the weights."""
 
-    record: bytes
+    records: list[bytes]
     weights: bytes
 
 
@@ -172,7 +172,7 @@ def _check_consent_stands(documents: JobDocuments, asked: Request, home: NodeHom
 def _open_shares(documents: JobDocuments, asked: Request, manifest: Manifest, home: NodeHome) -> Shares:
     if documents["input"] is None or documents["model_share"] is None:
         raise Refused(Reason.WRONG_PARTY, detail="A share of this party is missing.")
-    record = request.open_input(
+    records = request.open_input(
         documents["input"],
         asked,
         party=home.institution,
@@ -183,4 +183,4 @@ def _open_shares(documents: JobDocuments, asked: Request, manifest: Manifest, ho
     key = home.keys.sealing_key(manifest["sealing_keys"][home.institution])
     tensors = model.open_share(documents["model_share"], manifest, home.institution, key)
     weights = b"".join(ring.to_bytes(tensors[tensor["name"]]) for tensor in manifest["tensors"])
-    return Shares(ring.to_bytes(record), weights)
+    return Shares([ring.to_bytes(record) for record in records], weights)

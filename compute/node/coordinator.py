@@ -41,6 +41,16 @@ class JobDocuments(TypedDict):
 
 
 @with_config(STRICT)
+class AlarmDocuments(TypedDict):
+    """An alarm (JWS) about a job, the manifest (JWS) of its model, and the calling party's sealed share of it."""
+
+    job: Uuid
+    alarm: str
+    manifest: str
+    model_share: str | None
+
+
+@with_config(STRICT)
 class Status(TypedDict):
     """What a node says of itself: `policy` is the digest of its policy file, "" without one."""
 
@@ -58,6 +68,10 @@ class Coordinator(Protocol):
     def answer(self, job: str, answer: str) -> None: ...
 
     def result(self, job: str, receipt: str, sealed: str | None) -> None: ...
+
+    def alarm(self, job: str) -> AlarmDocuments: ...
+
+    def testimony(self, job: str, testimony: str) -> None: ...
 
     def status(self, status: Status) -> None: ...
 
@@ -84,6 +98,12 @@ class HttpCoordinator:
     def result(self, job: str, receipt: str, sealed: str | None) -> None:
         body = {"receipt": receipt, "sealed": sealed}
         self._session.post(f"node/jobs/{job}/result", body, idempotency_key=f"result-{job}")
+
+    def alarm(self, job: str) -> AlarmDocuments:
+        return read(self._session.get(f"node/jobs/{job}/alarm"), AlarmDocuments)
+
+    def testimony(self, job: str, testimony: str) -> None:
+        self._session.post(f"node/jobs/{job}/testimony", {"testimony": testimony}, idempotency_key=f"testimony-{job}")
 
     def status(self, status: Status) -> None:
         self._session.post("node/status", plain(read(status, Status)))

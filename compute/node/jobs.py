@@ -13,9 +13,10 @@ from decimal import Decimal
 import structlog
 
 from compute.engine.runner import EngineResult
-from compute.node import authority
+from compute.node import authority, testimony
 from compute.node.authority import Grant
 from compute.node.coordinator import Coordinator, JobDocuments
+from compute.node.engine_job import party_part
 from compute.node.home import NodeHome
 from compute.node.opened import OpenedNumbers
 from compute.node.registry import Registry
@@ -23,13 +24,13 @@ from compute.node.replay import ReplayCache, Seen
 from compute.node.seen_rosters import SeenRosters
 from compute.node.seen_votes import SeenVotes
 from compute.node.slot import EngineSlot
-from concordat import answers, canonical, clock, outputs, receipt, ring
+from compute.node.tapes import JobTape, Tapes
+from concordat import answers, clock, outputs, receipt
 from concordat.answers import Acceptance
-from concordat.canonical import Json
-from concordat.definition import nodes
+from concordat.canonical import Json, digest, unb64
+from concordat.definition import Definition, nodes
+from concordat.fields import read
 from concordat.reasons import Reason, Refused
-from concordat.ring import Ring
-from concordat.schema import FeatureSchema
 from concordat.ticket import Ticket
 
 RESERVATION_SECONDS = 60
@@ -59,6 +60,7 @@ class Node:
         self.slug = home.institution
         self.replay = ReplayCache(home.state)
         self.opened = OpenedNumbers(home.state)
+        self._tapes = Tapes(home.state)
         self._seen_votes, self._seen_rosters = SeenVotes(home.state), SeenRosters(home.state)
         self._coordinator = coordinator
         self._registry = registry or Registry(home.settings["rpc"], home.pins.domain)
@@ -120,6 +122,19 @@ class Node:
     def release(self, job: str) -> None:
         """Let go of a job, whatever it is doing. Repeatable."""
         self._slot.release(job)
+
+    def testify(self, job: str) -> None:
+        """Answer an alarm about a job: lay open to the model's owner what was used for the canary that it names.
+
+        The tape is destroyed then: of no job are the seeds of two records given away. Raises Refused: TAPE_MISSING;
+        what `testimony.testify` refuses; COORDINATOR_UNAVAILABLE.
+        """
+        now = self._now()
+        tape = self._tapes.of(job, now=now)
+        token = testimony.testify(self._coordinator.alarm(job), tape, home=self.home, now=now)
+        self._coordinator.testimony(job, token)
+        self._tapes.forget(job)
+        log.warning("alarm.answered", job=job)
 
     def recover(self) -> None:
         """After a restart: engines are gone, so everything that had not ended is refused now. Call before any task."""
@@ -200,16 +215,16 @@ class Node:
         with self._slot.conversation(seen.ticket) as engine:
             result = engine.run(_engine_job(grant, documents, accepted), COMPUTE_SECONDS)
         self._check(seen.token, documents, seen.claimed, seen.ticket)
+        self._tapes.keep(grant.ticket["job"], _tape(grant, result), now=self._now())
         return self._sign(grant, result, started)
 
     def _sign(self, grant: Grant, result: EngineResult, started: datetime) -> tuple[str, str | None]:
         committed, sealed = None, None
-        if result.prediction is not None and result.explanation is not None:
+        if result.outputs:
             committed, sealed = outputs.seal_outputs(
                 job=grant.ticket["job"],
                 node=self.slug,
-                prediction=_share(result.prediction),
-                explanation=_share(result.explanation),
+                records=[(unb64(each["prediction"]), unb64(each["explanation"])) for each in result.outputs],
                 output_key=grant.request["output_key"],
             )
         cpu_seconds = Decimal(result.cpu_seconds)
@@ -221,8 +236,11 @@ class Node:
             cpu_seconds=cpu_seconds,
             energy_joules=cpu_seconds * WATTS,
             transcripts={
-                nodes(grant.ticket)[each["peer"]]: {"sent": each["sent"], "received": each["received"]}
-                for each in result.transcripts
+                nodes(grant.ticket)[each["peer"]]: {
+                    "sent": digest(unb64(each["sent"])),
+                    "received": digest(unb64(each["received"])),
+                }
+                for each in result.conversations
             },
             outputs=committed,
             started=started,
@@ -246,19 +264,23 @@ def _engine_job(grant: Grant, documents: JobDocuments, accepted: Mapping[str, Ac
         "round_seconds": ROUND_SECONDS,
     }
     if grant.shares is not None:
-        lowest, highest = FeatureSchema.from_json(documents["schema"]).bounds
-        job |= {
-            "kind": grant.manifest["kind"],
-            "target": documents["definition"]["target"],
-            "tensors": [{"name": tensor["name"], "shape": tensor["shape"]} for tensor in grant.manifest["tensors"]],
-            "design": documents["design"],
-            "lowest": ring.encode(lowest).tolist(),
-            "highest": ring.encode(highest).tolist(),
-            "model": canonical.b64(grant.shares.weights),
-            "input": canonical.b64(grant.shares.record),
-        }
+        job |= party_part(
+            grant.manifest,
+            read(documents["definition"], Definition),
+            design=documents["design"],
+            schema=documents["schema"],
+            weights=grant.shares.weights,
+            records=grant.shares.records,
+        )
     return job
 
 
-def _share(data: bytes) -> Ring:
-    return ring.from_bytes(data, (len(data) // 8,))
+def _tape(grant: Grant, result: EngineResult) -> JobTape:
+    return {
+        "request": grant.ticket["request"],
+        "name": grant.request["request"],
+        "requester": grant.request["requester"],
+        "commitments": grant.request["commitments"],
+        "seeds": list(result.seeds),
+        "conversations": list(result.conversations),
+    }

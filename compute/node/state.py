@@ -12,6 +12,7 @@ def transaction(path: Path) -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as database:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
+        database.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten: seeds are among it
         database.execute("BEGIN IMMEDIATE")
         try:
             yield database

@@ -1,4 +1,4 @@
-"""What the coordinator may ask of a node through the broker: three thin tasks that take a ticket or an identifier."""
+"""What the coordinator may ask of a node through the broker: four thin tasks that take a ticket or an identifier."""
 
 from collections.abc import Callable
 
@@ -21,6 +21,10 @@ def register(app: Celery, node: Node) -> None:
     @app.task(name="node.start")
     def start(job: str) -> None:
         _guarded("node.start", node.start, job)
+
+    @app.task(name="node.testify")
+    def testify(job: str) -> None:
+        _guarded("node.testify", node.testify, job)
 
     @app.task(name="node.release")
     def release(job: str) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import structlog
 
 from compute.models import Job
-from compute.services import dispatch
+from compute.services import alarms, dispatch
 from compute.services.endings import end, release_nodes
 from compute.services.states import transition
 from concordat import clock
@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 def sweep() -> None:
     """Look at every job that can still move. Repeatable; one job's trouble does not stop the others."""
+    alarms.ask_again()
     for job in Job.objects.filter(state__in=_STEPS).select_related("definition"):
         try:
             _STEPS[job.job_state](job)

@@ -56,7 +56,8 @@ class Result(TypedDict):
 
 @with_config(ANSWER)
 class DefinitionAnswer(TypedDict):
-    """A definition and what its digests name; `manifest` and `disclosure` are JWS; no design for some kinds."""
+    """A definition and what its digests name; `manifest` and `disclosure` are JWS; no design for some kinds. `canaries`
+    are sealed to us, and empty if we are no requester or the model's owner has sent none."""
 
     digest: str
     state: str
@@ -66,7 +67,24 @@ class DefinitionAnswer(TypedDict):
     design: dict[str, Any] | None
     manifest: str
     disclosure: str
+    canaries: str
     votes: list[VoteDocument]
+
+
+@with_config(ANSWER)
+class Testimonies(TypedDict):
+    """What there is about a job with a false canary: alarm, testimonies, receipts and manifest are JWS; one `finding`,
+    or an empty one until the owner has found out."""
+
+    prediction: str
+    alarm: str
+    testimonies: list[str]
+    receipts: list[str]
+    definition: dict[str, Any]
+    schema: dict[str, Any]
+    design: dict[str, Any]
+    manifest: str
+    finding: str
 
 
 @with_config(ANSWER)
@@ -205,6 +223,11 @@ class Api:
         """Hand in the owner's disclosure statement (JWS)."""
         return self._post(f"models/{model}/disclosure", {"disclosure": disclosure}, dict[str, Any])
 
+    def seal_canaries(self, model: str, *, design: str, target: str, sealed: Mapping[str, str]) -> dict[str, Any]:
+        """Hand in the canaries of a model for one design (digest) and target, sealed by requester."""
+        body: dict[str, Json] = {"design": design, "target": target, "sealed": sealed}
+        return self._post(f"models/{model}/canaries", body, dict[str, Any])
+
     def register_definition(
         self, definition: Mapping[str, Json], schema: Mapping[str, Json], design: Mapping[str, Json] | None
     ) -> DefinitionAnswer:
@@ -247,6 +270,18 @@ class Api:
     def display(self, prediction: str, display: str) -> dict[str, Any]:
         """Hand in the signed display receipt (JWS)."""
         return self._post(f"predictions/{prediction}/display", {"display": display}, dict[str, Any])
+
+    def raise_alarm(self, prediction: str, alarm: str) -> Status:
+        """Hand in an alarm (JWS): a canary came back wrong. The result is withheld from then on."""
+        return self._post(f"predictions/{prediction}/alarm", {"alarm": alarm}, Status)
+
+    def testimonies(self, prediction: str) -> Testimonies:
+        """What the model's owner finds out from who departed from the protocol."""
+        return self._get(f"predictions/{prediction}/testimonies", Testimonies)
+
+    def finding(self, prediction: str, finding: str) -> Testimonies:
+        """Hand in the owner's finding (JWS)."""
+        return self._post(f"predictions/{prediction}/finding", {"finding": finding}, Testimonies)
 
     def checkpoint(self) -> str:
         """The log's latest signed head, as a note."""

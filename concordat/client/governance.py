@@ -20,7 +20,10 @@ VOTE_DEADLINE = timedelta(days=7)
 
 @dataclass(frozen=True)
 class CheckedDefinition:
-    """A definition whose every digest, signature and mask was recomputed on this machine."""
+    """A definition whose every digest, signature and mask was recomputed on this machine.
+
+    `sealed_canaries` are as the coordinator handed them out, for `canaries.open_sheet` to open and verify.
+    """
 
     digest: str
     state: str
@@ -30,6 +33,7 @@ class CheckedDefinition:
     schema: FeatureSchema
     plan: Design | None
     approvals: dict[str, bool]
+    sealed_canaries: str
 
     @property
     def design(self) -> Design:
@@ -67,6 +71,7 @@ def fetch_definition(home: ClientHome, api: Api, digest: str) -> CheckedDefiniti
         schema,
         check_design(design, schema) if design is not None else None,
         _approvals(home, answer, digest),
+        answer["canaries"],
     )
 
 

@@ -4,13 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from concordat import definition as definitions
+from concordat.canaries import Canary, invent, seal_sheet
 from concordat.canonical import Json, digest
 from concordat.client.api import Api
 from concordat.client.home import ClientHome
+from concordat.design import Design
 from concordat.fields import plain
-from concordat.kinds.kind import Tensors
+from concordat.kinds.kind import Scale, Tensors
 from concordat.model import check_manifest, prove, publish
 from concordat.schema import FeatureSchema
+
+CANARIES = 8
+"""How many are sealed to a requester, of which each request takes some. Each gives away as much of the model as an
+explanation does."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,45 @@ def import_model(
     name = digest(plain(check_manifest(manifest, home.pins.keyring)))
     api.import_model(manifest, sealed)
     return PublishedModel(name, manifest)
+
+
+def seal_canaries(
+    home: ClientHome,
+    api: Api,
+    *,
+    model: str,
+    kind: str,
+    tensors: Tensors,
+    schema: FeatureSchema,
+    design: Design,
+    target: Scale,
+    requesters: Sequence[str],
+    count: int = CANARIES,
+) -> list[Canary]:
+    """Make records up, compute their results in plaintext, seal both to each of `requesters`, and hand them in.
+
+    Every requester gets others, so that none knows what a colleague's nodes might be tested with. Answers all of them.
+
+    Raises:
+        Refused: KEY_UNKNOWN for a requester not pinned, and what the coordinator refuses.
+    """
+    invented: list[Canary] = []
+    sealed = {}
+    for requester in requesters:
+        canaries = invent(count, kind=kind, tensors=tensors, schema=schema, design=design, target=target)
+        sealed[requester] = seal_sheet(
+            canaries,
+            owner=home.institution,
+            requester=requester,
+            model=model,
+            design=design.digest,
+            target=target,
+            public=home.pins.sealing(requester),
+            key=home.keys.identity,
+        )
+        invented += canaries
+    api.seal_canaries(model, design=design.digest, target=target, sealed=sealed)
+    return invented
 
 
 def disclose_weights(home: ClientHome, api: Api, *, model: str, study: str) -> str:

@@ -6,18 +6,16 @@ The record is read, checked, shared and sealed on this machine; what comes back 
 commitments and against the log before it is added up; and nothing that was opened is sent anywhere.
 """
 
-import csv
-import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
 from uuid import uuid4
 
-from concordat import canonical, clock, display, merkle, record_number
+import numpy as np
+
+from concordat import canonical, clock, display, merkle, record_number, what_if
 from concordat.canonical import Json, unb64
-from concordat.client import consents
+from concordat.client import canaries, consents
 from concordat.client.api import Api, Result, Status
 from concordat.client.governance import CheckedDefinition, fetch_definition
 from concordat.client.home import ClientHome
@@ -25,67 +23,34 @@ from concordat.client.log import follow
 from concordat.client.work import Work
 from concordat.events import Event
 from concordat.explanation import LANGUAGE, TEMPLATE, Explanation, explain, render_text
-from concordat.fhir import features_from_bundle
 from concordat.fields import plain, read
 from concordat.legal_basis import Ground, basis_of
 from concordat.outputs import OutputShares, add_up, unseal
 from concordat.reasons import Reason, Refused
 from concordat.receipt import check_receipts
-from concordat.request import Urgency, check_kind
+from concordat.request import Urgency, check_kind, peek_request
 from concordat.request import prepare as prepare_request
-from concordat.schema import FeatureSchema, Value
+from concordat.schema import Value
 from concordat.signatures import keyring
 from concordat.states import AVAILABLE, ended
 from concordat.ticket import read_ticket
 from concordat.verifier.disclosure import Disclosure
 from concordat.verifier.evidence import read_leaf
+from concordat.what_if import Change, WhatIf
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
 
 
 @dataclass(frozen=True)
 class OpenedPrediction:
-    """A verified result: its explanation, its record number, and how many log entries the proof covers."""
+    """A verified result: its explanation, the answers to what-ifs, its record number, and how many log entries the
+    proof covers."""
 
     explanation: Explanation
+    what_ifs: tuple[WhatIf, ...]
     text: str
     record: str
     log_size: int
-
-
-def read_fhir(path: Path, schema: FeatureSchema) -> dict[str, Value]:
-    """Values from a FHIR Bundle of one patient. Raises Refused: FILE_UNREADABLE, BUNDLE_INVALID and what the
-    mapping refuses."""
-    bundle = _json(path)
-    if not isinstance(bundle, dict):
-        raise Refused(Reason.BUNDLE_INVALID, detail=f"{path.name} is no FHIR Bundle.")
-    return features_from_bundle(bundle, schema)
-
-
-def read_csv(path: Path, row: int, schema: FeatureSchema) -> dict[str, Value]:
-    """Values from row `row` (the first below the heading is 1) of a table with a column for each feature.
-
-    Raises:
-        Refused: FILE_UNREADABLE, NOT_FOUND if there is no such row, and what the schema refuses.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            cells = next(islice(csv.DictReader(file), row - 1, None), None)
-    except (UnicodeDecodeError, csv.Error) as error:
-        detail = f"{path.name} is not a table in UTF-8, with a line for each row."
-        raise Refused(Reason.FILE_UNREADABLE, detail=detail) from error
-    if cells is not None:
-        return schema.from_row({name: cell for name, cell in cells.items() if isinstance(cell, str)})
-    raise Refused(Reason.NOT_FOUND, detail="The table has no such row.", field="row")
-
-
-def read_json(path: Path) -> dict[str, Value]:
-    """Values by feature name, from a JSON object. Raises Refused(FILE_UNREADABLE)."""
-    values = _json(path)
-    if not isinstance(values, dict):
-        detail = f"{path.name} is no record: a JSON object with a value for each feature."
-        raise Refused(Reason.FILE_UNREADABLE, detail=detail)
-    return values
 
 
 def prepare(
@@ -98,8 +63,11 @@ def prepare(
     consent: str = "",
     subject: str = "",
     urgency: Urgency = "routine",
+    what_ifs: Sequence[Change] = (),
 ) -> Work:
     """Check, encode, share, seal and sign one record; everything needed later is on disk before this returns.
+
+    Canaries go with it, in random order.
 
     The legal ground is the one that the protocol states for this institution and purpose.
 
@@ -107,19 +75,26 @@ def prepare(
         person: the handle (UUID) of the clinician who decides with the result.
         consent: where the ground is consent, the id of one that was given from here; it names the person's pseudonym.
         subject: on another ground, the person's pseudonym.
+        what_ifs: changes of named values; of each record so changed the prediction is asked for, too.
 
     Raises:
-        Refused: KIND_NOT_ALLOWED; what the schema refuses, naming the feature;
+        Refused: KIND_NOT_ALLOWED; what the schema refuses, naming the feature; FIELD_INVALID for more what-ifs than the
+            definition allows; CANARIES_MISSING;
             LEGAL_BASIS_MISSING; CONSENT_MISSING; FIELD_INVALID for a consent where none is the ground, or for no
             subject; KEY_UNKNOWN for a party not pinned.
     """
     check_kind(definition.content)
+    if len(what_ifs) > definition.content["what_ifs"]:
+        detail = f"The definition allows {definition.content['what_ifs']} what-ifs with a record."
+        raise Refused(Reason.FIELD_INVALID, detail=detail, field="what_ifs")
     record = definition.schema.encode_row(values)
+    variants = [definition.schema.encode_row({**record.values, **change}).vector for change in what_ifs]
     ground = Ground(basis_of(definition.protocol["bases"], institution=home.institution, purpose=purpose)["ground"])
     statement, subject = _who(home, ground, consent=consent, subject=subject)
     request = str(uuid4())
+    batch = canaries.mix(home, definition, np.stack([record.vector, *variants]))
     prepared = prepare_request(
-        record.vector,
+        batch.records,
         request=request,
         requester=home.institution,
         definition=definition.content,
@@ -133,7 +108,15 @@ def prepare(
         now=clock.now(),
         urgency=urgency,
     )
-    return Work.begin(home.work, request=request, prepared=prepared, definition=definition.digest, values=values)
+    return Work.begin(
+        home.work,
+        request=request,
+        prepared=prepared,
+        definition=definition.digest,
+        values=values,
+        what_ifs=what_ifs,
+        batch=batch,
+    )
 
 
 def submit(work: Work, api: Api) -> Status:
@@ -183,12 +166,13 @@ def open_result(home: ClientHome, api: Api, work: Work) -> OpenedPrediction:
     """Verify what came back, add the shares up, and explain.
 
     Checked, in this order: the coordinator's ticket, every node's receipt against pinned keys, that all receipts
-    name this request, each output share against its commitment, both log entries against a signed checkpoint that
-    extends the one that was last seen from here.
+    name this request, both log entries against a signed checkpoint that extends the one that was last seen from here,
+    each canary against its known result, each output share against its commitment. A false canary raises the alarm,
+    and nothing else is opened.
 
     Raises:
-        Refused: the first check that fails, by its own reason; RESULT_NOT_READY while the log has not published the
-            entries. The chain is not waited for.
+        Refused: the first check that fails, by its own reason; CANARY_FAILED; RESULT_NOT_READY while the log has not
+            published the entries. The chain is not waited for.
     """
     job, name = _job(work), work.content["digest"]
     definition = fetch_definition(home, api, work.content["definition"])
@@ -199,12 +183,39 @@ def open_result(home: ClientHome, api: Api, work: Work) -> OpenedPrediction:
     for node, receipt in receipts.items():
         if (receipt["job"], receipt["ticket"]) != (job, ticket["ticket"]):
             raise Refused(Reason.RECEIPTS_DISAGREE, detail="A receipt is for another job.", field=node)
-    opened = add_up(_unseal(work, result), receipts, groups=len(definition.design.groups))
     size = _check_logged(home, api, result, job=job)
+    outputs, content, asked = _unseal(work, result), work.content, peek_request(work.content["token"])
+    alarm = canaries.check(
+        home,
+        definition,
+        job=job,
+        request=asked,
+        request_digest=name,
+        known=content["canaries"],
+        inputs=content["openings"],
+        outputs=outputs,
+        receipts=receipts,
+    )
+    if alarm is not None:
+        api.raise_alarm(job, alarm)
+        raise Refused(Reason.CANARY_FAILED)
+    opened = add_up(
+        _own(work, outputs),
+        receipts,
+        groups=len(definition.design.groups),
+        what_ifs=asked["what_ifs"],
+        place=content["place"],
+    )
     record = definition.schema.encode_row(work.content["values"])
     explanation = explain(opened, design=definition.design, schema=definition.schema, record=record)
     work.opened(result)
-    return OpenedPrediction(explanation, render_text(explanation), result["record"], size)
+    target = definition.content["target"]
+    assert target != "none"
+    answers = what_if.answer(
+        content["what_ifs"], list(opened.what_ifs), schema=definition.schema, values=record.values, target=target
+    )
+    text = render_text(explanation) + what_if.render_text(answers, explanation.probability)
+    return OpenedPrediction(explanation, answers, text, result["record"], size)
 
 
 def show(
@@ -235,15 +246,17 @@ def disclose(work: Work, *, with_record: bool = False) -> dict[str, Json]:
         Refused: NOT_FOUND before the result was opened.
     """
     result, content = work.result, work.content
+    place = content["place"]
     document: Disclosure = {
-        "v": 1,
+        "v": 2,
         "record": result["record"],
         "job": _job(work),
         "request": content["token"],
-        "outputs": _unseal(work, result),
+        "place": place,
+        "outputs": _own(work, _unseal(work, result)),
     }
     if with_record:
-        document["inputs"] = content["openings"]
+        document["inputs"] = content["openings"][place]
     return dict(plain(read(document, Disclosure)))
 
 
@@ -262,8 +275,14 @@ def _who(home: ClientHome, ground: Ground, *, consent: str, subject: str) -> tup
     return given.token, given.statement["subject"]
 
 
-def _unseal(work: Work, result: Result) -> dict[str, OutputShares]:
-    """Every party's output shares."""
+def _own(work: Work, outputs: Mapping[str, Sequence[OutputShares]]) -> dict[str, OutputShares]:
+    """Every party's shares of the person's own record."""
+    place = work.content["place"]
+    return {party: shares[place] for party, shares in outputs.items() if place < len(shares)}
+
+
+def _unseal(work: Work, result: Result) -> dict[str, list[OutputShares]]:
+    """Every party's output shares, by record."""
     job, key = _job(work), work.output_key
     return {
         each["node"]: unseal(each["sealed"], job=job, node=each["node"], key=key)
@@ -300,10 +319,3 @@ def _job(work: Work) -> str:
     if not work.job:
         raise Refused(Reason.WRONG_STATE, detail="The request was not sent yet; submit it first.")
     return work.job
-
-
-def _json(path: Path) -> object:
-    try:
-        return json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise Refused(Reason.FILE_UNREADABLE, detail=f"{path.name} is not JSON.") from error

@@ -11,7 +11,7 @@ unreadable for ever, also for us.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from concordat.client.api import Result
+from concordat.client.canaries import Batch
 from concordat.fields import read
 from concordat.files import write_private
 from concordat.reasons import Reason, Refused
@@ -38,7 +39,15 @@ class Work:
 
     @classmethod
     def begin(
-        cls, root: Path, *, request: str, prepared: Prepared, definition: str, values: Mapping[str, Value]
+        cls,
+        root: Path,
+        *,
+        request: str,
+        prepared: Prepared,
+        definition: str,
+        values: Mapping[str, Value],
+        what_ifs: Sequence[Mapping[str, Value]],
+        batch: Batch,
     ) -> "Work":
         """Write down everything that sending the request and opening its answer will need."""
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -55,8 +64,11 @@ class Work:
             "token": prepared.token,
             "digest": prepared.digest,
             "sealed": dict(prepared.sealed),
-            "openings": dict(prepared.openings),
+            "openings": [dict(each) for each in prepared.openings],
             "values": dict(values),
+            "what_ifs": [dict(each) for each in what_ifs],
+            "place": batch.place,
+            "canaries": [[dict(each) for each in canaries] for canaries in batch.canaries],
         }
         write_private(work.folder / "request.json", json.dumps(content).encode(), replace=True)
         return work
@@ -78,7 +90,8 @@ class Work:
 
     @property
     def content(self) -> dict[str, Any]:
-        """`request, definition, token, digest, sealed, openings, values`, as `begin` was given them."""
+        """`request, definition, token, digest, sealed, openings, values, what_ifs, place, canaries`, as `begin` was
+        given them."""
         return self._json("request.json")
 
     @property

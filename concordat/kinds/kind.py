@@ -7,7 +7,7 @@ arithmetic.
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ Secret = Any
 
 Scale = Literal["log-odds", "probability"]
 """What a number stands for that a model answers with."""
+
+SCALES: tuple[Scale, ...] = get_args(Scale)
 
 LOG_ODDS = 2.0**8
 ACTIVATION = 2.0**14

@@ -247,7 +247,7 @@ class Case:
         if not self._disclosed_here or digest(peek(self.disclosure["request"])[1]) != self.ticket["request"]:
             raise Refused(Reason.OPENING_MISMATCH, detail="The disclosure is about another decision.")
         check_input(self.disclosure, self.request, self.definition, self.model)
-        return open_result(self.disclosure, self.definition, self.receipts, self.design)
+        return open_result(self.disclosure, self.request, self.definition, self.receipts, self.design)
 
     @property
     def _disclosed_here(self) -> bool:

@@ -40,6 +40,8 @@ BY_REFERENCE: Mapping[str, tuple[Event, ...]] = {
         _E.PREDICTION_RECORDED,
         _E.EXPLANATION_RECORDED,
         _E.RESULT_WITHHELD,
+        _E.CANARY_FAILED,
+        _E.DEPARTURE_FOUND,
         _E.RESULT_DISPLAYED,
     ),
     "consent": (_E.CONSENT_GIVEN, _E.CONSENT_WITHDRAWN, _E.CONSENT_LAPSED),

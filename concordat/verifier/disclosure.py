@@ -6,8 +6,9 @@ may be left out: then the record itself stays private.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NotRequired
+from typing import Annotated, Literal, NotRequired
 
+from annotated_types import Ge
 from pydantic import with_config
 from typing_extensions import TypedDict
 
@@ -25,12 +26,14 @@ from concordat.request import Request
 
 @with_config(STRICT)
 class Disclosure(TypedDict):
-    """The file. `request` is the signed request (JWS); shares are by party."""
+    """The file. `request` is the signed request (JWS), `place` the one of its records that is disclosed; shares are by
+    party."""
 
-    v: Literal[1]
+    v: Literal[2]
     record: Text
     job: Uuid
     request: str
+    place: Annotated[int, Ge(0)]
     outputs: dict[Slug, OutputShares]
     inputs: NotRequired[dict[Slug, Share]]
 
@@ -40,10 +43,18 @@ def parse(data: bytes) -> Disclosure:
     return read(canonical.decode(data), Disclosure)
 
 
-def open_result(disclosure: Disclosure, definition: Definition, receipts: dict[str, Receipt], design: Design) -> Opened:
+def open_result(
+    disclosure: Disclosure, request: Request, definition: Definition, receipts: dict[str, Receipt], design: Design
+) -> Opened:
     """What the output shares add up to. Raises Refused: OPENING_MISMATCH, and what `outputs.add_up` refuses."""
     _check_parties(definition["parties"], disclosure["outputs"])
-    return add_up(disclosure["outputs"], receipts, groups=len(design.groups))
+    return add_up(
+        disclosure["outputs"],
+        receipts,
+        groups=len(design.groups),
+        what_ifs=request["what_ifs"],
+        place=disclosure["place"],
+    )
 
 
 def check_input(disclosure: Disclosure, request: Request, definition: Definition, model: Manifest) -> None:
@@ -52,9 +63,13 @@ def check_input(disclosure: Disclosure, request: Request, definition: Definition
     if inputs is None:
         return
     _check_parties(definition["parties"], inputs)
-    for place, (party, commitment) in enumerate((each, request["commitments"][each]) for each in definition["parties"]):
-        share = open_share(commitment, INPUT_SHARE, inputs[party], request["request"], party, place)
-        ring.from_bytes(share, (columns_of(model),))
+    place = disclosure["place"]
+    if place >= len(request["commitments"]):
+        raise Refused(Reason.OPENING_MISMATCH, detail="The request has no such record.", field="place")
+    commitments = request["commitments"][place]
+    for index, party in enumerate(definition["parties"]):
+        share = open_share(commitments[party], INPUT_SHARE, inputs[party], request["request"], party, index, place)
+        ring.from_bytes(share, (1 + request["what_ifs"], columns_of(model)))
 
 
 def _check_parties(parties: Sequence[str], shares: Mapping[str, Share] | Mapping[str, OutputShares]) -> None:

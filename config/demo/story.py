@@ -8,11 +8,12 @@ from typing import Any
 from uuid import uuid4
 
 from concordat import canonical, clock, design
-from concordat.client import consents, governance, models, predict
+from concordat.client import consents, governance, models, predict, records
 from concordat.client.api import Status
 from concordat.client.models import PublishedModel
 from concordat.client.predict import OpenedPrediction
 from concordat.client.work import Work
+from concordat.design import Design
 from concordat.findings import needed
 from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema
@@ -133,6 +134,7 @@ class Story:
     def approve_definition(self) -> None:
         self.definition = self._register("mlp", disclosure="none")
         self.screen.done(f"definition {self.definition[:19]}… names protocol, model, schema, design, parties, dealer")
+        self.seal_canaries()
         for member in NODES:
             write_policy(self.world, member, self._policy())
         self.give_consent()
@@ -142,6 +144,22 @@ class Story:
         self._refuse("before-quorum", "a request before the quorum is there", self._request, Reason.QUORUM_MISSING)
         self._vote(rest)
         self.screen.done("quorum reached, and every institution has approved for its own data and node")
+
+    def seal_canaries(self) -> None:
+        """Records whose results the owner knows: with one of them goes every patient's record."""
+        template, home, api = self._template(), self.world.home(CLEVELAND), self.world.api(CLEVELAND)
+        canaries = models.seal_canaries(
+            home,
+            api,
+            model=self.published["mlp"].digest,
+            kind="mlp",
+            tensors=self.trained["mlp"].tensors,
+            schema=self.schema,
+            design=Design.from_json(design.build(self.schema, seed=SEED)),
+            target=template["target"],
+            requesters=template["requesters"],
+        )
+        self.screen.done(f"the owner seals {len(canaries)} canaries, records with known results, to the requester")
 
     # --- 5. the prediction
 
@@ -231,7 +249,7 @@ class Story:
         """The patient's record, shared and sealed, and the signed request; on disk, not yet sent."""
         home, api = self.world.home(LONG_BEACH), self.world.api(LONG_BEACH)
         checked = governance.fetch_definition(home, api, self.definition)
-        values = predict.read_fhir(STUDY_FOLDER / "bundle.json", checked.schema)
+        values = records.read_fhir(STUDY_FOLDER / "bundle.json", checked.schema)
         return predict.prepare(
             home,
             checked,

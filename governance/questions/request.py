@@ -2,7 +2,7 @@
 
 from concordat.documents import check_period
 from concordat.reasons import Reason, Refused
-from concordat.request import check_kind, check_urgency, read_request
+from concordat.request import check_kind, check_shares, check_urgency, read_request
 from governance import selectors
 from governance.case import Case
 from governance.models import InstitutionKey
@@ -32,14 +32,12 @@ def model(case: Case) -> str:
 
 
 def shares(case: Case) -> str:
-    parties = case.definition.content["parties"]
-    for field in ("commitments", "sealing_keys"):
-        if set(case.request[field]) != set(parties):
-            raise Refused(Reason.WRONG_PARTY, detail="There must be one share for each party of the definition.")
-    for party in parties:
+    check_shares(case.request, case.definition.content)
+    for party in case.definition.content["parties"]:
         if case.request["sealing_keys"][party] != case.key(party, InstitutionKey.Kind.SEALING).key_id:
             raise Refused(Reason.KEY_UNKNOWN, detail=f"The share for {party} is sealed to a key it has not enrolled.")
-    return "One share is committed to and sealed for each party."
+    canaries = len(case.request["commitments"]) - 1
+    return f"One share is committed to and sealed for each party, of the record and of canaries ({canaries})."
 
 
 def requester(case: Case) -> str:

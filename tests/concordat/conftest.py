@@ -43,6 +43,7 @@ class Study:
         self.bases = [purpose | {"ground": "consent", "gdpr": None, "note": "45 CFR 46.116"}]
         generator = np.random.default_rng(1)
         self.vector = generator.normal(size=COLUMNS)
+        self.records = [self.vector[None], generator.normal(size=(1, COLUMNS))]
         self.tensors = {name: generator.normal(size=shape) for name, shape in model.KINDS[self.kind].shapes(COLUMNS)}
 
     @cached_property
@@ -66,7 +67,7 @@ class Study:
     @cached_property
     def definition(self):
         return {
-            "v": 2,
+            "v": 3,
             "study": "chest-pain",
             "protocol": self.protocol,
             "kind": "explain",
@@ -75,6 +76,8 @@ class Study:
             "design": self.design,
             "seed": "fixed",
             "target": "log-odds",
+            "canaries": 1,
+            "what_ifs": 0,
             "parties": PARTIES,
             "dealer": DEALER,
             "requesters": [REQUESTER],
@@ -129,7 +132,7 @@ class Study:
             "key": self.keys[REQUESTER],
             "now": self.now,
         }
-        return request.prepare(self.vector, **{**fields, **changes})
+        return request.prepare(changes.pop("records", self.records), **{**fields, **changes})
 
     @cached_property
     def prepared(self):

@@ -33,8 +33,7 @@ class Finished:
                 committed, self.sealed[node] = outputs.seal_outputs(
                     job=study.ticket["job"],
                     node=node,
-                    prediction=predictions[index],
-                    explanation=explanations[index],
+                    records=[(ring.to_bytes(predictions[index]), ring.to_bytes(explanations[index]))] * 2,
                     output_key=study.request["output_key"],
                 )
             tokens.append(
@@ -60,7 +59,7 @@ class Finished:
         given = {"sealed": self.sealed, "key": self.key, "groups": 3, **changes}
         job = self.receipts["notary"]["job"]
         shares = {
-            node: outputs.unseal(sealed, job=job, node=node, key=given["key"])
+            node: outputs.unseal(sealed, job=job, node=node, key=given["key"])[0]
             for node, sealed in given["sealed"].items()
         }
         return outputs.add_up(shares, self.receipts, groups=given["groups"])
@@ -99,8 +98,7 @@ def test_a_share_that_its_receipt_does_not_commit_to_is_named(study, finished):
     _, forged = outputs.seal_outputs(
         job=study.ticket["job"],
         node="zurich",
-        prediction=ring.encode([3.0]),
-        explanation=ring.encode(np.zeros(5)),
+        records=[(ring.to_bytes(ring.encode([3.0])), ring.to_bytes(ring.encode(np.zeros(5))))] * 2,
         output_key=study.request["output_key"],
     )
     assert refusal(finished.open, sealed={**finished.sealed, "zurich": forged}) == (

@@ -338,7 +338,7 @@ class Consortium:
         version = study.in_force
         laws = ["US", "HU", "CH"]
         return {
-            "v": 2,
+            "v": 3,
             "study": study.slug,
             "protocol": version.base if version else digest(b""),
             "kind": "explain",
@@ -347,6 +347,8 @@ class Consortium:
             "design": digest(DESIGN()),
             "seed": "fixed",
             "target": "log-odds",
+            "canaries": 1,
+            "what_ifs": 0,
             "parties": PARTIES,
             "dealer": "notary",
             "requesters": ["long-beach"],
@@ -426,7 +428,7 @@ class Consortium:
             changes["consent"] = self.consent(subject=subject)
             consents.give(institution=self.at["long-beach"], token=changes["consent"])
         return request.prepare(
-            np.zeros(len(FeatureSchema.from_json(SCHEMA).columns)),
+            [np.zeros((1, len(FeatureSchema.from_json(SCHEMA).columns)))] * 2,
             request=str(uuid4()),
             requester=changes.pop("requester", "long-beach"),
             definition=changes.pop("definition", of.content),

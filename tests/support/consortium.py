@@ -169,7 +169,7 @@ class Consortium:
 
     def new_definition(self, **changes) -> dict:
         return {
-            "v": 2,
+            "v": 3,
             "study": STUDY,
             "protocol": digest(self.protocol),
             "kind": "explain",
@@ -178,6 +178,8 @@ class Consortium:
             "design": digest(self.design),
             "seed": "fixed",
             "target": "log-odds",
+            "canaries": 1,
+            "what_ifs": 0,
             "parties": PARTIES,
             "dealer": DEALER,
             "requesters": [REQUESTER],
@@ -265,6 +267,11 @@ class Consortium:
         lowest, highest = self.schema.bounds
         return np.clip(np.random.default_rng(11).normal(size=len(self.schema.columns)), lowest, highest)
 
+    @cached_property
+    def records(self) -> list[np.ndarray]:
+        """The person's record, and one that stands for a canary."""
+        return [self.vector[None], np.zeros_like(self.vector)[None]]
+
     def prepare(self, **changes) -> Prepared:
         fields = {
             "request": new_uuid(),
@@ -279,7 +286,7 @@ class Consortium:
             "key": self.identity(REQUESTER),
             "now": clock.now(),
         }
-        return request.prepare(self.vector, **fields | changes)
+        return request.prepare(self.records, **fields | changes)
 
 
 @dataclass

@@ -276,8 +276,7 @@ class Decision:
             committed[party], self.sealed[party] = outputs.seal_outputs(
                 job=self.job,
                 node=party,
-                prediction=prediction,
-                explanation=explanation,
+                records=[(ring.to_bytes(prediction), ring.to_bytes(explanation))] * 2,
                 output_key=self.request["output_key"],
             )
         return [self.receipt(node, committed.get(node)) for node in (*PARTIES, DEALER)]

@@ -61,6 +61,12 @@ def _vote(app: App, digest: str, *, approve: bool) -> None:
     )
 
 
+def _canaries(count: int) -> str:
+    if not count:
+        return "none: a node that changes a result is not noticed"
+    return f"{count} with each record: a node that changes one record's result is noticed {count} times in {count + 1}"
+
+
 def _print(console: Console, found: CheckedDefinition) -> None:
     content = found.content
     table = Table(show_header=False, box=None, title=found.digest, title_justify="left")
@@ -78,6 +84,8 @@ def _print(console: Console, found: CheckedDefinition) -> None:
         "budgets": "each requester {jobs_a_day} jobs a day, {jobs} in all; together {scalars} opened numbers".format(
             **content["budgets"]
         ),
+        "canaries": _canaries(content["canaries"]),
+        "what-ifs": f"up to {content['what_ifs']} with a record",
         "audits": ", ".join(f"{audit['kind']} every {audit['every_days']} days" for audit in content["audits"])
         or "none",
         "weights": "disclosed to requesters by one explanation"

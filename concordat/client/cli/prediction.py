@@ -5,8 +5,8 @@ from uuid import UUID
 
 import click
 
-from concordat import canonical
-from concordat.client import governance, predict
+from concordat import canonical, what_if
+from concordat.client import governance, predict, records
 from concordat.client.api import Status
 from concordat.client.cli.common import App, write_new
 from concordat.client.work import Work
@@ -42,6 +42,13 @@ _READ = "definitions.read predictions.read ledger.read"
 @click.option("--csv", "table", type=_FILE, help="The record as a row of a table; see --row.")
 @click.option("--row", default=1, show_default=True, type=click.IntRange(1), help="Which row of the table.")
 @click.option("--json", "values", type=_FILE, help="The record as a JSON object of values by feature.")
+@click.option(
+    "--what-if",
+    "questions",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Also predict the record with this different: NAME=VALUE, NAME-=20, or several with commas. Repeatable.",
+)
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the result can be opened.")
 @_SECONDS
 @click.pass_obj
@@ -57,6 +64,7 @@ def predict_command(
     table: Path | None,
     row: int,
     values: Path | None,
+    questions: tuple[str, ...],
     wait: bool,
     seconds: float,
 ) -> None:
@@ -71,6 +79,8 @@ def predict_command(
     with app.api(f"{_READ} predictions.write") as api:
         definition = governance.fetch_definition(app.home, api, digest)
         record = _record(definition.schema, fhir, table, row, values)
+        recorded = definition.schema.encode_row(record).values
+        what_ifs = [what_if.parse(question, definition.schema, recorded) for question in questions]
         work = predict.prepare(
             app.home,
             definition,
@@ -80,6 +90,7 @@ def predict_command(
             consent=consent,
             subject=str(subject or ""),
             urgency=urgency,
+            what_ifs=what_ifs,
         )
         app.progress.print(f"Request {work.request}")
         status = predict.submit(work, api)
@@ -129,7 +140,12 @@ def open_command(app: App, request: str, viewer: str, decision: Decision) -> Non
     with app.api(f"{_READ} predictions.write") as api:
         opened = predict.open_result(app.home, api, work)
         predict.show(app.home, api, work, opened, viewer=viewer, decision=decision)
-    value = {"record": opened.record, "log_size": opened.log_size, "explanation": opened.explanation.to_json()}
+    value = {
+        "record": opened.record,
+        "log_size": opened.log_size,
+        "explanation": opened.explanation.to_json(),
+        "what_ifs": [{"what_if": each.words, "probability": f"{each.probability:.4f}"} for each in opened.what_ifs],
+    }
     app.answer(
         value,
         lambda console: console.print(
@@ -155,11 +171,11 @@ def _record(
     schema: FeatureSchema, fhir: Path | None, table: Path | None, row: int, values: Path | None
 ) -> dict[str, Value]:
     if fhir is not None:
-        return predict.read_fhir(fhir, schema)
+        return records.read_fhir(fhir, schema)
     if table is not None:
-        return predict.read_csv(table, row, schema)
+        return records.read_csv(table, row, schema)
     assert values is not None
-    return predict.read_json(values)
+    return records.read_json(values)
 
 
 def _progress(app: App, status: Status) -> None:

@@ -7,7 +7,7 @@ from compute.engine.runner import EngineResult
 from compute.node.jobs import Node
 from compute.node.slot import EngineSlot
 from concordat import ring
-from concordat.canonical import digest
+from concordat.canonical import b64
 from tests.support.consortium import Case, Consortium, FakeCoordinator
 
 
@@ -32,6 +32,11 @@ def case(consortium) -> Case:
     return Case.make(consortium)
 
 
+def _random_output() -> dict[str, str]:
+    lengths = {"prediction": 1, "explanation": 12}
+    return {part: b64(ring.to_bytes(ring.random((length,)))) for part, length in lengths.items()}
+
+
 class Engine:
     """Stands in for an engine process where a test is about the node's decision, not about the computation."""
 
@@ -43,11 +48,19 @@ class Engine:
 
     def run(self, job: dict, timeout: float) -> EngineResult:
         self.jobs.append(job)
-        share = None if self.role == "dealer" else ring.to_bytes(ring.random((1,)))
-        explanation = None if self.role == "dealer" else ring.to_bytes(ring.random((12,)))
-        digests = {"sent": digest(b"sent"), "received": digest(b"received")}
-        transcripts = [{"peer": peer, **digests} for peer in range(4) if peer != self.rank]
-        return EngineResult(share, explanation, 4, 1000, transcripts, "0.250", "0.500", "0.200", "0.300")
+        party = self.role == "party"
+        others = [peer for peer in range(4) if peer != self.rank]
+        return EngineResult(
+            outputs=[_random_output() for _ in job.get("records", [])],
+            rounds=4,
+            bytes_sent=1000,
+            conversations=[{"peer": peer, "sent": b64(bytes(64)), "received": b64(bytes(32))} for peer in others],
+            seeds=[{"key": b64(bytes(32)), "drawn": []} for _ in job.get("records", [])] if party else [],
+            cpu_seconds="0.250",
+            seconds="0.500",
+            seconds_offline="0.200",
+            seconds_online="0.300",
+        )
 
     def kill(self) -> None:
         self.killed = True

@@ -160,7 +160,7 @@ class World:
             models.disclose_weights(owner, api, model=model.digest, study=STUDY)
         plan = design.build(FeatureSchema.from_json(SCHEMA), seed="tests")
         document = {
-            "v": 2,
+            "v": 3,
             "study": STUDY,
             "protocol": digest(protocol),
             "kind": "explain",
@@ -169,6 +169,8 @@ class World:
             "design": digest(plan),
             "seed": "fixed",
             "target": "log-odds",
+            "canaries": 1,
+            "what_ifs": 0,
             "parties": PARTIES,
             "dealer": "notary",
             "requesters": ["long-beach"],
@@ -191,6 +193,18 @@ class World:
         for slug in (*PARTIES, "long-beach"):
             governance.vote(self.homes[slug], self.api(slug), name, approve=True)
         ChainTransaction.objects.update(state="mined")
+        schema = FeatureSchema.from_json(SCHEMA)
+        models.seal_canaries(
+            owner,
+            api,
+            model=model.digest,
+            kind=kind,
+            tensors=self.tensors,
+            schema=schema,
+            design=design.Design.from_json(plan),
+            target=document["target"],
+            requesters=["long-beach"],
+        )
         return governance.fetch_definition(self.homes["long-beach"], self.api("long-beach"), name)
 
     def _tensors(self, kind: str) -> dict[str, Any]:
@@ -245,13 +259,18 @@ class World:
             )
             for party in PARTIES
         ]
-        prediction, explanation = self.in_the_clear(definition, ring.decode(ring.combine(shares)))
-        parts = zip(ring.split(prediction, 3), ring.split(spoil(explanation), 3), strict=True)
+        computed: dict[str, list[tuple[bytes, bytes]]] = {party: [] for party in PARTIES}
+        for of_record in zip(*shares, strict=True):
+            records = ring.decode(ring.combine(of_record))
+            prediction, explanation = self.in_the_clear(definition, records)
+            parts = zip(ring.split(prediction, 3), ring.split(spoil(explanation), 3), strict=True)
+            for party, (first, second) in zip(PARTIES, parts, strict=True):
+                computed[party].append((ring.to_bytes(first), ring.to_bytes(second)))
         sealed = {
             party: outputs.seal_outputs(
-                job=str(job.uuid), node=party, prediction=first, explanation=second, output_key=asked["output_key"]
+                job=str(job.uuid), node=party, records=computed[party], output_key=asked["output_key"]
             )
-            for party, (first, second) in zip(PARTIES, parts, strict=True)
+            for party in PARTIES
         }
         for node in NODES:
             committed, box = sealed.get(node, (None, None))
@@ -271,14 +290,15 @@ class World:
             sessions[node].post(f"node/jobs/{job.uuid}/result", {"receipt": token, "sealed": box})
         publish()
 
-    def in_the_clear(self, definition: CheckedDefinition, x: Any) -> tuple[Any, Any]:
-        """The engine's outputs as ring elements: log-odds; coefficients, intercept and total sum of squares."""
+    def in_the_clear(self, definition: CheckedDefinition, records: Any) -> tuple[Any, Any]:
+        """The engine's outputs as ring elements: log-odds, also of what-ifs; coefficients, intercept and total sum of
+        squares."""
         plan, kind = definition.design, definition.manifest["kind"]
-        y = forward(kind, self.tensors, plan.column_masks * x)
-        weights = ring.decode(plan.weights, 8)
+        y = forward(kind, self.tensors, plan.column_masks * records[0])
+        weights = ring.decode(plan.weights, 10)
         total = np.sum(weights * (y - np.average(y, weights=weights)) ** 2)
         fitted = ring.decode(plan.operator, 20) @ y
-        prediction = forward(kind, self.tensors, x[None])
+        prediction = forward(kind, self.tensors, records)
         return ring.encode(prediction, ring.RESULT_BITS), ring.encode(np.append(fitted, total), ring.RESULT_BITS)
 
 

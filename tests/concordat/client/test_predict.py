@@ -10,7 +10,7 @@ from django.conf import settings
 from compute.models import Job, PartyResult
 from concordat import canonical, checkpoint, record_number, ring
 from concordat.canonical import b64, unb64
-from concordat.client import consents, governance, predict
+from concordat.client import consents, governance, predict, records
 from concordat.client.api import Api
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
@@ -297,7 +297,7 @@ def test_a_table_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None
     file = tmp_path / "table.csv"
     file.write_bytes(content)
     with pytest.raises(Refused):
-        predict.read_csv(file, 1, FeatureSchema.from_json(SCHEMA))
+        records.read_csv(file, 1, FeatureSchema.from_json(SCHEMA))
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"{", b"[" * 100_000])
@@ -305,7 +305,7 @@ def test_a_file_that_is_not_json_is_refused(tmp_path: Path, content: bytes) -> N
     file = tmp_path / "record.json"
     file.write_bytes(content)
     with refusal(Reason.FILE_UNREADABLE):
-        predict.read_json(file)
+        records.read_json(file)
 
 
 def test_a_linear_model_needs_its_owners_disclosure_and_then_works(world: World) -> None:

@@ -1,0 +1,160 @@
+"""The model owner's part after an alarm: replay the canary's run, and sign who departed from the protocol."""
+
+from collections.abc import Mapping
+from typing import TypedDict
+
+from compute.engine.execution import prepare
+from compute.engine.replay import Evidence, replay
+from compute.engine.session import Seeds
+from compute.node.engine_job import party_part
+from compute.node.home import NodeHome
+from concordat import alarm, canonical, clock, definition, model, outputs, receipt
+from concordat.alarm import Alarm, CanaryShares, Departure, Tape
+from concordat.canonical import unb64
+from concordat.client.api import Api, Testimonies
+from concordat.commitments import INPUT_SHARE, open_share
+from concordat.definition import Definition
+from concordat.fields import plain, read
+from concordat.model import Manifest
+from concordat.reasons import Reason, Refused
+from concordat.receipt import Receipt
+
+_DIGEST_BYTES = 32
+
+
+class _Case(TypedDict):
+    said: Alarm
+    agreed: Definition
+    manifest: Manifest
+    receipts: Mapping[str, Receipt]
+    shares: CanaryShares
+    tapes: Mapping[str, Tape]
+
+
+def find(home: NodeHome, api: Api, job: str) -> list[Departure]:
+    """Find out who departed from the protocol in a job with a false canary, and hand the signed finding in.
+
+    None means that the result is what the protocol gives: then the canary's known result was wrong.
+
+    Raises:
+        Refused: WRONG_INSTITUTION unless the alarm is addressed to us; NODE_SILENT while a testimony is missing, naming
+            the node; RECEIPTS_DISAGREE for a node that testifies about other input than the requester's, naming it;
+            OPENING_MISMATCH for shares that the requester did not commit to; and what is wrong with a signature.
+    """
+    answer = api.testimonies(job)
+    case = _read(home, answer)
+    departures = _false_tapes(case) or _replayed(case, answer)
+    said = case["said"]
+    token = alarm.find(
+        job=said["job"],
+        owner=home.institution,
+        alarm=canonical.digest(answer["alarm"].encode()),
+        departures=departures,
+        time=clock.now(),
+        key=home.keys.identity,
+    )
+    api.finding(job, token)
+    return departures
+
+
+def _read(home: NodeHome, answer: Testimonies) -> _Case:
+    known = home.pins.lasting_keyring
+    said = alarm.read_alarm(answer["alarm"], known)
+    if said["owner"] != home.institution or said["job"] != answer["prediction"]:
+        raise Refused(
+            Reason.WRONG_INSTITUTION, detail="This alarm is addressed to another owner, or about another job."
+        )
+    manifest = model.check_manifest(answer["manifest"], known)
+    agreed = read(answer["definition"], Definition)
+    receipts = receipt.check_receipts(answer["receipts"], known, request=said["request"], definition=agreed)
+    named = {"model": agreed["model"], "design": agreed["design"], "schema": agreed["schema"]}
+    found = {"model": plain(manifest), "design": answer["design"], "schema": answer["schema"]}
+    for field, name in named.items():
+        if canonical.digest(found[field]) != name:
+            raise Refused(Reason.DIGEST_MISMATCH, field=field)
+    testimonies = {each["node"]: each for each in (alarm.read_testimony(one, known) for one in answer["testimonies"])}
+    about = canonical.digest(answer["alarm"].encode())
+    for node in receipts:
+        if node not in testimonies or testimonies[node]["alarm"] != about:
+            raise Refused(Reason.NODE_SILENT, detail=f"There is no testimony of {node} yet.", field=node)
+        if testimonies[node]["commitments"] != said["commitments"]:
+            detail = f"{node} computed for another input than the requester names: compare both with the request."
+            raise Refused(Reason.RECEIPTS_DISAGREE, detail=detail, field=node)
+    key = home.keys.sealing
+    tapes = {node: alarm.open_tape(testimonies[node], key) for node in receipts}
+    shares = alarm.open_shares(said, key)
+    return _Case(said=said, agreed=agreed, manifest=manifest, receipts=receipts, shares=shares, tapes=tapes)
+
+
+def _false_tapes(case: _Case) -> list[Departure]:
+    """Who lays open something else than it signed for."""
+    departures: list[Departure] = []
+    ranks = definition.nodes(case["agreed"])
+    for node, tape in case["tapes"].items():
+        signed = case["receipts"][node]["transcripts"]
+        told = {
+            ranks[each["peer"]]: {part: canonical.digest(unb64(each[part])) for part in ("sent", "received")}  # type: ignore[literal-required]
+            for each in tape["conversations"]
+            if each["peer"] < len(ranks)
+        }
+        if told != signed:
+            departures.append({"node": node, "act": "other conversations", "round": 0})
+        elif node in case["agreed"]["parties"] and not _has_weights(case["manifest"], node, tape):
+            departures.append({"node": node, "act": "other weights", "round": 0})
+    return departures
+
+
+def _has_weights(manifest: Manifest, node: str, tape: Tape) -> bool:
+    try:
+        return tape["weights"] is not None and bool(model.read_share(manifest, node, tape["weights"]))
+    except Refused:
+        return False
+
+
+def _replayed(case: _Case, answer: Testimonies) -> list[Departure]:
+    agreed, said, tapes = case["agreed"], case["said"], case["tapes"]
+    ranks, place = definition.nodes(agreed), said["place"]
+    starts, results = [], []
+    for index, party in enumerate(agreed["parties"]):
+        weights = tapes[party]["weights"]
+        assert weights is not None
+        record = open_share(
+            said["commitments"][party], INPUT_SHARE, case["shares"]["inputs"][party], said["name"], party, index, place
+        )
+        starts += prepare(
+            party_part(
+                case["manifest"],
+                agreed,
+                design=answer["design"],
+                schema=answer["schema"],
+                weights=model.read_share(case["manifest"], party, weights),
+                records=[record],
+            )
+        )
+        handed_in = case["shares"]["outputs"][party]
+        prediction, explanation = (
+            outputs.open_output(handed_in, case["receipts"][party], part, place) for part in outputs.PARTS
+        )
+        results.append((prediction, explanation))
+    evidence = Evidence(
+        sent={
+            (rank, each["peer"]): _digests(each["sent"])
+            for rank, node in enumerate(ranks)
+            for each in tapes[node]["conversations"]
+        },
+        seeds=[
+            Seeds(unb64(tapes[party]["key"]), {each["peer"]: unb64(each["key"]) for each in tapes[party]["drawn"]})
+            for party in agreed["parties"]
+        ],
+        records=1 + agreed["canaries"],
+        place=place,
+    )
+    return [
+        {"node": ranks[fault.rank], "act": fault.act, "round": fault.round}
+        for fault in replay(starts, evidence, results)
+    ]
+
+
+def _digests(text: str) -> list[bytes]:
+    data = unb64(text)
+    return [data[start : start + _DIGEST_BYTES] for start in range(0, len(data), _DIGEST_BYTES)]

@@ -1,0 +1,72 @@
+"""The seeds of recent jobs, for a day: what names a node that cheated, should a canary come back wrong.
+
+A tape holds no share and no message. Together with all other nodes' seeds of one record, that record's shares and the
+model's, it lays open that record's run; the shares of a person's record are with nobody by then, so their run cannot
+be computed again from what nodes keep.
+"""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from pydantic import with_config
+from typing_extensions import TypedDict
+
+from compute.engine.runner import SeedsDocument
+from compute.node.state import transaction
+from concordat import canonical, clock
+from concordat.alarm import Conversation
+from concordat.fields import STRICT, Digest, Slug, Uuid, plain, read
+from concordat.reasons import Reason, Refused
+
+KEPT = timedelta(days=1)
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS tapes (
+    job     TEXT PRIMARY KEY,
+    tape    TEXT NOT NULL,
+    expires TEXT NOT NULL
+) STRICT
+"""
+
+
+@with_config(STRICT)
+class JobTape(TypedDict):
+    """Of one job: what was asked by whom, the request's commitments by record, and what the engine left."""
+
+    request: Digest
+    name: Uuid
+    requester: Slug
+    commitments: list[dict[Slug, Digest]]
+    seeds: list[SeedsDocument]
+    conversations: list[Conversation]
+
+
+class Tapes:
+    """The tapes in `path`, by job. Safe for several threads; each call is a transaction of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with transaction(self._path) as database:
+            database.execute(_SCHEMA)
+
+    def keep(self, job: str, tape: JobTape, *, now: datetime) -> None:
+        """Keep a job's tape for a day, and forget those whose day is over."""
+        content = canonical.encode(plain(tape)).decode()
+        with transaction(self._path) as database:
+            database.execute("DELETE FROM tapes WHERE expires <= ?", (clock.rfc3339(now),))
+            database.execute("INSERT OR REPLACE INTO tapes VALUES (?, ?, ?)", (job, content, clock.rfc3339(now + KEPT)))
+
+    def of(self, job: str, *, now: datetime) -> JobTape:
+        """A job's tape. Raises Refused(TAPE_MISSING) if there is none, or its day is over."""
+        with transaction(self._path) as database:
+            row = database.execute(
+                "SELECT tape FROM tapes WHERE job = ? AND expires > ?", (job, clock.rfc3339(now))
+            ).fetchone()
+        if row is None:
+            raise Refused(Reason.TAPE_MISSING)
+        return read(canonical.decode(row[0].encode()), JobTape)
+
+    def forget(self, job: str) -> None:
+        """Destroy a job's tape. Repeatable."""
+        with transaction(self._path) as database:
+            database.execute("DELETE FROM tapes WHERE job = ?", (job,))

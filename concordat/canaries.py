@@ -1,0 +1,184 @@
+"""Canaries: records whose results are known beforehand, mixed in with a person's to catch a node that cheats.
+
+The protocols keep a secret from a node that follows them; that it follows them, they do not enforce. A node that added
+3 to its share of a prediction would pass every other check. So the model's owner computes the results of some made-up
+records, in plaintext, and seals them to the requesters. A requester sends as many as the definition says with a
+person's record, in random order. Shares of one look like shares of the other, so a node that changes one record's
+result, and does not want to change them all, meets a canary c times in c + 1; one that changes all meets one for sure.
+(Cut and choose, with known answers in place of opened ones: covert security in the sense of Aumann and Lindell, TCC
+2007: cheating is noticed with a stated probability.)
+
+What a sheet gives away: its predictions and coefficients are functions of the secret model, known to the requesters
+before the first job.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+from annotated_types import Ge, Le, Len
+from numpy.typing import NDArray
+from pydantic import with_config
+from typing_extensions import TypedDict
+
+from concordat import clock, ring, sealing
+from concordat.canonical import Json
+from concordat.definition import MOST_RECORDS, Definition
+from concordat.design import OPERATOR_BITS, WEIGHT_BITS, Design
+from concordat.documents import Keyring, sign, verify
+from concordat.fields import STRICT, Digest, Slug, Time, plain
+from concordat.kinds import KINDS
+from concordat.kinds.kind import Scale, Tensors
+from concordat.outputs import Opened
+from concordat.reasons import Reason, Refused
+from concordat.schema import FeatureSchema
+from concordat.sealing import SealingKey
+from concordat.signatures import SigningKey
+
+Whole = Annotated[int, Ge(-(2**53)), Le(2**53)]
+
+TOLERANCE: Mapping[Scale, float] = {"log-odds": 2.0**-10, "probability": 2.0**-15}
+"""How far a number may be from the known one: what fixed-point arithmetic errs by, with some to spare. A change that is
+smaller passes."""
+
+TOTAL_TOLERANCE = 0.01
+"""The same for the total sum of squares, relative; R² moves by less."""
+
+
+@with_config(STRICT)
+class Canary(TypedDict):
+    """An encoded record at 2^16, and what comes out for it at 2^24: the prediction, then d coefficients, intercept and
+    total sum of squares."""
+
+    record: list[Whole]
+    prediction: Whole
+    explanation: list[Whole]
+
+
+@with_config(STRICT)
+class Sheet(TypedDict):
+    """The model owner's signed canaries for one model (by digest), one design and one target, for one requester."""
+
+    v: Literal[1]
+    owner: Slug
+    requester: Slug
+    model: Digest
+    design: Digest
+    target: Literal["log-odds", "probability"]
+    canaries: Annotated[list[Canary], Len(1, MOST_RECORDS)]
+    issued: Time
+
+
+def known_result(
+    kind: str, tensors: Tensors, design: Design, record: NDArray[np.float64], target: Scale
+) -> tuple[float, NDArray[np.float64]]:
+    """In plaintext, what the secure engine computes of one encoded record (columns,) with weights as they are encoded.
+
+    Returns:
+        The prediction, and (d + 2,) coefficients, intercept and total sum of squares.
+    """
+    whole = KINDS[kind].whole
+    encoded = {
+        name: ring.decode(ring.encode(tensor, bits), bits)
+        for name, tensor in tensors.items()
+        for bits in [0 if name in whole else ring.BITS]
+    }
+    outputs = KINDS[kind].forward(encoded, np.vstack([record, design.column_masks * record]))
+    if target != KINDS[kind].scale:
+        outputs = 1 / (1 + np.exp(-outputs))
+    prediction, y = float(outputs[0]), outputs[1:]
+    weights = design.weights / (1 << WEIGHT_BITS)
+    total = weights @ (y - np.average(y, weights=weights)) ** 2
+    return prediction, np.append(design.operator / (1 << OPERATOR_BITS) @ y, total)
+
+
+def invent(
+    count: int, *, kind: str, tensors: Tensors, schema: FeatureSchema, design: Design, target: Scale
+) -> list[Canary]:
+    """Made-up records within the schema's ranges, and their results. Only the model's owner can compute them."""
+    chance = np.random.default_rng(secrets.randbits(128))
+    lowest, highest = schema.bounds
+    found: list[Canary] = []
+    for _ in range(count):
+        # Near the reference, as people are, and never at it, where nothing differs; categories may mix.
+        drawn = np.clip(chance.normal(size=len(lowest)), lowest, highest)
+        record = ring.encode(np.where(np.isin(highest, 1.0) & np.isin(lowest, 0.0), drawn > 0.5, drawn))
+        prediction, explanation = known_result(kind, tensors, design, ring.decode(record), target)
+        found.append(
+            {
+                "record": record.tolist(),
+                "prediction": round(prediction * (1 << ring.RESULT_BITS)),
+                "explanation": [round(number * (1 << ring.RESULT_BITS)) for number in explanation],
+            }
+        )
+    return found
+
+
+def seal_sheet(
+    canaries: Sequence[Canary],
+    *,
+    owner: str,
+    requester: str,
+    model: str,
+    design: str,
+    target: Scale,
+    public: str,
+    key: SigningKey,
+) -> str:
+    """The signed sheet, sealed to the requester whose public sealing key `public` is."""
+    sheet: dict[str, Json] = {
+        "v": 1,
+        "owner": owner,
+        "requester": requester,
+        "model": model,
+        "design": design,
+        "target": target,
+        "canaries": [plain(canary) for canary in canaries],
+        "issued": clock.rfc3339(clock.now()),
+    }
+    token = sign(sheet, Sheet, kind="canaries", key=key)
+    return sealing.seal(public, token.encode(), context=_context(model, requester))
+
+
+def open_sheet(
+    sealed: str, *, requester: str, definition: Definition, owner: str, keyring: Keyring, key: SealingKey
+) -> list[Canary]:
+    """The canaries for a definition's jobs, enough of them.
+
+    Raises:
+        Refused: SEAL_BROKEN; what `documents.verify` refuses; CANARIES_MISSING for those of another model, design or
+            target, or if there are too few.
+    """
+    token = sealing.open(key, sealed, context=_context(definition["model"], requester)).decode()
+    if owner not in keyring:
+        raise Refused(Reason.KEY_UNKNOWN, detail="No key of the model's owner is known.")
+    sheet = verify(token, Sheet, kind="canaries", keys=keyring[owner])
+    said = (sheet["owner"], sheet["requester"], sheet["model"], sheet["design"], sheet["target"])
+    if said != (owner, requester, definition["model"], definition["design"], definition["target"]):
+        raise Refused(Reason.CANARIES_MISSING, detail="Those that are here are for something else.")
+    if len(sheet["canaries"]) < definition["canaries"]:
+        raise Refused(Reason.CANARIES_MISSING, detail="There are fewer than the definition asks for.")
+    return sheet["canaries"]
+
+
+def agrees(opened: Opened, canary: Canary, what_ifs: Sequence[Canary], target: Scale) -> bool:
+    """Whether what was opened of a canary, whose what-ifs other canaries were, is what was known before."""
+    one = float(1 << ring.RESULT_BITS)
+    *numbers, total = canary["explanation"]
+    known = [canary["prediction"], *(other["prediction"] for other in what_ifs), *numbers]
+    found = [opened.prediction, *opened.what_ifs, *opened.coefficients, opened.intercept]
+    if len(known) != len(found):
+        return False
+    off = np.abs(np.array(found) - np.array(known) / one).max()
+    slack = TOTAL_TOLERANCE * total / one + TOLERANCE[target]
+    return bool(off <= TOLERANCE[target] and abs(opened.total_sum_of_squares - total / one) <= slack)
+
+
+def _context(model: str, requester: str) -> dict[str, Json]:
+    return {"label": "canaries", "model": model, "requester": requester}
+
+
+def rows(canary: Canary, what_ifs: Sequence[Canary]) -> NDArray[np.float64]:
+    """(1 + w, columns) the encoded record of a canary, and those of its what-ifs."""
+    return ring.decode(np.array([each["record"] for each in (canary, *what_ifs)], dtype=np.int64))

@@ -1,0 +1,117 @@
+"""The client's canaries: mixed in at random, checked before anything else is opened, and an alarm when one is false."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from concordat import alarm, canaries, clock
+from concordat.canaries import Canary
+from concordat.client.governance import CheckedDefinition
+from concordat.client.home import ClientHome
+from concordat.commitments import Share
+from concordat.outputs import OutputShares, add_up
+from concordat.reasons import Reason, Refused
+from concordat.receipt import Receipt
+from concordat.request import Request
+
+
+@dataclass(frozen=True, repr=False)
+class Batch:
+    """The records of one request, in the order in which they are sent.
+
+    Attributes:
+        place: of the person's own.
+        canaries: of every record, the canary and those that stand for its what-ifs; empty at `place`.
+    """
+
+    records: Sequence[NDArray[np.float64]]
+    place: int
+    canaries: Sequence[Sequence[Canary]]
+
+
+def mix(home: ClientHome, definition: CheckedDefinition, rows: NDArray[np.float64]) -> Batch:
+    """Hide a person's encoded record, with its what-ifs (1 + w, columns), among the definition's number of canaries.
+
+    Raises:
+        Refused: CANARIES_MISSING if the model's owner has sealed none to us, and what `canaries.open_sheet` refuses.
+    """
+    wanted = definition.content["canaries"]
+    if not wanted:
+        return Batch([rows], 0, [[]])
+    if not definition.sealed_canaries:
+        raise Refused(Reason.CANARIES_MISSING)
+    sheet = canaries.open_sheet(
+        definition.sealed_canaries,
+        requester=home.institution,
+        definition=definition.content,
+        owner=definition.manifest["owner"],
+        keyring=home.pins.lasting_keyring,
+        key=home.keys.sealing,
+    )
+    chance = secrets.SystemRandom()
+    chosen = [[canary, *chance.choices(sheet, k=len(rows) - 1)] for canary in chance.sample(sheet, wanted)]
+    place = chance.randrange(wanted + 1)
+    records = [canaries.rows(canary, what_ifs) for canary, *what_ifs in chosen]
+    return Batch([*records[:place], rows, *records[place:]], place, [*chosen[:place], [], *chosen[place:]])
+
+
+def check(
+    home: ClientHome,
+    definition: CheckedDefinition,
+    *,
+    job: str,
+    request: Request,
+    request_digest: str,
+    known: Sequence[Sequence[Canary]],
+    inputs: Sequence[Mapping[str, Share]],
+    outputs: Mapping[str, Sequence[OutputShares]],
+    receipts: Mapping[str, Receipt],
+) -> str | None:
+    """Open every canary. None if all are right; else an alarm (JWS) about the first that is not.
+
+    Args:
+        known: the canaries by record (`Batch.canaries`).
+        inputs: the openings of the input shares, by record.
+        outputs: every party's output shares, by record.
+    """
+    for place, each in enumerate(known):
+        shares = {party: of_party[place] for party, of_party in outputs.items() if place < len(of_party)}
+        if each and not _right(definition, shares, receipts, place, each):
+            owner = definition.manifest["owner"]
+            return alarm.raise_alarm(
+                job=job,
+                request=request_digest,
+                name=request["request"],
+                requester=home.institution,
+                owner=owner,
+                place=place,
+                commitments=request["commitments"][place],
+                shares={"inputs": dict(inputs[place]), "outputs": shares},
+                owner_key=home.pins.sealing(owner),
+                time=clock.now(),
+                key=home.keys.identity,
+            )
+    return None
+
+
+def _right(
+    definition: CheckedDefinition,
+    shares: Mapping[str, OutputShares],
+    receipts: Mapping[str, Receipt],
+    place: int,
+    known: Sequence[Canary],
+) -> bool:
+    canary, *what_ifs = known
+    target = definition.content["target"]
+    assert target != "none"
+    groups = len(definition.design.groups)
+    try:
+        opened = add_up(shares, receipts, groups=groups, what_ifs=len(what_ifs), place=place)
+    except Refused as refused:
+        if refused.reason is not Reason.RESULT_OUT_OF_RANGE:
+            raise
+        return False
+    return canaries.agrees(opened, canary, what_ifs, target)

@@ -1,0 +1,52 @@
+"""Where a record comes from: a FHIR Bundle, a row of a table, or a JSON object of values."""
+
+import csv
+import json
+from itertools import islice
+from pathlib import Path
+
+from concordat.fhir import features_from_bundle
+from concordat.reasons import Reason, Refused
+from concordat.schema import FeatureSchema, Value
+
+
+def read_fhir(path: Path, schema: FeatureSchema) -> dict[str, Value]:
+    """Values from a FHIR Bundle of one patient. Raises Refused: FILE_UNREADABLE, BUNDLE_INVALID and what the
+    mapping refuses."""
+    bundle = _json(path)
+    if not isinstance(bundle, dict):
+        raise Refused(Reason.BUNDLE_INVALID, detail=f"{path.name} is no FHIR Bundle.")
+    return features_from_bundle(bundle, schema)
+
+
+def read_csv(path: Path, row: int, schema: FeatureSchema) -> dict[str, Value]:
+    """Values from row `row` (the first below the heading is 1) of a table with a column for each feature.
+
+    Raises:
+        Refused: FILE_UNREADABLE, NOT_FOUND if there is no such row, and what the schema refuses.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            cells = next(islice(csv.DictReader(file), row - 1, None), None)
+    except (UnicodeDecodeError, csv.Error) as error:
+        detail = f"{path.name} is not a table in UTF-8, with a line for each row."
+        raise Refused(Reason.FILE_UNREADABLE, detail=detail) from error
+    if cells is not None:
+        return schema.from_row({name: cell for name, cell in cells.items() if isinstance(cell, str)})
+    raise Refused(Reason.NOT_FOUND, detail="The table has no such row.", field="row")
+
+
+def read_json(path: Path) -> dict[str, Value]:
+    """Values by feature name, from a JSON object. Raises Refused(FILE_UNREADABLE)."""
+    values = _json(path)
+    if not isinstance(values, dict):
+        detail = f"{path.name} is no record: a JSON object with a value for each feature."
+        raise Refused(Reason.FILE_UNREADABLE, detail=detail)
+    return values
+
+
+def _json(path: Path) -> object:
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise Refused(Reason.FILE_UNREADABLE, detail=f"{path.name} is not JSON.") from error

@@ -1,0 +1,95 @@
+"""What if a value were another one? Questions about a record, and their answers in words.
+
+    trestbps=120            that value in place of the recorded one
+    trestbps-=20, chol=180  20 less, and another value too
+
+Each question makes a variant of the record, which is predicted in the same job and as secretly as the record itself:
+nodes learn how many questions there are, and nothing about them. An answer says what the model would predict, not what
+a treatment would do.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from concordat.explanation import sigmoid
+from concordat.kinds.kind import Scale
+from concordat.reasons import Reason, Refused
+from concordat.schema import FeatureSchema, Value
+
+Change = Mapping[str, Value]
+"""The values that a question puts in place of the recorded ones, by feature."""
+
+_PART = re.compile(r"\s*([a-z0-9][a-z0-9_-]*?)\s*(=|\+=|-=)\s*(.+?)\s*")
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """A question, and the probability that the model predicts then."""
+
+    words: str
+    probability: float
+
+
+def parse(text: str, schema: FeatureSchema, values: Mapping[str, Value]) -> Change:
+    """The change that a question asks for.
+
+    Args:
+        values: the record's, to which `+=` and `-=` are relative.
+
+    Raises:
+        Refused: FIELD_INVALID naming `what_if` for what is no question, or what the schema refuses naming the feature.
+    """
+    features = {feature.name: feature for feature in schema.features}
+    change: dict[str, Value] = {}
+    for part in text.split(","):
+        match = _PART.fullmatch(part)
+        if match is None or match[1] not in features:
+            detail = f"A question reads NAME=VALUE, NAME+=NUMBER or NAME-=NUMBER; the names are: {', '.join(features)}."
+            raise Refused(Reason.FIELD_INVALID, detail=detail, field="what_if")
+        name, sign, value = match.groups()
+        feature, new = features[name], features[name].parse(value)
+        if sign != "=":
+            old = values.get(name)
+            if feature.kind != "number" or isinstance(old, bool) or not isinstance(old, int | float):
+                detail = f"{feature.label} is not recorded as a number: give the value itself, with =."
+                raise Refused(Reason.FIELD_INVALID, detail=detail, field=name)
+            assert isinstance(new, float)
+            new = old + new if sign == "+=" else old - new
+        change[name] = feature.check(new)
+    return change
+
+
+def answer(
+    changes: Sequence[Change],
+    predictions: Sequence[float],
+    *,
+    schema: FeatureSchema,
+    values: Mapping[str, Value],
+    target: Scale,
+) -> tuple[WhatIf, ...]:
+    """Questions and predictions, in the order in which they were asked; predictions are on the `target`'s scale."""
+    labels = {feature.name: feature for feature in schema.features}
+
+    def words(change: Change) -> str:
+        return ", ".join(
+            f"{labels[name].label} {labels[name].say(values[name])} → {labels[name].say(value)}"
+            for name, value in change.items()
+        )
+
+    return tuple(
+        WhatIf(words(change), prediction if target == "probability" else sigmoid(prediction))
+        for change, prediction in zip(changes, predictions, strict=True)
+    )
+
+
+def render_text(what_ifs: Sequence[WhatIf], probability: float) -> str:
+    """Lines for a terminal, empty where nothing was asked; `probability` is the record's own."""
+    if not what_ifs:
+        return ""
+    lines = ["", "What the model would predict, if only this were different:"]
+    lines += [
+        f"  {each.probability:.1%} ({100 * (each.probability - probability):+.1f} points)  {each.words}"
+        for each in what_ifs
+    ]
+    return "\n".join([*lines, "It is not a promise of what a treatment would do."]) + "\n"
