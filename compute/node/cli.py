@@ -3,14 +3,16 @@
 import sys
 from pathlib import Path
 from typing import BinaryIO
+from uuid import UUID
 
 import click
 
 from compute.node import app
-from compute.node.coordinator import key_changes
+from compute.node.coordinator import key_changes, owner_session
 from compute.node.home import NodeHome
 from compute.node.opened import OpenedNumbers
 from concordat import clock
+from concordat.client.api import Api
 from concordat.client.cli.home import whose
 from concordat.client.cli.keys import AFTERWARDS, EFFECTIVE, GROUND, KIND, OFFLINE, offline_key
 from concordat.client.keys import OwnKeys, post_change
@@ -146,6 +148,25 @@ def opened(directory: Path) -> None:
     """List how many numbers this node has helped to open, by model and requester: enough of them are the model."""
     for model, requester, scalars in OpenedNumbers(NodeHome(directory).state).totals():
         click.echo(f"{model}\t{requester}\t{scalars}")
+
+
+@cli.command()
+@HOME
+@click.argument("job", type=click.UUID)
+def replay(directory: Path, job: UUID) -> None:
+    """As the owner of JOB's model, find out which node departed from the protocol, and hand the finding in.
+
+    For a job whose canary came back wrong, when all its nodes have testified.
+    """
+    from compute.node.finding import find  # torch, which no other command needs
+
+    home = NodeHome(directory)
+    with owner_session(home) as session:
+        departures = find(home, Api(session), str(job))
+    for each in departures:
+        click.echo(f"{each['node']}: {each['act']}" + (f", round {each['round']}" if each["round"] else ""))
+    if not departures:
+        click.echo("Nobody departed from the protocol: the canary's known result was wrong. Seal new canaries.")
 
 
 @cli.command()

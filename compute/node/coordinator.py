@@ -111,10 +111,16 @@ class HttpCoordinator:
 
 def key_changes(home: NodeHome) -> list[str]:
     """Every institution's key changes (JWS), for `Pins.update` to verify. Raises Refused as the session does."""
-    with Session(
-        coordinator=home.settings["coordinator"],
-        client_id=home.institution,
-        key=home.keys.client,
-        scopes="institutions.read",
-    ) as session:
+    with _session(home, "institutions.read") as session:
         return Api(session).key_changes()
+
+
+def owner_session(home: NodeHome) -> Session:
+    """A session of the institution as the owner of models."""
+    return _session(home, "models.write")
+
+
+def _session(home: NodeHome, scopes: str) -> Session:
+    return Session(
+        coordinator=home.settings["coordinator"], client_id=home.institution, key=home.keys.client, scopes=scopes
+    )

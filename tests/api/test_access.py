@@ -180,11 +180,16 @@ OTHERS = [
     ("mayo", "POST", f"predictions/{JOB}/cancel"),
     ("mayo", "GET", f"predictions/{JOB}/result"),
     ("mayo", "POST", f"predictions/{JOB}/display"),
+    ("mayo", "POST", f"predictions/{JOB}/alarm"),
+    ("cleveland", "GET", f"predictions/{JOB}/testimonies"),
+    ("cleveland", "POST", f"predictions/{JOB}/finding"),
     ("mayo", "GET", f"dossiers/{record_number.format(7)}"),
     ("zurich", "GET", f"dossiers/{record_number.format(7)}"),
     ("zurich", "GET", f"node/jobs/{JOB}"),
     ("zurich", "POST", f"node/jobs/{JOB}/answer"),
     ("zurich", "POST", f"node/jobs/{JOB}/result"),
+    ("zurich", "GET", f"node/jobs/{JOB}/alarm"),
+    ("zurich", "POST", f"node/jobs/{JOB}/testimony"),
 ]
 
 
@@ -260,3 +265,17 @@ def test_a_models_weights_are_disclosed_by_its_owner_alone(
     ModelVersion.objects.update(owner=members["budapest"])
     answer = signed_in("cleveland").post(f"models/{DIGEST}/disclosure", {"disclosure": "…"})
     check_problem(answer, 404, "not-found")
+
+
+def test_a_models_canaries_are_sealed_by_its_owner_alone(
+    objects: Job, members: dict[str, Institution], signed_in: Callable[..., Caller]
+) -> None:
+    canaries = {"design": DIGEST, "target": "log-odds", "sealed": {"long-beach": "…"}}
+    answer = signed_in("cleveland").post(f"models/{DIGEST}/canaries", canaries)
+    assert (answer.status_code, answer.json()["requesters"]) == (201, ["long-beach"])
+    wrong = canaries | {"sealed": {"zurich": "…"}}
+    check_problem(signed_in("cleveland").post(f"models/{DIGEST}/canaries", wrong), 403, "role-missing")
+    wrong = canaries | {"target": "odds"}
+    check_problem(signed_in("cleveland").post(f"models/{DIGEST}/canaries", wrong), 422, "field-invalid")
+    ModelVersion.objects.update(owner=members["budapest"])
+    check_problem(signed_in("cleveland").post(f"models/{DIGEST}/canaries", canaries), 404, "not-found")

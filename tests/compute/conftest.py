@@ -1,10 +1,13 @@
 from functools import partial
 
 import pytest
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 
 from compute import broker
 from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
+from tests.support.at_work import Nodes
 from tests.support.consortium import DOMAIN, Consortium
 from tests.support.coordinator import World
 
@@ -49,3 +52,17 @@ def world(db, settings, fake_broker, consortium_of_services, django_capture_on_c
     settings.ANCHOR_ADDRESS = DOMAIN.registry
     commit = partial(django_capture_on_commit_callbacks, execute=True)
     return World(consortium_of_services, commit, fake_broker.sent)
+
+
+@pytest.fixture
+def nodes(world, settings):
+    settings.BASE_URL = world.consortium.homes["zurich"].settings["coordinator"]
+    made = Nodes(world)
+    # As in Django's own test client: a request's beginning and end would close the connection that the test is in.
+    for signal_ in (request_started, request_finished):
+        signal_.disconnect(close_old_connections)
+    yield made
+    for signal_ in (request_started, request_finished):
+        signal_.connect(close_old_connections)
+    for node in made.nodes.values():
+        node.close()

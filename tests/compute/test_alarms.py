@@ -1,0 +1,253 @@
+"""A node that cheats on a canary: the job is withheld, the nodes testify, and the model's owner names it."""
+
+import shutil
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from django.core.wsgi import get_wsgi_application
+
+from compute.models import Alarm, Finding, PartyResult, Testimony
+from compute.node.finding import find
+from compute.node.tapes import Tapes
+from compute.selectors import request_of
+from compute.services import alarms, results
+from compute.services.sweep import sweep
+from concordat import alarm, canaries, canonical, clock, outputs, receipt, signatures
+from concordat.client.api import Api
+from concordat.client.session import Session
+from concordat.design import Design
+from concordat.events import Event
+from concordat.reasons import Reason, Refused
+from concordat.states import JobState
+from ledger.models import LogEntry
+from tests.support.at_work import step
+from tests.support.consortium import NODES, OWNER, REQUESTER, new_uuid
+
+CANARY = 1
+CHECKOUT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def cheating(tmp_path, monkeypatch):
+    """From now on engines of party 1 add 3 to the canary's prediction."""
+    shutil.copy(CHECKOUT / "tests/support/cheating/sitecustomize.py", tmp_path)
+    (tmp_path / "place").write_text(str(CANARY))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{CHECKOUT}")
+
+
+@pytest.fixture
+def computed(world, nodes):
+    prepared = world.consortium.prepare()
+    job = step(world, nodes, step(world, nodes, world.ask(prepared)))
+    assert job.job_state is JobState.RECORDED, job.why
+    return job, prepared
+
+
+def opened(world, job, prepared):
+    """Every party's shares of the canary, and what they add up to."""
+    released = results.release(job=job, by=world.bodies[REQUESTER])
+    receipts = receipt.check_receipts(
+        [output.receipt for output in released.outputs],
+        world.consortium.homes[OWNER].pins.keyring,
+        request=prepared.digest,
+        definition=world.consortium.definition,
+    )
+    shares = {
+        output.node: outputs.unseal(output.sealed, job=str(job.uuid), node=output.node, key=prepared.output_key)[CANARY]
+        for output in released.outputs
+        if output.sealed
+    }
+    groups = len(world.consortium.schema.groups)
+    return shares, outputs.add_up(shares, receipts, groups=groups, place=CANARY)
+
+
+def raised(world, job, prepared, shares, **changes):
+    """The requester's alarm about the canary."""
+    _, asked = signatures.peek(prepared.token)
+    fields = {
+        "job": str(job.uuid),
+        "request": prepared.digest,
+        "name": asked["request"],
+        "requester": REQUESTER,
+        "owner": OWNER,
+        "place": CANARY,
+        "commitments": asked["commitments"][CANARY],
+        "shares": {"inputs": dict(prepared.openings[CANARY]), "outputs": shares},
+        "owner_key": world.consortium.homes[OWNER].pins.sealing(OWNER),
+        "time": clock.now(),
+        "key": world.consortium.identity(REQUESTER),
+    }
+    return alarm.raise_alarm(**fields | changes)
+
+
+def hand_in(world, job, token, by=REQUESTER):
+    with world.commit():
+        return alarms.raise_alarm(job=job, alarm=token, request=request_of(job), by=world.bodies[by])
+
+
+@contextmanager
+def owner_api(world, slug=OWNER, scopes="models.write"):
+    home = world.consortium.homes[slug]
+    with Session(
+        coordinator=home.settings["coordinator"],
+        client_id=slug,
+        key=home.keys.client,
+        scopes=scopes,
+        transport=httpx.WSGITransport(get_wsgi_application()),
+    ) as session:
+        yield Api(session)
+
+
+def found(world, job):
+    with owner_api(world) as api, world.commit():
+        return find(world.consortium.homes[OWNER], api, str(job.uuid))
+
+
+def test_a_node_that_cheats_on_a_canary_is_named_by_the_models_owner(cheating, world, nodes, computed):
+    job, prepared = computed
+    shares, numbers = opened(world, job, prepared)
+    known, _ = canaries.known_result(
+        "mlp",
+        world.consortium.tensors,
+        Design.from_json(world.consortium.design),
+        world.consortium.records[CANARY][0],
+        "log-odds",
+    )
+    assert numbers.prediction == pytest.approx(known + 3, abs=1e-3)
+
+    withheld = hand_in(world, job, raised(world, job, prepared, shares))
+    assert (withheld.job_state, withheld.reason) == (JobState.WITHHELD, Reason.CANARY_FAILED)
+    assert not PartyResult.objects.exclude(sealed="").exists()
+    with pytest.raises(Refused) as caught:
+        results.release(job=withheld, by=world.bodies[REQUESTER])
+    assert caught.value.reason is Reason.CANARY_FAILED
+
+    nodes.deliver()
+    assert set(Testimony.objects.values_list("node__slug", flat=True)) == set(NODES)
+    assert found(world, job) == [{"node": "budapest", "act": "wrong result", "round": 0}]
+    assert found(world, job) == [{"node": "budapest", "act": "wrong result", "round": 0}]  # and again is no harm
+    assert Finding.objects.count() == 1
+    entry = LogEntry.objects.get(event=Event.DEPARTURE_FOUND)
+    assert entry.public["departures"] == ["budapest: wrong result, round 0"]
+
+
+def test_a_false_alarm_finds_nobody(world, nodes, computed):
+    job, prepared = computed
+    shares, _ = opened(world, job, prepared)
+    hand_in(world, job, raised(world, job, prepared, shares))
+    nodes.deliver()
+    assert found(world, job) == []
+
+
+def test_tapes_hold_no_share_and_are_destroyed_once_they_were_given(world, nodes, computed):
+    job, prepared = computed
+    shares, _ = opened(world, job, prepared)
+    tapes = {slug: Tapes(world.consortium.homes[slug].state) for slug in NODES}
+    for slug, kept in tapes.items():
+        text = canonical.encode(dict(kept.of(str(job.uuid), now=clock.now()))).decode()
+        for opening in [*(each[party] for each in prepared.openings for party in each), *shares.values()]:
+            assert all(secret not in text for secret in _leaves(opening)), slug
+    hand_in(world, job, raised(world, job, prepared, shares))
+    nodes.deliver()
+    for kept in tapes.values():
+        with pytest.raises(Refused) as caught:
+            kept.of(str(job.uuid), now=clock.now())
+        assert caught.value.reason is Reason.TAPE_MISSING
+
+
+def _leaves(value):
+    return [leaf for each in value.values() for leaf in _leaves(each)] if isinstance(value, dict) else [value]
+
+
+def test_a_tape_is_kept_for_a_day(world, nodes, computed):
+    job, _ = computed
+    kept = Tapes(world.consortium.homes["zurich"].state)
+    kept.of(str(job.uuid), now=clock.now() + timedelta(hours=23))
+    with pytest.raises(Refused) as caught:
+        kept.of(str(job.uuid), now=clock.now() + timedelta(hours=25))
+    assert caught.value.reason is Reason.TAPE_MISSING
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"job": new_uuid()}, Reason.CONFLICT),
+        ({"name": new_uuid()}, Reason.CONFLICT),
+        ({"owner": "zurich"}, Reason.CONFLICT),
+        ({"place": 0}, Reason.CONFLICT),
+        ({"place": 7}, Reason.CONFLICT),
+    ],
+)
+def test_an_alarm_about_something_else_is_refused(world, nodes, computed, changes, reason):
+    job, prepared = computed
+    shares, _ = opened(world, job, prepared)
+    with pytest.raises(Refused) as caught:
+        hand_in(world, job, raised(world, job, prepared, shares, **changes))
+    assert caught.value.reason is reason
+    job.refresh_from_db()
+    assert job.job_state is JobState.RECORDED
+    assert not Alarm.objects.exists()
+
+
+def test_only_the_requester_raises_an_alarm_and_once(world, nodes, computed):
+    job, prepared = computed
+    shares, _ = opened(world, job, prepared)
+    token = raised(world, job, prepared, shares)
+    with pytest.raises(Refused):
+        hand_in(world, job, token, by="zurich")
+    hand_in(world, job, token)
+    assert hand_in(world, job, token).job_state is JobState.WITHHELD
+    with pytest.raises(Refused) as caught:
+        hand_in(world, job, raised(world, job, prepared, shares))
+    assert caught.value.reason is Reason.CONFLICT
+    assert LogEntry.objects.filter(event=Event.CANARY_FAILED).count() == 1
+
+
+def test_there_is_no_alarm_before_there_is_a_result(world, nodes):
+    prepared = world.consortium.prepare()
+    job = step(world, nodes, world.ask(prepared))
+    token = raised(world, job, prepared, {})
+    with pytest.raises(Refused) as caught:
+        hand_in(world, job, token)
+    assert caught.value.reason is Reason.WRONG_STATE
+
+
+def test_nodes_are_asked_again_while_they_are_silent(world, nodes, computed, time_machine):
+    job, prepared = computed
+    shares, _ = opened(world, job, prepared)
+    hand_in(world, job, raised(world, job, prepared, shares))
+    asked = len(world.sent)
+    sweep()
+    assert len(world.sent) == asked
+    time_machine.shift(timedelta(minutes=2))
+    sweep()
+    assert [sent[0] for sent in world.sent[asked:]] == ["node.testify"] * 4
+
+
+def test_nobody_is_named_while_a_node_is_silent(world, nodes, computed):
+    job, prepared = computed
+    shares, _ = opened(world, job, prepared)
+    hand_in(world, job, raised(world, job, prepared, shares))
+    with pytest.raises(Refused) as caught:
+        found(world, job)
+    assert (caught.value.reason, caught.value.field) == (Reason.NODE_SILENT, "cleveland")
+
+
+def test_the_testimonies_are_the_owners_alone(world, nodes, computed):
+    job, prepared = computed
+    shares, _ = opened(world, job, prepared)
+    hand_in(world, job, raised(world, job, prepared, shares))
+    nodes.deliver()
+    for slug in ("zurich", REQUESTER):
+        with pytest.raises(Refused), owner_api(world, slug) as api:
+            api.testimonies(str(job.uuid))
+    with owner_api(world) as api:
+        answer = api.testimonies(str(job.uuid))
+    # Not even the owner reads one node's tape with another's key.
+    said = alarm.read_testimony(answer["testimonies"][0], world.consortium.homes[OWNER].pins.keyring)
+    with pytest.raises(Refused) as caught:
+        alarm.open_tape(said, world.consortium.homes["zurich"].keys.sealing)
+    assert caught.value.reason is Reason.SEAL_BROKEN

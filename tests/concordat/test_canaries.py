@@ -1,0 +1,146 @@
+"""Records with known results: what is on a sheet, whom it opens for, and what passes for the same result."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from concordat import canaries, design, ring
+from concordat.canaries import TOLERANCE, agrees
+from concordat.canonical import digest
+from concordat.design import Design
+from concordat.fields import plain
+from concordat.kinds import KINDS
+from concordat.outputs import Opened
+from concordat.reasons import Reason, Refused
+from concordat.sealing import SealingKey
+from tests.support.engines import SCHEMA
+
+DESIGN = Design.from_json(design.build(SCHEMA, seed="canaries"))
+ONE = 1 << ring.RESULT_BITS
+
+
+def tensors(kind):
+    generator = np.random.default_rng(1)
+    made = {name: 0.3 * generator.normal(size=shape) for name, shape in KINDS[kind].shapes(len(SCHEMA.columns))}
+    if "thresholds" in made:
+        made["features"] = np.eye(len(SCHEMA.columns))[generator.integers(0, len(SCHEMA.columns), (50, 7))]
+    return made
+
+
+def invented(kind="mlp", count=3, target="log-odds"):
+    return canaries.invent(count, kind=kind, tensors=tensors(kind), schema=SCHEMA, design=DESIGN, target=target)
+
+
+def came_back(canary, what_ifs=(), **changes):
+    numbers = np.array(canary["explanation"]) / ONE
+    honest = Opened(
+        canary["prediction"] / ONE,
+        numbers[:-2],
+        numbers[-2],
+        numbers[-1],
+        np.array([each["prediction"] for each in what_ifs]) / ONE,
+    )
+    return replace(honest, **changes)
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp", "trees"])
+@pytest.mark.parametrize("target", ["log-odds", "probability"])
+def test_invented_records_are_within_the_schemas_ranges_and_not_all_alike(kind, target):
+    lowest, highest = SCHEMA.bounds
+    found = invented(kind, 6, target)
+    records = ring.decode(np.array([canary["record"] for canary in found]))
+    assert np.all(records >= lowest - 2.0**-16)
+    assert np.all(records <= highest + 2.0**-16)
+    assert len({canary["prediction"] for canary in found}) == 6
+    assert all(np.abs(canary["explanation"]).max() > TOLERANCE[target] * ONE for canary in found)
+
+
+def test_what_came_back_right_is_right_also_with_what_ifs():
+    first, second, third = invented()
+    assert agrees(came_back(first), first, [], "log-odds")
+    assert agrees(came_back(first, [second, third]), first, [second, third], "log-odds")
+    assert not agrees(came_back(first, [third, second]), first, [second, third], "log-odds")
+    assert not agrees(came_back(first), first, [second], "log-odds")
+    assert not agrees(came_back(first), second, [], "log-odds")
+
+
+@given(st.integers(0, 11), st.floats(-8, 8).filter(lambda change: abs(change) > 2.0**-9))
+def test_a_change_of_any_number_is_noticed(place, change):
+    (canary,) = CANARY
+    numbers = np.array(canary["explanation"][:-1]) / ONE
+    if place == 0:
+        changed = came_back(canary, prediction=canary["prediction"] / ONE + change)
+    elif place == 11:
+        changed = came_back(canary, intercept=numbers[-1] + change)
+    else:
+        moved = numbers[:-1].copy()
+        moved[place - 1] += change
+        changed = came_back(canary, coefficients=moved)
+    assert not agrees(changed, canary, [], "log-odds")
+
+
+def test_another_total_sum_of_squares_is_noticed():
+    (canary,) = CANARY
+    total = canary["explanation"][-1] / ONE
+    assert not agrees(came_back(canary, total_sum_of_squares=1.02 * total + 0.01), canary, [], "log-odds")
+
+
+CANARY = invented(count=1)
+
+
+@pytest.fixture
+def sealed(study):
+    key = SealingKey.generate()
+
+    def seal(**changes):
+        fields = {
+            "owner": study.manifest["owner"],
+            "requester": "long-beach",
+            "model": digest(plain(study.manifest)),
+            "design": study.definition["design"],
+            "target": "log-odds",
+            "public": key.public,
+            "key": study.keys[study.manifest["owner"]],
+        }
+        return canaries.seal_sheet(CANARY, **fields | changes)
+
+    def open_(token, **changes):
+        fields = {
+            "requester": "long-beach",
+            "definition": study.definition,
+            "owner": study.manifest["owner"],
+            "keyring": study.keyring,
+            "key": key,
+        }
+        return canaries.open_sheet(token, **fields | changes)
+
+    return seal, open_
+
+
+def reason(call, *arguments, **changes):
+    with pytest.raises(Refused) as caught:
+        call(*arguments, **changes)
+    return caught.value.reason
+
+
+def test_a_sheet_opens_for_its_requester(sealed):
+    seal, open_ = sealed
+    assert open_(seal()) == CANARY
+
+
+def test_a_sheet_opens_for_nobody_else_and_counts_for_nothing_else(sealed, study):
+    seal, open_ = sealed
+    assert reason(open_, seal(), key=SealingKey.generate()) is Reason.SEAL_BROKEN
+    assert reason(open_, seal(requester="zurich")) is Reason.SEAL_BROKEN
+    assert reason(open_, seal(design=digest("another"))) is Reason.CANARIES_MISSING
+    assert reason(open_, seal(target="probability")) is Reason.CANARIES_MISSING
+    assert reason(open_, seal(), definition=study.definition | {"canaries": 2}) is Reason.CANARIES_MISSING
+
+
+def test_a_sheet_that_the_owner_did_not_sign_is_refused(sealed, study):
+    seal, open_ = sealed
+    assert reason(open_, seal(key=study.keys["zurich"])) in (Reason.SIGNATURE_INVALID, Reason.KEY_UNKNOWN)
+    assert reason(open_, seal(), owner="nobody") is Reason.KEY_UNKNOWN
