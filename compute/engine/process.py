@@ -43,7 +43,9 @@ def _serve(host: str, answers: BinaryIO) -> dict[str, Json]:
 
     from compute.engine.certificates import Identity
     from compute.engine.execution import execute  # seconds of imports: after standard output is safe, before the seat
+    from compute.engine.warming import warm_up
 
+    warm_up()
     _write(answers, {"warm": True})
     seat = read(canonical.decode(lines.get()), Seat)
     listener, identity = _listen(host), Identity.create()

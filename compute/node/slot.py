@@ -90,17 +90,18 @@ class EngineSlot:
 
     @contextmanager
     def conversation(self, ticket: str) -> Iterator[EngineProcess]:
-        """The engine that is held for `ticket`, to be given its work, once. The hold no longer lapses meanwhile:
-        engines have time-outs of their own, and after `run` the process is gone. Raises Refused(EXPIRED)."""
+        """The engine that is held for `ticket`, to be given its work, once; afterwards its process is gone. The hold no
+        longer lapses meanwhile: engines have time-outs of their own. Raises Refused(EXPIRED)."""
         with self._lock:
             hold = self._hold
             if hold is None or hold.ticket != ticket or hold.engine is None or hold.talking:
                 raise Refused(Reason.EXPIRED, detail="The reservation has lapsed.")
-            hold.talking = True
+            engine, hold.talking = hold.engine, True
             hold.timer.cancel()
         try:
-            yield hold.engine
+            yield engine
         finally:
+            engine.kill()
             with self._lock:
                 hold.engine = None
 

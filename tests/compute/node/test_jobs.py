@@ -326,8 +326,8 @@ def test_a_reservation_lapses_and_the_engine_goes(case, make_node, monkeypatch):
     node, coordinator, _ = make_node(case)
     start = node._slot._start_engine
 
-    def start_engine(role, rank):
-        engine = start(role, rank)
+    def start_engine():
+        engine = start()
         engine.kill = gone.set
         return engine
 
