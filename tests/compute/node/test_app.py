@@ -111,8 +111,8 @@ def children(pid: int) -> list[int]:
 
 
 def test_a_ticket_comes_in_through_the_broker_and_its_answer_goes_out_over_https(tmp_path):
-    """Refused for want of a policy file; but through Celery, Redis, sign-in and HTTP, in a process of its own, which has an
-    engine waiting and takes it along when it ends."""
+    """Refused for want of a policy file; but through Celery, Redis, sign-in and HTTP, in a process of its own, which
+    has an engine waiting and takes it along when it ends."""
     with redis_server(tmp_path) as broker:
         consortium = Consortium(tmp_path, broker=broker)
         case = Case.make(consortium)
