@@ -1,6 +1,6 @@
 """What is slow the first time and has nothing to do with a job: a spare engine does it while it waits for one.
 
-It saves each job some milliseconds (docs/reference/benchmarks.md). Nothing is kept but compiled schemas and loaded code.
+It saves each job milliseconds (docs/reference/benchmarks.md). Nothing is kept but compiled schemas and loaded code.
 """
 
 from contextlib import suppress
