@@ -1,8 +1,8 @@
 """What the secure explanation costs, beside CrypTen as it comes on the same jobs: `make bench`, or `make bench FULL=1`.
 
 Rounds and bytes are exact, seconds depend on the machine. Prints one table of what was measured, what the check of the
-record's ranges adds, and earlier figures of other engines; writes the rows to var/bench/engine.json and a picture
-beside it. docs/reference/benchmarks.md says what each column means.
+record's ranges adds, what it takes to start, and earlier figures of other engines; writes the rows to
+var/bench/engine.json and a picture beside it. docs/reference/benchmarks.md says what each column means.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from bench import costs, peers, plot, tables
+from bench import costs, peers, plot, start, tables
 from bench.jobs import MODELS, Engine, Job, jobs
 from bench.measure import ROOT, Row, Stopped, measure
 from bench.rows import Name
@@ -54,6 +54,7 @@ def main() -> None:
     for reason in stopped:
         console.print(reason)
     console.print(costs.table(Job("concordat", model, 1000) for model in MODELS))
+    console.print(start.table([start.measure() for _ in range(start.RUNS)]))
     console.print(peers.table())
     wanted.output.mkdir(parents=True, exist_ok=True)
     (wanted.output / "engine.json").write_text(json.dumps(rows, indent=2) + "\n")

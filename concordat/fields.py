@@ -3,6 +3,7 @@
 A shape is a typed dictionary, so a document stays the plain JSON object that is signed while its fields have types.
 """
 
+import ipaddress
 import re
 from collections.abc import Callable, Hashable, Mapping
 from functools import cache
@@ -93,6 +94,16 @@ def _broker_address(value: str) -> str:
     return value
 
 
+def _ipv4(value: str) -> str:
+    try:
+        address = ipaddress.IPv4Address(value)
+    except ValueError:
+        address = None
+    if address is None or address.is_unspecified or address.is_multicast:
+        raise PydanticCustomError("ipv4", "an IPv4 address of one machine reads like 10.0.0.5")
+    return value
+
+
 Slug = Annotated[str, AfterValidator(_slug)]
 MaybeSlug = Annotated[str, AfterValidator(lambda value: value and _slug(value))]
 Jurisdiction = Annotated[str, AfterValidator(_jurisdiction)]
@@ -104,6 +115,7 @@ Time = Annotated[str, checked(clock.parse, "time", "a time reads like 2026-01-31
 Text = Annotated[str, AfterValidator(_text)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 BrokerAddress = Annotated[str, AfterValidator(_broker_address)]
+IPv4 = Annotated[str, AfterValidator(_ipv4)]
 
 
 @cache

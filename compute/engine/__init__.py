@@ -4,7 +4,7 @@ Each job runs in processes of its own, one for each compute party and one for th
 additive shares in Z/2^64. `protocol` is how a protocol is written, `correlations` and `dealing` what the dealer hands
 out, `arithmetic`, `circuits` and `comparison` the primitives, `models` and `lime` what is computed with them; `wires`
 and `certificates` the mesh between the engines, `session` one engine's part in one job, `process` and `runner` its two
-ends.
+ends, `warming` what it does before there is a job.
 
 **Threat model, exactly.** Parties and dealer are *semi-honest*: they follow the protocol and keep what they see. Then
 all parties but one, together, learn nothing of record, model, prediction or explanation. The dealer sees the shapes of

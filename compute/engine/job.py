@@ -27,6 +27,14 @@ class Endpoint(TypedDict):
 
 
 @with_config(STRICT)
+class Seat(TypedDict):
+    """What an engine is to be in its one job. The dealer's rank is the number of parties."""
+
+    role: Role
+    rank: Annotated[int, Ge(0), Le(16)]
+
+
+@with_config(STRICT)
 class EngineJob(TypedDict):
     """What every engine is told. Ranks 0 … parties-1 are the compute parties, rank `parties` is the dealer.
 
@@ -67,7 +75,7 @@ class PartyJob(EngineJob):
 
 
 def read_job(document: object, *, role: Role, rank: int) -> EngineJob:
-    """The job for the engine that was started as `role` and `rank`; a `PartyJob` if it is a party.
+    """The job for the engine whose seat is `role` and `rank`; a `PartyJob` if it is a party.
 
     Raises:
         Refused: FIELD_MISSING, FIELD_UNKNOWN or FIELD_INVALID naming the field. A dealer that is handed a share refuses
@@ -75,9 +83,9 @@ def read_job(document: object, *, role: Role, rank: int) -> EngineJob:
     """
     job: EngineJob = read(document, PartyJob if role == "party" else EngineJob)
     if job["role"] != role:
-        raise Refused(Reason.FIELD_INVALID, detail=f"This engine was started as a {role}.", field="role")
+        raise Refused(Reason.FIELD_INVALID, detail=f"This engine's seat is a {role}'s.", field="role")
     if job["rank"] != rank or (rank < job["parties"]) != (role == "party") or rank > job["parties"]:
-        raise Refused(Reason.FIELD_INVALID, detail=f"This engine was started as rank {rank}.", field="rank")
+        raise Refused(Reason.FIELD_INVALID, detail=f"This engine's seat is rank {rank}.", field="rank")
     if len(job["peers"]) != job["parties"] + 1:
         raise Refused(Reason.FIELD_INVALID, detail="There is one for each party, and the dealer's.", field="peers")
     if len({peer["certificate"] for peer in job["peers"]}) != len(job["peers"]):

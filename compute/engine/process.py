@@ -1,7 +1,8 @@
-"""The engine process: announce readiness, take one job on standard input, answer on standard output, end.
+"""The engine process: import, wait for a seat, then for one job, both on standard input; answer, and end.
 
-One process a job: CrypTen's state is global, and a failed job leaves connections behind that cannot be closed. The
-process ends with its parent, whose end of standard input then closes.
+One process a job: CrypTen's state is global, and a failed job leaves connections behind that cannot be closed. Before
+its seat a process knows nothing of any job, and has neither certificate nor port, so it may wait for weeks. It ends
+with its parent, whose end of standard input then closes.
 """
 
 import argparse
@@ -13,24 +14,22 @@ import threading
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from compute.engine.job import read_job
+from compute.engine.job import Seat, read_job
 from concordat import canonical
 from concordat.canonical import Json, b64
-from concordat.definition import Role
+from concordat.fields import read
 from concordat.reasons import Reason, Refused
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run as ``python -m compute.engine --role party|dealer --rank N --host IPV4``; 0 if the job was done, else 1."""
+    """Run as ``python -m compute.engine --host IPV4``; 0 if the job was done, else 1."""
     parser = argparse.ArgumentParser(prog="python -m compute.engine")
-    parser.add_argument("--role", choices=["party", "dealer"], required=True)
-    parser.add_argument("--rank", type=int, required=True)
     parser.add_argument("--host", required=True, help="the address to listen on, at which the other engines reach it")
-    seat = parser.parse_args(arguments)
+    host = parser.parse_args(arguments).host
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)  # libraries that print cannot garble an answer
         try:
-            answer = _serve(seat.role, seat.rank, seat.host, answers)
+            answer = _serve(host, answers)
         except Refused as refused:
             answer = {"ok": False, "reason": refused.reason, "detail": refused.detail, "field": refused.field}
         except Exception as error:  # noqa: BLE001  the text of an unforeseen error may hold a secret: its type does not
@@ -39,31 +38,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if answer["ok"] else 1
 
 
-def _serve(role: Role, rank: int, host: str, answers: BinaryIO) -> dict[str, Json]:
-    job_line = _follow_parent()
-    listener = socket.create_server((host, 0), backlog=64)
+def _serve(host: str, answers: BinaryIO) -> dict[str, Json]:
+    lines = _follow_parent()
 
     from compute.engine.certificates import Identity
-    from compute.engine.execution import execute  # seconds of imports: after standard output is safe, before the job
+    from compute.engine.execution import execute  # seconds of imports: after standard output is safe, before the seat
+    from compute.engine.warming import warm_up
 
-    identity = Identity.create()
+    warm_up()
+    _write(answers, {"warm": True})
+    seat = read(canonical.decode(lines.get()), Seat)
+    listener, identity = _listen(host), Identity.create()
     address, certificate = f"{host}:{listener.getsockname()[1]}", b64(identity.certificate)
     _write(answers, {"ready": True, "address": address, "certificate": certificate})
-    job = read_job(canonical.decode(job_line.get()), role=role, rank=rank)
-    if job["peers"][rank] != {"address": address, "certificate": certificate}:
+    job = read_job(canonical.decode(lines.get()), **seat)
+    if job["peers"][seat["rank"]] != {"address": address, "certificate": certificate}:
         raise Refused(Reason.FIELD_INVALID, detail="This engine is another.", field="peers")
     return execute(job, identity, listener)
 
 
-def _follow_parent() -> "queue.Queue[bytes]":
-    """The first line of standard input, when it comes; whatever comes after it, its end above all, ends the process."""
-    lines: queue.Queue[bytes] = queue.Queue()
+def _listen(host: str) -> socket.socket:
+    try:
+        return socket.create_server((host, 0), backlog=64)
+    except OSError:
+        raise Refused(Reason.ENGINE_FAILED, detail=f"The engine cannot listen on {host}.") from None
+
+
+def _follow_parent() -> "queue.SimpleQueue[bytes]":
+    """The lines of standard input, seat and job, as they come; whatever comes after them, and the end above all, ends
+    the process."""
+    lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
     def follow() -> None:
-        line = sys.stdin.buffer.readline()
-        if line:
+        for _ in range(2):
+            if not (line := sys.stdin.buffer.readline()):
+                os._exit(1)
             lines.put(line)
-            sys.stdin.buffer.read(1)
+        sys.stdin.buffer.read(1)
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()

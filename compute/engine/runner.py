@@ -1,4 +1,5 @@
-"""How a node starts an engine, hands it one job and reads its answer. Imports no torch: engines are other processes."""
+"""How a node starts an engine, gives it a seat and one job, and reads its answer. Imports no torch: engines are other
+processes."""
 
 import os
 import selectors
@@ -14,12 +15,12 @@ from typing import Any, Literal, Self
 from pydantic import with_config
 from typing_extensions import TypedDict
 
-from compute.engine.job import Endpoint
+from compute.engine.job import Endpoint, Seat
 from concordat import canonical
 from concordat.alarm import Conversation, Drawn
 from concordat.canonical import Json
 from concordat.definition import Role
-from concordat.fields import STRICT, DecimalText, Text, read
+from concordat.fields import STRICT, DecimalText, Text, plain, read
 from concordat.reasons import Reason, Refused
 
 _INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV")
@@ -28,6 +29,11 @@ _INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH",
 LOOPBACK = "127.0.0.1"
 
 _CHECKOUT = Path(__file__).parents[2]
+
+
+@with_config(STRICT)
+class _Warm(TypedDict):
+    warm: Literal[True]
 
 
 @with_config(STRICT)
@@ -109,35 +115,59 @@ class EngineProcess:
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
         self._received = b""
+        self._warm = False
 
     @classmethod
-    def start(cls, role: Role, rank: int, host: str = LOOPBACK) -> Self:
-        """Start an engine as compute party `rank`, or as the dealer, whose rank is the number of parties.
+    def start(cls, host: str = LOOPBACK) -> Self:
+        """Start an engine, which will listen on the IPv4 address `host` once it has a seat.
 
-        `host` is the IPv4 address that it listens on. Returns at once; importing torch takes the engine some seconds.
+        Returns at once; importing torch takes the engine some seconds. Raises Refused: ENGINE_FAILED if the machine
+        gives no process.
         """
         environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "compute.engine", "--role", role, "--rank", str(rank), "--host", host],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # torch writes its own traces there; what matters is in the answer
-            cwd=_CHECKOUT,
-            env=environment | {"OMP_NUM_THREADS": "1"},
-        )
+        try:
+            process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-m", "compute.engine", "--host", host],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,  # torch writes its own traces there; what matters is in the answer
+                cwd=_CHECKOUT,
+                env=environment | {"OMP_NUM_THREADS": "1"},
+            )
+        except OSError as error:
+            raise Refused(Reason.ENGINE_FAILED, detail="The engine could not be started.") from error
         return cls(process)
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
-    def ready(self, timeout: float) -> Endpoint:
-        """Wait until the engine can take its job; where it listens, and the certificate that it will show.
+    @property
+    def alive(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
+
+    def warm(self, timeout: float) -> None:
+        """Wait until the engine has imported what its job will need.
 
         Raises:
-            Refused: ENGINE_FAILED if it is not ready within `timeout` seconds, or ended.
+            Refused: ENGINE_FAILED if that takes longer than `timeout` seconds, or the engine ended.
         """
-        ready = read(self._read(timeout), _Ready)
+        if not self._warm:
+            read(self._read(timeout), _Warm)
+            self._warm = True
+
+    def reserve(self, role: Role, rank: int, timeout: float) -> Endpoint:
+        """Make the engine compute party `rank`, or the dealer, whose rank is the number of parties, and wait until it
+        can take its job: where it listens, and the certificate that it will show.
+
+        Raises:
+            Refused: ENGINE_FAILED if it is not ready within `timeout` seconds, cannot listen, or ended.
+        """
+        deadline = time.monotonic() + timeout
+        self._write(plain(Seat(role=role, rank=rank)))
+        self.warm(timeout)
+        ready = read(self._read(deadline - time.monotonic()), _Ready)
         return {"address": ready["address"], "certificate": ready["certificate"]}
 
     def run(self, job: Mapping[str, Json], timeout: float) -> EngineResult:
@@ -146,13 +176,9 @@ class EngineProcess:
         Raises:
             Refused: the engine's own reason; ENGINE_FAILED if it dies or takes longer than `timeout` seconds.
         """
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.write(canonical.encode(job) + b"\n")
-            self._process.stdin.flush()
+            self._write(job)
             answer = self._read(timeout)
-        except BrokenPipeError as error:
-            raise Refused(Reason.ENGINE_FAILED, detail="The engine ended before its job.") from error
         finally:
             self.close()
         done = read(answer, _Answer)
@@ -186,6 +212,14 @@ class EngineProcess:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _write(self, document: Mapping[str, Json]) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(canonical.encode(document) + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError as error:
+            raise Refused(Reason.ENGINE_FAILED, detail="The engine ended before its job.") from error
+
     def _read(self, timeout: float) -> dict[str, Any]:
         """The engine's next line. Raises Refused: the reason in it, or ENGINE_FAILED if none comes."""
         assert self._process.stdout is not None
@@ -194,7 +228,9 @@ class EngineProcess:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             while b"\n" not in self._received:
                 if not selector.select(max(0.0, deadline - time.monotonic())):
-                    raise Refused(Reason.ENGINE_FAILED, detail=f"The engine did not answer within {timeout} seconds.")
+                    raise Refused(
+                        Reason.ENGINE_FAILED, detail=f"The engine did not answer within {timeout:.0f} seconds."
+                    )
                 chunk = os.read(self._process.stdout.fileno(), 1 << 16)
                 if not chunk:
                     raise Refused(Reason.ENGINE_FAILED, detail="The engine ended without an answer.")

@@ -35,10 +35,11 @@ def make_app(home: NodeHome) -> Celery:
 
 
 def run(home: NodeHome) -> None:
-    """Work until told to stop. Raises Refused before that if keys or pins are not in order."""
+    """Work until told to stop. Raises Refused before that if keys, pins or the engines' address are not in order."""
     logs.configure()
     logging.captureWarnings(True)
     home.keys.load()
+    home.check_mesh()
     node = Node(home, HttpCoordinator(home))
     app = make_app(home)
     tasks.register(app, node)
@@ -46,6 +47,7 @@ def run(home: NodeHome) -> None:
     # Over a session of its own, so that no job waits for a report.
     heartbeat = Heartbeat(node, HttpCoordinator(home)).start()
     try:
+        node.warm()
         app.Worker(
             pool="threads",
             concurrency=THREADS,

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import click
 
+from compute.engine.runner import LOOPBACK
 from compute.node import app
 from compute.node.coordinator import key_changes, owner_session
 from compute.node.home import NodeHome
@@ -38,6 +39,7 @@ def cli() -> None:
 @click.option("--coordinator", default="http://localhost:8000", show_default=True)
 @click.option("--broker", default="redis://localhost:6379/0", show_default=True)
 @click.option("--rpc", default="http://127.0.0.1:8545", show_default=True, help="JSON-RPC of the chain.")
+@click.option("--mesh", default=LOOPBACK, show_default=True, help="This machine's IPv4 address for the other nodes.")
 def init(
     directory: Path,
     slug: str,
@@ -47,11 +49,12 @@ def init(
     coordinator: str,
     broker: str,
     rpc: str,
+    mesh: str,
 ) -> None:
     """Generate the keys and print the signed enrolment, for the coordinator to enrol and the others to pin."""
     home = NodeHome.create(
         directory,
-        {"institution": slug, "coordinator": coordinator, "broker": broker, "rpc": rpc},
+        {"institution": slug, "coordinator": coordinator, "broker": broker, "rpc": rpc, "mesh": mesh},
         name=name,
         jurisdiction=jurisdiction,
         roles=[role for role in ROLES if role in roles],
@@ -129,9 +132,10 @@ def _tell(document: KeyChangeDocument) -> None:
 @cli.command()
 @HOME
 def check(directory: Path) -> None:
-    """Say whether keys, pins and policy are in order."""
+    """Say whether keys, pins, policy and the engines' address are in order."""
     home = NodeHome(directory)
     home.keys.load()
+    home.check_mesh()
     _ = home.pins, home.policy
     click.echo("The node's home is in order.")
     if "offline" in home.keys.kinds:

@@ -1,6 +1,7 @@
 """A node's home folder. It never leaves the institution.
 
-node.json       who we are; where the coordinator, the broker and the chain are (0600: the broker's password)
+node.json       who we are; where the coordinator, the broker and the chain are, and where others reach our engines
+                (0600: the broker's password)
 keys/           the keystore (0700)
 enrolment.jws   what the institution hands to the others, to be enrolled and pinned
 pins.json       whom we believe
@@ -10,20 +11,23 @@ state.sqlite3   what must never be forgotten
 data.csv        the institution's own rows, read by its own tools; the engine gets secret shares only
 """
 
+import socket
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import NotRequired
 from urllib.parse import urlsplit
 
 from pydantic import with_config
 from typing_extensions import TypedDict
 
+from compute.engine.runner import LOOPBACK
 from compute.node import policy
 from compute.node.policy import Policy
 from concordat import canonical, clock
 from concordat.client import ballots
 from concordat.enrolment import Role
-from concordat.fields import STRICT, BrokerAddress, Slug, WebAddress, plain, read
+from concordat.fields import STRICT, BrokerAddress, IPv4, Slug, WebAddress, plain, read
 from concordat.files import write_private
 from concordat.founding import ENROLMENT, found
 from concordat.keystore import Keystore
@@ -34,12 +38,17 @@ from concordat.reasons import Reason, Refused
 
 @with_config(STRICT)
 class Settings(TypedDict):
-    """`node.json`. `coordinator`, `broker` and `rpc` are URLs; the node trusts none of the three."""
+    """`node.json`. `coordinator`, `broker` and `rpc` are URLs; the node trusts none of the three.
+
+    `mesh` is the address on which this node's engines listen, and at which the others reach them; a file from before
+    there was one lacks the field, and means the loopback address.
+    """
 
     institution: Slug
     coordinator: WebAddress
     broker: BrokerAddress
     rpc: WebAddress
+    mesh: NotRequired[IPv4]
 
 
 class NodeHome:
@@ -81,6 +90,20 @@ class NodeHome:
     @cached_property
     def settings(self) -> Settings:
         return read(canonical.decode(self._read("node.json")), Settings)
+
+    @property
+    def mesh(self) -> str:
+        """The IPv4 address of this node's engines."""
+        return self.settings.get("mesh", LOOPBACK)
+
+    def check_mesh(self) -> None:
+        """Raises Refused(FIELD_INVALID) unless engines can listen there: it has to be an address of this machine."""
+        try:
+            socket.create_server((self.mesh, 0)).close()
+        except OSError:
+            raise Refused(
+                Reason.FIELD_INVALID, detail=f"{self.mesh} is no address of this machine.", field="mesh"
+            ) from None
 
     @cached_property
     def keys(self) -> Keystore:

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import structlog
 
-from compute.engine.runner import EngineResult
+from compute.engine.runner import EngineProcess, EngineResult
 from compute.node import authority, testimony
 from compute.node.authority import Grant
 from compute.node.coordinator import Coordinator, JobDocuments
@@ -65,7 +66,7 @@ class Node:
         self._coordinator = coordinator
         self._registry = registry or Registry(home.settings["rpc"], home.pins.domain)
         self._now = now
-        self._slot = slot or EngineSlot()
+        self._slot = slot or EngineSlot(partial(EngineProcess.start, home.mesh))
 
     def reserve(self, token: str) -> None:
         """Answer a ticket; after an acceptance the engine waits, until the reservation lapses.
@@ -141,6 +142,10 @@ class Node:
         for seen in self.replay.unfinished():
             with suppress(Refused):  # the coordinator's own time-out tells it, too
                 self._drop_out(seen, Reason.ENGINE_FAILED)
+
+    def warm(self) -> None:
+        """Have an engine waiting for the next ticket, from now on."""
+        self._slot.warm()
 
     @property
     def busy(self) -> bool:

@@ -1,7 +1,9 @@
-"""The node's one engine: held for one ticket at a time, and gone when its job is done, released or too late."""
+"""The node's one engine: held for one ticket at a time, and gone when its job is done, released or too late.
 
-import os
-import signal
+Beside it at most one spare, which has imported everything and has no job yet, so that the next ticket finds it warm. It
+is started when the slot is free and never while a job computes: its imports would take a processor from the job.
+"""
+
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,11 +18,13 @@ from concordat.ticket import Ticket
 
 ENGINE_START_SECONDS = 45
 
-StartEngine = Callable[[Role, int], EngineProcess]
+StartEngine = Callable[[], EngineProcess]
 
 
 @dataclass
 class _Hold:
+    """`talking`: whether a thread waits for the engine's answer, so that no other may talk to it."""
+
     ticket: str
     job: str
     timer: threading.Timer
@@ -35,6 +39,8 @@ class EngineSlot:
         self._start_engine = start_engine
         self._lock = threading.Lock()
         self._hold: _Hold | None = None
+        self._spare: EngineProcess | None = None
+        self._keeps_spare = False
 
     @property
     def engine(self) -> EngineProcess | None:
@@ -43,9 +49,20 @@ class EngineSlot:
         return hold.engine if hold else None
 
     @property
+    def spare(self) -> EngineProcess | None:
+        """The engine that waits for the next ticket, if there is one; it may have died."""
+        return self._spare
+
+    @property
     def taken(self) -> bool:
         """Whether a ticket holds the slot."""
         return self._hold is not None
+
+    def warm(self) -> None:
+        """Keep a spare from now on, until `close`. Returns at once: its imports take some seconds."""
+        with self._lock:
+            self._keeps_spare = True
+            self._refill()
 
     def take(self, ticket: Ticket, role: Role, rank: int, *, now: datetime, until: datetime) -> Endpoint:
         """Hold the slot for a ticket until a moment, with an engine that is ready: where it listens, and as whom.
@@ -54,30 +71,37 @@ class EngineSlot:
             Refused: NODE_BUSY; ENGINE_FAILED if the engine does not get ready; EXPIRED if the hold ended before it did.
         """
         hold = self._hold_for(ticket, (until - now).total_seconds())
-        engine = self._start_engine(role, rank)
+        with self._lock:
+            self._check(hold)
+            engine = hold.engine = self._spare_or_new()
+            hold.talking = True
         try:
-            endpoint = engine.ready(ENGINE_START_SECONDS)
-            with self._lock:
-                self._check(hold)
-                hold.engine = engine
+            endpoint = engine.reserve(role, rank, ENGINE_START_SECONDS)
         except Refused:
             engine.kill()
+            with self._lock:
+                self._check(hold)  # whoever let go of it has ended the engine, which did not fail
+                hold.engine = None
             raise
+        with self._lock:
+            self._check(hold)
+            hold.talking = False
         return endpoint
 
     @contextmanager
     def conversation(self, ticket: str) -> Iterator[EngineProcess]:
-        """The engine that is held for `ticket`, to be given its work, once. The hold no longer lapses meanwhile:
-        engines have time-outs of their own, and after `run` the process is gone. Raises Refused(EXPIRED)."""
+        """The engine that is held for `ticket`, to be given its work, once; afterwards its process is gone. The hold no
+        longer lapses meanwhile: engines have time-outs of their own. Raises Refused(EXPIRED)."""
         with self._lock:
             hold = self._hold
-            if hold is None or hold.ticket != ticket or hold.engine is None:
+            if hold is None or hold.ticket != ticket or hold.engine is None or hold.talking:
                 raise Refused(Reason.EXPIRED, detail="The reservation has lapsed.")
-            hold.talking = True
+            engine, hold.talking = hold.engine, True
             hold.timer.cancel()
         try:
-            yield hold.engine
+            yield engine
         finally:
+            engine.kill()
             with self._lock:
                 hold.engine = None
 
@@ -91,6 +115,11 @@ class EngineSlot:
 
     def close(self) -> None:
         """Leave no engine and no timer behind."""
+        with self._lock:
+            self._keeps_spare = False
+            spare, self._spare = self._spare, None
+            if spare is not None:
+                spare.kill()
         self._let_go(lambda hold: True)
 
     def _let_go(self, of: Callable[[_Hold], bool]) -> None:
@@ -100,13 +129,22 @@ class EngineSlot:
                 return
             self._hold = None
             hold.timer.cancel()
-            if hold.engine is None:
-                return
-            if hold.talking:  # the thread that talks to it sees it end, and cleans up after it
-                with suppress(ProcessLookupError):
-                    os.kill(hold.engine.pid, signal.SIGKILL)
-            else:
-                hold.engine.kill()
+            if hold.engine is not None:
+                hold.engine.kill()  # a thread that talks to it sees it end
+            self._refill()
+
+    def _refill(self) -> None:
+        if self._keeps_spare and self._hold is None:
+            with suppress(Refused):  # the next ticket will try again, and say so
+                self._spare = self._spare_or_new()
+
+    def _spare_or_new(self) -> EngineProcess:
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            if spare.alive:
+                return spare
+            spare.kill()  # it has died; this buries it
+        return self._start_engine()
 
     def _hold_for(self, ticket: Ticket, seconds: float) -> _Hold:
         timer = threading.Timer(seconds, self.free, (ticket["ticket"],))

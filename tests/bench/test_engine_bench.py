@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from bench import engine, peers, plot, tables
+from bench import engine, peers, plot, start, tables
 from bench.costs import cost
 from bench.jobs import ENGINES, Job, jobs
 from bench.measure import Stopped, combine, measure
@@ -120,6 +120,17 @@ def test_the_table_shows_the_rows_and_the_ratio_of_their_times(ours):
     assert cells[13] == "5.0x"
 
 
+def test_a_start_has_three_times_and_its_table_shows_them():
+    measured = start.measure()
+    assert min(measured.imports, measured.seat, measured.job) > 0
+    cells = next(line for line in printed(start.table([measured])).splitlines() if "│" in line).strip("│").split("│")
+    assert [cell.strip() for cell in cells] == [
+        f"{measured.imports:.1f}",
+        f"{1e3 * measured.seat:.0f}",
+        f"{1e3 * measured.job:.0f}",
+    ]
+
+
 def test_figures_of_other_engines_are_marked_as_such():
     shown = printed(peers.table())
     assert "not measured here" in shown
@@ -137,6 +148,7 @@ def test_the_documented_rounds_and_bytes_are_those_of_the_protocol():
 
 def test_rows_are_written_as_json_and_drawn(ours, tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "measure_all", lambda wanted, console: ([ours], ["Stopped there."]))
+    monkeypatch.setattr(start, "RUNS", 1)
     monkeypatch.setattr(sys, "argv", ["bench.engine", "--output", str(tmp_path / "bench")])
     engine.main()
     assert json.loads((tmp_path / "bench/engine.json").read_text()) == [ours]

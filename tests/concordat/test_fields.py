@@ -2,7 +2,7 @@ import pytest
 from pydantic import with_config
 from typing_extensions import TypedDict
 
-from concordat.fields import STRICT, DecimalText, Digest, Jurisdiction, Slug, Text, Time, Uuid, read
+from concordat.fields import STRICT, DecimalText, Digest, IPv4, Jurisdiction, Slug, Text, Time, Uuid, read
 from concordat.reasons import Reason, Refused
 
 
@@ -20,6 +20,7 @@ class Document(TypedDict):
     text: Text
     decimal: DecimalText
     jurisdiction: Jurisdiction
+    machine: IPv4
     number: int
     inner: list[Inner]
 
@@ -32,6 +33,7 @@ FINE = {
     "text": "words",
     "decimal": "-0.50",
     "jurisdiction": "CH",
+    "machine": "10.0.0.5",
     "number": 3,
     "inner": [{"name": "one"}],
 }
@@ -58,6 +60,12 @@ def test_an_unknown_field_is_named():
     [
         ("slug", "Long Beach"),
         ("slug", "-a"),
+        ("machine", "10.0.0.05"),
+        ("machine", "10.0.0.256"),
+        ("machine", "0.0.0.0"),
+        ("machine", "224.0.0.1"),
+        ("machine", "::1"),
+        ("machine", "localhost"),
         ("slug", "a\n"),
         ("digest", "sha256:" + "A" * 64),
         ("digest", "a" * 64),

@@ -213,12 +213,12 @@ def start():
     with ExitStack() as stack:
 
         def ranks(*wanted):
-            engines = {
-                rank: stack.enter_context(EngineProcess.start("dealer" if rank == DEALER else "party", rank))
-                for rank in wanted
-            }
+            engines = {rank: stack.enter_context(EngineProcess.start()) for rank in wanted}
             nobody = {"address": "127.0.0.1:9", "certificate": b64(Identity.create().certificate)}
-            peers = {rank: engine.ready(timeout=170) for rank, engine in engines.items()}
+            peers = {
+                rank: engine.reserve("dealer" if rank == DEALER else "party", rank, timeout=170)
+                for rank, engine in engines.items()
+            }
             return Engines(engines, [peers.get(rank, nobody) for rank in range(DEALER + 1)])
 
         yield ranks
@@ -286,11 +286,50 @@ def test_a_refused_job_names_the_field(start):
     assert (refused.value.reason, refused.value.field) == (Reason.FIELD_INVALID, "peers")
 
 
-def test_an_engine_ends_with_its_parent():
-    with EngineProcess.start("dealer", DEALER) as engine:
-        engine.ready(timeout=60)
+@pytest.mark.parametrize("seated", [False, True])
+def test_an_engine_ends_with_its_parent(seated):
+    with EngineProcess.start() as engine:
+        engine.warm(timeout=60)
+        if seated:
+            engine.reserve("dealer", DEALER, timeout=60)
+        assert engine.alive
         engine._process.stdin.close()
         assert engine._process.wait(timeout=30) == 1
+        assert not engine.alive
+
+
+def test_an_engine_listens_only_when_it_has_a_seat():
+    with EngineProcess.start() as engine:
+        engine.warm(timeout=60)
+        assert sockets(engine.pid) == []
+        engine.reserve("party", 1, timeout=60)
+        assert sockets(engine.pid) == ["127.0.0.1"]
+
+
+def test_a_seat_that_cannot_be_is_refused():
+    with EngineProcess.start() as engine, pytest.raises(Refused) as refused:
+        engine.reserve("party", 17, timeout=60)
+    assert (refused.value.reason, refused.value.field) == (Reason.FIELD_INVALID, "rank")
+
+
+def test_an_address_of_another_machine_is_refused():
+    with EngineProcess.start("192.0.2.1") as engine, pytest.raises(Refused) as refused:
+        engine.reserve("party", 1, timeout=60)
+    assert refused.value.reason is Reason.ENGINE_FAILED
+    assert "192.0.2.1" in refused.value.detail
+
+
+def test_an_engine_listens_where_it_is_told_to():
+    with EngineProcess.start("127.0.0.2") as engine:
+        assert engine.reserve("party", 1, timeout=60)["address"].startswith("127.0.0.2:")
+        assert sockets(engine.pid) == ["127.0.0.2"]
+
+
+def test_a_machine_that_gives_no_process_is_a_refusal(monkeypatch):
+    monkeypatch.setattr("sys.executable", "/nowhere")
+    with pytest.raises(Refused) as refused:
+        EngineProcess.start()
+    assert refused.value.reason is Reason.ENGINE_FAILED
 
 
 def sockets(pid):

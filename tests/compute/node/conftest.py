@@ -40,10 +40,11 @@ def _random_output() -> dict[str, str]:
 class Engine:
     """Stands in for an engine process where a test is about the node's decision, not about the computation."""
 
-    def __init__(self, role: str, rank: int) -> None:
-        self.role, self.rank, self.killed, self.jobs = role, rank, False, []
+    def __init__(self) -> None:
+        self.killed, self.jobs = False, []
 
-    def ready(self, timeout: float) -> Endpoint:
+    def reserve(self, role: str, rank: int, timeout: float) -> Endpoint:
+        self.role, self.rank = role, rank
         return {"address": "127.0.0.1:4000", "certificate": "certificate"}
 
     def run(self, job: dict, timeout: float) -> EngineResult:
@@ -73,8 +74,8 @@ def make_node(consortium) -> Iterator[Callable[..., tuple[Node, FakeCoordinator,
     def make(case: Case, slug: str = "budapest", **options):
         engines: list[Engine] = []
 
-        def start(role: str, rank: int) -> Engine:
-            engines.append(Engine(role, rank))
+        def start() -> Engine:
+            engines.append(Engine())
             return engines[-1]
 
         coordinator = FakeCoordinator(case, slug)

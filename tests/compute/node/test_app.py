@@ -105,8 +105,14 @@ class Coordinator(BaseHTTPRequestHandler):
         """Silence."""
 
 
+def children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
 def test_a_ticket_comes_in_through_the_broker_and_its_answer_goes_out_over_https(tmp_path):
-    """Refused for want of a policy file; but through Celery, Redis, sign-in and HTTP, in a process of its own."""
+    """Refused for want of a policy file; but through Celery, Redis, sign-in and HTTP, in a process of its own, which
+    has an engine waiting and takes it along when it ends."""
     with redis_server(tmp_path) as broker:
         consortium = Consortium(tmp_path, broker=broker)
         case = Case.make(consortium)
@@ -130,11 +136,14 @@ def test_a_ticket_comes_in_through_the_broker_and_its_answer_goes_out_over_https
             sender.conf.broker_transport_options = {"global_keyprefix": key_prefix("budapest")}
             sender.send_task("node.reserve", [case.token], queue=queue("budapest"))
             assert handler.answered.wait(60), (tmp_path / "node.log").read_text()
+            [spare] = children(worker.pid)
+            assert b"compute.engine" in Path(f"/proc/{spare}/cmdline").read_bytes()
         finally:
             worker.terminate()
             worker.wait(20)
             server.shutdown()
             output.close()
+        assert not Path(f"/proc/{spare}").exists()
         [(path, body)] = [each for each in handler.heard if each[0] != "token"]
         assert path == f"/api/v1/node/jobs/{case.job}/answer"
         assert case.read(body["answer"])["reason"] == "policy-missing"

@@ -277,7 +277,7 @@ def test_another_ground_is_accepted_where_protocol_and_policy_have_it(tmp_path, 
         other.write_policy(OWN, grounds=grounds)
         case = Case.make(other)
         coordinator = FakeCoordinator(case, OWN)
-        node = Node(other.homes[OWN], coordinator, slot=EngineSlot(lambda role, rank: Engine(role, rank)))
+        node = Node(other.homes[OWN], coordinator, slot=EngineSlot(Engine))
         node.reserve(case.token)
         node.close()
         assert case.read(coordinator.answers[0]).get("reason") == reason

@@ -42,6 +42,8 @@ def test_init_prints_an_enrolment_that_holds(tmp_path):
         ("--broker", "bar", "rediss:// or redis://"),
         ("--rpc", "baz", "http:// or https://"),
         ("--slug", "Zürich", "lower-case letters"),
+        ("--mesh", "zurich.example.org", "IPv4"),
+        ("--mesh", "0.0.0.0", "one machine"),
     ],
 )
 def test_a_refused_init_leaves_nothing_behind_and_says_what_it_wanted(tmp_path, option, value, expected):
@@ -90,6 +92,22 @@ def test_a_node_without_pins_or_policy_is_not_in_order(tmp_path):
     done = run("check", "--home", tmp_path / "home")
     assert done.exception.reason is Reason.HOME_INCOMPLETE
     assert "pins.json" in done.exception.detail
+
+
+def test_engines_are_on_the_loopback_address_unless_it_is_said_otherwise(tmp_path):
+    run("init", "--home", tmp_path / "home", *INIT)
+    run("init", "--home", tmp_path / "other", *INIT, "--mesh", "127.0.0.2")
+    homes = [NodeHome(tmp_path / "home"), NodeHome(tmp_path / "other"), Consortium(tmp_path).homes["budapest"]]
+    assert [home.mesh for home in homes] == ["127.0.0.1", "127.0.0.2", "127.0.0.1"]
+    homes[1].move(coordinator="http://127.0.0.1:2", broker="redis://127.0.0.1:2/0", rpc="http://127.0.0.1:2")
+    assert NodeHome(tmp_path / "other").mesh == "127.0.0.2"
+
+
+def test_an_address_that_this_machine_has_not_is_not_in_order(tmp_path):
+    home = Consortium(tmp_path).homes["budapest"]
+    (home.directory / "node.json").write_bytes(canonical.encode(home.settings | {"mesh": "192.0.2.1"}))
+    done = run("check", "--home", home.directory)
+    assert (done.exception.reason, done.exception.field) == (Reason.FIELD_INVALID, "mesh")
 
 
 def test_pinning_shows_whose_keys_were_pinned(tmp_path):

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from compute.engine.job import EngineJob
+from compute.engine.job import EngineJob, split_address
 from compute.engine.runner import EngineProcess
 from compute.node import jobs
 from compute.node.jobs import WATTS, Node
@@ -326,8 +326,8 @@ def test_a_reservation_lapses_and_the_engine_goes(case, make_node, monkeypatch):
     node, coordinator, _ = make_node(case)
     start = node._slot._start_engine
 
-    def start_engine(role, rank):
-        engine = start(role, rank)
+    def start_engine():
+        engine = start()
         engine.kill = gone.set
         return engine
 
@@ -361,6 +361,16 @@ def test_a_released_job_stops_in_the_middle_of_its_computation(case, consortium)
     assert not working.is_alive()
     assert reason_of(case, coordinator.answers[-1]) == Reason.ENGINE_FAILED
     assert node._slot.engine is None
+
+
+def test_an_acceptance_says_where_on_the_nodes_own_address_its_engine_listens(case, consortium, monkeypatch):
+    monkeypatch.setitem(consortium.homes[OWN].settings, "mesh", "127.0.0.2")
+    coordinator = FakeCoordinator(case, OWN)
+    node = Node(consortium.homes[OWN], coordinator)
+    node.reserve(case.token)
+    node.close()
+    host, port = split_address(case.read(coordinator.answers[0])["address"])
+    assert (host, port > 0) == ("127.0.0.2", True)
 
 
 # --- kill -9
