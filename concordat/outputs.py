@@ -1,7 +1,7 @@
 """The way back: each party seals its output shares to the requester, who alone can add them up.
 
-`prediction` is the log-odds of the record, one number; `explanation` is the d coefficients, the intercept and the
-weighted total sum of squares. Both are ring shares at `ring.RESULT_BITS`.
+`prediction` is the record's log-odds or probability, one number; `explanation` is, on the same scale, the d
+coefficients, the intercept and the weighted total sum of squares. Both are ring shares at `ring.RESULT_BITS`.
 """
 
 from collections.abc import Mapping
@@ -17,13 +17,21 @@ from concordat import canonical, ring, sealing
 from concordat.canonical import Json
 from concordat.commitments import OUTPUT_SHARE, Share, commit, new_salt, open_share, opening
 from concordat.fields import STRICT, plain, read
+from concordat.kinds.kind import Scale
 from concordat.reasons import Reason, Refused
 from concordat.receipt import Outputs, Receipt
 from concordat.ring import Ring
 from concordat.sealing import SealingKey
 
-LOG_ODDS_BOUND = 2.0**14
-"""No standardised record and no sound model come near it; a failed truncation lands far beyond."""
+PROBABILITY_ERROR = 2.0**-14
+"""How far below 0 or above 1 a probability may open. The logistic function's series is off by less than 2e-5; each of
+its 40 harmonics adds two products with a public factor that is rounded to 2^-20, less than 3e-5 together; a forest's
+mean errs by less than a millionth. No model's answer is moved: what lies further out is refused."""
+
+WRAPPED: Mapping[Scale, tuple[float, float]] = {"log-odds": (2.0**12, 2.0**32), "probability": (2.0**4, 2.0**22)}
+"""By how much a truncation that failed puts coefficients and intercept off, and the total sum of squares: 2^64 at the
+scale that the engine truncates from, or a multiple of it. It keeps numbers below a quarter of that (`Surrogate.check`
+in `compute.engine.lime`), so that what lies within a half has not failed."""
 
 
 @with_config(STRICT)
@@ -36,12 +44,16 @@ class OutputShares(TypedDict):
 
 @dataclass(frozen=True)
 class Opened:
-    """What the requester learns, and nothing else: log-odds, and the surrogate's numbers in log-odds."""
+    """What the requester learns, and nothing else: prediction and the surrogate's numbers, all on the scale `target`.
+
+    A `prediction` in probability may lie outside 0 to 1 by `PROBABILITY_ERROR`.
+    """
 
     prediction: float
     coefficients: NDArray[np.float64]
     intercept: float
     total_sum_of_squares: float
+    target: Scale
 
 
 def seal_outputs(*, job: str, node: str, prediction: Ring, explanation: Ring, output_key: str) -> tuple[Outputs, str]:
@@ -69,13 +81,16 @@ def unseal(sealed: str, *, job: str, node: str, key: SealingKey) -> OutputShares
     return read(canonical.decode(sealing.open(key, sealed, context=_context(job, node))), OutputShares)
 
 
-def add_up(shares: Mapping[str, OutputShares], receipts: Mapping[str, Receipt], *, groups: int) -> Opened:
+def add_up(
+    shares: Mapping[str, OutputShares], receipts: Mapping[str, Receipt], *, groups: int, target: Scale
+) -> Opened:
     """Check every party's shares against its receipt, add them up and decode.
 
     Args:
         shares: by party.
         receipts: by node, from `receipt.check_receipts`; the dealer's is passed over.
         groups: d, the number of groups of the design.
+        target: what the numbers stand for (`definition.scale_of`).
 
     Raises:
         Refused: NODE_SILENT if a party's shares are missing, OPENING_MISMATCH naming the party, MALFORMED, or
@@ -89,8 +104,10 @@ def add_up(shares: Mapping[str, OutputShares], receipts: Mapping[str, Receipt], 
             raise Refused(Reason.NODE_SILENT, detail=f"There are no output shares of {party}.")
         predictions.append(_share(shares[party], receipt, "prediction", 1))
         explanations.append(_share(shares[party], receipt, "explanation", groups + 2))
-    opened = (ring.decode(ring.combine(shares), ring.RESULT_BITS) for shares in (predictions, explanations))
-    return _checked(*opened)
+    prediction, explanation = (
+        ring.decode(ring.combine(parts), ring.RESULT_BITS) for parts in (predictions, explanations)
+    )
+    return _checked(prediction, explanation, target)
 
 
 def _share(shares: OutputShares, receipt: Receipt, part: Literal["prediction", "explanation"], length: int) -> Ring:
@@ -103,13 +120,15 @@ def _share(shares: OutputShares, receipt: Receipt, part: Literal["prediction", "
     return ring.from_bytes(data, (length,))
 
 
-def _checked(prediction: NDArray[np.float64], explanation: NDArray[np.float64]) -> Opened:
-    log_odds = np.concatenate([prediction, explanation[:-1]])
-    total = float(explanation[-1])
+def _checked(prediction: NDArray[np.float64], explanation: NDArray[np.float64], target: Scale) -> Opened:
+    largest, most = (off / 2 for off in WRAPPED[target])
+    total, predicted = float(explanation[-1]), float(prediction[0])
+    lowest, highest = (-PROBABILITY_ERROR, 1 + PROBABILITY_ERROR) if target == "probability" else (-largest, largest)
     # Squaring and truncating errs by a unit or so in either direction: a total of nothing may open just below zero.
-    if not (np.abs(log_odds).max() <= LOG_ODDS_BOUND and -1 <= total <= LOG_ODDS_BOUND**2):
+    within = np.abs(explanation[:-1]).max() < largest and -1 <= total < most
+    if not (within and lowest <= predicted <= highest):
         raise Refused(Reason.RESULT_OUT_OF_RANGE)
-    return Opened(float(prediction[0]), explanation[:-2], float(explanation[-2]), total)
+    return Opened(predicted, explanation[:-2], float(explanation[-2]), total, target)
 
 
 def _context(job: str, node: str) -> dict[str, Json]:

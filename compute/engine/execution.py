@@ -74,8 +74,8 @@ def _transcript(wires: Wires, peer: int) -> dict[str, Json]:
 def _prepare(job: PartyJob) -> Start:
     if job["kind"] not in KINDS:
         raise Refused(Reason.FIELD_INVALID, detail="The engine knows no such kind of model.", field="kind")
-    if job["target"] == "log-odds" != KINDS[job["kind"]].scale:
-        raise Refused(Reason.FIELD_INVALID, detail="This kind of model has no log-odds.", field="target")
+    if job["target"] not in KINDS[job["kind"]].targets:
+        raise Refused(Reason.FIELD_INVALID, detail="This kind of model is not explained on this scale.", field="target")
     design = Design.from_json(job["design"])
     surrogate = Surrogate.of(design)
     surrogate.check(job["target"])

@@ -23,6 +23,7 @@ from concordat.client.governance import CheckedDefinition, fetch_definition
 from concordat.client.home import ClientHome
 from concordat.client.log import follow
 from concordat.client.work import Work
+from concordat.definition import scale_of
 from concordat.events import Event
 from concordat.explanation import LANGUAGE, TEMPLATE, Explanation, explain, render_text
 from concordat.fhir import features_from_bundle
@@ -199,7 +200,8 @@ def open_result(home: ClientHome, api: Api, work: Work) -> OpenedPrediction:
     for node, receipt in receipts.items():
         if (receipt["job"], receipt["ticket"]) != (job, ticket["ticket"]):
             raise Refused(Reason.RECEIPTS_DISAGREE, detail="A receipt is for another job.", field=node)
-    opened = add_up(_unseal(work, result), receipts, groups=len(definition.design.groups))
+    target, groups = scale_of(definition.content), len(definition.design.groups)
+    opened = add_up(_unseal(work, result), receipts, groups=groups, target=target)
     size = _check_logged(home, api, result, job=job)
     record = definition.schema.encode_row(work.content["values"])
     explanation = explain(opened, design=definition.design, schema=definition.schema, record=record)

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from concordat import canonical, ring
 from concordat.commitments import INPUT_SHARE, Share, open_share
-from concordat.definition import Definition
+from concordat.definition import Definition, scale_of
 from concordat.design import Design
 from concordat.fields import STRICT, Slug, Text, Uuid, read
 from concordat.model import Manifest, columns_of
@@ -43,7 +43,7 @@ def parse(data: bytes) -> Disclosure:
 def open_result(disclosure: Disclosure, definition: Definition, receipts: dict[str, Receipt], design: Design) -> Opened:
     """What the output shares add up to. Raises Refused: OPENING_MISMATCH, and what `outputs.add_up` refuses."""
     _check_parties(definition["parties"], disclosure["outputs"])
-    return add_up(disclosure["outputs"], receipts, groups=len(design.groups))
+    return add_up(disclosure["outputs"], receipts, groups=len(design.groups), target=scale_of(definition))
 
 
 def check_input(disclosure: Disclosure, request: Request, definition: Definition, model: Manifest) -> None:
