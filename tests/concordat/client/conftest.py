@@ -116,7 +116,9 @@ class World:
 
     # --- what is agreed on
 
-    def agree(self, kind: str = "mlp", *, ground: str = "consent", **changes: Any) -> CheckedDefinition:
+    def agree(
+        self, kind: str = "mlp", *, tensors: Any = None, ground: str = "consent", **changes: Any
+    ) -> CheckedDefinition:
         """From the protocol to a definition that everyone has approved; boards and chain are taken as said yes."""
         owner, api = self.homes["cleveland"], self.api("cleveland")
         valid_until = clock.rfc3339(clock.now() + timedelta(days=100))
@@ -145,7 +147,7 @@ class World:
         }
         api.submit_study(protocol)
         approve(Study.objects.get(slug=STUDY), expires=clock.now() + timedelta(days=90))
-        self.tensors = self._tensors(kind)
+        self.tensors = tensors or self._tensors(kind)
         model = models.import_model(
             owner,
             api,
@@ -272,13 +274,18 @@ class World:
         publish()
 
     def in_the_clear(self, definition: CheckedDefinition, x: Any) -> tuple[Any, Any]:
-        """The engine's outputs as ring elements: log-odds; coefficients, intercept and total sum of squares."""
-        plan, kind = definition.design, definition.manifest["kind"]
-        y = forward(kind, self.tensors, plan.column_masks * x)
+        """The engine's outputs as ring elements: prediction; coefficients, intercept and total sum of squares."""
+        plan, kind, target = definition.design, definition.manifest["kind"], definition.content["target"]
+
+        def answers(X: Any) -> Any:
+            plain = forward(kind, self.tensors, X)
+            return plain if target == KINDS[kind].scale else 1 / (1 + np.exp(-plain))
+
+        y = answers(plan.column_masks * x)
         weights = ring.decode(plan.weights, 8)
         total = np.sum(weights * (y - np.average(y, weights=weights)) ** 2)
         fitted = ring.decode(plan.operator, 20) @ y
-        prediction = forward(kind, self.tensors, x[None])
+        prediction = answers(x[None])
         return ring.encode(prediction, ring.RESULT_BITS), ring.encode(np.append(fitted, total), ring.RESULT_BITS)
 
 
