@@ -20,6 +20,7 @@ from concordat.canonical import Json, digest
 from concordat.data_use import DuoCode
 from concordat.documents import Keyring, sign, verify
 from concordat.fields import STRICT, Digest, Jurisdiction, MaybeDigest, Slug, Text, Time, plain, read
+from concordat.kinds.kind import Scale
 from concordat.model import KINDS, Manifest
 from concordat.reasons import Reason, Refused
 from concordat.signatures import SigningKey
@@ -29,6 +30,9 @@ Role = Literal["party", "dealer"]
 
 Kind = Literal["explain", "train", "audit"]
 """What is computed: a prediction with its explanation, a model, or figures about a model's use."""
+
+Target = Literal["log-odds", "probability", "none"]
+"""What prediction and explanation are in, one of the model's `Kind.targets`; "none" where nothing is explained."""
 
 OPENED: Mapping[Kind, list[str]] = {
     "explain": ["prediction", "coefficients", "intercept", "total_sum_of_squares"],
@@ -97,7 +101,7 @@ class Definition(TypedDict):
     schema: Digest
     design: MaybeDigest
     seed: Literal["fixed", "private"]
-    target: Literal["log-odds", "none"]
+    target: Target
     canaries: Annotated[int, Ge(0), Le(MOST_RECORDS - 1)]
     what_ifs: Annotated[int, Ge(0), Le(MOST_WHAT_IFS)]
     parties: list[Slug]
@@ -142,6 +146,14 @@ def opened_scalars(definition: Definition, groups: int) -> int:
     return (1 + definition["canaries"]) * sum(sizes.get(name, 1) for name in definition["opened"])
 
 
+def scale_of(definition: Definition) -> Scale:
+    """On which scale the definition's prediction and explanation are. Raises Refused(KIND_NOT_ALLOWED) for others."""
+    target = definition["target"]
+    if target == "none":
+        raise Refused(Reason.KIND_NOT_ALLOWED, field="definition")
+    return target
+
+
 class Computing(TypedDict):
     """What definition and ticket have in common: who computes, in order, and who deals."""
 
@@ -172,8 +184,8 @@ def check(
 
     Raises:
         Refused: FIELD_MISSING, FIELD_UNKNOWN, FIELD_INVALID or DIGEST_MISMATCH, naming the field; DEFINITION_EXPIRED;
-            DISCLOSURE_REQUIRED for a model whose weights one log-odds explanation gives away, unless the definition
-            says "full" and the owner signed the same.
+            DISCLOSURE_REQUIRED for a model whose weights one explanation gives away, on whichever scale, unless the
+            definition says "full" and the owner signed the same.
     """
     definition = read(document, Definition)
     _check_bodies(definition)
@@ -181,9 +193,9 @@ def check(
         raise Refused(Reason.DIGEST_MISMATCH, detail="The definition names another model.", field="model")
     if definition["schema"] != manifest["schema"]:
         raise Refused(Reason.DIGEST_MISMATCH, detail="The model was made for another schema.", field="schema")
-    if definition["target"] not in (KINDS[manifest["kind"]].scale, "none"):
-        kind = manifest["kind"]
-        detail = f"Only log-odds are explained so far, and a model of the kind “{kind}” answers with a probability."
+    targets = KINDS[manifest["kind"]].targets
+    if definition["target"] not in (*targets, "none"):
+        detail = f"A model of the kind “{manifest['kind']}” is explained in: {', '.join(targets)}."
         raise _invalid("target", detail)
     if definition["parties"] != manifest["parties"]:
         raise _invalid("parties", "The model is shared between other parties, or in another order.")
@@ -248,7 +260,7 @@ def _check_kind(definition: Definition) -> None:
             raise _invalid("minimum_cell", f"An audit opens no figure about fewer than {SMALLEST_AUDIT_CELL} people.")
         return
     if definition["target"] == "none":
-        raise _invalid("target", "An explanation explains the log-odds.")
+        raise _invalid("target", "An explanation is in log-odds or in probability.")
     if not definition["design"]:
         raise _invalid("design", "An explanation has a design of perturbations.")
     if definition["seed"] != "fixed":

@@ -1,33 +1,37 @@
 """From opened numbers to something a clinician can read: ranked factors, in words, with an honest badge of fit.
 
-A coefficient is a contrast, not a slope: by how much the model's log-odds change when the patient's value stands in
-place of the public reference value. It describes the model, not the disease.
+A coefficient is a contrast, not a slope: by how much the model's answer changes, in log-odds or in probability as the
+definition says (`target`), when the patient's value stands in place of the public reference value. It describes the
+model, not the disease.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from concordat.canonical import Json
 from concordat.design import RELIABLE, Design
+from concordat.kinds.kind import Scale
 from concordat.outputs import Opened
 from concordat.reasons import Reason, Refused
 from concordat.schema import EncodedRecord, Feature, FeatureSchema
 
-TARGET = "log-odds, reference-contrast LIME"
+METHOD = "reference-contrast LIME"
 TEMPLATE = "terminal-v1"
 LANGUAGE = "en"
 
-NEGLIGIBLE = 0.005
-"""Log-odds below which a factor is said to make no difference; well above the arithmetic's error."""
+NEGLIGIBLE: Mapping[Scale, float] = {"log-odds": 0.005, "probability": 0.0005}
+"""Below it a factor is said to make no difference: 0.05 percentage points are shown as none, as 0.005 log-odds are. The
+arithmetic's error is far smaller: 1e-5 in probability, 1e-4 of the largest coefficient in log-odds."""
 
 Direction = Literal["raises", "lowers", "does not change"]
 
 
 @dataclass(frozen=True)
 class Factor:
-    """One group of features: the patient's value in words, its coefficient in log-odds, and whether it was imputed."""
+    """One group of features: the patient's value in words, its coefficient on the explanation's scale, and whether the
+    value was imputed."""
 
     group: str
     label: str
@@ -42,34 +46,52 @@ class Factor:
 class Explanation:
     """A prediction and its explanation; factors come in falling order of their coefficients' size.
 
-    `probability` is the sigmoid of `log_odds`; `intercept` is the surrogate's log-odds of the reference record.
+    `prediction`, `intercept` and coefficients are on the scale `target`; `intercept` is what the surrogate answers for
+    the reference record, which in probability may lie outside 0 to 1: it is a linear function.
     """
 
-    log_odds: float
-    probability: float
+    target: Scale
+    prediction: float
     intercept: float
     factors: tuple[Factor, ...]
     r_squared: float
     adjusted_r_squared: float
     reliable: bool
 
+    @property
+    def log_odds(self) -> float | None:
+        """Of the prediction; None where a probability was computed: a forest's 0 and 1 have none."""
+        return log_odds_of(self.prediction, self.target)
+
+    @property
+    def probability(self) -> float:
+        """Of the prediction; as it was opened where that is what was computed."""
+        return probability_of(self.prediction, self.target)
+
     def to_json(self) -> dict[str, Json]:
-        """The explanation as canonical JSON allows it: decimals are strings with four places."""
+        """The explanation as canonical JSON allows it: decimals are strings with four places.
+
+        `prediction`, `intercept` and `coefficient` are on the scale `target`: in probability, 0.01 is a percentage
+        point. `log_odds` is null where the target is probability.
+        """
+        log_odds = self.log_odds
         return {
-            "v": 1,
-            "target": TARGET,
-            "log_odds": _decimal(self.log_odds),
-            "probability": _decimal(self.probability),
-            "intercept": _decimal(self.intercept),
-            "r_squared": _decimal(self.r_squared),
-            "adjusted_r_squared": _decimal(self.adjusted_r_squared),
+            "v": 2,
+            "method": METHOD,
+            "target": self.target,
+            "prediction": decimal(self.prediction),
+            "log_odds": None if log_odds is None else decimal(log_odds),
+            "probability": decimal(self.probability),
+            "intercept": decimal(self.intercept),
+            "r_squared": decimal(self.r_squared),
+            "adjusted_r_squared": decimal(self.adjusted_r_squared),
             "reliable": self.reliable,
             "factors": [
                 {
                     "group": factor.group,
                     "label": factor.label,
                     "value": factor.value,
-                    "coefficient": _decimal(factor.coefficient),
+                    "coefficient": decimal(factor.coefficient),
                     "direction": factor.direction,
                     "imputed": factor.imputed,
                     "sentence": factor.sentence,
@@ -95,19 +117,30 @@ def explain(opened: Opened, *, design: Design, schema: FeatureSchema, record: En
             [feature for feature in schema.features if feature.group == group],
             float(coefficient),
             record,
+            opened.target,
             at_reference=index not in moved,
         )
         for index, (group, coefficient) in enumerate(zip(schema.groups, fit.coefficients, strict=True))
     ]
     return Explanation(
-        log_odds=opened.prediction,
-        probability=sigmoid(opened.prediction),
+        target=opened.target,
+        prediction=opened.prediction,
         intercept=fit.intercept,
         factors=tuple(sorted(factors, key=lambda factor: (-abs(factor.coefficient), factor.group))),
         r_squared=fit.r_squared,
         adjusted_r_squared=fit.adjusted_r_squared,
         reliable=fit.reliable,
     )
+
+
+def log_odds_of(prediction: float, target: Scale) -> float | None:
+    """A prediction on the scale `target` as log-odds; None if it is a probability, which may have none."""
+    return prediction if target == "log-odds" else None
+
+
+def probability_of(prediction: float, target: Scale) -> float:
+    """A prediction on the scale `target` as a probability."""
+    return sigmoid(prediction) if target == "log-odds" else prediction
 
 
 def sigmoid(log_odds: float) -> float:
@@ -121,12 +154,17 @@ _BAR = 8
 
 
 def render_text(explanation: Explanation, *, most: int = 5) -> str:
-    """Plain text for a terminal: the prediction, the `most` strongest factors, and how far to trust them."""
+    """Plain text for a terminal: the prediction, the `most` strongest factors, and how far to trust them.
+
+    Factors are shown in log-odds, or as percentage points of probability.
+    """
     shown, left = explanation.factors[:most], len(explanation.factors) - most
     wide = max((len(factor.label) for factor in shown), default=0)
     largest = max((abs(factor.coefficient) for factor in shown), default=0.0) or 1.0
+    log_odds = explanation.log_odds
     lines = [
-        f"Predicted probability  {explanation.probability:.1%}   (log-odds {explanation.log_odds:+.2f})",
+        f"Predicted probability  {explanation.probability:z.1%}"
+        + ("" if log_odds is None else f"   (log-odds {log_odds:+.2f})"),
         "",
         "What moved this prediction, compared with the reference patient:" if explanation.reliable else _UNRELIABLE,
     ]
@@ -134,14 +172,15 @@ def render_text(explanation: Explanation, *, most: int = 5) -> str:
         mark = {"raises": "▲", "lowers": "▼", "does not change": "·"}[factor.direction]
         note = "  [not measured, reference value used]" if factor.imputed else ""
         bar = "█" * round(_BAR * abs(factor.coefficient) / largest)
-        lines.append(f"  {mark} {factor.coefficient:+.2f} {bar:<{_BAR}}  {factor.label:<{wide}}  {factor.value}{note}")
+        size = _signed(factor.coefficient, explanation.target)
+        lines.append(f"  {mark} {size} {bar:<{_BAR}}  {factor.label:<{wide}}  {factor.value}{note}")
     if left > 0:
         lines.append(f"    and {left} weaker factor{'s' if left > 1 else ''}")
     lines += [
         "",
         f"Fit of the explanation: adjusted R² {explanation.adjusted_r_squared:.2f}"
         f" ({'reliable' if explanation.reliable else 'UNRELIABLE'}; the limit is {RELIABLE:.2f}).",
-        f"Method: {TARGET}. It describes the model, not the cause of a disease.",
+        f"Method: {explanation.target}, {METHOD}. It describes the model, not the cause of a disease.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -150,27 +189,41 @@ _UNRELIABLE = "NO RELIABLE EXPLANATION: the factors below describe this predicti
 
 
 def _factor(
-    group: str, features: Sequence[Feature], coefficient: float, record: EncodedRecord, *, at_reference: bool
+    group: str,
+    features: Sequence[Feature],
+    coefficient: float,
+    record: EncodedRecord,
+    target: Scale,
+    *,
+    at_reference: bool,
 ) -> Factor:
     label = ", ".join(feature.label for feature in features)
     value = ", ".join(feature.say(record.values[feature.name]) for feature in features)
     imputed = all(feature.name in record.imputed for feature in features)
     direction: Direction = "raises" if coefficient > 0 else "lowers"
     # Replacing a reference value by itself changes nothing: what is left of its coefficient is the fit's own noise.
-    if at_reference or abs(coefficient) < NEGLIGIBLE:
+    if at_reference or abs(coefficient) < NEGLIGIBLE[target]:
         direction = "does not change"
     if imputed:
         sentence = f"{label} was not measured; the reference value ({value}) stands in for it and says nothing here."
     elif at_reference:
-        sentence = f"{label} ({value}) is the reference value, so it does not change the predicted log-odds."
+        sentence = f"{label} ({value}) is the reference value, so it does not change the predicted {target}."
     elif direction == "does not change":
-        sentence = f"{label} ({value}) does not change the predicted log-odds compared with the reference."
+        sentence = f"{label} ({value}) does not change the predicted {target} compared with the reference."
     else:
-        size = f"{abs(coefficient):.2f}"
-        sentence = f"{label} ({value}) {direction} the predicted log-odds by {size} compared with the reference."
+        size = _size(abs(coefficient), target)
+        sentence = f"{label} ({value}) {direction} the predicted {target} by {size} compared with the reference."
     return Factor(group, label, value, coefficient, direction, imputed, sentence)
 
 
-def _decimal(value: float) -> str:
-    text = f"{value:.4f}"
-    return "0.0000" if text == "-0.0000" else text
+def _size(value: float, target: Scale) -> str:
+    return f"{value:.2f}" if target == "log-odds" else f"{100 * value:.1f} percentage points"
+
+
+def _signed(value: float, target: Scale) -> str:
+    return f"{value:+.2f}" if target == "log-odds" else f"{100 * value:+z6.1f} points"
+
+
+def decimal(value: float) -> str:
+    """With four places, and never -0.0000: what canonical JSON holds in place of a float."""
+    return f"{value:z.4f}"

@@ -1,8 +1,8 @@
 """Models: what their owner publishes about one, and how its weights are split into shares.
 
 The signed manifest says everything that may be known of a model: kind, shapes, commitments. The weights themselves
-exist in one piece at their owner only. A kind (`concordat.kinds`) answers in log-odds, to which the requester applies
-the sigmoid, or with a probability.
+exist in one piece at their owner only. A kind (`concordat.kinds`) answers in log-odds, of which engine or requester
+makes the probability, or with a probability.
 """
 
 import math

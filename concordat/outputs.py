@@ -1,7 +1,8 @@
 """The way back: each party seals its output shares to the requester, who alone can add them up.
 
-Of each record of the job there are two parts: `prediction` is its log-odds, then those of its what-ifs; `explanation`
-is the d coefficients, the intercept and the weighted total sum of squares. Both are ring shares at `ring.RESULT_BITS`.
+Of each record of the job there are two parts, on one scale: `prediction` is its log-odds or probability, then those of
+its what-ifs; `explanation` is the d coefficients, the intercept and the weighted total sum of squares. Both are ring
+shares at `ring.RESULT_BITS`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from concordat import canonical, ring, sealing
 from concordat.canonical import Json
 from concordat.commitments import OUTPUT_SHARE, Share, commit, new_salt, open_share, opening
 from concordat.fields import STRICT, plain, read
+from concordat.kinds.kind import Scale
 from concordat.reasons import Reason, Refused
 from concordat.receipt import Outputs, Receipt
 from concordat.ring import Ring
@@ -25,8 +27,15 @@ from concordat.sealing import SealingKey
 Part = Literal["prediction", "explanation"]
 PARTS: tuple[Part, ...] = get_args(Part)
 
-LOG_ODDS_BOUND = 2.0**14
-"""No standardised record and no sound model come near it; a failed truncation lands far beyond."""
+PROBABILITY_ERROR = 2.0**-14
+"""How far below 0 or above 1 a probability may open. The logistic function's series is off by less than 2e-5; each of
+its 40 harmonics adds two products with a public factor that is rounded to 2^-20, less than 3e-5 together; a forest's
+mean errs by less than a millionth. No model's answer is moved: what lies further out is refused."""
+
+WRAPPED: Mapping[Scale, tuple[float, float]] = {"log-odds": (2.0**12, 2.0**32), "probability": (2.0**4, 2.0**22)}
+"""By how much a truncation that failed puts coefficients and intercept off, and the total sum of squares: 2^64 at the
+scale that the engine truncates from, or a multiple of it. It keeps numbers below a quarter of that (`Surrogate.check`
+in `compute.engine.lime`), so that what lies within a half has not failed."""
 
 
 @with_config(STRICT)
@@ -39,15 +48,18 @@ class OutputShares(TypedDict):
 
 @dataclass(frozen=True)
 class Opened:
-    """What the requester learns of a record, and nothing else: log-odds, and the surrogate's numbers in log-odds.
+    """What the requester learns of a record, and nothing else: prediction and the surrogate's numbers, all on the scale
+    `target`.
 
-    `what_ifs` (w,) are the predictions of the record's variants.
+    A `prediction` in probability may lie outside 0 to 1 by `PROBABILITY_ERROR`. `what_ifs` (w,) are the predictions of
+    the record's variants.
     """
 
     prediction: float
     coefficients: NDArray[np.float64]
     intercept: float
     total_sum_of_squares: float
+    target: Scale
     what_ifs: NDArray[np.float64]
 
 
@@ -86,6 +98,7 @@ def add_up(
     receipts: Mapping[str, Receipt],
     *,
     groups: int,
+    target: Scale,
     what_ifs: int = 0,
     place: int = 0,
 ) -> Opened:
@@ -95,6 +108,7 @@ def add_up(
         shares: by party.
         receipts: by node, from `receipt.check_receipts`; the dealer's is passed over.
         groups: d, the number of groups of the design.
+        target: what the numbers stand for (`definition.scale_of`).
         what_ifs: w, the number of variants of the record.
         place: which of the job's records.
 
@@ -112,7 +126,7 @@ def add_up(
         for part, length in lengths.items():
             found[part].append(ring.from_bytes(open_output(shares[party], receipt, part, place), (length,)))
     prediction, explanation = (ring.decode(ring.combine(found[part]), ring.RESULT_BITS) for part in PARTS)
-    return _checked(prediction, explanation)
+    return _checked(prediction, explanation, target)
 
 
 def open_output(shares: OutputShares, receipt: Receipt, part: Part, place: int) -> bytes:
@@ -127,13 +141,15 @@ def open_output(shares: OutputShares, receipt: Receipt, part: Part, place: int) 
         raise Refused(refused.reason, detail=f"{node} committed to another {part}.", field=node) from refused
 
 
-def _checked(prediction: NDArray[np.float64], explanation: NDArray[np.float64]) -> Opened:
-    log_odds = np.concatenate([prediction, explanation[:-1]])
+def _checked(prediction: NDArray[np.float64], explanation: NDArray[np.float64], target: Scale) -> Opened:
+    largest, most = (off / 2 for off in WRAPPED[target])
     total = float(explanation[-1])
+    lowest, highest = (-PROBABILITY_ERROR, 1 + PROBABILITY_ERROR) if target == "probability" else (-largest, largest)
     # Squaring and truncating errs by a unit or so in either direction: a total of nothing may open just below zero.
-    if not (np.abs(log_odds).max() <= LOG_ODDS_BOUND and -1 <= total <= LOG_ODDS_BOUND**2):
+    within = np.abs(explanation[:-1]).max() < largest and -1 <= total < most
+    if not (within and lowest <= prediction.min() and prediction.max() <= highest):
         raise Refused(Reason.RESULT_OUT_OF_RANGE)
-    return Opened(float(prediction[0]), explanation[:-2], float(explanation[-2]), total, prediction[1:])
+    return Opened(float(prediction[0]), explanation[:-2], float(explanation[-2]), total, target, prediction[1:])
 
 
 def _context(job: str, node: str) -> dict[str, Json]:

@@ -368,8 +368,8 @@ REASONS: dict[Reason, ReasonInfo] = {
         "Too few institutions have approved the definition on chain.", "Wait for the missing approvals.", 403
     ),
     Reason.DISCLOSURE_REQUIRED: ReasonInfo(
-        "One log-odds explanation of a linear model gives its weights away.",
-        "Have the model's owner sign `disclosure: full`, or choose another model or target.",
+        "One explanation of a linear model gives its weights away.",
+        "Have the model's owner sign `disclosure: full`, or choose another model.",
         403,
     ),
     Reason.MODEL_UNKNOWN: ReasonInfo("No such model version was imported.", "Import the model first.", 404),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from concordat.definition import Target
 from concordat.determination import Outcome, Path, SubmissionKind
 from concordat.legal_basis import Ground
 from concordat.protocol import AttachmentKind
@@ -56,6 +57,13 @@ ATTACHMENTS: Mapping[AttachmentKind, str] = {
     AttachmentKind.EMERGENCY_DECLARATION: "declaration of the emergency",
     AttachmentKind.PAPER_APPROVAL: "paper approval",
 }
+
+TARGETS: Mapping[Target, str] = {
+    "log-odds": "in log-odds: what each factor adds to the logarithm of the odds",
+    "probability": "in probability: by how many percentage points each factor changes it",
+    "none": "",
+}
+"""What prediction and explanation of a definition are in."""
 
 OUTCOMES: Mapping[Outcome, tuple[str, str]] = {
     Outcome.APPROVED: ("Approve", "The study may run as this version says, once every board has approved it."),

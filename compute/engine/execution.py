@@ -87,8 +87,8 @@ def prepare(job: PartyJob) -> list[Start[Found]]:
     """
     if job["kind"] not in KINDS:
         raise Refused(Reason.FIELD_INVALID, detail="The engine knows no such kind of model.", field="kind")
-    if job["target"] == "log-odds" != KINDS[job["kind"]].scale:
-        raise Refused(Reason.FIELD_INVALID, detail="This kind of model has no log-odds.", field="target")
+    if job["target"] not in KINDS[job["kind"]].targets:
+        raise Refused(Reason.FIELD_INVALID, detail="This kind of model is not explained on this scale.", field="target")
     design = Design.from_json(job["design"])
     surrogate = Surrogate.of(design)
     surrogate.check(job["target"])

@@ -12,6 +12,7 @@ from concordat.canaries import Canary
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.commitments import Share
+from concordat.definition import scale_of
 from concordat.outputs import OutputShares, add_up
 from concordat.reasons import Reason, Refused
 from concordat.receipt import Receipt
@@ -105,11 +106,10 @@ def _right(
     known: Sequence[Canary],
 ) -> bool:
     canary, *what_ifs = known
-    target = definition.content["target"]
-    assert target != "none"
+    target = scale_of(definition.content)
     groups = len(definition.design.groups)
     try:
-        opened = add_up(shares, receipts, groups=groups, what_ifs=len(what_ifs), place=place)
+        opened = add_up(shares, receipts, groups=groups, target=target, what_ifs=len(what_ifs), place=place)
     except Refused as refused:
         if refused.reason is not Reason.RESULT_OUT_OF_RANGE:
             raise

@@ -21,6 +21,7 @@ from concordat.client.governance import CheckedDefinition, fetch_definition
 from concordat.client.home import ClientHome
 from concordat.client.log import follow
 from concordat.client.work import Work
+from concordat.definition import scale_of
 from concordat.events import Event
 from concordat.explanation import LANGUAGE, TEMPLATE, Explanation, explain, render_text
 from concordat.fields import plain, read
@@ -203,14 +204,13 @@ def open_result(home: ClientHome, api: Api, work: Work) -> OpenedPrediction:
         _own(work, outputs),
         receipts,
         groups=len(definition.design.groups),
+        target=(target := scale_of(definition.content)),
         what_ifs=asked["what_ifs"],
         place=content["place"],
     )
     record = definition.schema.encode_row(work.content["values"])
     explanation = explain(opened, design=definition.design, schema=definition.schema, record=record)
     work.opened(result)
-    target = definition.content["target"]
-    assert target != "none"
     answers = what_if.answer(
         content["what_ifs"], list(opened.what_ifs), schema=definition.schema, values=record.values, target=target
     )

@@ -22,7 +22,7 @@ Secret = Any
 """A tensor of which everybody has a share."""
 
 Scale = Literal["log-odds", "probability"]
-"""What a number stands for that a model answers with."""
+"""What a number stands for that a model answers with, and that is predicted and explained."""
 
 SCALES: tuple[Scale, ...] = get_args(Scale)
 
@@ -67,7 +67,7 @@ class Kind:
         forward: plaintext reference; tensors and X (n, columns) to outputs (n,) on the scale.
         secure: the same on shares: tensors to (rows, 1).
         prove: for records between (columns,) bounds, raises Refused(MODEL_OUT_OF_RANGE) where numbers might not fit.
-        told_by_one_explanation: whether one log-odds explanation gives the weights away.
+        told_by_one_explanation: whether one explanation, on either scale, gives the weights away.
         whole: tensors of whole numbers, carried without fractional bits.
     """
 
@@ -79,6 +79,11 @@ class Kind:
     prove: Callable[[Tensors, Floats, Floats], None]
     told_by_one_explanation: bool
     whole: frozenset[str] = frozenset()
+
+    @property
+    def targets(self) -> tuple[Scale, ...]:
+        """The scales on which a model of this kind can be explained."""
+        return ("log-odds", "probability") if self.scale == "log-odds" else ("probability",)
 
 
 def interval(weight: Floats, bias: Floats, lowest: Floats, highest: Floats) -> tuple[Floats, Floats]:

@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 
 from concordat import canonical, ring
 from concordat.commitments import INPUT_SHARE, Share, open_share
-from concordat.definition import Definition
+from concordat.definition import Definition, scale_of
 from concordat.design import Design
 from concordat.fields import STRICT, Slug, Text, Uuid, read
 from concordat.model import Manifest, columns_of
@@ -52,6 +52,7 @@ def open_result(
         disclosure["outputs"],
         receipts,
         groups=len(design.groups),
+        target=scale_of(definition),
         what_ifs=request["what_ifs"],
         place=disclosure["place"],
     )

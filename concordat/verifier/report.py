@@ -133,12 +133,14 @@ def _came_out(result: Mapping[str, Any] | None) -> Iterable[str]:
             "it are part of this dossier, so a later disclosure can be checked against them.</p>"
         )
         return
+    also = "" if result["log_odds"] is None else f", as log-odds {_t(result['log_odds'])}"
     yield (
-        f"<p>Predicted probability <strong>{_t(result['probability'])}</strong>, as log-odds {_t(result['log_odds'])}; "
-        f"log-odds of the reference record {_t(result['intercept'])}.</p>"
+        f"<p>Predicted probability <strong>{_t(result['probability'])}</strong>{also}; "
+        f"{_t(result['target'])} of the reference record, by the surrogate, {_t(result['intercept'])}.</p>"
     )
+    unit = " (0.01 is a percentage point)" if result["target"] == "probability" else ""
     yield _table(
-        "Factors, in log-odds compared with the reference record",
+        f"Factors, in {result['target']}{unit} compared with the reference record",
         ("Factor", "Coefficient"),
         ((factor["label"], factor["coefficient"]) for factor in result["factors"]),
     )

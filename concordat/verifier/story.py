@@ -5,7 +5,7 @@ from typing import cast
 
 from concordat.canonical import Json, digest
 from concordat.events import EVENTS
-from concordat.explanation import sigmoid
+from concordat.explanation import decimal, log_odds_of, probability_of
 from concordat.fields import plain
 from concordat.verifier import authority, boards, computation
 from concordat.verifier.case import Case
@@ -73,7 +73,9 @@ def _computed(case: Case) -> dict[str, Json]:
 
 
 def _result(case: Case) -> dict[str, Json]:
+    """What was opened, on the scale `target`; `log_odds` is null where that is probability."""
     opened, design = case.result, case.design
+    log_odds = log_odds_of(opened.prediction, opened.target)
     fit = design.fit(opened.coefficients, opened.intercept, opened.total_sum_of_squares)
     labels = {
         group: ", ".join(feature.label for feature in case.schema.features if feature.group == group)
@@ -83,12 +85,14 @@ def _result(case: Case) -> dict[str, Json]:
         zip(design.groups, map(float, fit.coefficients), strict=True), key=lambda each: (-abs(each[1]), each[0])
     )
     return {
-        "log_odds": f"{opened.prediction:.4f}",
-        "probability": f"{sigmoid(opened.prediction):.4f}",
-        "intercept": f"{fit.intercept:.4f}",
-        "adjusted_r_squared": f"{fit.adjusted_r_squared:.4f}",
+        "target": opened.target,
+        "prediction": decimal(opened.prediction),
+        "log_odds": None if log_odds is None else decimal(log_odds),
+        "probability": decimal(probability_of(opened.prediction, opened.target)),
+        "intercept": decimal(fit.intercept),
+        "adjusted_r_squared": decimal(fit.adjusted_r_squared),
         "reliable": fit.reliable,
-        "factors": [{"label": labels[group], "coefficient": f"{value:.4f}"} for group, value in factors],
+        "factors": [{"label": labels[group], "coefficient": decimal(value)} for group, value in factors],
     }
 
 

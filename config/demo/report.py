@@ -43,7 +43,7 @@ class Report:
     def compare(
         self, secure: Explanation, plain: Reference, definition: CheckedDefinition, result: Mapping[str, Any]
     ) -> None:
-        """Holds the secure result against the plaintext one; errors in probability and in log-odds."""
+        """Holds the secure result against the plaintext one; errors in probability and on the target's scale."""
         by_group = {factor.group: factor for factor in secure.factors}
         self.parties, self.dealer = list(definition.content["parties"]), definition.content["dealer"]
         self.model = {"kind": definition.manifest["kind"], "parameters": definition.manifest["parameters"]}
@@ -87,5 +87,6 @@ class Secrets:
         self.record = [float(value) for value in schema.encode_row(work.content["values"]).vector]
 
     def add_result(self, explanation: Explanation) -> None:
-        self.result = [explanation.log_odds, explanation.probability, explanation.intercept]
+        log_odds = [] if explanation.log_odds is None else [explanation.log_odds]
+        self.result = [*log_odds, explanation.probability, explanation.intercept]
         self.result += [factor.coefficient for factor in explanation.factors]

@@ -13,6 +13,7 @@ from concordat.client.api import Status
 from concordat.client.models import PublishedModel
 from concordat.client.predict import OpenedPrediction
 from concordat.client.work import Work
+from concordat.definition import scale_of
 from concordat.design import Design
 from concordat.findings import needed
 from concordat.reasons import Reason, Refused
@@ -107,17 +108,7 @@ class Story:
         home, api = self.world.home(CLEVELAND), self.world.api(CLEVELAND)
         self.trained = train(read_rows(self.world.folder(CLEVELAND) / "data.csv"), self.schema)
         for kind, trained in self.trained.items():
-            self.secrets.add_weights(trained.tensors)
-            self.published[kind] = models.import_model(
-                home,
-                api,
-                model=f"chest-pain-{kind}",
-                version="1",
-                kind=kind,
-                schema=self.schema_document,
-                tensors=trained.tensors,
-                parties=[party.slug for party in PARTIES],
-            )
+            self.publish(trained)
             self.screen.done(f"{kind}: one sealed share each for {', '.join(party.slug for party in PARTIES)}")
         self._refuse(
             "before-disclosure",
@@ -128,6 +119,20 @@ class Story:
         models.disclose_weights(home, api, model=self.published["linear"].digest, study=self.protocol["study"])
         self._register("linear", disclosure="full")
         self.screen.done("the owner signs `disclosure: full`; now the linear model's definition is accepted")
+
+    def publish(self, trained: Trained) -> None:
+        """The owner imports a model as secret shares."""
+        self.secrets.add_weights(trained.tensors)
+        self.published[trained.kind] = models.import_model(
+            self.world.home(CLEVELAND),
+            self.world.api(CLEVELAND),
+            model=f"chest-pain-{trained.kind}",
+            version="1",
+            kind=trained.kind,
+            schema=self.schema_document,
+            tensors=trained.tensors,
+            parties=[party.slug for party in PARTIES],
+        )
 
     # --- 4. the definition
 
@@ -193,7 +198,7 @@ class Story:
         model = self.trained["mlp"]
         checked = governance.fetch_definition(self.world.home(LONG_BEACH), self.world.api(LONG_BEACH), self.definition)
         record = self.schema.encode_row(work.content["values"])
-        reference = explain(model, checked.design, record.vector)
+        reference = explain(model, checked.design, record.vector, scale_of(checked.content))
         self.report.compare(opened.explanation, reference, checked, work.result)
         self.screen.done(
             f"against scikit-learn and lime in plaintext: largest difference {self.report.max_abs_error:.1e}; "
@@ -274,7 +279,7 @@ class Story:
     def _template(self) -> dict[str, Any]:
         return _json("definition.template.json")
 
-    def _register(self, kind: str, *, disclosure: str) -> str:
+    def _register(self, kind: str, *, disclosure: str, **changes: canonical.Json) -> str:
         design_document = design.build(self.schema, seed=SEED)
         document = {
             **self._template(),
@@ -283,6 +288,7 @@ class Story:
             "schema": canonical.digest(self.schema_document),
             "design": canonical.digest(design_document),
             "disclosure": disclosure,
+            **changes,
         }
         answer = self.world.api(CLEVELAND).register_definition(document, self.schema_document, design_document)
         return answer["digest"]

@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
 from concordat.files import write_private
+from concordat.kinds.kind import Scale
 from concordat.kinds.mlp import HIDDEN
 from concordat.schema import FeatureSchema
 
@@ -26,10 +27,10 @@ class Trained:
     estimator: Any
     tensors: dict[str, NDArray[np.float64]]
 
-    def log_odds(self, X: NDArray[np.float64]) -> NDArray[np.float64]:  # noqa: N803
-        """(n,) by scikit-learn itself, not by our own forward pass."""
-        probability = self.estimator.predict_proba(X)[:, 1]
-        return np.asarray(np.log(probability) - np.log1p(-probability))
+    def answers(self, X: NDArray[np.float64], target: Scale) -> NDArray[np.float64]:  # noqa: N803
+        """(n,) on the scale `target`, by scikit-learn itself, not by our own forward pass."""
+        probability = np.asarray(self.estimator.predict_proba(X)[:, 1])
+        return probability if target == "probability" else np.log(probability) - np.log1p(-probability)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -50,10 +51,14 @@ def encode(rows: list[dict[str, str]], schema: FeatureSchema) -> NDArray[np.floa
     return np.array([schema.encode_row(schema.from_row(row)).vector for row in rows])
 
 
+def labels(rows: list[dict[str, str]]) -> NDArray[np.int64]:
+    """(n,) 1 where there was any coronary disease."""
+    return np.array([int(row[_LABEL]) > 0 for row in rows], dtype=np.int64)
+
+
 def train(rows: list[dict[str, str]], schema: FeatureSchema) -> dict[str, Trained]:
     """An `mlp` and a `linear` model, reproducible: the same rows give the same weights."""
-    X = encode(rows, schema)  # noqa: N806
-    y = np.array([int(row[_LABEL]) > 0 for row in rows], dtype=int)
+    X, y = encode(rows, schema), labels(rows)  # noqa: N806
     network = MLPClassifier((HIDDEN,), activation="relu", alpha=1.0, max_iter=4000, tol=1e-5, random_state=0).fit(X, y)
     regression = LogisticRegression(C=1.0, max_iter=1000).fit(X, y)
     return {

@@ -61,7 +61,7 @@ def opened(world, job, prepared):
         if output.sealed
     }
     groups = len(world.consortium.schema.groups)
-    return shares, outputs.add_up(shares, receipts, groups=groups, place=CANARY)
+    return shares, outputs.add_up(shares, receipts, groups=groups, target="log-odds", place=CANARY)
 
 
 def raised(world, job, prepared, shares, **changes):

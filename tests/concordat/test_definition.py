@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 import pytest
 
 from concordat import canonical, definition
+from concordat.kinds import KINDS
 from concordat.reasons import Reason, Refused
 
 
@@ -27,12 +28,33 @@ def test_every_field_is_required(study, field):
     assert refusal(study, document) == (Reason.FIELD_MISSING, field)
 
 
-def test_a_model_that_answers_with_a_probability_has_no_log_odds_to_explain(study):
-    forest = {**study.manifest, "kind": "forest"}
-    document = {**study.definition, "model": canonical.digest(forest)}
-    with pytest.raises(Refused, match="“forest” answers with a probability") as caught:
-        definition.check(document, manifest=forest)
-    assert (caught.value.reason, caught.value.field) == (Reason.FIELD_INVALID, "target")
+class TestTargets:
+    """A forest's 0 and 1 have no log-odds; every other kind of model is explained on either scale."""
+
+    @pytest.mark.parametrize("target", ["log-odds", "probability"])
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_a_model_is_explained_on_the_scales_of_its_kind(self, study, kind, target):
+        manifest = {**study.manifest, "kind": kind}
+        document = {**study.definition, "model": canonical.digest(manifest), "target": target}
+        if kind == "linear":
+            document["disclosure"] = "full"
+        token = definition.sign_disclosure(model=document["model"], study="chest-pain", key=study.keys["cleveland"])
+        arguments = {"manifest": manifest, "disclosure": token, "keyring": study.keyring}
+        if (kind, target) == ("forest", "log-odds"):
+            with pytest.raises(Refused, match="“forest” is explained in: probability") as caught:
+                definition.check(document, **arguments)
+            assert (caught.value.reason, caught.value.field) == (Reason.FIELD_INVALID, "target")
+        else:
+            assert definition.scale_of(definition.check(document, **arguments)) == target
+
+    @pytest.mark.parametrize("target", ["odds", "Probability", "", None])
+    def test_there_are_no_others(self, study, target):
+        assert refusal(study, {**study.definition, "target": target}) == (Reason.FIELD_INVALID, "target")
+
+    def test_what_explains_nothing_is_on_no_scale(self, study):
+        with pytest.raises(Refused) as caught:
+            definition.scale_of({**study.definition, "target": "none"})
+        assert caught.value.reason is Reason.KIND_NOT_ALLOWED
 
 
 def test_no_other_field_is_allowed(study):
@@ -63,7 +85,6 @@ def test_no_other_field_is_allowed(study):
         ("emergent", "no", "emergent"),
         ("result_jurisdictions", [], "result_jurisdictions"),
         ("result_jurisdictions", ["BR"], "result_jurisdictions"),
-        ("target", "probability", "target"),
         ("parties", ["cleveland"], "parties"),
         ("parties", ["cleveland", "budapest", "budapest"], "parties"),
         ("parties", ["budapest", "cleveland", "zurich"], "parties"),
@@ -99,6 +120,7 @@ def test_institutions_may_agree_on_other_kinds_which_have_no_design(study, kind)
     for changes, field in (
         ({"design": study.design}, "design"),
         ({"target": "log-odds"}, "target"),
+        ({"target": "probability"}, "target"),
         ({"opened": definition.OPENED["explain"]}, "opened"),
     ):
         assert refusal(study, document | changes) == (Reason.FIELD_INVALID, field)
@@ -140,7 +162,7 @@ def test_a_definition_ends(study):
 
 
 class TestDisclosureOfLinearModels:
-    """One log-odds explanation of a linear model is its weights, so the owner has to say yes, by signature."""
+    """One explanation of a linear model tells its weights, so the owner has to say yes, by signature."""
 
     def statement(self, trial, **changes):
         fields = {
@@ -162,6 +184,12 @@ class TestDisclosureOfLinearModels:
     def test_without_a_statement(self, linear_study):
         expected = (Reason.DISCLOSURE_REQUIRED, "disclosure")
         assert refusal(linear_study, linear_study.definition) == expected
+
+    def test_in_probability_too(self, linear_study):
+        document = {**linear_study.definition, "target": "probability"}
+        assert refusal(linear_study, document) == (Reason.DISCLOSURE_REQUIRED, "disclosure")
+        disclosed = {"disclosure": self.statement(linear_study), "keyring": linear_study.keyring}
+        assert definition.check(document, manifest=linear_study.manifest, **disclosed) == document
 
     def test_without_saying_so_in_the_definition(self, linear_study):
         document = {**linear_study.definition, "disclosure": "none"}

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import least_squares
 
 from concordat import canonical, design, model
 from concordat.design import WEIGHT_BITS, Design
 from concordat.explanation import explain, render_text, sigmoid
 from concordat.outputs import Opened
 from concordat.reasons import Reason, Refused
+from concordat.ring import RESULT_BITS
 from concordat.schema import FeatureSchema
 
 HEART = Path(__file__).parents[2] / "examples" / "heart_disease"
@@ -25,23 +27,43 @@ def record():
         return SCHEMA.encode_row(SCHEMA.from_row(next(row for row in csv.DictReader(file) if row["id"] == "756")))
 
 
-def computed(tensors, kind, record):
+def logistic(numbers):
+    return 1 / (1 + np.exp(-numbers))
+
+
+def computed(tensors, kind, record, target="log-odds"):
     """What the engine opens, computed in the clear."""
-    y = model.forward(kind, tensors, DESIGN.column_masks * record.vector)
+
+    def answers(X):
+        plain = model.forward(kind, tensors, X)
+        return plain if target == model.KINDS[kind].scale else logistic(plain)
+
+    y = answers(DESIGN.column_masks * record.vector)
     weights = DESIGN.weights / 2.0**WEIGHT_BITS
     surrogate = DESIGN.operator @ y / 2.0**20
     total = float(weights @ (y - np.average(y, weights=weights)) ** 2)
-    prediction = float(model.forward(kind, tensors, record.vector[None])[0])
-    return Opened(prediction, surrogate[:-1], float(surrogate[-1]), total)
+    prediction = float(answers(record.vector[None])[0])
+    return Opened(prediction, surrogate[:-1], float(surrogate[-1]), total, target)
 
 
 @pytest.fixture(scope="module")
-def linear(record):
-    """A model in which exercise angina weighs most and a high heart rate protects."""
+def weights():
+    """Of a model in which exercise angina weighs most and a high heart rate protects."""
     weight = np.zeros(len(SCHEMA.columns))
     for column, value in {"exang": 1.5, "thalch": -0.8, "oldpeak": 0.5, "chol": 0.9, "age": 0.3}.items():
         weight[SCHEMA.columns.index(column)] = value
-    opened = computed({"weight": weight, "bias": np.float64(-0.4)}, "linear", record)
+    return {"weight": weight, "bias": np.float64(-0.4)}
+
+
+@pytest.fixture(scope="module")
+def linear(record, weights):
+    return explain(computed(weights, "linear", record), design=DESIGN, schema=SCHEMA, record=record)
+
+
+@pytest.fixture(scope="module")
+def risk(record, weights):
+    """The same model, explained in probability."""
+    opened = computed(weights, "linear", record, "probability")
     return explain(opened, design=DESIGN, schema=SCHEMA, record=record)
 
 
@@ -79,7 +101,7 @@ def test_a_value_at_the_reference_weighs_nothing(linear):
 
 def test_noise_in_the_fit_is_not_put_into_words_about_a_reference_value(record):
     """Sex is at the reference: whatever is fitted for it is the interactions of other features."""
-    opened = Opened(0.0, np.full(10, 0.2), 0.0, 50.0)
+    opened = Opened(0.0, np.full(10, 0.2), 0.0, 50.0, "log-odds")
     explanation = explain(opened, design=DESIGN, schema=SCHEMA, record=record)
     assert factor(explanation, "sex").direction == "does not change"
     assert factor(explanation, "restecg").direction == "raises"
@@ -103,7 +125,8 @@ def test_the_sigmoid_never_overflows_and_is_symmetric(log_odds):
 def test_the_document_is_canonical_and_names_its_target(linear):
     document = linear.to_json()
     assert canonical.decode(canonical.encode(document)) == document
-    assert document["target"] == "log-odds, reference-contrast LIME"
+    assert (document["v"], document["method"], document["target"]) == (2, "reference-contrast LIME", "log-odds")
+    assert document["prediction"] == document["log_odds"] == f"{linear.log_odds:.4f}"
     assert document["factors"][0]["coefficient"] == f"{linear.factors[0].coefficient:.4f}"
 
 
@@ -126,7 +149,8 @@ def test_a_poor_fit_is_called_unreliable_everywhere(record):
     noise = np.random.default_rng(2).normal(size=128)
     weights = DESIGN.weights / 2.0**WEIGHT_BITS
     surrogate = DESIGN.operator @ noise / 2.0**20
-    opened = Opened(0.3, surrogate[:-1], float(surrogate[-1]), float(weights @ (noise - noise.mean()) ** 2))
+    total = float(weights @ (noise - noise.mean()) ** 2)
+    opened = Opened(0.3, surrogate[:-1], float(surrogate[-1]), total, "log-odds")
     explanation = explain(opened, design=DESIGN, schema=SCHEMA, record=record)
     assert not explanation.reliable
     assert explanation.to_json()["reliable"] is False
@@ -135,5 +159,136 @@ def test_a_poor_fit_is_called_unreliable_everywhere(record):
 
 def test_a_result_for_another_design_is_refused(record):
     with pytest.raises(Refused) as caught:
-        explain(Opened(0.0, np.zeros(9), 0.0, 1.0), design=DESIGN, schema=SCHEMA, record=record)
+        explain(Opened(0.0, np.zeros(9), 0.0, 1.0, "log-odds"), design=DESIGN, schema=SCHEMA, record=record)
     assert caught.value.reason is Reason.MALFORMED
+
+
+IN_LOG_ODDS = """\
+Predicted probability  90.2%   (log-odds +2.21)
+
+What moved this prediction, compared with the reference patient:
+  ▲ +1.43 ████████  Angina on exercise         yes
+  ▲ +0.53 ███       Maximum heart rate         122 beats/min
+  ▲ +0.32 ██        Age                        64 years
+  ▲ +0.22 █         ST depression on exercise  1 mm
+  · +0.00           Sex                        male
+    and 5 weaker factors
+
+Fit of the explanation: adjusted R² 1.00 (reliable; the limit is 0.50).
+Method: log-odds, reference-contrast LIME. It describes the model, not the cause of a disease.
+"""
+
+IN_PROBABILITY = """\
+Predicted probability  90.2%
+
+What moved this prediction, compared with the reference patient:
+  ▲  +28.0 points ████████  Angina on exercise         yes
+  ▲   +9.8 points ███       Maximum heart rate         122 beats/min
+  ▲   +5.8 points ██        Age                        64 years
+  ▲   +3.9 points █         ST depression on exercise  1 mm
+    and 6 weaker factors
+
+Fit of the explanation: adjusted R² 0.98 (reliable; the limit is 0.50).
+Method: probability, reference-contrast LIME. It describes the model, not the cause of a disease.
+"""
+
+
+class TestInProbability:
+    def test_the_whole_text_on_either_scale(self, linear, risk):
+        assert render_text(linear) == IN_LOG_ODDS
+        assert render_text(risk, most=4) == IN_PROBABILITY
+
+    def test_a_factor_is_worth_percentage_points(self, risk):
+        angina = factor(risk, "exang")
+        assert angina.sentence == (
+            "Angina on exercise (yes) raises the predicted probability by 28.0 percentage points "
+            "compared with the reference."
+        )
+        assert factor(risk, "sex").sentence == (
+            "Sex (male) is the reference value, so it does not change the predicted probability."
+        )
+
+    def test_it_lowers_as_well(self, record, weights):
+        opened = computed({name: -tensor for name, tensor in weights.items()}, "linear", record, "probability")
+        explanation = explain(opened, design=DESIGN, schema=SCHEMA, record=record)
+        assert "Age (64 years) lowers the predicted probability by 5.8 percentage points" in [
+            each.sentence.partition(" compared")[0] for each in explanation.factors
+        ]
+        assert "  ▼  -28.0 points ████████  Angina on exercise" in render_text(explanation)
+
+    @pytest.mark.parametrize(
+        ("target", "coefficient", "direction"),
+        [
+            ("log-odds", 0.0049, "does not change"),
+            ("log-odds", -0.0051, "lowers"),
+            ("probability", -0.00049, "does not change"),
+            ("probability", 0.00051, "raises"),
+            ("probability", 0.0049, "raises"),
+        ],
+    )
+    def test_what_would_be_shown_as_nothing_does_not_change(self, record, target, coefficient, direction):
+        opened = Opened(0.5, np.full(10, coefficient), 0.5, 1.0, target)
+        explanation = explain(opened, design=DESIGN, schema=SCHEMA, record=record)
+        angina = factor(explanation, "exang")
+        assert angina.direction == direction
+        if direction == "does not change":
+            assert angina.sentence == (
+                f"Angina on exercise (yes) does not change the predicted {target} compared with the reference."
+            )
+
+    def test_the_prediction_is_what_was_opened_and_has_no_log_odds(self, risk):
+        assert (risk.target, risk.probability, risk.log_odds) == ("probability", risk.prediction, None)
+
+    def test_the_document_says_what_its_numbers_are(self, linear, risk):
+        document = risk.to_json()
+        assert canonical.decode(canonical.encode(document)) == document
+        assert set(document) == set(linear.to_json())
+        assert document["target"] == "probability"
+        assert document["log_odds"] is None
+        assert document["prediction"] == document["probability"] == f"{risk.prediction:.4f}"
+        assert document["factors"][0]["coefficient"] == f"{risk.factors[0].coefficient:.4f}"
+
+    @pytest.mark.parametrize(
+        ("prediction", "shown", "written"), [(-2e-5, "  0.0%", "0.0000"), (1 + 2e-5, "  100.0%", "1.0000")]
+    )
+    def test_an_answer_of_0_or_1_is_shown_as_such(self, record, prediction, shown, written):
+        """As a forest gives it; the arithmetic may err to the outside."""
+        opened = Opened(prediction, np.full(10, -1e-6), prediction, 0.0, "probability")
+        explanation = explain(opened, design=DESIGN, schema=SCHEMA, record=record)
+        text = render_text(explanation)
+        assert text.splitlines()[0] == "Predicted probability" + shown
+        assert "-0.0 points" not in text
+        assert explanation.prediction == prediction
+        assert explanation.to_json()["prediction"] == written
+
+    def test_a_forest_is_explained(self, record):
+        """One tree that asks for exercise angina: 0.2 without, 0.7 with."""
+        column = SCHEMA.columns.index("exang")
+        tensors = {
+            "features": np.eye(len(SCHEMA.columns))[[[column]]],
+            "thresholds": np.array([[0.5]]),
+            "leaves": np.array([[0.2, 0.7]]),
+        }
+        opened = computed(tensors, "forest", record, "probability")
+        explanation = explain(opened, design=DESIGN, schema=SCHEMA, record=record)
+        assert explanation.probability == 0.7
+        strongest, *others = explanation.factors
+        assert (strongest.group, strongest.coefficient) == ("exang", pytest.approx(0.5, abs=0.03))
+        assert all(abs(each.coefficient) < 0.02 for each in others)
+
+
+def test_a_probability_explanation_tells_a_linear_models_weights_too(record, weights):
+    """Twelve of the numbers that are opened follow from ten weights, times the patient's values, and the bias: solving
+    for them is a short computation. That is why `disclosure: full` is asked for on either scale."""
+    opened = computed(weights, "linear", record, "probability")
+    seen = np.array([*opened.coefficients, opened.intercept, opened.prediction])
+    seen = np.round(seen * 2.0**RESULT_BITS) / 2.0**RESULT_BITS
+
+    def follows(guess):
+        y = logistic(DESIGN.masks @ guess[:-1] + guess[-1])
+        return np.append(DESIGN.operator @ y / 2.0**20, logistic(guess.sum())) - seen
+
+    told = least_squares(follows, np.zeros(11), xtol=1e-14, ftol=1e-14, gtol=1e-14).x
+    moved = weights["weight"] * record.vector
+    by_group = [moved[np.array(SCHEMA.column_groups) == group].sum() for group in range(10)]
+    assert told == pytest.approx([*by_group, weights["bias"]], abs=1e-5)

@@ -3,6 +3,8 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from concordat import outputs, receipt, ring
 from concordat.reasons import Reason, Refused
@@ -56,13 +58,13 @@ class Finished:
         )
 
     def open(self, **changes):
-        given = {"sealed": self.sealed, "key": self.key, "groups": 3, **changes}
+        given = {"sealed": self.sealed, "key": self.key, "groups": 3, "target": "log-odds", **changes}
         job = self.receipts["notary"]["job"]
         shares = {
             node: outputs.unseal(sealed, job=job, node=node, key=given["key"])[0]
             for node, sealed in given["sealed"].items()
         }
-        return outputs.add_up(shares, self.receipts, groups=given["groups"])
+        return outputs.add_up(shares, self.receipts, groups=given["groups"], target=given["target"])
 
 
 @pytest.fixture
@@ -116,19 +118,76 @@ def test_an_answer_of_another_length_is_refused(finished):
     assert refusal(finished.open, groups=4)[0] is Reason.MALFORMED
 
 
-@pytest.mark.parametrize("wrap", [2.0**16, -(2.0**16), 2.0**29])
-def test_a_prediction_spoilt_by_a_wrapped_truncation_is_refused(study, wrap):
+WRAPS = [("log-odds", 2.0**12), ("log-odds", -(2.0**12)), ("log-odds", 2.0**29), ("probability", 2.0**4)]
+
+
+@pytest.mark.parametrize(("target", "wrap"), WRAPS)
+def test_a_prediction_spoilt_by_a_wrapped_truncation_is_refused(study, target, wrap):
     finished = Finished(study, prediction=PREDICTION + wrap)
-    assert refusal(finished.open)[0] is Reason.RESULT_OUT_OF_RANGE
+    assert refusal(finished.open, target=target)[0] is Reason.RESULT_OUT_OF_RANGE
 
 
-@pytest.mark.parametrize(("place", "value"), [(0, 2.0**16), (3, -(2.0**16)), (4, -2.0), (4, 2.0**29)])
-def test_an_explanation_that_no_model_produces_is_refused(study, place, value):
+WRONG = [
+    *((target, place, wrap) for target, wrap in WRAPS for place in (0, 3)),
+    *((target, 4, -2.0) for target in outputs.WRAPPED),
+    ("log-odds", 4, 2.0**32),
+    ("probability", 4, 2.0**22),
+]
+
+
+@pytest.mark.parametrize(("target", "place", "value"), WRONG)
+def test_an_explanation_that_no_model_produces_is_refused(study, target, place, value):
     explanation = EXPLANATION.copy()
-    explanation[place] = value
-    assert refusal(Finished(study, explanation=explanation).open)[0] is Reason.RESULT_OUT_OF_RANGE
+    explanation[place] += value if place < 4 or value > 0 else value - explanation[place]
+    finished = Finished(study, explanation=explanation)
+    assert refusal(finished.open, target=target)[0] is Reason.RESULT_OUT_OF_RANGE
 
 
-def test_a_flat_models_total_may_open_just_below_zero(study):
+@pytest.mark.parametrize("target", list(outputs.WRAPPED))
+def test_a_flat_models_total_may_open_just_below_zero(study, target):
     explanation = np.array([0.0, 0.0, 0.0, 1.0, -(2.0**-24)])
-    assert Finished(study, explanation=explanation).open().total_sum_of_squares < 0
+    assert Finished(study, explanation=explanation).open(target=target).total_sum_of_squares < 0
+
+
+MOST = {"log-odds": (2.0**8, 2.0**10, 2.0**30), "probability": (1.0, 4.0, 2.0**20)}
+"""In size: outputs as proven for a model, coefficients as `Surrogate.check` allows, total sum of squares."""
+
+
+class TestBounds:
+    """Whatever the engine can answer is accepted, and nothing that a failed truncation makes of it."""
+
+    @staticmethod
+    def accepted(target, prediction, coefficient, total):
+        numbers = np.array([coefficient, -coefficient, coefficient, total])
+        try:
+            return outputs._checked(np.array([prediction]), numbers, target).target == target
+        except Refused as refused:
+            return refused.reason is not Reason.RESULT_OUT_OF_RANGE
+
+    @pytest.mark.parametrize("target", list(MOST))
+    @given(data=st.data())
+    def test_they_part_the_right_from_the_wrong(self, target, data):
+        output, coefficient, total = MOST[target]
+        lowest = 0.0 if target == "probability" else -output
+        right = (
+            data.draw(st.floats(lowest, output)),
+            data.draw(st.floats(-coefficient, coefficient)),
+            data.draw(st.floats(0, total)),
+        )
+        assert self.accepted(target, *right)
+        numbers, squares = outputs.WRAPPED[target]
+        for place, unit in enumerate((numbers, numbers, squares)):
+            wrong = list(right)
+            wrong[place] += data.draw(st.sampled_from([-3, -2, -1, 1, 2, 3])) * unit
+            assert not self.accepted(target, *wrong)
+
+    @given(beyond=st.floats(2.0**-13, 8))
+    def test_a_probability_is_one_but_for_the_arithmetics_error(self, beyond):
+        for end, sign in ((0.0, -1), (1.0, 1)):
+            assert self.accepted("probability", end + sign * outputs.PROBABILITY_ERROR, 0.1, 1.0)
+            assert not self.accepted("probability", end + sign * beyond, 0.1, 1.0)
+
+    def test_it_is_opened_as_it_came(self):
+        """Nothing is moved to 0 or 1 in silence."""
+        numbers = np.array([0.1, 0.2, 0.3])
+        assert outputs._checked(np.array([-1e-5]), numbers, "probability").prediction == -1e-5

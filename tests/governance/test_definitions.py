@@ -60,6 +60,15 @@ def test_a_definition_that_goes_beyond_the_protocol_is_refused(
     assert (caught.value.reason, caught.value.field) == (reason, field)
 
 
+def test_a_forest_is_registered_in_probability_alone(consortium: Consortium) -> None:
+    study, model = consortium.approved(), consortium.import_model("forest")
+    with pytest.raises(Refused) as caught:
+        consortium.register(consortium.content(study, model))
+    assert (caught.value.reason, caught.value.field) == (Reason.FIELD_INVALID, "target")
+    known = consortium.register(consortium.content(study, model, target="probability"))
+    assert selectors.definition_state(known) is DefinitionState.REGISTERED
+
+
 def test_how_many_numbers_a_job_opens_is_noted(consortium: Consortium) -> None:
     groups = {feature["group"] for feature in SCHEMA["features"]}
     assert consortium.registered().scalars == len(groups) + 3

@@ -73,6 +73,20 @@ def test_the_page_says_all_that_is_decided_on(consortium: Consortium) -> None:
         assert text in shown, text
 
 
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("log-odds", "in log-odds: what each factor adds to the logarithm of the odds"),
+        ("probability", "in probability: by how many percentage points each factor changes it"),
+    ],
+)
+def test_a_definition_says_plainly_what_is_explained(consortium: Consortium, target: str, words: str) -> None:
+    study = consortium.approved()
+    consortium.register(consortium.content(study, consortium.import_model(), target=target))
+    shown = page(consortium.chairs["zurich"].user, study)
+    assert f"a prediction and its explanation, {words}</dd>" in shown
+
+
 def test_an_attested_signature_is_called_so(consortium: Consortium) -> None:
     study, chair = consortium.submitted(), consortium.chairs["zurich"]
     review = str(consortium.review(study, "zurich").uuid)

@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 import pytest
 
+from concordat.definition import Target
 from concordat.determination import Outcome, Path, SubmissionKind
 from concordat.legal_basis import Gdpr, Ground
 from concordat.protocol import AttachmentKind, Population, Protocol
@@ -21,6 +22,7 @@ from governance.rulebook import Machine
         (words.ARTICLE_9, get_args(Gdpr.__annotations__["article9"])),
         (words.POPULATIONS, get_args(Population)),
         (words.ATTACHMENTS, AttachmentKind),
+        (words.TARGETS, get_args(Target)),
         (words.OUTCOMES, Outcome),
         (words.PATHS, Path),
         (words.SUBMISSIONS, SubmissionKind),

@@ -47,6 +47,7 @@ class Consortium:
     root: Path
     coordinator: SigningKey = field(default_factory=SigningKey.generate)
     kind: str = "mlp"
+    target: str = "log-odds"
     broker: str = "redis://127.0.0.1:1/0"
     ground: str = "consent"
 
@@ -177,7 +178,7 @@ class Consortium:
             "schema": digest(SCHEMA),
             "design": digest(self.design),
             "seed": "fixed",
-            "target": "log-odds",
+            "target": self.target,
             "canaries": 1,
             "what_ifs": 0,
             "parties": PARTIES,

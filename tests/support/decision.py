@@ -37,8 +37,9 @@ from tests.support.transcripts import transcripts
 
 SITE = ORIGIN
 SETTINGS = {"BASE_URL": SITE, "CHAIN_ID": DOMAIN.chain_id, "REGISTRY_ADDRESS": DOMAIN.registry}
-LOG_ODDS = 0.75
+PREDICTION = 0.75
 COEFFICIENTS = np.linspace(-1.25, 1.0, 10)
+"""Log-odds or probabilities, as the consortium's target says."""
 
 
 @dataclass
@@ -49,9 +50,9 @@ class Decision:
     entries: dict[str, LogEntry] = field(default_factory=dict)
 
     @classmethod
-    def make(cls, root: Path) -> "Decision":
+    def make(cls, root: Path, **changes: str) -> "Decision":
         """Record everything, under `SETTINGS`."""
-        return cls.of(Consortium(root, coordinator=Keystore(settings.KEYS_DIR).identity))
+        return cls.of(Consortium(root, coordinator=Keystore(settings.KEYS_DIR).identity, **changes))
 
     @classmethod
     def of(cls, consortium: Consortium) -> "Decision":
@@ -268,7 +269,7 @@ class Decision:
         )
 
     def _receipts(self) -> list[str]:
-        parts = [LOG_ODDS], [*COEFFICIENTS, -0.5, 4.0]
+        parts = [PREDICTION], [*COEFFICIENTS, -0.5, 4.0]
         shares = zip(*(ring.split(ring.encode(part, ring.RESULT_BITS), 3) for part in parts), strict=True)
         self.sealed: dict[str, str] = {}
         committed = {}

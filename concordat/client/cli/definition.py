@@ -45,7 +45,7 @@ def revoke(app: App, digest: str) -> None:
 
 
 _COMPUTES = {
-    "explain": "one prediction and its explanation in log-odds",
+    "explain": "one prediction and its explanation in {target}",
     "train": "a training (may be agreed on; this version runs none)",
     "audit": "an audit (may be agreed on; this version runs none)",
 }
@@ -73,7 +73,7 @@ def _print(console: Console, found: CheckedDefinition) -> None:
     rows = {
         "state": found.state,
         "study": content["study"],
-        "computes": _COMPUTES[content["kind"]],
+        "computes": _COMPUTES[content["kind"]].format(target=content["target"]),
         "model": f"{found.manifest['model']} {found.manifest['version']} ({found.manifest['kind']}) of "
         f"{found.manifest['owner']}",
         "parties": ", ".join(content["parties"]) + f"; dealer {content['dealer']}",

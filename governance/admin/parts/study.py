@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 
 from governance import buttons as offered
-from governance import next_steps, selectors, timeline
+from governance import next_steps, selectors, timeline, words
 from governance.admin.base import institutions_of
 from governance.admin.parts import attachments, comments, data_use, forms, incidents, paper, protocol, reviews
 from governance.models import Draft, Institution, ProtocolVersion, Study, Submission
@@ -71,6 +71,10 @@ def _named(content: Any) -> set[str]:
     return {*content.get("sites", ()), content.get("institution", "")}
 
 
-def _definitions(study: Study) -> list[tuple[Any, str, Any]]:
+def _definitions(study: Study) -> list[tuple[Any, str, str, Any]]:
+    """Each with its state, its target in words, and the institutions' last votes."""
     found = study.definitions.select_related("owner").prefetch_related("votes__institution", "votes__transaction")
-    return [(each, selectors.definition_state(each), selectors.last_votes(each).values()) for each in found]
+    return [
+        (each, selectors.definition_state(each), words.TARGETS[each.content["target"]], votes.values())
+        for each, votes in ((each, selectors.last_votes(each)) for each in found)
+    ]

@@ -35,8 +35,8 @@ def cheating(monkeypatch):
         mine = case.input_shares[place][CHEAT]
         honest = lime.explain
 
-        def explain(party, kind, tensors, rows, *rest):
-            protocol = honest(party, kind, tensors, rows, *rest)
+        def explain(party, kind, tensors, rows, *rest, **options):
+            protocol = honest(party, kind, tensors, rows, *rest, **options)
             chosen = party.rank == CHEAT and np.array_equal(rows.record.numpy(), mine[: len(case.record)])
             return (yield from how(protocol)) if chosen else (yield from protocol)
 

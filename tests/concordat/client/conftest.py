@@ -22,16 +22,17 @@ from django.core.handlers.wsgi import WSGIHandler
 from compute.models import Job
 from compute.services import dispatch
 from concordat import answers, canonical, clock, design, outputs, receipt, request, ring
+from concordat.canaries import known_result
 from concordat.canonical import digest
 from concordat.client import consents, governance, models
 from concordat.client.api import Api
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.client.session import Session
-from concordat.definition import OPENED
+from concordat.definition import OPENED, scale_of
 from concordat.enrolment import build_enrolment
 from concordat.keystore import Keystore
-from concordat.model import KINDS, forward
+from concordat.model import KINDS
 from concordat.schema import FeatureSchema
 from concordat.signatures import keyring
 from concordat.ticket import read_ticket
@@ -116,7 +117,9 @@ class World:
 
     # --- what is agreed on
 
-    def agree(self, kind: str = "mlp", *, ground: str = "consent", **changes: Any) -> CheckedDefinition:
+    def agree(
+        self, kind: str = "mlp", *, tensors: Any = None, ground: str = "consent", **changes: Any
+    ) -> CheckedDefinition:
         """From the protocol to a definition that everyone has approved; boards and chain are taken as said yes."""
         owner, api = self.homes["cleveland"], self.api("cleveland")
         valid_until = clock.rfc3339(clock.now() + timedelta(days=100))
@@ -145,7 +148,7 @@ class World:
         }
         api.submit_study(protocol)
         approve(Study.objects.get(slug=STUDY), expires=clock.now() + timedelta(days=90))
-        self.tensors = self._tensors(kind)
+        self.tensors = tensors or self._tensors(kind)
         model = models.import_model(
             owner,
             api,
@@ -291,15 +294,16 @@ class World:
         publish()
 
     def in_the_clear(self, definition: CheckedDefinition, records: Any) -> tuple[Any, Any]:
-        """The engine's outputs as ring elements: log-odds, also of what-ifs; coefficients, intercept and total sum of
+        """The engine's outputs as ring elements: predictions, of what-ifs too; coefficients, intercept and total sum of
         squares."""
-        plan, kind = definition.design, definition.manifest["kind"]
-        y = forward(kind, self.tensors, plan.column_masks * records[0])
-        weights = ring.decode(plan.weights, 10)
-        total = np.sum(weights * (y - np.average(y, weights=weights)) ** 2)
-        fitted = ring.decode(plan.operator, 20) @ y
-        prediction = forward(kind, self.tensors, records)
-        return ring.encode(prediction, ring.RESULT_BITS), ring.encode(np.append(fitted, total), ring.RESULT_BITS)
+        known = [
+            known_result(
+                definition.manifest["kind"], self.tensors, definition.design, record, scale_of(definition.content)
+            )
+            for record in records
+        ]
+        prediction, explanation = np.array([each for each, _ in known]), known[0][1]
+        return ring.encode(prediction, ring.RESULT_BITS), ring.encode(explanation, ring.RESULT_BITS)
 
 
 @pytest.fixture

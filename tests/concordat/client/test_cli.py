@@ -12,9 +12,11 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from django.db import transaction
+from sklearn.ensemble import RandomForestClassifier
 
 from concordat import canonical, clock
 from concordat.client.cli import common, main
@@ -23,6 +25,7 @@ from concordat.client.home import ClientHome
 from concordat.enrolment import verify_enrolment
 from concordat.events import Event
 from concordat.fields import plain
+from concordat.importers import from_sklearn
 from concordat.reasons import Refused
 from concordat.schema import FeatureSchema
 from governance.models import Institution, Study
@@ -107,6 +110,36 @@ def test_the_main_job_by_hand(world: World, agreed: CheckedDefinition, run: Run,
     assert (checks["study"], verified.exit_code) == ("failed", 1), "no board has signed in this miniature"
 
 
+def test_a_scikit_learn_forest_is_imported_asked_and_explained_in_probability(
+    world: World, run: Run, tmp_path: Path
+) -> None:
+    schema = FeatureSchema.from_json(SCHEMA)
+    with (FOLDER / "uci_heart_4_hospitals.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))[:300]
+    patients = np.array([schema.encode_row(schema.from_row(row)).vector for row in rows])
+    forest = RandomForestClassifier(10, max_depth=3, random_state=0).fit(patients, [row["num"] != "0" for row in rows])
+    imported = from_sklearn(forest)
+    agreed = world.agree(imported.kind, tensors=imported.tensors, target="probability")
+    shown = run("definition", "show", agreed.digest).stdout
+    assert "one prediction and its explanation in probability" in shown
+    assert "(forest)" in shown
+
+    values = tmp_path / "record.json"
+    values.write_text(json.dumps(RECORD | {"exang": True, "oldpeak": 2.5}))
+    options = ["--definition", agreed.digest, *ASKED, "--consent", give_consent(run, tmp_path), "--json", values]
+    request = machine(run("predict", *options, "--no-wait", output="json"))["request"]
+    world.compute(agreed)
+    opened = machine(run("open", request, "--viewer", "clinician", output="json"))["explanation"]
+    record = schema.encode_row(json.loads(values.read_text())).vector
+    assert opened["target"] == "probability"
+    assert opened["log_odds"] is None
+    assert float(opened["prediction"]) == pytest.approx(forest.predict_proba(record[None])[0, 1], abs=1e-4)
+    text = run("open", request, "--viewer", "clinician").stdout
+    assert "Method: probability, reference-contrast LIME." in text
+    assert " points █" in text
+    assert "log-odds" not in text
+
+
 def test_a_request_can_be_taken_back(agreed: CheckedDefinition, run: Run, tmp_path: Path) -> None:
     options = [
         "predict",
@@ -132,7 +165,7 @@ def test_login_compares_the_coordinators_list_with_the_pins(world: World, run: R
 
 def test_a_definition_is_shown_with_its_consequences(agreed: CheckedDefinition, run: Run) -> None:
     text = run("definition", "show", agreed.digest).stdout
-    for expected in ("chest-pain", "cleveland, budapest, zurich", "dealer notary", PURPOSE, "3 of"):
+    for expected in ("chest-pain", "cleveland, budapest, zurich", "dealer notary", PURPOSE, "3 of", "in log-odds"):
         assert expected in text
 
 

@@ -1,6 +1,7 @@
 """A real dossier, made once, and a forger who holds the coordinator's key."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,11 +140,25 @@ class Forger:
 def dossier_of_a_decision(
     django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Dossier:
+    with django_db_blocker.unblock():
+        return _made(tmp_path_factory.mktemp("consortium"))
+
+
+@pytest.fixture(scope="session")
+def dossier_of_a_forest(
+    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Dossier:
+    """The same for a forest, which is explained in probability."""
+    with django_db_blocker.unblock():
+        return _made(tmp_path_factory.mktemp("consortium"), kind="forest", target="probability")
+
+
+def _made(root: Path, **changes: str) -> Dossier:
     """Recorded in a transaction that is rolled back, so that the database stays empty for others."""
     from django.db import transaction
 
-    with django_db_blocker.unblock(), override_settings(**SETTINGS), transaction.atomic():
-        decision = Decision.make(tmp_path_factory.mktemp("consortium"))
+    with override_settings(**SETTINGS), transaction.atomic():
+        decision = Decision.make(root, **changes)
         publish()
         made = Dossier(
             decision,

@@ -10,6 +10,7 @@ from concordat.reasons import Reason, Refused
 from concordat.verifier import Options, bundle, verify
 from concordat.verifier.__main__ import main
 from concordat.verifier.examine import Status
+from concordat.verifier.report import html
 
 pytestmark = pytest.mark.django_db
 
@@ -44,9 +45,38 @@ def test_a_disclosure_shows_the_result_that_its_shares_add_up_to(made):
     result = verify(made.data, Options(disclosure=canonical.encode(made.decision.disclosure)))
     assert result.holds
     assert status(result, "disclosure").status is Status.PASSED
-    assert result.story["result"]["log_odds"] == "0.7500"
-    assert result.story["result"]["probability"] == "0.6792"
-    assert result.story["result"]["factors"][0]["coefficient"] == "-1.2500"
+    found = result.story["result"]
+    assert (found["target"], found["prediction"], found["log_odds"]) == ("log-odds", "0.7500", "0.7500")
+    assert found["probability"] == "0.6792"
+    assert found["factors"][0]["coefficient"] == "-1.2500"
+    page = html(result.to_json())
+    assert "its explanation (" in page
+    assert "in log-odds, from" in page
+    assert "<strong>0.6792</strong>, as log-odds 0.7500; log-odds of the reference record, by the surrogate" in page
+    assert "<caption>Factors, in log-odds compared with the reference record</caption>" in page
+
+
+def test_a_forests_result_is_told_in_probability_and_has_no_log_odds(dossier_of_a_forest):
+    made = dossier_of_a_forest
+    result = verify(made.data, Options(disclosure=canonical.encode(made.decision.disclosure)))
+    assert result.holds
+    assert status(result, "disclosure").status is Status.PASSED
+    assert (result.story["computed"]["kind"], result.story["computed"]["target"]) == ("forest", "probability")
+    found = result.story["result"]
+    assert (found["target"], found["prediction"], found["log_odds"]) == ("probability", "0.7500", None)
+    assert found["probability"] == "0.7500"
+    page = html(result.to_json())
+    assert "in probability, from" in page
+    assert "<strong>0.7500</strong>; probability of the reference record, by the surrogate, -0.5000" in page
+    assert "Factors, in probability (0.01 is a percentage point) compared with the reference record" in page
+    assert "log-odds" not in page
+
+
+def test_a_disclosed_probability_that_is_none_fails(dossier_of_a_forest, monkeypatch):
+    made = dossier_of_a_forest
+    monkeypatch.setattr("concordat.outputs.PROBABILITY_ERROR", -0.3)  # 0.75 is further out than that
+    result = verify(made.data, Options(disclosure=canonical.encode(made.decision.disclosure)))
+    assert status(result, "disclosure").reason is Reason.RESULT_OUT_OF_RANGE
 
 
 def test_a_disclosure_may_open_the_record_too(made):

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from concordat import canonical, clock, passkeys, signatures, votes
+from concordat import canonical, clock, outputs, passkeys, signatures, votes
 from concordat.commitments import new_salt
 from concordat.reasons import Reason, Refused
 from concordat.signatures import SigningKey
@@ -554,7 +554,7 @@ def test_a_disclosed_record_that_nobody_was_sent(made, party):
 
 
 def test_disclosed_shares_that_add_up_to_what_no_model_produces(made, monkeypatch):
-    monkeypatch.setattr("concordat.outputs.LOG_ODDS_BOUND", 0.5)
+    monkeypatch.setitem(outputs.WRAPPED, "log-odds", (1.0, 1.0))
     found = failures(made.data, Options(disclosure=canonical.encode(made.decision.disclosure)))
     assert found == {"disclosure": R.RESULT_OUT_OF_RANGE}
 

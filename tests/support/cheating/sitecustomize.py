@@ -15,8 +15,8 @@ if "compute.engine" in sys.orig_argv:
     at = int(Path(__file__).with_name("place").read_text())
     honest, runs = lime.explain, []
 
-    def explain(party, *arguments):
-        found = honest(party, *arguments)
+    def explain(party, *arguments, **options):
+        found = honest(party, *arguments, **options)
         if isinstance(party.supply, Rehearsal):
             return (yield from found)
         place = len(runs)
