@@ -19,6 +19,9 @@ from concordat.canonical import Json, digest
 from concordat.fields import STRICT, Digest, Slug, Text, read
 from concordat.reasons import Reason, Refused
 
+NUMBER_MARGIN = 1.5
+"""How far a design may move a number out of its range, in standard deviations: models are proven for that much more."""
+
 Value = bool | int | float | str | None
 _DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
@@ -237,6 +240,14 @@ class FeatureSchema:
         ends = [feature.bounds for feature in self.features for _ in feature.columns]
         lowest, highest = np.array(ends, dtype=np.float64).T
         return lowest, highest
+
+    @cached_property
+    def reach(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """For each column, the lowest and the highest number that any design may make of an allowed record."""
+        lowest, highest = self.bounds
+        owners = (feature for feature in self.features for _ in feature.columns)
+        margin = np.array([NUMBER_MARGIN * (feature.kind == "number") for feature in owners])
+        return np.minimum(lowest, 0) - margin, np.maximum(highest, 0) + margin
 
     def from_row(self, row: Mapping[str, str]) -> dict[str, Value]:
         """Values from a row of a table; columns that the schema does not name are left out.

@@ -6,21 +6,20 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
-import numpy as np
 import torch
 
 from compute.engine.arithmetic import Party
 from compute.engine.certificates import Identity
 from compute.engine.job import EngineJob, PartyJob
 from compute.engine.lime import Surrogate, explain
+from compute.engine.perturbed import rows_of
 from compute.engine.protocol import Protocol, parallel
 from compute.engine.ranges import count_outside
-from compute.engine.rows import Masked
 from compute.engine.session import Session
 from compute.engine.wires import Wires
 from concordat import ring
 from concordat.canonical import Json, b64, digest_text, unb64
-from concordat.design import Design
+from concordat.design import read_design
 from concordat.kinds import KINDS
 from concordat.model import shapes_of
 from concordat.reasons import Reason, Refused
@@ -76,10 +75,10 @@ def _prepare(job: PartyJob) -> Start:
         raise Refused(Reason.FIELD_INVALID, detail="The engine knows no such kind of model.", field="kind")
     if job["target"] == "log-odds" != KINDS[job["kind"]].scale:
         raise Refused(Reason.FIELD_INVALID, detail="This kind of model has no log-odds.", field="target")
-    design = Design.from_json(job["design"])
+    design = read_design(job["design"])
     surrogate = Surrogate.of(design)
     surrogate.check(job["target"])
-    columns = design.column_masks.shape[1]
+    columns = len(design.columns)
     shapes = [(tensor["name"], tuple(tensor["shape"])) for tensor in job["tensors"]]
     if shapes != shapes_of(job["kind"], dict(shapes), columns):
         raise Refused(Reason.FIELD_INVALID, detail="These are not this kind's tensors.", field="tensors")
@@ -87,14 +86,14 @@ def _prepare(job: PartyJob) -> Start:
     flat = torch.from_numpy(_share(job["model"], sum(sizes), "model"))
     tensors = {name: part.reshape(shape) for (name, shape), part in zip(shapes, torch.split(flat, sizes), strict=True)}
     x = torch.from_numpy(_share(job["input"], columns, "input"))
-    masks = torch.from_numpy(np.vstack([np.ones_like(design.column_masks[:1]), design.column_masks]))
+    rows = rows_of(design, x)
     lowest, highest = (_bounds(job[name], columns, name) for name in ("lowest", "highest"))
 
     def start(party: Party) -> Protocol[dict[str, Any]]:
         return parallel(
             {
                 "outside": count_outside(party, x, lowest, highest),
-                "explained": explain(party, job["kind"], tensors, Masked(x, masks), surrogate, job["target"]),
+                "explained": explain(party, job["kind"], tensors, rows, surrogate, job["target"]),
             }
         )
 

@@ -24,7 +24,7 @@ from compute.node.jobs import Node
 from compute.services import dispatch, results
 from compute.services.jobs import cancel
 from concordat import model, receipt
-from concordat.design import Design
+from concordat.design import read_design
 from concordat.outputs import add_up, unseal
 from concordat.reasons import Reason, Refused
 from concordat.states import JobState
@@ -130,7 +130,7 @@ def test_an_explained_prediction(world, nodes):
     opened = add_up(shares, receipts, groups=len(world.consortium.schema.groups))
 
     record, tensors = world.consortium.vector, world.consortium.tensors
-    design = Design.from_json(world.consortium.design)
+    design = read_design(world.consortium.design)
     assert opened.prediction == pytest.approx(model.forward("mlp", tensors, record[None])[0], abs=1e-2)
     # In plaintext: keep some groups of the record, replace the others by the reference, and fit the same surrogate.
     perturbed = model.forward("mlp", tensors, design.column_masks * record)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concordat import canonical, design, model
-from concordat.design import WEIGHT_BITS, Design
+from concordat.design import WEIGHT_BITS, read_design
 from concordat.explanation import explain, render_text, sigmoid
 from concordat.outputs import Opened
 from concordat.reasons import Reason, Refused
@@ -16,7 +16,7 @@ from concordat.schema import FeatureSchema
 
 HEART = Path(__file__).parents[2] / "examples" / "heart_disease"
 SCHEMA = FeatureSchema.from_json(json.loads((HEART / "schema.json").read_text()))
-DESIGN = Design.from_json(design.build(SCHEMA, seed="a public seed"))
+DESIGN = read_design(design.build(SCHEMA, seed="a public seed"))
 
 
 @pytest.fixture(scope="module")

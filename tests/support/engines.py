@@ -13,7 +13,7 @@ from compute.engine.certificates import Identity
 from compute.engine.execution import execute
 from concordat import design, model, ring
 from concordat.canonical import b64, unb64
-from concordat.design import Design
+from concordat.design import read_design
 from concordat.reasons import Refused
 from concordat.schema import FeatureSchema
 
@@ -36,7 +36,7 @@ class Case:
     document: dict = field(default_factory=lambda: design.build(SCHEMA, seed="tests"))
 
     def __post_init__(self):
-        self.design = Design.from_json(self.document)
+        self.design = read_design(self.document)
         given = {name: np.shape(tensor) for name, tensor in self.tensors.items()}
         self.shapes = model.shapes_of(self.kind, given, COLUMNS)
         flat = model._flatten(self.tensors, self.shapes, self.kind)

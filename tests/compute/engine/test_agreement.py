@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from compute.engine.lime import Surrogate, explain
 from compute.engine.rows import Masked
 from concordat import design, ring
-from concordat.design import WEIGHT_BITS, Design
+from concordat.design import WEIGHT_BITS, Design, read_design
 from concordat.importers import from_sklearn
 from concordat.kinds import KINDS
 from concordat.schema import FeatureSchema
@@ -102,7 +102,7 @@ def fitted(name, kind):
     estimator = ESTIMATORS[kind]().fit(X, y)
     imported = from_sklearn(estimator)
     KINDS[imported.kind].prove(imported.tensors, X.min(axis=0), X.max(axis=0))
-    return Fitted(estimator, imported, Design.from_json(design.build(schema, seed="agreement")), X)
+    return Fitted(estimator, imported, read_design(design.build(schema, seed="agreement")), X)
 
 
 def secure(case, x, target, parties=3):
