@@ -1,7 +1,7 @@
 """From opened numbers to something a clinician can read: ranked factors, in words, with an honest badge of fit.
 
-A coefficient is a contrast, not a slope: by how much the model's log-odds change when the patient's value stands in
-place of the public reference value. It describes the model, not the disease.
+What a coefficient means, a contrast with the reference or a slope, is its design's `Wording`. It describes the model,
+not the disease.
 """
 
 import math
@@ -11,12 +11,14 @@ from typing import Literal
 
 from concordat.canonical import Json
 from concordat.design import RELIABLE, Design
+from concordat.design.wording import Wording
 from concordat.outputs import Opened
+from concordat.plausibility import impossible_share
 from concordat.reasons import Reason, Refused
 from concordat.schema import EncodedRecord, Feature, FeatureSchema, Value
 
-TARGET = "log-odds, reference-contrast LIME"
-TEMPLATE = "terminal-v1"
+TARGET = "log-odds"
+TEMPLATE = "terminal-v2"
 LANGUAGE = "en"
 
 NEGLIGIBLE = 0.005
@@ -42,9 +44,11 @@ class Factor:
 class Explanation:
     """A prediction and its explanation; factors come in falling order of their coefficients' size.
 
-    `probability` is the sigmoid of `log_odds`; `intercept` is the surrogate's log-odds of the reference record.
+    `probability` is the sigmoid of `log_odds`; `intercept` is the surrogate's log-odds where all its regressors are
+    zero; `impossible` is which part of this patient's perturbed records no patient could have.
     """
 
+    wording: Wording
     log_odds: float
     probability: float
     intercept: float
@@ -52,18 +56,25 @@ class Explanation:
     r_squared: float
     adjusted_r_squared: float
     reliable: bool
+    impossible: float
+
+    @property
+    def target(self) -> str:
+        """What is explained, and by which method."""
+        return f"{TARGET}, {self.wording.name}"
 
     def to_json(self) -> dict[str, Json]:
         """The explanation as canonical JSON allows it: decimals are strings with four places."""
         return {
             "v": 1,
-            "target": TARGET,
+            "target": self.target,
             "log_odds": _decimal(self.log_odds),
             "probability": _decimal(self.probability),
             "intercept": _decimal(self.intercept),
             "r_squared": _decimal(self.r_squared),
             "adjusted_r_squared": _decimal(self.adjusted_r_squared),
             "reliable": self.reliable,
+            "impossible": _decimal(self.impossible),
             "factors": [
                 {
                     "group": factor.group,
@@ -83,23 +94,19 @@ def explain(opened: Opened, *, design: Design, schema: FeatureSchema, record: En
     """Fit, rank and put into words.
 
     Raises:
-        Refused: MALFORMED if the opened numbers, the design and the schema have different groups.
+        Refused: DIGEST_MISMATCH if the design was made for another schema, MALFORMED if the opened numbers are another
+            design's.
     """
-    if design.groups != schema.groups or len(opened.coefficients) != len(design.groups):
-        raise Refused(Reason.MALFORMED, detail="The result belongs to another design or schema.")
+    groups = design.features(schema)
+    if len(opened.coefficients) != len(groups):
+        raise Refused(Reason.MALFORMED, detail="The result belongs to another design.")
     fit = design.fit(opened.coefficients, opened.intercept, opened.total_sum_of_squares)
-    moved = {group for group, value in zip(schema.column_groups, record.vector, strict=True) if value}
     factors = [
-        _factor(
-            group,
-            [feature for feature in schema.features if feature.group == group],
-            float(coefficient),
-            record,
-            at_reference=index not in moved,
-        )
-        for index, (group, coefficient) in enumerate(zip(schema.groups, fit.coefficients, strict=True))
+        _factor(group, features, float(coefficient), record, design.wording)
+        for group, features, coefficient in zip(design.groups, groups, fit.coefficients, strict=True)
     ]
     return Explanation(
+        wording=design.wording,
         log_odds=opened.prediction,
         probability=sigmoid(opened.prediction),
         intercept=fit.intercept,
@@ -107,6 +114,7 @@ def explain(opened: Opened, *, design: Design, schema: FeatureSchema, record: En
         r_squared=fit.r_squared,
         adjusted_r_squared=fit.adjusted_r_squared,
         reliable=fit.reliable,
+        impossible=impossible_share(design, schema, record.vector[None]),
     )
 
 
@@ -128,7 +136,7 @@ def render_text(explanation: Explanation, *, most: int = 5) -> str:
     lines = [
         f"Predicted probability  {explanation.probability:.1%}   (log-odds {explanation.log_odds:+.2f})",
         "",
-        "What moved this prediction, compared with the reference patient:" if explanation.reliable else _UNRELIABLE,
+        explanation.wording.heading if explanation.reliable else _UNRELIABLE,
     ]
     for factor in shown:
         mark = {"raises": "▲", "lowers": "▼", "does not change": "·"}[factor.direction]
@@ -141,7 +149,8 @@ def render_text(explanation: Explanation, *, most: int = 5) -> str:
         "",
         f"Fit of the explanation: adjusted R² {explanation.adjusted_r_squared:.2f}"
         f" ({'reliable' if explanation.reliable else 'UNRELIABLE'}; the limit is {RELIABLE:.2f}).",
-        f"Method: {TARGET}. It describes the model, not the cause of a disease.",
+        f"Clinically impossible: {explanation.impossible:.1%} of the perturbed records, by the schema's rules.",
+        f"Method: {explanation.target}. It describes the model, not the cause of a disease.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -150,24 +159,29 @@ _UNRELIABLE = "NO RELIABLE EXPLANATION: the factors below describe this predicti
 
 
 def _factor(
-    group: str, features: Sequence[Feature], coefficient: float, record: EncodedRecord, *, at_reference: bool
+    group: str, features: Sequence[Feature], coefficient: float, record: EncodedRecord, wording: Wording
 ) -> Factor:
     label = ", ".join(feature.label for feature in features)
     value = ", ".join(_words(feature, record.values[feature.name]) for feature in features)
     imputed = all(feature.name in record.imputed for feature in features)
+    said = (feature.encode(record.values[feature.name]) for feature in features)
+    at_reference = wording.at_reference and not any(map(any, said))
     direction: Direction = "raises" if coefficient > 0 else "lowers"
     # Replacing a reference value by itself changes nothing: what is left of its coefficient is the fit's own noise.
     if at_reference or abs(coefficient) < NEGLIGIBLE:
         direction = "does not change"
-    if imputed:
+    compared = wording.compared(features)
+    if imputed and at_reference:
         sentence = f"{label} was not measured; the reference value ({value}) stands in for it and says nothing here."
     elif at_reference:
         sentence = f"{label} ({value}) is the reference value, so it does not change the predicted log-odds."
     elif direction == "does not change":
-        sentence = f"{label} ({value}) does not change the predicted log-odds compared with the reference."
+        sentence = f"{label} ({value}) does not change the predicted log-odds {compared}."
     else:
         size = f"{abs(coefficient):.2f}"
-        sentence = f"{label} ({value}) {direction} the predicted log-odds by {size} compared with the reference."
+        sentence = f"{label} ({value}) {direction} the predicted log-odds by {size} {compared}."
+    if imputed and not at_reference:
+        sentence += " It was not measured; the reference value stands in for it."
     return Factor(group, label, value, coefficient, direction, imputed, sentence)
 
 

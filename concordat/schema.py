@@ -18,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, model_validator
 from concordat.canonical import Json, digest
 from concordat.fields import STRICT, Digest, Slug, Text, read
 from concordat.reasons import Reason, Refused
+from concordat.rules import Rule
 
 NUMBER_MARGIN = 1.5
 """How far a design may move a number out of its range, in standard deviations: models are proven for that much more."""
@@ -152,6 +153,12 @@ class Feature(BaseModel, frozen=True):
             return [float(value != self.reference)]
         return [float(value == level.value) for level in self.levels if level.value != self.reference]
 
+    def decode(self, column: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The values, in its unit, that a number's encoded ones stand for."""
+        assert self.centre is not None
+        assert self.scale is not None
+        return self.centre + self.scale * column
+
     def parse(self, text: str) -> Value:
         """A cell of a table as a value; the empty cell is None.
 
@@ -185,6 +192,7 @@ class _Document(BaseModel, frozen=True):
     standardisation: Text
     left_out: dict[str, Text]
     features: list[Feature]
+    rules: list[Rule] = []
 
 
 @dataclass(frozen=True)
@@ -204,6 +212,7 @@ class FeatureSchema:
     version: str
     features: tuple[Feature, ...]
     digest: Digest
+    rules: tuple[Rule, ...] = ()
 
     @classmethod
     def from_json(cls, document: Json) -> "FeatureSchema":
@@ -217,7 +226,11 @@ class FeatureSchema:
         names = [feature.name for feature in features]
         if not names or len(set(names)) != len(names):
             raise Refused(Reason.FIELD_INVALID, detail="Features have different names.", field="features")
-        return cls(read_document.name, read_document.version, features, digest(document))
+        numbers = {each.name: (each.unit, each.centre) for each in features if each.kind == "number"}
+        for rule in read_document.rules:
+            rule.check(numbers)
+        rules = tuple(read_document.rules)
+        return cls(read_document.name, read_document.version, features, digest(document), rules)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -266,7 +279,7 @@ class FeatureSchema:
 
         Raises:
             Refused: FIELD_UNKNOWN, FEATURE_MISSING, FIELD_INVALID, CODE_UNKNOWN or VALUE_OUT_OF_RANGE, naming the
-                feature; never the value.
+                feature; never the value. The last one also where two measured values break a rule.
         """
         unknown = sorted(set(values) - {feature.name for feature in self.features})
         if unknown:
@@ -286,5 +299,9 @@ class FeatureSchema:
                 imputed.append(feature.name)
                 value = feature.reference_value
             checked[feature.name] = feature.check(value)
+        for rule in self.rules:
+            if not {rule.left, rule.right} & set(imputed) and not rule.holds(checked):
+                detail = f"For every patient, {rule}. Check the record at its source."
+                raise Refused(Reason.VALUE_OUT_OF_RANGE, detail=detail, field=rule.left)
         vector = [number for feature in self.features for number in feature.encode(checked[feature.name])]
         return EncodedRecord(np.array(vector, dtype=np.float64), tuple(imputed), checked)

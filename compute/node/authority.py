@@ -17,7 +17,7 @@ from compute.node.registry import Registry
 from compute.node.reviews import check_boards
 from compute.node.seen_rosters import SeenRosters
 from compute.node.seen_votes import SeenVotes
-from concordat import canonical, consent, definition, model, protocol, request, ring
+from concordat import canonical, consent, definition, model, plausibility, protocol, request, ring
 from concordat import ticket as tickets
 from concordat.answers import place
 from concordat.definition import Definition, Role
@@ -147,6 +147,7 @@ def _design(documents: JobDocuments, agreed: Definition, manifest: Manifest) -> 
     if documents["design"].get("schema") != agreed["schema"]:
         raise Refused(Reason.DIGEST_MISMATCH, detail="The design was made for another schema.", field="design")
     design.features(schema)  # the model is proven for offsets of numbers only
+    plausibility.check_reference(design, schema, most=agreed["impossible"])
     if len(schema.columns) != model.columns_of(manifest):
         raise Refused(Reason.FIELD_INVALID, detail="Schema and model differ in columns.", field="schema")
     return design

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from uuid import uuid4
 
-from concordat import canonical, clock, display, merkle, record_number
+from concordat import canonical, clock, display, merkle, plausibility, record_number
 from concordat.canonical import Json, unb64
 from concordat.client import consents
 from concordat.client.api import Api, Result, Status
@@ -109,12 +109,14 @@ def prepare(
         subject: on another ground, the person's pseudonym.
 
     Raises:
-        Refused: KIND_NOT_ALLOWED; what the schema refuses, naming the feature;
+        Refused: KIND_NOT_ALLOWED; what the schema refuses, naming the feature; DESIGN_IMPLAUSIBLE;
             LEGAL_BASIS_MISSING; CONSENT_MISSING; FIELD_INVALID for a consent where none is the ground, or for no
             subject; KEY_UNKNOWN for a party not pinned.
     """
     check_kind(definition.content)
     record = definition.schema.encode_row(values)
+    allowed = definition.content["impossible"]
+    plausibility.check(definition.design, definition.schema, record.vector, most=allowed)
     ground = Ground(basis_of(definition.protocol["bases"], institution=home.institution, purpose=purpose)["ground"])
     statement, subject = _who(home, ground, consent=consent, subject=subject)
     request = str(uuid4())

@@ -135,10 +135,10 @@ def _came_out(result: Mapping[str, Any] | None) -> Iterable[str]:
         return
     yield (
         f"<p>Predicted probability <strong>{_t(result['probability'])}</strong>, as log-odds {_t(result['log_odds'])}; "
-        f"log-odds of the reference record {_t(result['intercept'])}.</p>"
+        f"log-odds of {_t(result['intercept_of'])} {_t(result['intercept'])}.</p>"
     )
     yield _table(
-        "Factors, in log-odds compared with the reference record",
+        f"Factors, in log-odds {result['compared']}",
         ("Factor", "Coefficient"),
         ((factor["label"], factor["coefficient"]) for factor in result["factors"]),
     )

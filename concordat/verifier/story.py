@@ -88,6 +88,8 @@ def _result(case: Case) -> dict[str, Json]:
         "intercept": f"{fit.intercept:.4f}",
         "adjusted_r_squared": f"{fit.adjusted_r_squared:.4f}",
         "reliable": fit.reliable,
+        "compared": design.wording.caption,
+        "intercept_of": design.wording.intercept,
         "factors": [{"label": labels[group], "coefficient": f"{value:.4f}"} for group, value in factors],
     }
 

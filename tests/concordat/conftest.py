@@ -75,6 +75,7 @@ class Study:
             "design": self.design,
             "seed": "fixed",
             "target": "log-odds",
+            "impossible": "0.05",
             "parties": PARTIES,
             "dealer": DEALER,
             "requesters": [REQUESTER],

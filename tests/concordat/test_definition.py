@@ -94,7 +94,7 @@ OTHER = {"train": {"opened": ["model-shares"]}, "audit": {"opened": ["counts"], 
 
 @pytest.mark.parametrize("kind", list(OTHER))
 def test_institutions_may_agree_on_other_kinds_which_have_no_design(study, kind):
-    document = {**study.definition, "kind": kind, "target": "none", "design": "", **OTHER[kind]}
+    document = {**study.definition, "kind": kind, "target": "none", "design": "", "impossible": "", **OTHER[kind]}
     assert definition.check(document, manifest=study.manifest)["kind"] == kind
     for changes, field in (
         ({"design": study.design}, "design"),
@@ -105,7 +105,7 @@ def test_institutions_may_agree_on_other_kinds_which_have_no_design(study, kind)
 
 
 def test_an_audit_opens_no_figure_about_fewer_than_five_people(study):
-    document = {**study.definition, "kind": "audit", "target": "none", "design": "", **OTHER["audit"]}
+    document = {**study.definition, "kind": "audit", "target": "none", "design": "", "impossible": "", **OTHER["audit"]}
     assert refusal(study, document | {"minimum_cell": 4}) == (Reason.FIELD_INVALID, "minimum_cell")
 
 

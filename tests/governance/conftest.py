@@ -347,6 +347,7 @@ class Consortium:
             "design": digest(DESIGN()),
             "seed": "fixed",
             "target": "log-odds",
+            "impossible": "0.05",
             "parties": PARTIES,
             "dealer": "notary",
             "requesters": ["long-beach"],

@@ -31,7 +31,7 @@ def test_registering_twice_is_once(consortium: Consortium) -> None:
     assert LogEntry.objects.count() == before
 
 
-AUDIT = {"kind": "audit", "target": "none", "design": "", "opened": ["counts"]}
+AUDIT = {"kind": "audit", "target": "none", "design": "", "impossible": "", "opened": ["counts"]}
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,7 @@ class Consortium:
             "design": digest(self.design),
             "seed": "fixed",
             "target": "log-odds",
+            "impossible": "0.05",
             "parties": PARTIES,
             "dealer": DEALER,
             "requesters": [REQUESTER],

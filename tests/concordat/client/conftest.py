@@ -169,6 +169,7 @@ class World:
             "design": digest(plan),
             "seed": "fixed",
             "target": "log-odds",
+            "impossible": "0.05",
             "parties": PARTIES,
             "dealer": "notary",
             "requesters": ["long-beach"],
