@@ -229,11 +229,13 @@ def _weights(offsets: Whole, sigma: float, kernel_width: float) -> Whole:
 
 
 def _operator(offsets: Whole, weights: Whole, sigma: float, ridge: float) -> Whole:
-    """(d + 1, h) of one half."""
+    """(d + 1, h) of one half. Of the intercept's row the sums are rounded, not the entries: it adds up to exactly 1/2,
+    so that where all outputs are alike, the intercept is no other."""
     regressors = ring.decode(np.concatenate([offsets, -offsets]), OFFSET_BITS) / sigma
     both = ring.decode(np.concatenate([weights, weights]), WEIGHT_BITS)
-    operator = ring.encode(common.ridge_operator(regressors, both, ridge), OPERATOR_BITS)
-    return operator[:, : len(offsets)]
+    operator = common.ridge_operator(regressors, both, ridge)[:, : len(offsets)]
+    intercept = np.diff(ring.encode(np.cumsum(operator[-1]), OPERATOR_BITS), prepend=0)
+    return np.vstack([ring.encode(operator[:-1], OPERATOR_BITS), intercept])
 
 
 def _close(ours: Whole, rebuilt: Whole) -> bool:

@@ -49,6 +49,10 @@ def test_no_other_field_is_allowed(study):
         ("kind", "train", "opened"),
         ("design", "", "design"),
         ("target", "none", "target"),
+        ("impossible", "", "impossible"),
+        ("impossible", "1.5", "impossible"),
+        ("impossible", "-0.1", "impossible"),
+        ("impossible", "5%", "impossible"),
         ("seed", "private", "seed"),
         ("seed", "lucky", "seed"),
         ("recipients", ["zurich"], "recipients"),
@@ -99,6 +103,7 @@ def test_institutions_may_agree_on_other_kinds_which_have_no_design(study, kind)
     for changes, field in (
         ({"design": study.design}, "design"),
         ({"target": "log-odds"}, "target"),
+        ({"impossible": "0.05"}, "impossible"),
         ({"opened": definition.OPENED["explain"]}, "opened"),
     ):
         assert refusal(study, document | changes) == (Reason.FIELD_INVALID, field)

@@ -70,7 +70,7 @@ class Case:
     def expected(self):
         """Log-odds, coefficients with intercept, and total sum of squares, in float64."""
         prediction = model.forward(self.kind, self.tensors, self.record[None])
-        y = model.forward(self.kind, self.tensors, self.design.column_masks * self.record)
+        y = model.forward(self.kind, self.tensors, self.design.perturbed(self.record))
         if self.target != model.KINDS[self.kind].scale:
             prediction, y = (1 / (1 + np.exp(-log_odds)) for log_odds in (prediction, y))
         weights = self.design.weights / (1 << design.WEIGHT_BITS)
