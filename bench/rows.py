@@ -14,7 +14,10 @@ from compute.engine.lime import Explained, Surrogate, explain
 from compute.engine.protocol import Protocol, parallel
 from compute.engine.ranges import count_outside
 from compute.engine.rows import Masked, Shifted
-from concordat import design, ring
+from concordat import ring
+from concordat.design import OPERATOR_BITS, WEIGHT_BITS
+from concordat.design.common import KERNEL_WIDTH, RIDGE, ridge_operator
+from concordat.design.masks import hadamard_masks, kernel
 from concordat.kinds import KINDS
 from concordat.kinds.kind import Scale
 
@@ -52,15 +55,15 @@ class Case:
             tensors["features"] = np.eye(COLUMNS)[generator.integers(0, COLUMNS, tensors["thresholds"].shape)]
         record = generator.normal(size=COLUMNS)
         if design_name == "masks":
-            masks = design.hadamard_masks(COLUMNS, n, "bench")
-            weights = ring.encode(design.kernel(masks, design.KERNEL_WIDTH), design.WEIGHT_BITS)
+            masks = hadamard_masks(COLUMNS, n, "bench")
+            weights = ring.encode(kernel(masks, KERNEL_WIDTH), WEIGHT_BITS)
             return cls(name, design_name, tensors, record, masks, _surrogate(masks.astype(np.float64), weights))
         half = np.concatenate([_orthogonal(generator) for _ in range(-(-n // (2 * COLUMNS)))])[: n // 2]
         offsets = ring.encode(SIGMA * np.concatenate([half, -half]))
         scaled = ring.decode(offsets) / SIGMA
         distances = (scaled**2).sum(axis=1)
-        width = design.KERNEL_WIDTH**2 * COLUMNS
-        weights = ring.encode(np.sqrt(np.exp(-distances / width / 4)), design.WEIGHT_BITS).clip(1)
+        width = KERNEL_WIDTH**2 * COLUMNS
+        weights = ring.encode(np.sqrt(np.exp(-distances / width / 4)), WEIGHT_BITS).clip(1)
         return cls(name, design_name, tensors, record, offsets, _surrogate(scaled, weights))
 
     def public(self) -> Tensor:
@@ -101,13 +104,13 @@ class Case:
         y = KINDS[KIND[self.name]].forward(self.tensors, X)
         if target == "probability":
             y = 1 / (1 + np.exp(-y))
-        return np.append(y[:1], ring.decode(self.surrogate.operator[:-1].numpy(), design.OPERATOR_BITS) @ y[1:])
+        return np.append(y[:1], ring.decode(self.surrogate.operator[:-1].numpy(), OPERATOR_BITS) @ y[1:])
 
 
 def _surrogate(features: Floats, weights: NDArray[np.int64]) -> Surrogate:
-    operator = design.ridge_operator(features, ring.decode(weights, design.WEIGHT_BITS), design.RIDGE)  # type: ignore[arg-type]
-    encoded: Any = ring.encode(operator, design.OPERATOR_BITS)
-    mean = ring.encode(weights / weights.sum(), design.OPERATOR_BITS)
+    operator = ridge_operator(features, ring.decode(weights, WEIGHT_BITS), RIDGE)
+    encoded: Any = ring.encode(operator, OPERATOR_BITS)
+    mean = ring.encode(weights / weights.sum(), OPERATOR_BITS)
     return Surrogate(torch.from_numpy(np.vstack([encoded, mean])), torch.from_numpy(weights))
 
 

@@ -84,7 +84,7 @@ def known_result(
         for name, tensor in tensors.items()
         for bits in [0 if name in whole else ring.BITS]
     }
-    outputs = KINDS[kind].forward(encoded, np.vstack([record, design.column_masks * record]))
+    outputs = KINDS[kind].forward(encoded, np.vstack([record, design.perturbed(record)]))
     if target != KINDS[kind].scale:
         outputs = 1 / (1 + np.exp(-outputs))
     prediction, y = float(outputs[0]), outputs[1:]

@@ -19,7 +19,7 @@ from concordat import clock
 from concordat.canonical import Json, digest
 from concordat.data_use import DuoCode
 from concordat.documents import Keyring, sign, verify
-from concordat.fields import STRICT, Digest, Jurisdiction, MaybeDigest, Slug, Text, Time, plain, read
+from concordat.fields import STRICT, Digest, Jurisdiction, MaybeDecimal, MaybeDigest, Slug, Text, Time, plain, read
 from concordat.kinds.kind import Scale
 from concordat.model import KINDS, Manifest
 from concordat.reasons import Reason, Refused
@@ -87,7 +87,9 @@ class Definition(TypedDict):
 
     `design`, `target` and a fixed `seed` belong to explanations; other kinds have an empty design and the target
     "none". With each record that is asked about go as many `canaries`, records whose results its client knows, and up
-    to `what_ifs` variants of the record, which are predicted and not explained. `model` is the one that is explained,
+    to `what_ifs` variants of the record, which are predicted and not explained. `impossible` is
+    which part of an explanation's perturbed records may be clinically impossible, from 0 to 1; empty for other kinds.
+    `model` is the one that is explained,
     audited, or trained further. `recipients` may open what is opened. `data_use` are the codes of the protocol's that
     this computation makes use of. Figures of an audit about fewer than `minimum_cell` people are not opened.
     `emergent`: whether an urgent decision may be asked for. `jurisdictions` are those that shares touch,
@@ -104,6 +106,7 @@ class Definition(TypedDict):
     target: Target
     canaries: Annotated[int, Ge(0), Le(MOST_RECORDS - 1)]
     what_ifs: Annotated[int, Ge(0), Le(MOST_WHAT_IFS)]
+    impossible: MaybeDecimal
     parties: list[Slug]
     dealer: Slug
     requesters: list[Slug]
@@ -256,6 +259,8 @@ def _check_kind(definition: Definition) -> None:
             raise _invalid("target", "Only an explanation has a target.")
         if definition["design"]:
             raise _invalid("design", "Only an explanation has a design of perturbations.")
+        if definition["impossible"]:
+            raise _invalid("impossible", "Only an explanation has perturbed records.")
         if kind == "audit" and definition["minimum_cell"] < SMALLEST_AUDIT_CELL:
             raise _invalid("minimum_cell", f"An audit opens no figure about fewer than {SMALLEST_AUDIT_CELL} people.")
         return
@@ -263,6 +268,8 @@ def _check_kind(definition: Definition) -> None:
         raise _invalid("target", "An explanation is in log-odds or in probability.")
     if not definition["design"]:
         raise _invalid("design", "An explanation has a design of perturbations.")
+    if not (definition["impossible"] and 0 <= float(definition["impossible"]) <= 1):
+        raise _invalid("impossible", "The share of impossible records that is allowed is a decimal from 0 to 1.")
     if definition["seed"] != "fixed":
         raise _invalid("seed", "The seed of a design that is named by its digest is fixed.")
     if set(definition["recipients"]) != set(definition["requesters"]):

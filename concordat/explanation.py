@@ -1,8 +1,7 @@
 """From opened numbers to something a clinician can read: ranked factors, in words, with an honest badge of fit.
 
-A coefficient is a contrast, not a slope: by how much the model's answer changes, in log-odds or in probability as the
-definition says (`target`), when the patient's value stands in place of the public reference value. It describes the
-model, not the disease.
+What a coefficient means, a contrast with the reference or a slope, is its design's `Wording`; it is in log-odds or in
+probability as the definition says (`target`). It describes the model, not the disease.
 """
 
 import math
@@ -12,13 +11,14 @@ from typing import Literal
 
 from concordat.canonical import Json
 from concordat.design import RELIABLE, Design
+from concordat.design.wording import Wording
 from concordat.kinds.kind import Scale
 from concordat.outputs import Opened
+from concordat.plausibility import impossible_share
 from concordat.reasons import Reason, Refused
 from concordat.schema import EncodedRecord, Feature, FeatureSchema
 
-METHOD = "reference-contrast LIME"
-TEMPLATE = "terminal-v1"
+TEMPLATE = "terminal-v2"
 LANGUAGE = "en"
 
 NEGLIGIBLE: Mapping[Scale, float] = {"log-odds": 0.005, "probability": 0.0005}
@@ -46,17 +46,20 @@ class Factor:
 class Explanation:
     """A prediction and its explanation; factors come in falling order of their coefficients' size.
 
-    `prediction`, `intercept` and coefficients are on the scale `target`; `intercept` is what the surrogate answers for
-    the reference record, which in probability may lie outside 0 to 1: it is a linear function.
+    `prediction`, `intercept` and coefficients are on the scale `target`; `intercept` is what the surrogate answers
+    where all its regressors are zero, which in probability may lie outside 0 to 1: it is a linear function.
+    `impossible` is which part of this patient's perturbed records no patient could have.
     """
 
     target: Scale
+    wording: Wording
     prediction: float
     intercept: float
     factors: tuple[Factor, ...]
     r_squared: float
     adjusted_r_squared: float
     reliable: bool
+    impossible: float
 
     @property
     def log_odds(self) -> float | None:
@@ -77,7 +80,7 @@ class Explanation:
         log_odds = self.log_odds
         return {
             "v": 2,
-            "method": METHOD,
+            "method": self.wording.name,
             "target": self.target,
             "prediction": decimal(self.prediction),
             "log_odds": None if log_odds is None else decimal(log_odds),
@@ -86,6 +89,7 @@ class Explanation:
             "r_squared": decimal(self.r_squared),
             "adjusted_r_squared": decimal(self.adjusted_r_squared),
             "reliable": self.reliable,
+            "impossible": decimal(self.impossible),
             "factors": [
                 {
                     "group": factor.group,
@@ -105,31 +109,27 @@ def explain(opened: Opened, *, design: Design, schema: FeatureSchema, record: En
     """Fit, rank and put into words.
 
     Raises:
-        Refused: MALFORMED if the opened numbers, the design and the schema have different groups.
+        Refused: DIGEST_MISMATCH if the design was made for another schema, MALFORMED if the opened numbers are another
+            design's.
     """
-    if design.groups != schema.groups or len(opened.coefficients) != len(design.groups):
-        raise Refused(Reason.MALFORMED, detail="The result belongs to another design or schema.")
+    groups = design.features(schema)
+    if len(opened.coefficients) != len(groups):
+        raise Refused(Reason.MALFORMED, detail="The result belongs to another design.")
     fit = design.fit(opened.coefficients, opened.intercept, opened.total_sum_of_squares)
-    moved = {group for group, value in zip(schema.column_groups, record.vector, strict=True) if value}
     factors = [
-        _factor(
-            group,
-            [feature for feature in schema.features if feature.group == group],
-            float(coefficient),
-            record,
-            opened.target,
-            at_reference=index not in moved,
-        )
-        for index, (group, coefficient) in enumerate(zip(schema.groups, fit.coefficients, strict=True))
+        _factor(group, features, float(coefficient), record, opened.target, design.wording)
+        for group, features, coefficient in zip(design.groups, groups, fit.coefficients, strict=True)
     ]
     return Explanation(
         target=opened.target,
+        wording=design.wording,
         prediction=opened.prediction,
         intercept=fit.intercept,
         factors=tuple(sorted(factors, key=lambda factor: (-abs(factor.coefficient), factor.group))),
         r_squared=fit.r_squared,
         adjusted_r_squared=fit.adjusted_r_squared,
         reliable=fit.reliable,
+        impossible=impossible_share(design, schema, record.vector[None]),
     )
 
 
@@ -166,7 +166,7 @@ def render_text(explanation: Explanation, *, most: int = 5) -> str:
         f"Predicted probability  {explanation.probability:z.1%}"
         + ("" if log_odds is None else f"   (log-odds {log_odds:+.2f})"),
         "",
-        "What moved this prediction, compared with the reference patient:" if explanation.reliable else _UNRELIABLE,
+        explanation.wording.heading if explanation.reliable else _UNRELIABLE,
     ]
     for factor in shown:
         mark = {"raises": "▲", "lowers": "▼", "does not change": "·"}[factor.direction]
@@ -180,7 +180,9 @@ def render_text(explanation: Explanation, *, most: int = 5) -> str:
         "",
         f"Fit of the explanation: adjusted R² {explanation.adjusted_r_squared:.2f}"
         f" ({'reliable' if explanation.reliable else 'UNRELIABLE'}; the limit is {RELIABLE:.2f}).",
-        f"Method: {explanation.target}, {METHOD}. It describes the model, not the cause of a disease.",
+        f"Clinically impossible: {explanation.impossible:.1%} of the perturbed records, by the schema's rules.",
+        f"Method: {explanation.target}, {explanation.wording.name}."
+        " It describes the model, not the cause of a disease.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -194,25 +196,29 @@ def _factor(
     coefficient: float,
     record: EncodedRecord,
     target: Scale,
-    *,
-    at_reference: bool,
+    wording: Wording,
 ) -> Factor:
     label = ", ".join(feature.label for feature in features)
     value = ", ".join(feature.say(record.values[feature.name]) for feature in features)
     imputed = all(feature.name in record.imputed for feature in features)
+    said = (feature.encode(record.values[feature.name]) for feature in features)
+    at_reference = wording.at_reference and not any(map(any, said))
     direction: Direction = "raises" if coefficient > 0 else "lowers"
     # Replacing a reference value by itself changes nothing: what is left of its coefficient is the fit's own noise.
     if at_reference or abs(coefficient) < NEGLIGIBLE[target]:
         direction = "does not change"
-    if imputed:
+    compared = wording.compared(features)
+    if imputed and at_reference:
         sentence = f"{label} was not measured; the reference value ({value}) stands in for it and says nothing here."
     elif at_reference:
         sentence = f"{label} ({value}) is the reference value, so it does not change the predicted {target}."
     elif direction == "does not change":
-        sentence = f"{label} ({value}) does not change the predicted {target} compared with the reference."
+        sentence = f"{label} ({value}) does not change the predicted {target} {compared}."
     else:
         size = _size(abs(coefficient), target)
-        sentence = f"{label} ({value}) {direction} the predicted {target} by {size} compared with the reference."
+        sentence = f"{label} ({value}) {direction} the predicted {target} by {size} {compared}."
+    if imputed and not at_reference:
+        sentence += " It was not measured; the reference value stands in for it."
     return Factor(group, label, value, coefficient, direction, imputed, sentence)
 
 

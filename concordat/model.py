@@ -83,13 +83,13 @@ def prove(kind: str, tensors: Tensors, schema: FeatureSchema) -> None:
     """Check that whatever record the schema allows, or a design makes of it, the model's numbers fit the arithmetic.
 
     Interval bounds, computed once by the owner, who alone has the weights; nodes rely on the owner for it, and on the
-    check of each record's ranges that they make themselves.
+    check of each record's ranges that they make themselves. They hold for designs of every method: none reaches
+    further than `FeatureSchema.reach`.
 
     Raises:
         Refused: MODEL_OUT_OF_RANGE.
     """
-    lowest, highest = schema.bounds
-    KINDS[kind].prove(tensors, np.minimum(lowest, 0), np.maximum(highest, 0))
+    KINDS[kind].prove(tensors, *schema.reach)
 
 
 def parameters(shapes: Shapes) -> int:

@@ -39,6 +39,7 @@ class Reason(StrEnum):
     VALUE_OUT_OF_RANGE = "value-out-of-range"
     FEATURE_MISSING = "feature-missing"
     BUNDLE_INVALID = "bundle-invalid"
+    DESIGN_IMPLAUSIBLE = "design-implausible"
     # authority
     SIGN_IN_REQUIRED = "sign-in-required"
     SIGN_IN_REFUSED = "sign-in-refused"
@@ -232,6 +233,11 @@ REASONS: dict[Reason, ReasonInfo] = {
     ),
     Reason.FEATURE_MISSING: ReasonInfo(
         "A feature that may not be imputed is missing.", "Supply the value, or do not ask for this prediction.", 422
+    ),
+    Reason.DESIGN_IMPLAUSIBLE: ReasonInfo(
+        "An explanation would rest on more clinically impossible records than the definition allows.",
+        "Check the record at its source; near the edge of a range, ask under a definition whose design moves it less.",
+        422,
     ),
     Reason.BUNDLE_INVALID: ReasonInfo(
         "This is not a FHIR R4 Bundle of one patient.", "Send a Bundle with one Patient and its Observations.", 422

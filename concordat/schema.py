@@ -18,6 +18,10 @@ from pydantic import BaseModel, BeforeValidator, model_validator
 from concordat.canonical import Json, digest
 from concordat.fields import STRICT, Digest, Slug, Text, read
 from concordat.reasons import Reason, Refused
+from concordat.rules import Rule
+
+NUMBER_MARGIN = 1.5
+"""How far a design may move a number out of its range, in standard deviations: models are proven for that much more."""
 
 Value = bool | int | float | str | None
 _DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
@@ -158,6 +162,12 @@ class Feature(BaseModel, frozen=True):
             return "yes" if value else "no"
         return next(level.label for level in self.levels if level.value == value)
 
+    def decode(self, column: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The values, in its unit, that a number's encoded ones stand for."""
+        assert self.centre is not None
+        assert self.scale is not None
+        return self.centre + self.scale * column
+
     def parse(self, text: str) -> Value:
         """A cell of a table as a value; the empty cell is None.
 
@@ -191,6 +201,7 @@ class _Document(BaseModel, frozen=True):
     standardisation: Text
     left_out: dict[str, Text]
     features: list[Feature]
+    rules: list[Rule] = []
 
 
 @dataclass(frozen=True)
@@ -210,6 +221,7 @@ class FeatureSchema:
     version: str
     features: tuple[Feature, ...]
     digest: Digest
+    rules: tuple[Rule, ...] = ()
 
     @classmethod
     def from_json(cls, document: Json) -> "FeatureSchema":
@@ -223,7 +235,11 @@ class FeatureSchema:
         names = [feature.name for feature in features]
         if not names or len(set(names)) != len(names):
             raise Refused(Reason.FIELD_INVALID, detail="Features have different names.", field="features")
-        return cls(read_document.name, read_document.version, features, digest(document))
+        numbers = {each.name: (each.unit, each.centre) for each in features if each.kind == "number"}
+        for rule in read_document.rules:
+            rule.check(numbers)
+        rules = tuple(read_document.rules)
+        return cls(read_document.name, read_document.version, features, digest(document), rules)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -247,6 +263,14 @@ class FeatureSchema:
         lowest, highest = np.array(ends, dtype=np.float64).T
         return lowest, highest
 
+    @cached_property
+    def reach(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """For each column, the lowest and the highest number that any design may make of an allowed record."""
+        lowest, highest = self.bounds
+        owners = (feature for feature in self.features for _ in feature.columns)
+        margin = np.array([NUMBER_MARGIN * (feature.kind == "number") for feature in owners])
+        return np.minimum(lowest, 0) - margin, np.maximum(highest, 0) + margin
+
     def from_row(self, row: Mapping[str, str]) -> dict[str, Value]:
         """Values from a row of a table; columns that the schema does not name are left out.
 
@@ -264,7 +288,7 @@ class FeatureSchema:
 
         Raises:
             Refused: FIELD_UNKNOWN, FEATURE_MISSING, FIELD_INVALID, CODE_UNKNOWN or VALUE_OUT_OF_RANGE, naming the
-                feature; never the value.
+                feature; never the value. The last one also where two measured values break a rule.
         """
         unknown = sorted(set(values) - {feature.name for feature in self.features})
         if unknown:
@@ -284,5 +308,9 @@ class FeatureSchema:
                 imputed.append(feature.name)
                 value = feature.reference_value
             checked[feature.name] = feature.check(value)
+        for rule in self.rules:
+            if not {rule.left, rule.right} & set(imputed) and not rule.holds(checked):
+                detail = f"For every patient, {rule}. Check the record at its source."
+                raise Refused(Reason.VALUE_OUT_OF_RANGE, detail=detail, field=rule.left)
         vector = [number for feature in self.features for number in feature.encode(checked[feature.name])]
         return EncodedRecord(np.array(vector, dtype=np.float64), tuple(imputed), checked)

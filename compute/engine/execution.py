@@ -6,20 +6,20 @@ import time
 from functools import partial
 from typing import Any, cast
 
-import numpy as np
 import torch
 
 from compute.engine.arithmetic import Party
 from compute.engine.certificates import Identity
 from compute.engine.job import EngineJob, PartyJob
 from compute.engine.lime import Surrogate, explain
+from compute.engine.perturbed import rows_of
 from compute.engine.protocol import Protocol, parallel
 from compute.engine.ranges import count_outside
-from compute.engine.rows import Masked, Private, Rows, Stacked
+from compute.engine.rows import Private, Rows, Stacked
 from compute.engine.session import Session, Start
 from concordat import ring
 from concordat.canonical import Json, b64, unb64
-from concordat.design import Design
+from concordat.design import read_design
 from concordat.kinds import KINDS
 from concordat.model import shapes_of
 from concordat.reasons import Reason, Refused
@@ -89,10 +89,10 @@ def prepare(job: PartyJob) -> list[Start[Found]]:
         raise Refused(Reason.FIELD_INVALID, detail="The engine knows no such kind of model.", field="kind")
     if job["target"] not in KINDS[job["kind"]].targets:
         raise Refused(Reason.FIELD_INVALID, detail="This kind of model is not explained on this scale.", field="target")
-    design = Design.from_json(job["design"])
+    design = read_design(job["design"])
     surrogate = Surrogate.of(design)
     surrogate.check(job["target"])
-    columns = design.column_masks.shape[1]
+    columns = len(design.columns)
     shapes = [(tensor["name"], tuple(tensor["shape"])) for tensor in job["tensors"]]
     if shapes != shapes_of(job["kind"], dict(shapes), columns):
         raise Refused(Reason.FIELD_INVALID, detail="These are not this kind's tensors.", field="tensors")
@@ -100,12 +100,11 @@ def prepare(job: PartyJob) -> list[Start[Found]]:
     flat = torch.from_numpy(_share(job["model"], sum(sizes), "model"))
     tensors = {name: part.reshape(shape) for (name, shape), part in zip(shapes, torch.split(flat, sizes), strict=True)}
     records = [torch.from_numpy(_share(each, (1 + job["what_ifs"]) * columns, "records")) for each in job["records"]]
-    masks = torch.from_numpy(np.vstack([np.ones_like(design.column_masks[:1]), design.column_masks]))
     ends = [_bounds(job[name], columns, name).repeat(1 + job["what_ifs"]) for name in ("lowest", "highest")]
 
     def start(record: torch.Tensor, party: Party) -> Protocol[Found]:
         x, more = torch.split(record.reshape(-1, columns), [1, job["what_ifs"]])
-        rows: Rows = Masked(x[0], masks)
+        rows: Rows = rows_of(design, x[0])
         if job["what_ifs"]:
             rows = Stacked((rows, Private(more)))
         return parallel(

@@ -1,6 +1,6 @@
 """Secure LIME on a public design: shares of prediction, coefficients, intercept and total sum of squares.
 
-The surrogate's coefficients are a public linear map A of the model's outputs y (design.py of `concordat`), so A·y is
+The surrogate's coefficients are a public linear map A of the model's outputs y (`concordat.design`), so A·y is
 local on shares. The outputs at the perturbed records themselves are never opened to anyone.
 """
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from compute.engine.certificates import Identity
 from compute.engine.job import read_job
-from concordat.design import Design
+from concordat.design import read_design
 from concordat.reasons import Refused
 
 
@@ -18,4 +18,4 @@ def warm_up() -> None:
         with suppress(Refused):
             read_job({}, role=role, rank=0)
     with suppress(Refused):
-        Design.from_json({})
+        read_design({})

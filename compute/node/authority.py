@@ -17,11 +17,11 @@ from compute.node.registry import Registry
 from compute.node.reviews import check_boards
 from compute.node.seen_rosters import SeenRosters
 from compute.node.seen_votes import SeenVotes
-from concordat import canonical, consent, definition, model, protocol, request, ring
+from concordat import canonical, consent, definition, model, plausibility, protocol, request, ring
 from concordat import ticket as tickets
 from concordat.answers import place
 from concordat.definition import Definition, Role
-from concordat.design import Design
+from concordat.design import Design, read_design
 from concordat.model import Manifest
 from concordat.reasons import Reason, Refused
 from concordat.request import Request
@@ -143,9 +143,11 @@ def check(
 def _design(documents: JobDocuments, agreed: Definition, manifest: Manifest) -> Design:
     if canonical.digest(documents["schema"]) != agreed["schema"]:
         raise Refused(Reason.DIGEST_MISMATCH, detail="The definition names another one.", field="schema")
-    schema, design = FeatureSchema.from_json(documents["schema"]), Design.from_json(documents["design"])
-    if documents["design"].get("schema") != agreed["schema"] or design.groups != schema.groups:
+    schema, design = FeatureSchema.from_json(documents["schema"]), read_design(documents["design"])
+    if documents["design"].get("schema") != agreed["schema"]:
         raise Refused(Reason.DIGEST_MISMATCH, detail="The design was made for another schema.", field="design")
+    design.features(schema)  # the model is proven for offsets of numbers only
+    plausibility.check_reference(design, schema, most=agreed["impossible"])
     if len(schema.columns) != model.columns_of(manifest):
         raise Refused(Reason.FIELD_INVALID, detail="Schema and model differ in columns.", field="schema")
     return design

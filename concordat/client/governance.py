@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from concordat import canonical, clock, protocol, votes
+from concordat import canonical, clock, plausibility, protocol, votes
 from concordat import definition as definitions
 from concordat.client.api import Api, DefinitionAnswer
 from concordat.client.ballots import Ballots, Cast
@@ -48,7 +48,7 @@ def fetch_definition(home: ClientHome, api: Api, digest: str) -> CheckedDefiniti
 
     Raises:
         Refused: DIGEST_MISMATCH for anything other than what the digests name; what `definition.check`,
-            `protocol.check`, `design.check_design` and `model.check_manifest` refuse; VOTE_INVALID.
+            `protocol.check`, `design.check_design` and `model.check_manifest` refuse; DESIGN_IMPLAUSIBLE; VOTE_INVALID.
     """
     answer = api.definition(digest)
     document, design = answer["definition"], answer["design"]
@@ -62,6 +62,9 @@ def fetch_definition(home: ClientHome, api: Api, digest: str) -> CheckedDefiniti
     manifest = check_manifest(answer["manifest"], known)
     content = definitions.check(document, manifest=manifest, disclosure=answer["disclosure"] or None, keyring=known)
     schema = FeatureSchema.from_json(answer["schema"])
+    plan = check_design(design, schema) if design is not None else None
+    if plan is not None:
+        plausibility.check_reference(plan, schema, most=content["impossible"])
     return CheckedDefinition(
         digest,
         answer["state"],
@@ -69,7 +72,7 @@ def fetch_definition(home: ClientHome, api: Api, digest: str) -> CheckedDefiniti
         protocol.check(answer["protocol"]),
         manifest,
         schema,
-        check_design(design, schema) if design is not None else None,
+        plan,
         _approvals(home, answer, digest),
         answer["canaries"],
     )

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from concordat import canonical, clock, display, merkle, record_number, what_if
+from concordat import canonical, clock, display, merkle, plausibility, record_number, what_if
 from concordat.canonical import Json, unb64
 from concordat.client import canaries, consents
 from concordat.client.api import Api, Result, Status
@@ -80,7 +80,7 @@ def prepare(
 
     Raises:
         Refused: KIND_NOT_ALLOWED; what the schema refuses, naming the feature; FIELD_INVALID for more what-ifs than the
-            definition allows; CANARIES_MISSING;
+            definition allows; CANARIES_MISSING; DESIGN_IMPLAUSIBLE;
             LEGAL_BASIS_MISSING; CONSENT_MISSING; FIELD_INVALID for a consent where none is the ground, or for no
             subject; KEY_UNKNOWN for a party not pinned.
     """
@@ -90,6 +90,8 @@ def prepare(
         raise Refused(Reason.FIELD_INVALID, detail=detail, field="what_ifs")
     record = definition.schema.encode_row(values)
     variants = [definition.schema.encode_row({**record.values, **change}).vector for change in what_ifs]
+    allowed = definition.content["impossible"]
+    plausibility.check(definition.design, definition.schema, record.vector, most=allowed)
     ground = Ground(basis_of(definition.protocol["bases"], institution=home.institution, purpose=purpose)["ground"])
     statement, subject = _who(home, ground, consent=consent, subject=subject)
     request = str(uuid4())

@@ -6,7 +6,7 @@ Every property verifies what it answers, and raises Refused with the reason if t
 from collections.abc import Mapping
 from functools import cached_property
 
-from concordat import canonical, model
+from concordat import canonical, model, plausibility
 from concordat import definition as definitions
 from concordat.answers import Acceptance, check_acceptances
 from concordat.canonical import digest
@@ -237,7 +237,9 @@ class Case:
     @cached_property
     def design(self) -> Design:
         """The design of perturbations that the definition names, as its seed gives it."""
-        return check_design(canonical.decode(self.evidence.documents[self.definition["design"]]), self.schema)
+        design = check_design(canonical.decode(self.evidence.documents[self.definition["design"]]), self.schema)
+        plausibility.check_reference(design, self.schema, most=self.definition["impossible"])
+        return design
 
     @cached_property
     def result(self) -> Opened:

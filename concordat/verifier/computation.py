@@ -75,5 +75,5 @@ def definition(case: Case) -> str:
     """The definition is the one that the decision names, fits its model, and nobody chose its perturbations by hand."""
     return (
         f"The computation was the one with the digest {digest(plain(case.definition))}; "
-        f"its {len(case.design.masks)} perturbations follow from their seed."
+        f"its {case.design.n} perturbations follow from their seed."
     )

@@ -136,11 +136,11 @@ def _came_out(result: Mapping[str, Any] | None) -> Iterable[str]:
     also = "" if result["log_odds"] is None else f", as log-odds {_t(result['log_odds'])}"
     yield (
         f"<p>Predicted probability <strong>{_t(result['probability'])}</strong>{also}; "
-        f"{_t(result['target'])} of the reference record, by the surrogate, {_t(result['intercept'])}.</p>"
+        f"{_t(result['target'])} of {_t(result['intercept_of'])}, by the surrogate, {_t(result['intercept'])}.</p>"
     )
     unit = " (0.01 is a percentage point)" if result["target"] == "probability" else ""
     yield _table(
-        f"Factors, in {result['target']}{unit} compared with the reference record",
+        f"Factors, in {result['target']}{unit} {result['compared']}",
         ("Factor", "Coefficient"),
         ((factor["label"], factor["coefficient"]) for factor in result["factors"]),
     )

@@ -92,6 +92,8 @@ def _result(case: Case) -> dict[str, Json]:
         "intercept": decimal(fit.intercept),
         "adjusted_r_squared": decimal(fit.adjusted_r_squared),
         "reliable": fit.reliable,
+        "compared": design.wording.caption,
+        "intercept_of": design.wording.intercept,
         "factors": [{"label": labels[group], "coefficient": decimal(value)} for group, value in factors],
     }
 

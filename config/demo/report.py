@@ -47,7 +47,7 @@ class Report:
         by_group = {factor.group: factor for factor in secure.factors}
         self.parties, self.dealer = list(definition.content["parties"]), definition.content["dealer"]
         self.model = {"kind": definition.manifest["kind"], "parameters": definition.manifest["parameters"]}
-        self.n_perturbations = len(definition.design.masks)
+        self.n_perturbations = definition.design.n
         self.prediction = {"secure": secure.probability, "plaintext": plain.probability}
         self.explanation = [
             {

@@ -14,7 +14,6 @@ from concordat.client.models import PublishedModel
 from concordat.client.predict import OpenedPrediction
 from concordat.client.work import Work
 from concordat.definition import scale_of
-from concordat.design import Design
 from concordat.findings import needed
 from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema
@@ -160,7 +159,7 @@ class Story:
             kind="mlp",
             tensors=self.trained["mlp"].tensors,
             schema=self.schema,
-            design=Design.from_json(design.build(self.schema, seed=SEED)),
+            design=design.read_design(design.build(self.schema, seed=SEED)),
             target=template["target"],
             requesters=template["requesters"],
         )

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from django.db import transaction
 
-from concordat import clock, votes
+from concordat import clock, plausibility, votes
 from concordat import definition as definitions
 from concordat.canonical import Json, digest
 from concordat.design import check_design
@@ -67,8 +67,8 @@ def register(
 
     Raises:
         Refused: MODEL_UNKNOWN; what :func:`concordat.definition.check` and :func:`concordat.design.check_design`
-            refuse; NOT_FOUND for a study in which the institution takes no part; WRONG_STATE; DIGEST_MISMATCH for
-            another protocol, schema or design; FIELD_INVALID for what goes beyond the protocol;
+            refuse; DESIGN_IMPLAUSIBLE; NOT_FOUND for a study in which the institution takes no part; WRONG_STATE;
+            DIGEST_MISMATCH for another protocol, schema or design; FIELD_INVALID for what goes beyond the protocol;
             TRANSFER_BASIS_MISSING.
     """
     named = read(content, definitions.Definition)
@@ -189,7 +189,11 @@ def _check_design(document: definitions.Definition, schema: FeatureSchema, desig
     """The number of feature groups of the design that the definition names; 0 where it names none."""
     if (digest(design) if design is not None else "") != document["design"]:
         raise Refused(Reason.DIGEST_MISMATCH, field="design")
-    return len(check_design(design, schema).groups) if design is not None else 0
+    if design is None:
+        return 0
+    checked = check_design(design, schema)
+    plausibility.check_reference(checked, schema, most=document["impossible"])
+    return len(checked.groups)
 
 
 def _check_within_protocol(document: definitions.Definition, study: Study, *, owner: str) -> None:

@@ -18,7 +18,7 @@ from compute.services.sweep import sweep
 from concordat import alarm, canaries, canonical, clock, outputs, receipt, signatures
 from concordat.client.api import Api
 from concordat.client.session import Session
-from concordat.design import Design
+from concordat.design import read_design
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from concordat.states import JobState
@@ -112,7 +112,7 @@ def test_a_node_that_cheats_on_a_canary_is_named_by_the_models_owner(cheating, w
     known, _ = canaries.known_result(
         "mlp",
         world.consortium.tensors,
-        Design.from_json(world.consortium.design),
+        read_design(world.consortium.design),
         world.consortium.records[CANARY][0],
         "log-odds",
     )

@@ -13,7 +13,7 @@ from compute.models import SealedInput
 from compute.services import results
 from compute.services.jobs import cancel
 from concordat import model, receipt
-from concordat.design import Design
+from concordat.design import read_design
 from concordat.outputs import add_up, unseal
 from concordat.reasons import Reason
 from concordat.states import JobState
@@ -46,7 +46,7 @@ def test_an_explained_prediction(world, nodes):
     opened = add_up(shares, receipts, groups=len(world.consortium.schema.groups), target="log-odds")
 
     record, tensors = world.consortium.vector, world.consortium.tensors
-    design = Design.from_json(world.consortium.design)
+    design = read_design(world.consortium.design)
     assert opened.prediction == pytest.approx(model.forward("mlp", tensors, record[None])[0], abs=1e-2)
     # In plaintext: keep some groups of the record, replace the others by the reference, and fit the same surrogate.
     perturbed = model.forward("mlp", tensors, design.column_masks * record)

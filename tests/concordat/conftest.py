@@ -78,6 +78,7 @@ class Study:
             "target": "log-odds",
             "canaries": 1,
             "what_ifs": 0,
+            "impossible": "0.05",
             "parties": PARTIES,
             "dealer": DEALER,
             "requesters": [REQUESTER],

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from concordat import canaries, design, ring
 from concordat.canaries import TOLERANCE, agrees
 from concordat.canonical import digest
-from concordat.design import Design
 from concordat.fields import plain
 from concordat.kinds import KINDS
 from concordat.outputs import Opened
@@ -18,7 +17,7 @@ from concordat.reasons import Reason, Refused
 from concordat.sealing import SealingKey
 from tests.support.engines import SCHEMA
 
-DESIGN = Design.from_json(design.build(SCHEMA, seed="canaries"))
+DESIGN = design.read_design(design.build(SCHEMA, seed="canaries"))
 ONE = 1 << ring.RESULT_BITS
 
 

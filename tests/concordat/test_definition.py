@@ -71,6 +71,10 @@ def test_no_other_field_is_allowed(study):
         ("kind", "train", "opened"),
         ("design", "", "design"),
         ("target", "none", "target"),
+        ("impossible", "", "impossible"),
+        ("impossible", "1.5", "impossible"),
+        ("impossible", "-0.1", "impossible"),
+        ("impossible", "5%", "impossible"),
         ("seed", "private", "seed"),
         ("seed", "lucky", "seed"),
         ("recipients", ["zurich"], "recipients"),
@@ -115,19 +119,20 @@ OTHER = {"train": {"opened": ["model-shares"]}, "audit": {"opened": ["counts"], 
 
 @pytest.mark.parametrize("kind", list(OTHER))
 def test_institutions_may_agree_on_other_kinds_which_have_no_design(study, kind):
-    document = {**study.definition, "kind": kind, "target": "none", "design": "", **OTHER[kind]}
+    document = {**study.definition, "kind": kind, "target": "none", "design": "", "impossible": "", **OTHER[kind]}
     assert definition.check(document, manifest=study.manifest)["kind"] == kind
     for changes, field in (
         ({"design": study.design}, "design"),
         ({"target": "log-odds"}, "target"),
         ({"target": "probability"}, "target"),
+        ({"impossible": "0.05"}, "impossible"),
         ({"opened": definition.OPENED["explain"]}, "opened"),
     ):
         assert refusal(study, document | changes) == (Reason.FIELD_INVALID, field)
 
 
 def test_an_audit_opens_no_figure_about_fewer_than_five_people(study):
-    document = {**study.definition, "kind": "audit", "target": "none", "design": "", **OTHER["audit"]}
+    document = {**study.definition, "kind": "audit", "target": "none", "design": "", "impossible": "", **OTHER["audit"]}
     assert refusal(study, document | {"minimum_cell": 4}) == (Reason.FIELD_INVALID, "minimum_cell")
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import least_squares
 
 from concordat import canonical, design, model
-from concordat.design import WEIGHT_BITS, Design
+from concordat.design import WEIGHT_BITS, read_design
 from concordat.explanation import explain, render_text, sigmoid
 from concordat.outputs import Opened
 from concordat.reasons import Reason, Refused
@@ -18,7 +18,7 @@ from concordat.schema import FeatureSchema
 
 HEART = Path(__file__).parents[2] / "examples" / "heart_disease"
 SCHEMA = FeatureSchema.from_json(json.loads((HEART / "schema.json").read_text()))
-DESIGN = Design.from_json(design.build(SCHEMA, seed="a public seed"))
+DESIGN = read_design(design.build(SCHEMA, seed="a public seed"))
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +155,46 @@ def test_a_poor_fit_is_called_unreliable_everywhere(record):
     assert not explanation.reliable
     assert explanation.to_json()["reliable"] is False
     assert "NO RELIABLE EXPLANATION" in render_text(explanation)
+
+
+def test_an_explanation_says_how_much_of_it_rests_on_impossible_records(linear):
+    assert linear.to_json()["impossible"] == "0.0000"
+    assert "Clinically impossible: 0.0% of the perturbed records" in render_text(linear)
+
+
+@pytest.fixture(scope="module")
+def slopes(record):
+    """The same model, by slopes: exercise angina is no number, and heart rate lowers."""
+    plan = read_design(design.build_slopes(SCHEMA, seed="a public seed"))
+    weight = np.zeros(len(SCHEMA.columns))
+    for column, value in {"exang": 1.5, "thalch": -0.8, "oldpeak": 0.5, "chol": 0.9}.items():
+        weight[SCHEMA.columns.index(column)] = value
+    y = plan.perturbed(record.vector) @ weight
+    weights = plan.weights / 2.0**WEIGHT_BITS
+    fitted = plan.operator @ y / 2.0**20
+    opened = Opened(0.1, fitted[:-1], float(fitted[-1]), float(weights @ (y - np.average(y, weights=weights)) ** 2))
+    return explain(opened, design=plan, schema=SCHEMA, record=record)
+
+
+def test_slopes_are_said_for_each_standard_deviation(slopes):
+    heart_rate = factor(slopes, "thalch")
+    assert heart_rate.coefficient == pytest.approx(-0.8, rel=0.02)
+    assert heart_rate.sentence == (
+        "Maximum heart rate (122 beats/min) lowers the predicted log-odds by 0.79 "
+        "for each standard deviation (26 beats/min) more."
+    )
+    assert slopes.to_json()["target"] == "log-odds, slope LIME"
+    assert "for each standard deviation more:" in render_text(slopes)
+    assert "reference patient" not in render_text(slopes)
+
+
+def test_slopes_are_of_numbers_and_hold_at_the_reference_too(slopes):
+    assert {each.group for each in slopes.factors} == {"age", "trestbps", "chol", "thalch", "oldpeak"}
+    cholesterol = factor(slopes, "chol")
+    assert cholesterol.imputed
+    assert cholesterol.direction == "raises"
+    assert cholesterol.sentence.endswith("more. It was not measured; the reference value stands in for it.")
+    assert factor(slopes, "age").direction == "does not change"
 
 
 def test_a_result_for_another_design_is_refused(record):

@@ -349,6 +349,7 @@ class Consortium:
             "target": "log-odds",
             "canaries": 1,
             "what_ifs": 0,
+            "impossible": "0.05",
             "parties": PARTIES,
             "dealer": "notary",
             "requesters": ["long-beach"],

@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 
 from concordat import definition as documents
+from concordat import design, plausibility
+from concordat.canonical import digest
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
+from concordat.schema import FeatureSchema
 from governance import selectors
 from governance.models import Definition, DefinitionVote, Institution
 from governance.models.definition import DefinitionState
@@ -31,7 +34,7 @@ def test_registering_twice_is_once(consortium: Consortium) -> None:
     assert LogEntry.objects.count() == before
 
 
-AUDIT = {"kind": "audit", "target": "none", "design": "", "opened": ["counts"]}
+AUDIT = {"kind": "audit", "target": "none", "design": "", "impossible": "", "opened": ["counts"]}
 
 
 @pytest.mark.parametrize(
@@ -72,6 +75,33 @@ def test_a_forest_is_registered_in_probability_alone(consortium: Consortium) -> 
 def test_how_many_numbers_a_job_opens_is_noted(consortium: Consortium) -> None:
     groups = {feature["group"] for feature in SCHEMA["features"]}
     assert consortium.registered().scalars == len(groups) + 3
+
+
+def test_slopes_are_of_the_numbers_alone(consortium: Consortium) -> None:
+    plan = design.build_slopes(FeatureSchema.from_json(SCHEMA), seed="governance")
+    content = consortium.content(consortium.approved(), consortium.import_model(), design=digest(plan))
+    known = definitions.register(institution=consortium.at["cleveland"], content=content, schema=SCHEMA, design=plan)
+    assert known.scalars == 5 + 3
+
+
+def test_a_design_that_nobody_runs_is_refused(consortium: Consortium) -> None:
+    plan = DESIGN() | {"method": "private-lime"}
+    content = consortium.content(consortium.approved(), consortium.import_model(), design=digest(plan))
+    with pytest.raises(Refused, match="This version computes designs by the methods") as caught:
+        definitions.register(institution=consortium.at["cleveland"], content=content, schema=SCHEMA, design=plan)
+    assert (caught.value.reason, caught.value.field) == (Reason.FIELD_INVALID, "method")
+
+
+def test_a_design_with_too_many_impossible_records_is_refused(
+    consortium: Consortium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = consortium.content(consortium.approved(), consortium.import_model())
+    monkeypatch.setattr(plausibility, "impossible_share", lambda design, schema, records: 0.051)
+    with pytest.raises(Refused) as caught:
+        consortium.register(content)
+    assert caught.value.reason is Reason.DESIGN_IMPLAUSIBLE
+    monkeypatch.setattr(plausibility, "impossible_share", lambda design, schema, records: 0.05)
+    assert consortium.register(content)
 
 
 def test_an_audit_is_registered_without_a_design(consortium: Consortium) -> None:

@@ -217,7 +217,7 @@ def test_emergent_use_is_allowed_where_the_definition_says_so(consortium: Consor
 @pytest.mark.parametrize(("kind", "opened"), [("train", ["model-shares"]), ("audit", ["counts"])])
 def test_no_prediction_is_asked_for_under_another_kind(consortium: Consortium, kind: str, opened: list[str]) -> None:
     study, model = consortium.approved(), consortium.import_model()
-    content = {"kind": kind, "target": "none", "design": "", "opened": opened}
+    content = {"kind": kind, "target": "none", "design": "", "impossible": "", "opened": opened}
     known = consortium.voted(consortium.register(consortium.content(study, model, **content)))
     assert failed(decide(consortium, consortium.request(known))) == {"kind": Reason.KIND_NOT_ALLOWED}
 

@@ -181,6 +181,7 @@ class Consortium:
             "target": self.target,
             "canaries": 1,
             "what_ifs": 0,
+            "impossible": "0.05",
             "parties": PARTIES,
             "dealer": DEALER,
             "requesters": [REQUESTER],

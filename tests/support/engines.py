@@ -13,7 +13,7 @@ from compute.engine.certificates import Identity
 from compute.engine.execution import execute
 from concordat import design, model, ring
 from concordat.canonical import b64, unb64
-from concordat.design import Design
+from concordat.design import read_design
 from concordat.reasons import Refused
 from concordat.schema import FeatureSchema
 
@@ -38,7 +38,7 @@ class Case:
     document: dict = field(default_factory=lambda: design.build(SCHEMA, seed="tests"))
 
     def __post_init__(self):
-        self.design = Design.from_json(self.document)
+        self.design = read_design(self.document)
         given = {name: np.shape(tensor) for name, tensor in self.tensors.items()}
         self.shapes = model.shapes_of(self.kind, given, COLUMNS)
         flat = model._flatten(self.tensors, self.shapes, self.kind)
@@ -76,7 +76,7 @@ class Case:
         """Of one record: predictions, coefficients with intercept, and total sum of squares, in float64."""
         record = self.records[place]
         prediction = model.forward(self.kind, self.tensors, np.stack([record, *self.what_ifs]))
-        y = model.forward(self.kind, self.tensors, self.design.column_masks * record)
+        y = model.forward(self.kind, self.tensors, self.design.perturbed(record))
         if self.target != model.KINDS[self.kind].scale:
             prediction, y = (1 / (1 + np.exp(-log_odds)) for log_odds in (prediction, y))
         weights = self.design.weights / (1 << design.WEIGHT_BITS)

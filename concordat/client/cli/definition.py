@@ -67,6 +67,13 @@ def _canaries(count: int) -> str:
     return f"{count} with each record: a node that changes one record's result is noticed {count} times in {count + 1}"
 
 
+def _design(found: CheckedDefinition) -> str:
+    if found.plan is None:
+        return "none"
+    allowed = float(found.content["impossible"])
+    return f"{found.plan.wording.name}, {found.plan.n} perturbed records, at most {allowed:.1%} of them impossible"
+
+
 def _print(console: Console, found: CheckedDefinition) -> None:
     content = found.content
     table = Table(show_header=False, box=None, title=found.digest, title_justify="left")
@@ -80,6 +87,7 @@ def _print(console: Console, found: CheckedDefinition) -> None:
         "requesters": ", ".join(content["requesters"]),
         "purposes": ", ".join(content["purposes"]) + ("; emergent use allowed" if content["emergent"] else ""),
         "data use": ", ".join(LABELS[code] for code in content["data_use"]),
+        "design": _design(found),
         "opened": f"{', '.join(content['opened'])}; to {', '.join(content['recipients'])}",
         "budgets": "each requester {jobs_a_day} jobs a day, {jobs} in all; together {scalars} opened numbers".format(
             **content["budgets"]

@@ -36,6 +36,8 @@ def cases():
         "trees": random_case("trees"),
         "forest": random_case("forest", target="probability"),
         "risk": risk,
+        "slopes": random_case("mlp", document=design.build_slopes(SCHEMA, seed="tests")),
+        "slopes of trees": random_case("trees", document=design.build_slopes(SCHEMA, seed="tests", sampler="sobol")),
     }
 
 
@@ -44,7 +46,9 @@ def runs(cases):
     return {name: run_here(case) for name, case in cases.items()}
 
 
-@pytest.mark.parametrize("name", ["mlp", "linear", "linear again", "trees", "forest", "risk"])
+@pytest.mark.parametrize(
+    "name", ["mlp", "linear", "linear again", "trees", "forest", "risk", "slopes", "slopes of trees"]
+)
 def test_the_opened_shares_are_the_plaintext_result(cases, runs, name):
     prediction, explanation = opened(cases[name], runs[name])
     wanted_prediction, wanted_coefficients, wanted_total = cases[name].expected()

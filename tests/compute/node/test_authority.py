@@ -13,6 +13,7 @@ from compute.node.slot import EngineSlot
 from concordat import canonical, clock, sealing, signatures
 from concordat.canonical import digest
 from concordat.client.ballots import Ballots
+from concordat.design import build_slopes
 from concordat.reasons import Reason, Refused
 from concordat.signatures import SigningKey
 from tests.compute.node.conftest import Engine
@@ -54,6 +55,25 @@ def test_the_dealer_accepts_without_shares(case, make_node):
     assert case.documents_of("notary")["input"] is None
     answer, _ = answer_to(case, make_node, "notary")
     assert (answer["role"], answer["rank"]) == ("dealer", 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"group_columns": [1, 4, 5, 6, 7]}, Reason.DIGEST_MISMATCH),  # no model is proven for a category that moves
+        ({"method": "private-lime"}, Reason.FIELD_INVALID),
+    ],
+)
+def test_slopes_move_numbers_and_nothing_else(tmp_path, changes, reason):
+    slopes = Consortium(tmp_path)
+    slopes.design = build_slopes(slopes.schema, seed="tests") | changes
+    case = Case.make(slopes)
+    coordinator = FakeCoordinator(case, OWN)
+    node = Node(slopes.homes[OWN], coordinator, slot=EngineSlot(lambda role, rank: Engine(role, rank)))
+    node.reserve(case.token)
+    node.close()
+    assert case.read(coordinator.answers[0]).get("reason") == reason
 
 
 def test_a_linear_model_needs_its_owners_disclosure(consortium, tmp_path, make_node):

@@ -174,6 +174,7 @@ class World:
             "target": "log-odds",
             "canaries": 1,
             "what_ifs": 0,
+            "impossible": "0.05",
             "parties": PARTIES,
             "dealer": "notary",
             "requesters": ["long-beach"],
@@ -204,7 +205,7 @@ class World:
             kind=kind,
             tensors=self.tensors,
             schema=schema,
-            design=design.Design.from_json(plan),
+            design=design.read_design(plan),
             target=document["target"],
             requesters=["long-beach"],
         )

@@ -1,5 +1,6 @@
 """One explained prediction through the client, against the real coordinator; and what the client refuses to believe."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from concordat.client.api import Api
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.client.work import Work
+from concordat.design import build_slopes, read_design
 from concordat.fields import plain, read
 from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
@@ -118,6 +120,17 @@ def test_following_stops_with_the_reason_for_which_it_was_refused(
     assert predict.submit(work, api)["state"] == "refused"
     with refusal(Reason.CONSENT_WITHDRAWN):
         predict.wait(work, api, seconds=5)
+
+
+def test_a_record_whose_explanation_would_be_implausible_is_refused_before_anything_is_shared(
+    world: World, agreed: CheckedDefinition, home: ClientHome
+) -> None:
+    slopes = replace(agreed, plan=read_design(build_slopes(agreed.schema, seed="tests")))
+    eldest, consent = VALUES | {"age": 110}, world.consent()
+    with refusal(Reason.DESIGN_IMPLAUSIBLE):
+        predict.prepare(home, slopes, eldest, purpose=PURPOSE, person=PERSON, consent=consent)
+    assert not list(home.work.glob("*"))
+    predict.prepare(home, agreed, eldest, purpose=PURPOSE, person=PERSON, consent=consent)  # masks stay within ranges
 
 
 def test_what_was_computed_cannot_be_taken_back(api: Api, computed: Work) -> None:

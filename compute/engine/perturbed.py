@@ -1,0 +1,23 @@
+"""From a design to the rows that the engine computes on: the record itself first, then the perturbed ones."""
+
+import numpy as np
+import torch
+
+from compute.engine.arithmetic import Share
+from compute.engine.rows import Masked, Rows, Shifted
+from concordat.design import Design, MaskDesign, SlopeDesign
+
+
+def rows_of(design: Design, record: Share) -> Rows:
+    """(n + 1, k) rows of the secret record (k,) at 2^16."""
+    match design:
+        case MaskDesign():
+            return Masked(record, _below(1, design.column_masks))
+        case SlopeDesign():
+            return Shifted(record, _below(0, design.offsets))
+    raise TypeError(f"the engine has no rows for a {type(design).__name__}")
+
+
+def _below(own: int, public: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> torch.Tensor:
+    """`public` (n, k) under a row of `own`, which leaves the record as it is."""
+    return torch.from_numpy(np.vstack([np.full_like(public[:1], own), public]))

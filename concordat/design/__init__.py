@@ -1,0 +1,84 @@
+"""Public LIME designs: which perturbed records are computed, and the linear map from their outputs to coefficients.
+
+A design is a document that a definition names by its digest. `masks` replace groups of features by the reference;
+`slopes` move numbers a little. `build` makes the document of a method, `read_design` reads one, and `check_design` also
+rebuilds it from its seed.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from concordat.canonical import Json
+from concordat.design import masks, slopes
+from concordat.design.common import OPERATOR_BITS, RELIABLE, WEIGHT_BITS, Design, Fit
+from concordat.design.masks import MaskDesign, build
+from concordat.design.slopes import SlopeDesign
+from concordat.design.slopes import build as build_slopes
+from concordat.reasons import Reason, Refused
+from concordat.schema import FeatureSchema
+
+__all__ = [
+    "METHODS",
+    "OPERATOR_BITS",
+    "RELIABLE",
+    "WEIGHT_BITS",
+    "Design",
+    "Fit",
+    "MaskDesign",
+    "SlopeDesign",
+    "build",
+    "build_slopes",
+    "check_design",
+    "read_design",
+]
+
+
+@dataclass(frozen=True)
+class Method:
+    """How documents of one method are read, and rebuilt from their seed for a schema; both refuse."""
+
+    read: Callable[[Json], Design]
+    check: Callable[[Json, FeatureSchema], Design]
+
+
+METHODS: Mapping[str, Method] = {
+    masks.METHOD: Method(MaskDesign.from_json, masks.check),
+    slopes.METHOD: Method(SlopeDesign.from_json, slopes.check),
+}
+
+
+def read_design(document: Json) -> Design:
+    """Read a design document of any method.
+
+    Raises:
+        Refused: FIELD_MISSING, FIELD_UNKNOWN or FIELD_INVALID, naming the field.
+    """
+    return _method(document).read(document)
+
+
+def check_design(document: Json, schema: FeatureSchema) -> Design:
+    """Rebuild a design from its seed and compare: nobody chose the perturbations by hand.
+
+    Raises:
+        Refused: DIGEST_MISMATCH for another schema, FIELD_INVALID naming the first field that differs. What is floating
+            point may differ by one unit, the last bit of another machine's arithmetic.
+    """
+    method = _method(document)
+    assert isinstance(document, Mapping)
+    if document.get("schema", schema.digest) != schema.digest:
+        raise Refused(Reason.DIGEST_MISMATCH, detail="The design was made for another schema.", field="schema")
+    design = method.check(document, schema)
+    design.features(schema)
+    return design
+
+
+def _method(document: Json) -> Method:
+    if not isinstance(document, Mapping):
+        raise Refused(Reason.FIELD_INVALID, detail="A design is a JSON object.", field="design")
+    if "method" not in document:
+        raise Refused(Reason.FIELD_MISSING, field="method")
+    name = document["method"]
+    if not isinstance(name, str) or name not in METHODS:
+        detail = f"This version computes designs by the methods {', '.join(METHODS)}, and no other."
+        raise Refused(Reason.FIELD_INVALID, detail=detail, field="method")
+    return METHODS[name]

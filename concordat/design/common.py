@@ -1,0 +1,179 @@
+"""What every design has: a surrogate that is fitted by a public linear map, and how well it fits.
+
+Kernel and ridge are the `lime` package's: weight sqrt(exp(-D² / w²)) at distance D, w = 0.75·sqrt(d), and ridge
+penalty 1 with an unpenalised intercept (Ribeiro, Singh, Guestrin, KDD 2016; the public regression matrix is known from
+Kernel SHAP under CKKS, the BHDR / CipherExplain work). The weights are rounded to whole numbers first, so that
+operator, total sum of squares and fit use exactly the same ones.
+
+Nodes use a document's integers, named by digest, and never recompute them: a differing last bit between two machines
+would make the opened result random.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import with_config
+from typing_extensions import TypedDict
+
+from concordat.design.wording import Wording
+from concordat.fields import STRICT, DecimalText, Digest, Slug, Text
+from concordat.reasons import Reason, Refused
+from concordat.schema import Feature, FeatureSchema
+
+OPERATOR_BITS: Literal[20] = 20
+"""The operator's entries are about 1e-2; at 20 bits a coefficient errs by less than 1e-5 of the largest output."""
+
+WEIGHT_BITS: Literal[10] = 10
+"""The kernel weights' bits."""
+
+KERNEL_WIDTH = 0.75
+RIDGE = 1.0
+
+KERNEL_WIDTHS = (0.25, 100.0)
+"""Below, the weights of most perturbed records vanish at 10 bits; above, all weights are one."""
+
+RIDGES = (0.001, 1000.0)
+"""Below, nothing is left of the penalty at 20 bits; above, nothing is left of the coefficients."""
+
+RELIABLE = 0.5
+"""Below this adjusted R² an explanation is called unreliable."""
+
+Floats = NDArray[np.float64]
+Whole = NDArray[np.int64]
+
+
+@with_config(STRICT)
+class CommonDocument(TypedDict):
+    """`groups`: what has a coefficient each; `columns`: the schema's; `kernel_width` in units of sqrt(d)."""
+
+    v: Literal[1]
+    schema: Digest
+    seed: Text
+    kernel_width: DecimalText
+    ridge: DecimalText
+    groups: list[Slug]
+    columns: list[Text]
+    operator_bits: Literal[20]
+    operator: list[list[int]]
+    weight_bits: Literal[10]
+    weights: list[int]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The surrogate: `coefficients` (d,) and `intercept` in log-odds, `r_squared` weighted and in sample."""
+
+    coefficients: Floats
+    intercept: float
+    r_squared: float
+    adjusted_r_squared: float
+
+    @property
+    def reliable(self) -> bool:
+        return self.adjusted_r_squared >= RELIABLE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design(ABC):
+    """A checked design as arrays. n perturbations, d groups, k columns.
+
+    Attributes:
+        columns: (k,) names of the schema's.
+        regressors: (n, d) what the outputs are regressed on.
+        step: in units of the regressors; a coefficient as it is said is the fitted one divided by it.
+        operator: (d + 1, n) int64 at 2^20; ``operator @ y`` is the fitted coefficients and, last, the intercept.
+        weights: (n,) int64 at 2^10, of the regression and of its ``sum w (y - mean)²`` with the weighted mean.
+    """
+
+    wording: ClassVar[Wording]
+    step: float = 1.0
+    groups: tuple[str, ...]
+    columns: tuple[str, ...]
+    regressors: Floats
+    operator: Whole
+    weights: Whole
+    kernel_width: float
+    ridge: float
+    digest: str
+
+    @property
+    def n(self) -> int:
+        """How many perturbed records are computed."""
+        return len(self.weights)
+
+    @abstractmethod
+    def perturbed(self, record: Floats) -> Floats:
+        """(n, k) the perturbed records of one encoded record (k,), in plaintext."""
+
+    @abstractmethod
+    def features(self, schema: FeatureSchema) -> tuple[tuple[Feature, ...], ...]:
+        """For each group, the features that it stands for. Raises Refused(DIGEST_MISMATCH) for another schema."""
+
+    def fit(self, coefficients: Floats, intercept: float, total_sum_of_squares: float) -> Fit:
+        """Judge the opened numbers, in public: R² follows from them, so nothing more need be opened.
+
+        With centred regressors Z, weights W, ridge a and G = Z'WZ, the fitted b solves (G + aI) b = Z'Wy. The residual
+        sum of squares is TSS - 2 b'Z'Wy + b'Gb = TSS - 2 b'(G + aI) b + b'Gb. Adjusted R² counts d coefficients.
+        """
+        weights = self.weights / (1 << WEIGHT_BITS)
+        centred = self.regressors - np.average(self.regressors, axis=0, weights=weights)
+        gram = centred.T @ (weights[:, None] * centred)
+        b = coefficients
+        residual = total_sum_of_squares - 2 * (b @ gram @ b + self.ridge * (b @ b)) + b @ gram @ b
+        n, d = self.regressors.shape
+        # A model that does not react at all has nothing to explain: its flat surrogate is no explanation.
+        r_squared = min(1.0, 1 - float(residual) / total_sum_of_squares) if total_sum_of_squares > 0 else 0.0
+        return Fit(b / self.step, intercept, r_squared, 1 - (1 - r_squared) * (n - 1) / (n - d - 1))
+
+
+def kernel(squared_distances: Floats, d: int, kernel_width: float) -> Floats:
+    """(n,) LIME's exponential kernel: sqrt(exp(-D² / w²)), w = kernel_width·sqrt(d)."""
+    weights: Floats = np.sqrt(np.exp(-squared_distances / (kernel_width**2 * d)))
+    return weights
+
+
+def ridge_operator(regressors: NDArray[Any], weights: Floats, ridge: float) -> Floats:
+    """(d + 1, n): weighted ridge regression of outputs on regressors (n, d); last, the unpenalised intercept's row."""
+    mean = np.average(regressors, axis=0, weights=weights)
+    centred = regressors - mean
+    gram = centred.T @ (weights[:, None] * centred)
+    coefficients = np.linalg.solve(gram + ridge * np.eye(len(gram)), centred.T * weights)
+    return np.vstack([coefficients, weights / weights.sum() - mean @ coefficients])
+
+
+def number(name: str, text: str, bounds: tuple[float, float]) -> float:
+    """A decimal within bounds. Raises Refused(FIELD_INVALID)."""
+    value, (least, most) = float(text), bounds
+    if not least <= value <= most:
+        raise Refused(Reason.FIELD_INVALID, detail=f"A number from {least} to {most} is expected.", field=name)
+    return value
+
+
+def array(name: str, value: Sequence[Any], shape: tuple[int, ...]) -> Whole:
+    """Lists of whole numbers as an array of exactly this shape, which is not empty. Raises Refused(FIELD_INVALID)."""
+    rows = value if len(shape) == 2 else [value]
+    if len(value) != shape[0] or any(len(row) != shape[-1] for row in rows) or math.prod(shape) == 0:
+        expected = " x ".join(map(str, shape))
+        raise Refused(Reason.FIELD_INVALID, detail=f"An array of {expected} whole numbers is expected.", field=name)
+    try:
+        return np.array(value, dtype=np.int64)
+    except OverflowError as error:
+        raise Refused(Reason.FIELD_INVALID, detail="A number does not fit in 64 bits.", field=name) from error
+
+
+def check_weights(weights: Whole) -> None:
+    """Raises Refused(FIELD_INVALID) unless all are positive."""
+    if weights.min() <= 0:
+        raise Refused(Reason.FIELD_INVALID, detail="Kernel weights are positive.", field="weights")
+
+
+def check_as_rebuilt(same: dict[str, bool]) -> None:
+    """Raises Refused(FIELD_INVALID) naming the first field that is not what the seed gives."""
+    for field, equal in same.items():
+        if not equal:
+            raise Refused(Reason.FIELD_INVALID, detail="This is not what the design's seed gives.", field=field)
