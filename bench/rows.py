@@ -101,14 +101,15 @@ class Case:
         y = KINDS[KIND[self.name]].forward(self.tensors, X)
         if target == "probability":
             y = 1 / (1 + np.exp(-y))
-        return np.append(y[:1], ring.decode(self.surrogate.operator[:-1].numpy(), design.OPERATOR_BITS) @ y[1:])
+        differences = np.append(y[:1], y[1:] - y[0])
+        coefficients: Floats = ring.decode(self.surrogate.operator.numpy(), design.OPERATOR_BITS) @ differences
+        return coefficients
 
 
 def _surrogate(features: Floats, weights: NDArray[np.int64]) -> Surrogate:
     operator = design.ridge_operator(features, ring.decode(weights, design.WEIGHT_BITS), design.RIDGE)  # type: ignore[arg-type]
-    encoded: Any = ring.encode(operator, design.OPERATOR_BITS)
-    mean = ring.encode(weights / weights.sum(), design.OPERATOR_BITS)
-    return Surrogate(torch.from_numpy(np.vstack([encoded, mean])), torch.from_numpy(weights))
+    encoded = ring.encode(operator, design.OPERATOR_BITS)
+    return Surrogate.of_arrays(torch.from_numpy(encoded), torch.from_numpy(weights))
 
 
 def _orthogonal(generator: np.random.Generator) -> Floats:

@@ -154,7 +154,7 @@ def explain(case: Case, rank: int, parties: int, target: Scale) -> Tensor:
     if target == "probability":
         y = y.sigmoid()
     first, outputs = y.share[:1, 0], y.share[1:, 0]
-    return torch.cat([first << OPERATOR_BITS, case.surrogate.operator[:-1] @ outputs])
+    return case.surrogate.operator @ torch.cat([first, outputs - first])
 
 
 def _first(case: Case, weight: Tensor, record: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ Kind = Literal["explain", "train", "audit"]
 """What is computed: a prediction with its explanation, a model, or figures about a model's use."""
 
 OPENED: Mapping[Kind, list[str]] = {
-    "explain": ["prediction", "coefficients", "intercept", "total_sum_of_squares"],
+    "explain": ["prediction", "coefficients", "intercept", "sum_of_squares"],
     "train": ["model-shares"],
     "audit": ["counts"],
 }

@@ -87,7 +87,7 @@ def explain(opened: Opened, *, design: Design, schema: FeatureSchema, record: En
     """
     if design.groups != schema.groups or len(opened.coefficients) != len(design.groups):
         raise Refused(Reason.MALFORMED, detail="The result belongs to another design or schema.")
-    fit = design.fit(opened.coefficients, opened.intercept, opened.total_sum_of_squares)
+    fit = design.fit(opened.prediction, opened.coefficients, opened.intercept, opened.sum_of_squares)
     moved = {group for group, value in zip(schema.column_groups, record.vector, strict=True) if value}
     factors = [
         _factor(

@@ -1,7 +1,7 @@
 """The way back: each party seals its output shares to the requester, who alone can add them up.
 
 `prediction` is the log-odds of the record, one number; `explanation` is the d coefficients, the intercept and the
-weighted total sum of squares. Both are ring shares at `ring.RESULT_BITS`.
+weighted sum of squared differences from the prediction. Both are ring shares at `ring.RESULT_BITS`.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ class Opened:
     prediction: float
     coefficients: NDArray[np.float64]
     intercept: float
-    total_sum_of_squares: float
+    sum_of_squares: float
 
 
 def seal_outputs(*, job: str, node: str, prediction: Ring, explanation: Ring, output_key: str) -> tuple[Outputs, str]:

@@ -101,7 +101,7 @@ def _pack(part: Part, value: Tensor) -> bytes:
         return Xor(value).pack()
     if part.group == "tables":
         return value.numpy().astype("<u2").tobytes()
-    return Sum(value).pack()
+    return Sum(value, part.bits).pack()
 
 
 def _unpack(part: Part, data: bytes) -> Tensor:
@@ -110,10 +110,10 @@ def _unpack(part: Part, data: bytes) -> Tensor:
         return torch.from_numpy(words.reshape(part.shape))
     empty = torch.empty(part.shape, dtype=_DTYPES[part.group])
     view = [memoryview(data)]
-    return Xor(empty).add(view) if part.group == "bits" else Sum(empty).add(view)
+    return Xor(empty).add(view) if part.group == "bits" else Sum(empty, part.bits).add(view)
 
 
 def size(part: Part) -> int:
     """Bytes of the dealer's message for a bound part."""
     count = math.prod(part.shape)
-    return {"ring": 8 * count, "bits": -(-count // 8), "tables": 2 * count}[part.group]
+    return {"ring": -(-part.bits // 8) * count, "bits": -(-count // 8), "tables": 2 * count}[part.group]

@@ -94,7 +94,9 @@ def _prepare(job: PartyJob) -> Start:
         return parallel(
             {
                 "outside": count_outside(party, x, lowest, highest),
-                "explained": explain(party, job["kind"], tensors, Masked(x, masks), surrogate, job["target"]),
+                "explained": explain(
+                    party, job["kind"], tensors, Masked(x, masks), surrogate, job["target"], clamped=job["clamped"]
+                ),
             }
         )
 

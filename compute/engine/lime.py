@@ -1,7 +1,11 @@
-"""Secure LIME on a public design: shares of prediction, coefficients, intercept and total sum of squares.
+"""Secure LIME on a public design: shares of prediction, coefficients, intercept and sum of squares.
 
 The surrogate's coefficients are a public linear map A of the model's outputs y (design.py of `concordat`), so A·y is
 local on shares. The outputs at the perturbed records themselves are never opened to anyone.
+
+All is computed from the differences y - p from the record's own prediction p: they can be had before anything is known
+of the other rows, and A·y = A·(y - p), plus p for the intercept, since A maps constants to the intercept alone. The
+requester makes the total sum of squares of theirs (`Design.fit`).
 """
 
 from collections.abc import Mapping
@@ -10,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from compute.engine import arithmetic, sigmoid
-from compute.engine.arithmetic import TRUNCATED, Party, Share, Value
+from compute.engine import arithmetic, lifting, sigmoid
+from compute.engine.arithmetic import TRUNCATED, Party, Share
 from compute.engine.calculus import Calculus
 from compute.engine.protocol import Protocol, parallel
 from compute.engine.rows import Rows
@@ -19,38 +23,53 @@ from concordat.design import OPERATOR_BITS, WEIGHT_BITS, Design
 from concordat.kinds import KINDS
 from concordat.kinds.kind import LOG_ODDS, Scale
 from concordat.reasons import Reason, Refused
-from concordat.ring import BITS, RESULT_BITS
+from concordat.ring import RESULT_BITS
 
-SIZE: dict[Scale, int] = {"log-odds": int(LOG_ODDS), "probability": 1}
-"""What outputs stay below or at: proven for a model when it is imported."""
+SIZE: dict[Scale, int] = {"log-odds": 2 * int(LOG_ODDS), "probability": 1}
+"""What differences of outputs stay below or at: proven for a model when it is imported."""
 
-SCALE: dict[Scale, int] = {"log-odds": 2 * BITS, "probability": sigmoid.PROBABILITY_BITS}
+SCALE: dict[Scale, int] = {"log-odds": 53, "probability": sigmoid.PROBABILITY_BITS}
+"""The largest scale at which they stay below 2^62, so that nothing else is mistaken for them modulo 2^64."""
 
-DEVIATION_BITS: dict[Scale, int] = {"log-odds": 11, "probability": 16}
-"""Scale of the deviations that are squared; at 2^-11 log-odds R² moves by less than 1e-3."""
+LEAST_BITS = 8
+"""Of the differences that are squared: with fewer, R² would be noise."""
 
 
 @dataclass(frozen=True)
 class Surrogate:
-    """The public part of a design: `operator` (d + 2, n) at 2^20, whose rows give d coefficients, the intercept and the
-    weighted mean, and the regression's `weights` (n,) at 2^10."""
+    """The public part of a design, with the record's own row before its n rows: `operator` (d + 2, n + 1) at 2^20,
+    whose rows give the prediction, d coefficients and the intercept, and the squares' `weights` (n + 1,) at 2^10."""
 
     operator: Tensor
     weights: Tensor
 
     @classmethod
     def of(cls, design: Design) -> "Surrogate":
-        """The mean is one more row of the map; in whole numbers, so alike on every machine."""
-        weights, operator = torch.from_numpy(design.weights), torch.from_numpy(design.operator)
-        total = int(weights.sum())
-        mean = ((weights << (OPERATOR_BITS + 1)) + total) // (2 * total)
-        return cls(torch.cat([operator, mean[None]]), weights)
+        return cls.of_arrays(torch.from_numpy(design.operator), torch.from_numpy(design.weights))
+
+    @classmethod
+    def of_arrays(cls, operator: Tensor, weights: Tensor) -> "Surrogate":
+        """From the (d + 1, n) operator and (n,) weights of a design."""
+        own = torch.zeros(len(operator) + 1, 1, dtype=torch.int64)
+        own[[0, -1]] = 1 << OPERATOR_BITS
+        return cls(
+            torch.cat([own, torch.cat([torch.zeros_like(operator[:1]), operator])], dim=1),
+            torch.cat([torch.zeros_like(weights[:1]), weights]),
+        )
 
     def check(self, target: Scale) -> None:
-        """Raises Refused(FIELD_INVALID) if results might not fit: a row of the operator is too large."""
+        """Raises Refused(FIELD_INVALID) if results might not fit: a row of the operator is too large, or there are too
+        many rows."""
         largest = int(self.operator.abs().sum(dim=1).max())
-        if (largest * SIZE[target]) << SCALE[target] >= 1 << TRUNCATED:
+        if (largest * SIZE[target]) << (SCALE[target] - lifting.BITS) >= 1 << TRUNCATED:
             raise Refused(Reason.FIELD_INVALID, detail="The operator's entries are too large.", field="design")
+        if self.square_bits(target) < LEAST_BITS:
+            raise Refused(Reason.FIELD_INVALID, detail="There are too many rows.", field="design")
+
+    def square_bits(self, target: Scale) -> int:
+        """The scale of the differences that are squared: the largest at which their weighted sum fits."""
+        total = int(self.weights.sum()) * SIZE[target] ** 2
+        return min((TRUNCATED - total.bit_length()) // 2, SCALE[target] - lifting.BITS - 1)
 
 
 @dataclass(frozen=True)
@@ -59,7 +78,8 @@ class Explained:
 
     Attributes:
         prediction: (1,) log-odds or probability of the record.
-        explanation: (d + 2,) coefficients of d groups, intercept, weighted total sum of squares.
+        explanation: (d + 2,) coefficients of d groups, intercept, weighted sum of squared differences of the outputs
+            from the prediction.
     """
 
     prediction: Share
@@ -67,31 +87,47 @@ class Explained:
 
 
 def explain(
-    party: Party, kind: str, tensors: Mapping[str, Share], rows: Rows, surrogate: Surrogate, target: Scale = "log-odds"
+    party: Party,
+    kind: str,
+    tensors: Mapping[str, Share],
+    rows: Rows,
+    surrogate: Surrogate,
+    target: Scale = "log-odds",
+    *,
+    clamped: bool = True,
 ) -> Protocol[Explained]:
-    """Run the protocol on the record's own row and the n perturbed ones. Three rounds after the model's own.
+    """Run the protocol on the record's own row and the n perturbed ones. Two rounds after the model's own: one more
+    than a prediction alone needs, whose scale has to be cut too before its shares may leave.
 
-    Integers before truncation: surrogate and deviations, the outputs' size at their scale, times the operator's row
-    sums (`Surrogate.check`); total sum of squares, at 2^32 or 2^42 below 2^62 for a hundred thousand rows.
+    Where probabilities are made of log-odds, `clamped` says whether these may exceed ±50.
+
+    What is lifted stays below 2^30 and what is truncated below 2^62 (`Surrogate.check`, `Surrogate.square_bits`).
     """
-    outputs: Value = yield from KINDS[kind].secure(Calculus(party, rows), tensors)
-    outputs = yield from arithmetic.rescale(party, outputs, 2 * BITS)
-    if target != KINDS[kind].scale:
-        outputs = yield from sigmoid.clamped(party, Value(outputs.share << (2 * BITS - outputs.bits), 2 * BITS))
-    first, y = outputs.share[:1, 0], outputs.share[1:, 0]
-
-    fitted = surrogate.operator @ y
-    coefficients, mean = fitted[:-1], fitted[-1:]
-    scale, deviation_bits = outputs.bits + OPERATOR_BITS, DEVIATION_BITS[target]
-    results = torch.cat([first << OPERATOR_BITS, coefficients])
-    rounded = yield from parallel(
+    y = yield from _outputs(party, kind, tensors, rows, target, clamped)
+    y = torch.cat([y[:1], y[1:] - y[:1]])
+    bits, square_bits = SCALE[target] - lifting.BITS, surrogate.square_bits(target)
+    lifted = yield from lifting.lift(party, lifting.narrow(y), bits - square_bits)
+    numbers = surrogate.operator @ lifted.number
+    squares = (surrogate.weights @ lifted.square)[None]
+    results = yield from parallel(
         {
-            "numbers": arithmetic.truncate(party, results, scale - RESULT_BITS),
-            "deviations": arithmetic.truncate(party, (y << OPERATOR_BITS) - mean, scale - deviation_bits),
+            "numbers": arithmetic.truncate(party, numbers, bits + OPERATOR_BITS - RESULT_BITS),
+            "squares": arithmetic.truncate(party, squares, 2 * square_bits + WEIGHT_BITS - RESULT_BITS),
         }
     )
-    squares = yield from arithmetic.square(party, rounded["deviations"])
-    total = surrogate.weights @ squares
-    total = yield from arithmetic.truncate(party, total[None], 2 * deviation_bits + WEIGHT_BITS - RESULT_BITS)
-    numbers = rounded["numbers"] + party.zero(rounded["numbers"].shape)
-    return Explained(numbers[:1], torch.cat([numbers[1:], total + party.zero(total.shape)]))
+    final = torch.cat([results["numbers"], results["squares"]])
+    final = final + party.zero(final.shape)
+    return Explained(final[:1], final[1:])
+
+
+def _outputs(
+    party: Party, kind: str, tensors: Mapping[str, Share], rows: Rows, target: Scale, clamped: bool
+) -> Protocol[Share]:
+    """(rows,) at the target's `SCALE`, modulo 2^64."""
+    value = yield from KINDS[kind].secure(Calculus(party, rows), tensors)
+    if target != KINDS[kind].scale:
+        if clamped:
+            value = yield from sigmoid.clamped(party, value)
+        value = yield from sigmoid.sigmoid(party, value)
+    outputs: Share = value.share[:, 0] << (SCALE[target] - value.bits)
+    return outputs

@@ -74,7 +74,7 @@ class EngineResult:
     Attributes:
         prediction: share of the model's output on the target's scale, one little-endian int64 at 2^24; None from a
             dealer.
-        explanation: shares of d coefficients, intercept and total sum of squares, likewise; None from a dealer.
+        explanation: shares of d coefficients, intercept and sum of squares, likewise; None from a dealer.
         rounds: rounds of the protocol, equal for all parties; from a dealer, correlations dealt.
         bytes_sent: payload bytes sent; exact and constant for a kind, a design and a number of parties.
         transcripts: the conversations with all other engines.

@@ -250,6 +250,7 @@ def _engine_job(grant: Grant, documents: JobDocuments, accepted: Mapping[str, Ac
         job |= {
             "kind": grant.manifest["kind"],
             "target": documents["definition"]["target"],
+            "clamped": grant.manifest["clamped"],
             "tensors": [{"name": tensor["name"], "shape": tensor["shape"]} for tensor in grant.manifest["tensors"]],
             "design": documents["design"],
             "lowest": ring.encode(lowest).tolist(),

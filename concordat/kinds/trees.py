@@ -60,10 +60,10 @@ def _secure(calculus: Calculus, tensors: Mapping[str, Secret]) -> Generator[Any,
     )
 
 
-def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> None:
+def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> float:
     comparable(tensors, lowest, highest)
     leaves, base = tensors["leaves"], tensors["base"]
-    fits(LOG_ODDS, leaves.min(axis=1).sum() + base, leaves.max(axis=1).sum() + base, "log-odds")
+    return fits(LOG_ODDS, leaves.min(axis=1).sum() + base, leaves.max(axis=1).sum() + base, "log-odds")
 
 
 WHOLE = frozenset({"features"})

@@ -74,7 +74,7 @@ def _computed(case: Case) -> dict[str, Json]:
 
 def _result(case: Case) -> dict[str, Json]:
     opened, design = case.result, case.design
-    fit = design.fit(opened.coefficients, opened.intercept, opened.total_sum_of_squares)
+    fit = design.fit(opened.prediction, opened.coefficients, opened.intercept, opened.sum_of_squares)
     labels = {
         group: ", ".join(feature.label for feature in case.schema.features if feature.group == group)
         for group in design.groups

@@ -33,6 +33,7 @@ class Case:
     record: np.ndarray
     tensors: dict[str, np.ndarray]
     target: str = "log-odds"
+    clamped: bool = True
     document: dict = field(default_factory=lambda: design.build(SCHEMA, seed="tests"))
 
     def __post_init__(self):
@@ -59,6 +60,7 @@ class Case:
         return common | {
             "kind": self.kind,
             "target": self.target,
+            "clamped": self.clamped,
             "tensors": [{"name": name, "shape": list(shape)} for name, shape in self.shapes],
             "design": self.document,
             "lowest": [-20 << 16] * COLUMNS,
@@ -68,13 +70,13 @@ class Case:
         }
 
     def expected(self):
-        """Log-odds, coefficients with intercept, and total sum of squares, in float64."""
+        """Prediction, coefficients with intercept, and squared differences from the prediction, in float64."""
         prediction = model.forward(self.kind, self.tensors, self.record[None])
         y = model.forward(self.kind, self.tensors, self.design.column_masks * self.record)
         if self.target != model.KINDS[self.kind].scale:
             prediction, y = (1 / (1 + np.exp(-log_odds)) for log_odds in (prediction, y))
         weights = self.design.weights / (1 << design.WEIGHT_BITS)
-        total = weights @ (y - np.average(y, weights=weights)) ** 2
+        total = weights @ (y - prediction) ** 2
         return prediction, self.design.operator / (1 << design.OPERATOR_BITS) @ y, total
 
 

@@ -29,6 +29,7 @@ from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.client.session import Session
 from concordat.definition import OPENED
+from concordat.design import WEIGHT_BITS
 from concordat.enrolment import build_enrolment
 from concordat.keystore import Keystore
 from concordat.model import KINDS, forward
@@ -272,13 +273,12 @@ class World:
         publish()
 
     def in_the_clear(self, definition: CheckedDefinition, x: Any) -> tuple[Any, Any]:
-        """The engine's outputs as ring elements: log-odds; coefficients, intercept and total sum of squares."""
+        """The engine's outputs as ring elements: log-odds; coefficients, intercept and sum of squares."""
         plan, kind = definition.design, definition.manifest["kind"]
         y = forward(kind, self.tensors, plan.column_masks * x)
-        weights = ring.decode(plan.weights, 8)
-        total = np.sum(weights * (y - np.average(y, weights=weights)) ** 2)
         fitted = ring.decode(plan.operator, 20) @ y
         prediction = forward(kind, self.tensors, x[None])
+        total = ring.decode(plan.weights, WEIGHT_BITS) @ (y - prediction) ** 2
         return ring.encode(prediction, ring.RESULT_BITS), ring.encode(np.append(fitted, total), ring.RESULT_BITS)
 
 
