@@ -16,7 +16,7 @@ from compute.engine.ranges import count_outside
 from compute.engine.rows import Masked, Shifted
 from concordat import design, ring
 from concordat.kinds import KINDS
-from concordat.kinds.kind import Scale
+from concordat.kinds.kind import UNCLAMPED, Scale
 
 Name = Literal["lr", "mlp", "trees"]
 DesignName = Literal["slopes", "masks"]
@@ -25,8 +25,8 @@ COLUMNS = 30
 SIGMA = 0.25
 """Standard deviation of the offsets of the slopes design."""
 
-RANGE = 20
-"""What no column of a record exceeds, where that is checked."""
+RANGE = 5
+"""What no column of a row exceeds: that is proven for the model, and checked for a record where that is measured."""
 
 Floats = NDArray[np.float64]
 
@@ -68,6 +68,12 @@ class Case:
         own = np.full((1, COLUMNS), int(self.design == "masks"))
         return torch.from_numpy(np.vstack([own, self.perturbations]))
 
+    @property
+    def clamped(self) -> bool:
+        """Whether log-odds might exceed what probabilities are made of as they are, for rows within `RANGE`."""
+        bound = np.full(COLUMNS, float(RANGE))
+        return KINDS[KIND[self.name]].prove(self.tensors, -bound, bound) > UNCLAMPED
+
     def shares(self, rank: int, parties: int) -> tuple[dict[str, Tensor], Tensor]:
         """Party `rank`'s shares of tensors and record at 2^16, of whole numbers at 1. Every party splits them for
         itself, from a public seed: nothing here is secret."""
@@ -82,7 +88,8 @@ class Case:
         """What party `rank` runs."""
         tensors, record = self.shares(rank, parties)
         rows = (Masked if self.design == "masks" else Shifted)(record, self.public())
-        return lambda party: explain(party, KIND[self.name], tensors, rows, self.surrogate, target)
+        surrogate, clamped = self.surrogate, self.clamped
+        return lambda party: explain(party, KIND[self.name], tensors, rows, surrogate, target, clamped=clamped)
 
     def checked(self, rank: int, parties: int, target: Scale) -> Callable[[Party], Protocol[dict[str, Any]]]:
         """The same beside the check of the record's ranges, as in a job of the service."""

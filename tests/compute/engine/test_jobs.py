@@ -28,14 +28,14 @@ def cases():
     """Three jobs; the last two are one job run twice, on the same shares."""
     tensors = random_case("linear").tensors
     extreme = Case("linear", 12.0 * np.sign(tensors["weight"]), tensors)
-    risk = random_case("mlp", target="probability")
     return {
         "mlp": random_case("mlp"),
         "linear": extreme,
         "linear again": extreme,
         "trees": random_case("trees"),
         "forest": random_case("forest", target="probability"),
-        "risk": risk,
+        "risk": random_case("mlp", target="probability"),
+        "small risk": random_case("linear", target="probability", clamped=False),
     }
 
 
@@ -44,7 +44,7 @@ def runs(cases):
     return {name: run_here(case) for name, case in cases.items()}
 
 
-@pytest.mark.parametrize("name", ["mlp", "linear", "linear again", "trees", "forest", "risk"])
+@pytest.mark.parametrize("name", ["mlp", "linear", "linear again", "trees", "forest", "risk", "small risk"])
 def test_the_opened_shares_are_the_plaintext_result(cases, runs, name):
     prediction, explanation = opened(cases[name], runs[name])
     wanted_prediction, wanted_coefficients, wanted_total = cases[name].expected()
@@ -59,29 +59,31 @@ def test_the_extreme_record_is_extreme(cases, runs):
 
 
 def test_the_opened_numbers_give_the_r_squared_of_the_plaintext(cases, runs):
-    _, explanation = opened(cases["mlp"], runs["mlp"])
-    _, coefficients, total = cases["mlp"].expected()
+    prediction, explanation = opened(cases["mlp"], runs["mlp"])
+    expected, coefficients, squares = cases["mlp"].expected()
     fit = cases["mlp"].design.fit
-    secure = fit(explanation[:-2], explanation[-2], explanation[-1])
-    assert secure.r_squared == pytest.approx(fit(coefficients[:-1], coefficients[-1], total).r_squared, abs=1e-3)
+    plain = fit(expected[0], coefficients[:-1], coefficients[-1], squares)
+    secure = fit(prediction[0], explanation[:-2], explanation[-2], explanation[-1])
+    assert secure.r_squared == pytest.approx(plain.r_squared, abs=1e-3)
 
 
 def test_the_dealer_brings_no_result(runs):
     assert (runs["mlp"][DEALER]["prediction"], runs["mlp"][DEALER]["explanation"]) == (None, None)
 
 
-# n = 128, k = 13, d = 10, h = 16. Linear: product (26 numbers), then numbers and deviations (12 + 128), squares (128),
-# and the total (1); beside it 26 comparisons of 64 bits, and their count. The network's product has 221 numbers; then
-# come 129 · 16 ReLUs of 48 bits opened in full, a matrix product (129 · 16 + 16) and a truncation (129). A forest has
-# such a truncation more than the trees.
+# n = 128, k = 13, d = 10, h = 16. Linear: product (26 numbers), then the rows (129, of 4 bytes) and the results (13);
+# beside it 26 comparisons of 64 bits, and their count, 5 rounds. The network's product has 221 numbers; then come
+# 129 · 16 ReLUs of 48 bits opened in full, and a matrix product (129 · 16 + 16). A probability opens the rows once more
+# (129, of 4 bytes), and where it is clamped 258 comparisons of 24 bits before that.
 @pytest.mark.parametrize(
     ("name", "rounds", "bytes_sent"),
     [
-        ("linear", [5, 5, 5, 6], [5_664, 5_664, 5_664, 5_694]),
-        ("mlp", [10, 10, 10, 9], [90_741, 90_741, 90_741, 161_022]),
-        ("trees", [9, 9, 9, 10], [117_276, 117_276, 117_276, 903_598]),
-        ("forest", [10, 10, 10, 11], [119_388, 119_388, 119_388, 905_662]),
-        ("risk", [15, 15, 15, 11], [97_959, 97_959, 97_959, 262_418]),
+        ("linear", [5, 5, 5, 5], [2_563, 2_563, 2_563, 7_782]),
+        ("mlp", [8, 8, 8, 7], [85_529, 85_529, 85_529, 161_046]),
+        ("trees", [8, 8, 8, 9], [114_175, 114_175, 114_175, 905_686]),
+        ("forest", [8, 8, 8, 9], [114_175, 114_175, 114_175, 905_686]),
+        ("risk", [12, 12, 12, 9], [91_510, 91_510, 91_510, 220_516]),
+        ("small risk", [5, 5, 5, 6], [3_642, 3_642, 3_642, 54_222]),
     ],
 )
 def test_rounds_and_bytes_are_exactly_these(runs, name, rounds, bytes_sent):
@@ -228,7 +230,7 @@ def test_processes_compute_what_threads_do(start):
     results = start(0, 1, 2, DEALER).run(case)
     prediction = ring.combine([ring.from_bytes(results[rank].prediction, (1,)) for rank in range(PARTIES)])
     assert ring.decode(prediction, ring.RESULT_BITS) == pytest.approx(case.expected()[0], abs=1e-4)
-    assert [results[rank].rounds for rank in results] == [10, 10, 10, 9]
+    assert [results[rank].rounds for rank in results] == [8, 8, 8, 7]
     said = {(rank, each["peer"]): each for rank, result in results.items() for each in result.transcripts}
     assert len(said) == 12  # pairs, in both directions; a party opens the same to all, and asks what all ask
     assert len({each["sent"] for each in said.values()}) == 7
