@@ -2,7 +2,7 @@
 own products, truncation, ReLU, comparison and sigmoid, at its own 16 bits.
 
 It is given the public design's first layer, whole batches, and a local last step: its shares leave without a
-truncation, and without the total sum of squares. Nothing of `compute.engine.framework` is loaded.
+truncation, and without the sum of squares. Nothing of `compute.engine.framework` is loaded.
 """
 
 import os

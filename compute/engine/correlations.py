@@ -35,7 +35,7 @@ _config = ConfigDict(extra="forbid", strict=True)
 
 
 class Part(NamedTuple):
-    """One tensor of a correlation. Ring elements are shared by addition modulo 2^`bits`, single bits and 16-bit tables by
+    """One tensor of a correlation. Ring elements are shared by addition modulo 2^`bits`; bits and 16-bit tables by
     exclusive or."""
 
     group: Literal["ring", "bits", "tables"]

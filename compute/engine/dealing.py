@@ -6,6 +6,7 @@ is used up in the plan's order, once: a protocol that asks for anything else is 
 """
 
 import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -17,6 +18,10 @@ from compute.engine.correlations import Correlation, Part
 from compute.engine.protocol import Sum, Xor
 from compute.engine.streams import Stream
 from concordat.reasons import Reason, Refused
+
+AHEAD = 1 << 26
+"""Bytes of the dealer's corrections that party 0 takes before the first round; what is left it takes as it is needed,
+so that a job of any length fits into memory."""
 
 
 class Supply(Protocol):
@@ -38,25 +43,31 @@ class Rehearsal:
 
 
 class Dealt:
-    """A party's shares of a plan, all of them expanded before the first is used.
+    """A party's shares of a plan, each expanded when it is used.
 
     `corrections` answers so many bytes of what the dealer sends; None for every party but party 0.
     """
 
     def __init__(self, plan: Sequence[Correlation], key: bytes, corrections: Callable[[int], bytes] | None) -> None:
-        stream = Stream(key)
-
-        def bound(part: Part) -> Tensor:
-            return _unpack(part, corrections(size(part))) if corrections else _draw(stream, part)
-
-        shares = [[*(_draw(stream, part) for part in each.free()), *map(bound, each.bound())] for each in plan]
-        self._left = list(zip(plan, shares, strict=True))[::-1]
+        self._stream, self._corrections, self._ahead = Stream(key), corrections, deque[bytes]()
+        self._left = deque(plan)
+        self._coming = (size(part) for each in plan for part in each.bound())
+        ahead = 0
+        while corrections and ahead < AHEAD and (count := next(self._coming, None)) is not None:
+            self._ahead.append(corrections(count))
+            ahead += count
 
     def take(self, wanted: Correlation) -> list[Tensor]:
         """Raises Refused(RANDOMNESS_USED) for anything but the next correlation of the plan."""
-        if not self._left or self._left[-1][0] != wanted:
+        if not self._left or self._left[0] != wanted:
             raise Refused(Reason.RANDOMNESS_USED, detail="The protocol asks for what was not dealt for it.")
-        return self._left.pop()[1]
+        self._left.popleft()
+        return [*(_draw(self._stream, part) for part in wanted.free()), *map(self._bound, wanted.bound())]
+
+    def _bound(self, part: Part) -> Tensor:
+        if self._corrections is None:
+            return _draw(self._stream, part)
+        return _unpack(part, self._ahead.popleft() if self._ahead else self._corrections(next(self._coming)))
 
     @property
     def used_up(self) -> bool:

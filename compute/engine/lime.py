@@ -31,6 +31,9 @@ SIZE: dict[Scale, int] = {"log-odds": 2 * int(LOG_ODDS), "probability": 1}
 SCALE: dict[Scale, int] = {"log-odds": 53, "probability": sigmoid.PROBABILITY_BITS}
 """The largest scale at which they stay below 2^62, so that nothing else is mistaken for them modulo 2^64."""
 
+BLOCK = 4096
+"""Rows that are computed together."""
+
 LEAST_BITS = 8
 """Of the differences that are squared: with fewer, R² would be noise."""
 
@@ -99,16 +102,24 @@ def explain(
     """Run the protocol on the record's own row and the n perturbed ones. Two rounds after the model's own: one more
     than a prediction alone needs, whose scale has to be cut too before its shares may leave.
 
-    Where probabilities are made of log-odds, `clamped` says whether these may exceed ±50.
+    Rows come in blocks, one after the other, so that memory does not grow with n: each block is a run of the model, and
+    what is kept of it are sums. Rounds are those of a block but for the last, times the number of blocks, and the last.
+
+    Where probabilities are made of log-odds, `clamped` says whether these may exceed ±50 in any of the rows.
 
     What is lifted stays below 2^30 and what is truncated below 2^62 (`Surrogate.check`, `Surrogate.square_bits`).
     """
-    y = yield from _outputs(party, kind, tensors, rows, target, clamped)
-    y = torch.cat([y[:1], y[1:] - y[:1]])
     bits, square_bits = SCALE[target] - lifting.BITS, surrogate.square_bits(target)
-    lifted = yield from lifting.lift(party, lifting.narrow(y), bits - square_bits)
-    numbers = surrogate.operator @ lifted.number
-    squares = (surrogate.weights @ lifted.square)[None]
+    numbers, squares = torch.zeros(len(surrogate.operator), dtype=torch.int64), torch.zeros(1, dtype=torch.int64)
+    own: Share | None = None
+    for start in range(0, len(rows), BLOCK):
+        block = slice(start, start + BLOCK)
+        y = yield from _outputs(party, kind, tensors, rows.part(block), target, clamped)
+        differences = torch.cat([y[:1], y[1:] - y[:1]]) if own is None else y - own
+        own = y[:1] if own is None else own
+        lifted = yield from lifting.lift(party, lifting.narrow(differences), bits - square_bits)
+        numbers = numbers + surrogate.operator[:, block] @ lifted.number
+        squares = squares + surrogate.weights[block] @ lifted.square
     results = yield from parallel(
         {
             "numbers": arithmetic.truncate(party, numbers, bits + OPERATOR_BITS - RESULT_BITS),

@@ -6,8 +6,9 @@ W·(M_i·C) = M_i·(C·W). Each is one product of two secrets, for all rows toge
 secret rows and one matrix product.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol as Interface
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -20,6 +21,12 @@ from compute.engine.protocol import Protocol
 
 class Rows(Interface):
     """All secret; `weight` (h, k) and the record at 2^16."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def part(self, wanted: slice) -> Self:
+        """Some of them, on their own."""
 
     def times(self, party: Party, weight: Share) -> Protocol[Share]:
         """(rows, h) of rows times weight, at 2^32 (at 2^16 for a weight of whole numbers)."""
@@ -35,6 +42,12 @@ class Masked:
 
     record: Share
     masks: Tensor
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    def part(self, wanted: slice) -> Self:
+        return replace(self, masks=self.masks[wanted])
 
     def times(self, party: Party, weight: Share) -> Protocol[Share]:
         products = yield from arithmetic.product(party, weight, self.record)
@@ -60,6 +73,12 @@ class Shifted:
     record: Share
     offsets: Tensor
 
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def part(self, wanted: slice) -> Self:
+        return replace(self, offsets=self.offsets[wanted])
+
     def times(self, party: Party, weight: Share) -> Protocol[Share]:
         product = yield from arithmetic.product(party, weight, self.record[:, None], "matmul")
         return product.T + self.offsets @ weight.T
@@ -76,6 +95,12 @@ class Composed:
     components: Share
     masks: Tensor
 
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    def part(self, wanted: slice) -> Self:
+        return replace(self, masks=self.masks[wanted])
+
     def times(self, party: Party, weight: Share) -> Protocol[Share]:
         products = yield from arithmetic.product(party, self.components, weight.T, "matmul")
         return self.masks @ products
@@ -90,6 +115,12 @@ class Private:
     """Secret rows (rows, k), drawn by the requester with whatever sampler."""
 
     rows: Share
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def part(self, wanted: slice) -> Self:
+        return replace(self, rows=self.rows[wanted])
 
     def times(self, party: Party, weight: Share) -> Protocol[Share]:
         return (yield from arithmetic.product(party, self.rows, weight.T, "matmul"))

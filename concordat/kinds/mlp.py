@@ -65,7 +65,9 @@ def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> float:
         ends = interval(tensors[f"{layer}.weight"], tensors[f"{layer}.bias"], lowest, highest)
         fits(ACTIVATION, *ends, "activations")
         lowest, highest = (np.maximum(end, 0) for end in ends)
-    return fits(LOG_ODDS, *interval(tensors["output.weight"][None], tensors["output.bias"], lowest, highest), "log-odds")
+    return fits(
+        LOG_ODDS, *interval(tensors["output.weight"][None], tensors["output.bias"], lowest, highest), "log-odds"
+    )
 
 
 KIND = Kind("log-odds", _sizes, _shapes, _forward, _secure, _prove, told_by_one_explanation=False)

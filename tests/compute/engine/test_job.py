@@ -23,7 +23,13 @@ def dealer_job():
 
 @pytest.fixture
 def party_job(dealer_job):
-    shares = {"kind": "linear", "target": "log-odds", "clamped": True, "tensors": [{"name": "bias", "shape": []}], "design": {}}
+    shares = {
+        "kind": "linear",
+        "target": "log-odds",
+        "clamped": True,
+        "tensors": [{"name": "bias", "shape": []}],
+        "design": {},
+    }
     shares |= {"lowest": [0], "highest": [1], "model": "", "input": ""}
     return dealer_job | shares | {"role": "party", "rank": 1}
 
