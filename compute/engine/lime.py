@@ -100,7 +100,7 @@ def explain(
     clamped: bool = True,
 ) -> Protocol[Explained]:
     """Run the protocol on the record's own row and the n perturbed ones. Two rounds after the model's own: one more
-    than a prediction alone needs, whose scale has to be cut too before its shares may leave.
+    than a prediction alone needs, whose scale has to be cut too (but for trees) before its shares may leave.
 
     Rows come in blocks, one after the other, so that memory does not grow with n: each block is a run of the model, and
     what is kept of it are sums. Rounds are those of a block but for the last, times the number of blocks, and the last.

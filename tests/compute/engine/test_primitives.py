@@ -50,13 +50,6 @@ def test_a_matrix_product_is_exact():
     assert (run.rounds, run.bytes_sent, run.bytes_dealt) == (1, 6 * 8 * (20 + 12), 8 * 15)
 
 
-def test_a_square_is_exact():
-    secret = shares(EDGES)
-    run = together(lambda party: arithmetic.square(party, secret[party.rank]))
-    assert np.array_equal(run.sum, wrapped(x * x for x in EDGES))
-    assert (run.rounds, run.bytes_sent, run.bytes_dealt) == (1, 48 * len(EDGES), 8 * len(EDGES))
-
-
 # --- truncation
 
 LIMIT = 1 << arithmetic.TRUNCATED
@@ -225,7 +218,7 @@ def test_protocols_in_parallel_share_their_rounds():
         mine = secret[party.rank]
         results = yield from parallel(
             {
-                "square": arithmetic.square(party, mine),
+                "square": arithmetic.product(party, mine, mine),
                 "sign": comparison.is_negative(party, mine, 64),
                 "half": arithmetic.truncate(party, mine, 1),
             }
@@ -259,7 +252,6 @@ def test_what_is_opened_is_uniform_whatever_the_secret(value):
     def start(party):
         mine = secret[party.rank]
         yield from arithmetic.product(party, mine, mine)
-        yield from arithmetic.square(party, mine)
         yield from arithmetic.truncate(party, mine, 16)
         yield from comparison.relu(party, mine, 64)
         yield from comparison.is_negative(party, mine, 64)
@@ -268,7 +260,7 @@ def test_what_is_opened_is_uniform_whatever_the_secret(value):
     run = together(start)
     rings = [opened for opened in run.opened if opened.dtype == torch.int64]
     bits = [opened for opened in run.opened if opened.dtype == torch.uint8]
-    assert len(rings) == 6
+    assert len(rings) == 5
     assert len(bits) == 6
     for opened in rings:
         assert uniformity(opened) > 1e-6
