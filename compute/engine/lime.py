@@ -31,8 +31,8 @@ SIZE: dict[Scale, int] = {"log-odds": 2 * int(LOG_ODDS), "probability": 1}
 SCALE: dict[Scale, int] = {"log-odds": 53, "probability": sigmoid.PROBABILITY_BITS}
 """The largest scale at which they stay below 2^62, so that nothing else is mistaken for them modulo 2^64."""
 
-BLOCK = 4096
-"""Rows that are computed together."""
+ROWS, CELLS = 1 << 16, 1 << 20
+"""How many rows are computed together, at most, and how many numbers of theirs are compared: about 700 MB."""
 
 LEAST_BITS = 8
 """Of the differences that are squared: with fewer, R² would be noise."""
@@ -111,9 +111,11 @@ def explain(
     """
     bits, square_bits = SCALE[target] - lifting.BITS, surrogate.square_bits(target)
     numbers, squares = torch.zeros(len(surrogate.operator), dtype=torch.int64), torch.zeros(1, dtype=torch.int64)
+    sizes = KINDS[kind].sizes({name: tuple(tensor.shape) for name, tensor in tensors.items()})
+    step = max(1, min(ROWS, CELLS // KINDS[kind].width(sizes)))
     own: Share | None = None
-    for start in range(0, len(rows), BLOCK):
-        block = slice(start, start + BLOCK)
+    for start in range(0, len(rows), step):
+        block = slice(start, start + step)
         y = yield from _outputs(party, kind, tensors, rows.part(block), target, clamped)
         differences = torch.cat([y[:1], y[1:] - y[:1]]) if own is None else y - own
         own = y[:1] if own is None else own

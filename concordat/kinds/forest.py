@@ -36,5 +36,13 @@ def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> float:
 
 
 KIND = Kind(
-    "probability", trees.sizes, _shapes, _forward, _secure, _prove, told_by_one_explanation=False, whole=trees.WHOLE
+    "probability",
+    trees.sizes,
+    _shapes,
+    _forward,
+    _secure,
+    _prove,
+    trees.width,
+    told_by_one_explanation=False,
+    whole=trees.WHOLE,
 )

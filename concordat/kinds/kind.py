@@ -69,6 +69,7 @@ class Kind:
         secure: the same on shares: tensors to (rows, 1).
         prove: for records between (columns,) bounds, the most that an output can be in size. Raises
             Refused(MODEL_OUT_OF_RANGE) where numbers might not fit.
+        width: how many numbers of a row are compared at once, for the free sizes; memory grows with it.
         told_by_one_explanation: whether one log-odds explanation gives the weights away.
         whole: tensors of whole numbers, carried without fractional bits.
     """
@@ -79,6 +80,7 @@ class Kind:
     forward: Callable[[Tensors, Floats], Floats]
     secure: Callable[[Calculus, Mapping[str, Secret]], Generator[Any, Any, Secret]]
     prove: Callable[[Tensors, Floats, Floats], float]
+    width: Callable[[Shape], int]
     told_by_one_explanation: bool
     whole: frozenset[str] = frozenset()
 

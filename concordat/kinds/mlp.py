@@ -70,4 +70,4 @@ def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> float:
     )
 
 
-KIND = Kind("log-odds", _sizes, _shapes, _forward, _secure, _prove, told_by_one_explanation=False)
+KIND = Kind("log-odds", _sizes, _shapes, _forward, _secure, _prove, max, told_by_one_explanation=False)

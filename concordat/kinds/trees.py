@@ -32,6 +32,12 @@ def shapes(columns: int, sizes: Shape = (TREES, DEPTH)) -> Shapes:
     ]
 
 
+def width(sizes: Shape) -> int:
+    """Every node compares, in every row."""
+    trees, depth = sizes
+    return trees * ((1 << depth) - 1)
+
+
 def reached(tensors: Tensors, X: Floats) -> Floats:
     """(n, t) the leaf that each record X (n, columns) ends in, in each tree."""
     left = np.einsum("nk,tmk->ntm", X, tensors["features"]) <= tensors["thresholds"]
@@ -68,4 +74,4 @@ def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> float:
 
 WHOLE = frozenset({"features"})
 
-KIND = Kind("log-odds", sizes, shapes, _forward, _secure, _prove, told_by_one_explanation=False, whole=WHOLE)
+KIND = Kind("log-odds", sizes, shapes, _forward, _secure, _prove, width, told_by_one_explanation=False, whole=WHOLE)

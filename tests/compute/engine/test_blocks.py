@@ -15,6 +15,7 @@ from compute.engine.protocol import rehearse
 from compute.engine.rows import Composed, Masked, Private, Shifted
 from compute.engine.streams import new_key
 from concordat import ring
+from concordat.kinds import KINDS
 from concordat.reasons import Reason, Refused
 from tests.support.parties import shares, together
 
@@ -35,7 +36,7 @@ def run(job):
     [("lr", "log-odds", 0), ("lr", "probability", 1), ("mlp", "log-odds", 0), ("mlp", "probability", 4)],
 )
 def test_blocks_add_up_and_rounds_are_those_of_a_block_times_the_blocks(monkeypatch, model, target, more, parties):
-    monkeypatch.setattr(lime, "BLOCK", 50)
+    monkeypatch.setattr(lime, "ROWS", 50)
     found, done, case = run(Job("concordat", model, 128, target, parties=parties))
     assert found[:-1] == pytest.approx(case.plaintext(target), abs=2e-4)
     assert done.rounds == 3 * (ROUNDS[model] + more + 1) + 1
@@ -48,18 +49,27 @@ def test_blocks_add_up_and_rounds_are_those_of_a_block_times_the_blocks(monkeypa
 
 @pytest.mark.parametrize("design", ["slopes", "masks"])
 def test_trees_come_in_blocks_too(monkeypatch, design):
-    monkeypatch.setattr(lime, "BLOCK", 100)
+    monkeypatch.setattr(lime, "ROWS", 100)
     found, done, case = run(Job("concordat", "trees", 128, design=design))
     assert found[:-1] == pytest.approx(case.plaintext("log-odds"), abs=1e-3)
     assert done.rounds == 2 * (ROUNDS["trees"] + (design == "masks") + 1) + 1
 
 
-def test_a_job_of_the_service_is_one_block():
-    assert lime.BLOCK > 1000
+@pytest.mark.parametrize(
+    ("kind", "sizes", "rows"), [("linear", (), 1 << 16), ("mlp", (16, 8), 1 << 16), ("trees", (50, 3), 2995)]
+)
+def test_a_block_has_as_many_rows_as_fit(kind, sizes, rows):
+    assert min(lime.ROWS, lime.CELLS // KINDS[kind].width(sizes)) == rows
+
+
+def test_trees_come_in_smaller_blocks(monkeypatch):
+    monkeypatch.setattr(lime, "CELLS", 350 * 50)
+    _, done, _ = run(Job("concordat", "trees", 128))
+    assert done.rounds == 3 * (ROUNDS["trees"] + 1) + 1
 
 
 def test_what_is_dealt_at_once_does_not_grow_with_the_number_of_rows(monkeypatch):
-    monkeypatch.setattr(lime, "BLOCK", 64)
+    monkeypatch.setattr(lime, "ROWS", 64)
 
     def plan(n):
         rehearsal = Rehearsal()
