@@ -19,7 +19,7 @@ from concordat.design import OPERATOR_BITS, WEIGHT_BITS
 from concordat.design.common import KERNEL_WIDTH, RIDGE, ridge_operator
 from concordat.design.masks import hadamard_masks, kernel
 from concordat.kinds import KINDS
-from concordat.kinds.kind import Scale
+from concordat.kinds.kind import UNCLAMPED, Scale
 
 Name = Literal["lr", "mlp", "trees"]
 DesignName = Literal["slopes", "masks"]
@@ -28,8 +28,8 @@ COLUMNS = 30
 SIGMA = 0.25
 """Standard deviation of the offsets of the slopes design."""
 
-RANGE = 20
-"""What no column of a record exceeds, where that is checked."""
+RANGE = 5
+"""What no column of a row exceeds: that is proven for the model, and checked for a record where that is measured."""
 
 Floats = NDArray[np.float64]
 
@@ -71,6 +71,12 @@ class Case:
         own = np.full((1, COLUMNS), int(self.design == "masks"))
         return torch.from_numpy(np.vstack([own, self.perturbations]))
 
+    @property
+    def clamped(self) -> bool:
+        """Whether log-odds might exceed what probabilities are made of as they are, for rows within `RANGE`."""
+        bound = np.full(COLUMNS, float(RANGE))
+        return KINDS[KIND[self.name]].prove(self.tensors, -bound, bound) > UNCLAMPED
+
     def shares(self, rank: int, parties: int) -> tuple[dict[str, Tensor], Tensor]:
         """Party `rank`'s shares of tensors and record at 2^16, of whole numbers at 1. Every party splits them for
         itself, from a public seed: nothing here is secret."""
@@ -85,7 +91,8 @@ class Case:
         """What party `rank` runs."""
         tensors, record = self.shares(rank, parties)
         rows = (Masked if self.design == "masks" else Shifted)(record, self.public())
-        return lambda party: explain(party, KIND[self.name], tensors, rows, self.surrogate, target)
+        surrogate, clamped = self.surrogate, self.clamped
+        return lambda party: explain(party, KIND[self.name], tensors, rows, surrogate, target, clamped=clamped)
 
     def checked(self, rank: int, parties: int, target: Scale) -> Callable[[Party], Protocol[dict[str, Any]]]:
         """The same beside the check of the record's ranges, as in a job of the service."""
@@ -104,14 +111,15 @@ class Case:
         y = KINDS[KIND[self.name]].forward(self.tensors, X)
         if target == "probability":
             y = 1 / (1 + np.exp(-y))
-        return np.append(y[:1], ring.decode(self.surrogate.operator[:-1].numpy(), OPERATOR_BITS) @ y[1:])
+        differences = np.append(y[:1], y[1:] - y[0])
+        coefficients: Floats = ring.decode(self.surrogate.operator.numpy(), OPERATOR_BITS) @ differences
+        return coefficients
 
 
 def _surrogate(features: Floats, weights: NDArray[np.int64]) -> Surrogate:
     operator = ridge_operator(features, ring.decode(weights, WEIGHT_BITS), RIDGE)
-    encoded: Any = ring.encode(operator, OPERATOR_BITS)
-    mean = ring.encode(weights / weights.sum(), OPERATOR_BITS)
-    return Surrogate(torch.from_numpy(np.vstack([encoded, mean])), torch.from_numpy(weights))
+    encoded = ring.encode(operator, OPERATOR_BITS)
+    return Surrogate.of_arrays(torch.from_numpy(encoded), torch.from_numpy(weights))
 
 
 def _orthogonal(generator: np.random.Generator) -> Floats:

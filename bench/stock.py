@@ -2,7 +2,7 @@
 own products, truncation, ReLU, comparison and sigmoid, at its own 16 bits.
 
 It is given the public design's first layer, whole batches, and a local last step: its shares leave without a
-truncation, and without the total sum of squares. Nothing of `compute.engine.framework` is loaded.
+truncation, and without the sum of squares. Nothing of `compute.engine.framework` is loaded.
 """
 
 import os
@@ -154,7 +154,7 @@ def explain(case: Case, rank: int, parties: int, target: Scale) -> Tensor:
     if target == "probability":
         y = y.sigmoid()
     first, outputs = y.share[:1, 0], y.share[1:, 0]
-    return torch.cat([first << OPERATOR_BITS, case.surrogate.operator[:-1] @ outputs])
+    return case.surrogate.operator @ torch.cat([first, outputs - first])
 
 
 def _first(case: Case, weight: Tensor, record: Tensor) -> Tensor:

@@ -18,7 +18,8 @@ MB: payload of all parties, online from party to party, dealer to and from it. T
 CrypTen's is counted at the calls of its communicator: a round for each on the parties' group; 2 (p - 1) times a tensor
 for gloo's ring to reduce it, p - 1 times to gather it.
 Trips: waits for the dealer. Offline: meeting, and this engine's dealing; CrypTen's dealer answers while it computes.
-CrypTen computes no total sum of squares (R²) and truncates nothing before its shares leave: 3 rounds of this engine's.
+CrypTen computes no sum of squares (R²) and truncates nothing before its shares leave: 2 rounds of this engine's.
+This engine computes blocks of rows, one after the other: its rounds grow with their number, its memory does not.
 Faster: CrypTen's seconds over this engine's. Error: of coefficients against float64, over the largest of them.
 A delay is a wait before each round, and two for each trip: the least that a network adds."""
 

@@ -43,13 +43,13 @@ TOLERANCE: Mapping[Scale, float] = {"log-odds": 2.0**-10, "probability": 2.0**-1
 smaller passes."""
 
 TOTAL_TOLERANCE = 0.01
-"""The same for the total sum of squares, relative; R² moves by less."""
+"""The same for the sum of squares, relative; R² moves by less."""
 
 
 @with_config(STRICT)
 class Canary(TypedDict):
     """An encoded record at 2^16, and what comes out for it at 2^24: the prediction, then d coefficients, intercept and
-    total sum of squares."""
+    sum of squares."""
 
     record: list[Whole]
     prediction: Whole
@@ -76,7 +76,7 @@ def known_result(
     """In plaintext, what the secure engine computes of one encoded record (columns,) with weights as they are encoded.
 
     Returns:
-        The prediction, and (d + 2,) coefficients, intercept and total sum of squares.
+        The prediction, and (d + 2,) coefficients, intercept and sum of squares.
     """
     whole = KINDS[kind].whole
     encoded = {
@@ -88,8 +88,7 @@ def known_result(
     if target != KINDS[kind].scale:
         outputs = 1 / (1 + np.exp(-outputs))
     prediction, y = float(outputs[0]), outputs[1:]
-    weights = design.weights / (1 << WEIGHT_BITS)
-    total = weights @ (y - np.average(y, weights=weights)) ** 2
+    total = design.weights / (1 << WEIGHT_BITS) @ (y - prediction) ** 2
     return prediction, np.append(design.operator / (1 << OPERATOR_BITS) @ y, total)
 
 
@@ -172,7 +171,7 @@ def agrees(opened: Opened, canary: Canary, what_ifs: Sequence[Canary], target: S
         return False
     off = np.abs(np.array(found) - np.array(known) / one).max()
     slack = TOTAL_TOLERANCE * total / one + TOLERANCE[target]
-    return bool(off <= TOLERANCE[target] and abs(opened.total_sum_of_squares - total / one) <= slack)
+    return bool(off <= TOLERANCE[target] and abs(opened.sum_of_squares - total / one) <= slack)
 
 
 def _context(model: str, requester: str) -> dict[str, Json]:

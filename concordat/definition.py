@@ -35,7 +35,7 @@ Target = Literal["log-odds", "probability", "none"]
 """What prediction and explanation are in, one of the model's `Kind.targets`; "none" where nothing is explained."""
 
 OPENED: Mapping[Kind, list[str]] = {
-    "explain": ["prediction", "coefficients", "intercept", "total_sum_of_squares"],
+    "explain": ["prediction", "coefficients", "intercept", "sum_of_squares"],
     "train": ["model-shares"],
     "audit": ["counts"],
 }

@@ -115,7 +115,7 @@ def explain(opened: Opened, *, design: Design, schema: FeatureSchema, record: En
     groups = design.features(schema)
     if len(opened.coefficients) != len(groups):
         raise Refused(Reason.MALFORMED, detail="The result belongs to another design.")
-    fit = design.fit(opened.coefficients, opened.intercept, opened.total_sum_of_squares)
+    fit = design.fit(opened.prediction, opened.coefficients, opened.intercept, opened.sum_of_squares)
     factors = [
         _factor(group, features, float(coefficient), record, opened.target, design.wording)
         for group, features, coefficient in zip(design.groups, groups, fit.coefficients, strict=True)

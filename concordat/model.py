@@ -48,7 +48,11 @@ class TensorShape(TypedDict):
 
 @with_config(STRICT)
 class Manifest(TypedDict):
-    """The signed "model" document. Its digest is the model's name everywhere else."""
+    """The signed "model" document. Its digest is the model's name everywhere else.
+
+    `clamped`: whether log-odds have to be clamped to ±`UNCLAMPED` before probabilities are made of them. It is false
+    where the owner has proven that none go further, which is all that it tells of the weights.
+    """
 
     model: Slug
     version: Text
@@ -57,6 +61,7 @@ class Manifest(TypedDict):
     tensors: list[TensorShape]
     parameters: int
     bits: Literal[16]
+    clamped: bool
     schema: Digest
     parties: list[Slug]
     commitments: dict[Slug, Digest]
@@ -79,8 +84,9 @@ def shapes_of(kind: str, given: Mapping[str, tuple[int, ...]], columns: int) -> 
     return KINDS[kind].shapes(columns, sizes) if min(sizes, default=1) > 0 else KINDS[kind].shapes(columns)
 
 
-def prove(kind: str, tensors: Tensors, schema: FeatureSchema) -> None:
+def prove(kind: str, tensors: Tensors, schema: FeatureSchema) -> float:
     """Check that whatever record the schema allows, or a design makes of it, the model's numbers fit the arithmetic.
+    Answers the most that an output can be in size.
 
     Interval bounds, computed once by the owner, who alone has the weights; nodes rely on the owner for it, and on the
     check of each record's ranges that they make themselves. They hold for designs of every method: none reaches
@@ -89,7 +95,7 @@ def prove(kind: str, tensors: Tensors, schema: FeatureSchema) -> None:
     Raises:
         Refused: MODEL_OUT_OF_RANGE.
     """
-    KINDS[kind].prove(tensors, *schema.reach)
+    return KINDS[kind].prove(tensors, *schema.reach)
 
 
 def parameters(shapes: Shapes) -> int:
@@ -108,6 +114,7 @@ def publish(
     tensors: Tensors,
     party_keys: Mapping[str, str],
     key: SigningKey,
+    clamped: bool = True,
 ) -> tuple[str, dict[str, str]]:
     """Split a model into shares, one for each party.
 
@@ -115,6 +122,7 @@ def publish(
         schema: digest of the feature schema, whose number of columns is `columns`.
         tensors: float64 arrays of exactly the shapes of the kind.
         party_keys: public sealing keys by party, in the order of the parties.
+        clamped: see `Manifest`; right for every model, and needless where `prove` answers no more than `UNCLAMPED`.
 
     Returns:
         The signed manifest, and for each party its sealed share (salt, then the tensors as int64 little-endian).
@@ -134,6 +142,7 @@ def publish(
         "tensors": [{"name": name, "shape": list(shape)} for name, shape in shapes],
         "parameters": parameters(shapes),
         "bits": ring.BITS,
+        "clamped": clamped,
         "schema": schema,
         "parties": list(party_keys),
         "commitments": {

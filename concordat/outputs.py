@@ -1,8 +1,8 @@
 """The way back: each party seals its output shares to the requester, who alone can add them up.
 
 Of each record of the job there are two parts, on one scale: `prediction` is its log-odds or probability, then those of
-its what-ifs; `explanation` is the d coefficients, the intercept and the weighted total sum of squares. Both are ring
-shares at `ring.RESULT_BITS`.
+its what-ifs; `explanation` is the d coefficients, the intercept and the weighted sum of squared differences from the
+prediction. Both are ring shares at `ring.RESULT_BITS`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,7 +58,7 @@ class Opened:
     prediction: float
     coefficients: NDArray[np.float64]
     intercept: float
-    total_sum_of_squares: float
+    sum_of_squares: float
     target: Scale
     what_ifs: NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from compute.engine.correlations import OPERATIONS, Product, Square, Truncation, shift
+from compute.engine.correlations import OPERATIONS, Product, Truncation, shift
 from compute.engine.dealing import Rehearsal, Supply
 from compute.engine.protocol import Protocol, Sum
 from compute.engine.streams import Stream
@@ -73,13 +73,6 @@ def product(party: Party, a: Share, b: Share, op: str = "mul") -> Protocol[Share
     d, e = yield [Sum(a - left), Sum(b - right)]
     times = OPERATIONS[op]
     return both + times(d, right) + times(left, e) + party.public(times(d, e))
-
-
-def square(party: Party, a: Share) -> Protocol[Share]:
-    """a², elementwise; one round."""
-    r, squared = party.supply.take(Square(tuple(a.shape)))
-    (d,) = yield [Sum(a - r)]
-    return squared + 2 * d * r + party.public(d * d)
 
 
 def rescale(party: Party, a: Value, bits: int) -> Protocol[Value]:

@@ -36,10 +36,12 @@ _config = ConfigDict(extra="forbid", strict=True)
 
 
 class Part(NamedTuple):
-    """One tensor of a correlation. Ring elements are shared by addition, bits and 16-bit tables by exclusive or."""
+    """One tensor of a correlation. Ring elements are shared by addition modulo 2^`bits`; bits and 16-bit tables by
+    exclusive or."""
 
     group: Literal["ring", "bits", "tables"]
     shape: tuple[int, ...]
+    bits: int = 64
 
 
 @dataclass(frozen=True, config=_config)
@@ -108,6 +110,28 @@ class Truncation:
 
     def relate(self, r: Tensor) -> list[Tensor]:
         return [shift(r, self.bits), shift(r, 63)]
+
+
+@dataclass(frozen=True, config=_config)
+class Lift:
+    """r uniform below 2^32; r itself as an element of the large ring, its top bit t, s = r ≫ bits, s², and t·s (see
+    `lifting`)."""
+
+    size: Size
+    bits: Annotated[int, Ge(1), Le(30)]
+    _: KW_ONLY
+    kind: Literal["lift"] = "lift"
+
+    def free(self) -> list[Part]:
+        return [Part("ring", self.size)]
+
+    def bound(self) -> list[Part]:
+        return [Part("ring", self.size)] * 5
+
+    def relate(self, mask: Tensor) -> list[Tensor]:
+        r = mask & ((1 << 32) - 1)
+        top, high = r >> 31, r >> self.bits
+        return [r, top, high, high * high, top * high]
 
 
 @dataclass(frozen=True, config=_config)
@@ -192,10 +216,10 @@ class Choice:
 
 @dataclass(frozen=True, config=_config)
 class Harmonics:
-    """r uniform; cos and sin of 2πk·r / 2^bits for the odd k = 1, 3, … (see `sigmoid`), at 2^20."""
+    """r uniform below 2^32, a whole turn; cos and sin of the odd multiples r, 3r, … at 2^17, shared modulo 2^40 (see
+    `sigmoid`)."""
 
     size: Size
-    bits: Annotated[int, Ge(1), Le(62)]
     count: Annotated[int, Ge(1), Le(64)]
     _: KW_ONLY
     kind: Literal["harmonics"] = "harmonics"
@@ -204,16 +228,15 @@ class Harmonics:
         return [Part("ring", self.size)]
 
     def bound(self) -> list[Part]:
-        return [Part("ring", (self.count, *self.size))] * 2
+        return [Part("ring", (self.count, *self.size), 40)] * 2
 
     def relate(self, r: Tensor) -> list[Tensor]:
-        odd = torch.arange(1, 2 * self.count, 2).reshape(-1, *[1] * r.dim())
-        turned = (odd * (r & ((1 << self.bits) - 1))) & ((1 << self.bits) - 1)
-        angles = turned.to(torch.float64) * (2 * math.pi / (1 << self.bits))
-        return [torch.round(table * (1 << 20)).to(torch.int64) for table in (torch.cos(angles), torch.sin(angles))]
+        odd, turn = torch.arange(1, 2 * self.count, 2).reshape(-1, *[1] * r.dim()), (1 << 32) - 1
+        angles = ((odd * (r & turn)) & turn).to(torch.float64) * (2 * math.pi / (1 << 32))
+        return [torch.round(table * (1 << 17)).to(torch.int64) for table in (torch.cos(angles), torch.sin(angles))]
 
 
-Correlation = Product | Square | Truncation | Comparison | Conjunction | Choice | Harmonics
+Correlation = Product | Square | Truncation | Lift | Comparison | Conjunction | Choice | Harmonics
 OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mul": torch.mul, "matmul": torch.matmul}
 
 

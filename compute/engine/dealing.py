@@ -6,7 +6,8 @@ is used up in the plan's order, once: a protocol that asks for anything else is 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +18,10 @@ from compute.engine.correlations import Correlation, Part
 from compute.engine.protocol import Sum, Xor
 from compute.engine.streams import Stream
 from concordat.reasons import Reason, Refused
+
+AHEAD = 1 << 26
+"""Bytes of the dealer's corrections that party 0 takes before the first round; what is left it takes as it is needed,
+so that a job of any length fits into memory."""
 
 
 class Supply(Protocol):
@@ -38,33 +43,47 @@ class Rehearsal:
 
 
 class Dealt:
-    """A party's shares of a plan, all of them expanded before the first is used.
+    """A party's shares of a plan, each expanded when it is used.
 
-    `corrections` answers so many bytes of what the dealer sends; None for every party but party 0.
+    `corrections` answers so many bytes of what the dealer sends; None for every party but party 0, which takes `most`
+    of them before the first is needed.
     """
 
-    def __init__(self, plan: Sequence[Correlation], key: bytes, corrections: Callable[[int], bytes] | None) -> None:
-        stream = Stream(key)
-
-        def bound(part: Part) -> Tensor:
-            return _unpack(part, corrections(size(part))) if corrections else _draw(stream, part)
-
-        shares = [[*(_draw(stream, part) for part in each.free()), *map(bound, each.bound())] for each in plan]
-        self._left = list(zip(plan, shares, strict=True))[::-1]
+    def __init__(
+        self,
+        plan: Sequence[Correlation],
+        key: bytes,
+        corrections: Callable[[int], bytes] | None,
+        *,
+        most: int = AHEAD,
+    ) -> None:
+        self._stream, self._corrections, self._ahead = Stream(key), corrections, deque[bytes]()
+        self._left = deque(plan)
+        self._coming = (size(part) for each in plan for part in each.bound())
+        ahead = 0
+        while corrections and ahead < most and (count := next(self._coming, None)) is not None:
+            self._ahead.append(corrections(count))
+            ahead += count
 
     def take(self, wanted: Correlation) -> list[Tensor]:
         """Raises Refused(RANDOMNESS_USED) for anything but the next correlation of the plan."""
-        if not self._left or self._left[-1][0] != wanted:
+        if not self._left or self._left[0] != wanted:
             raise Refused(Reason.RANDOMNESS_USED, detail="The protocol asks for what was not dealt for it.")
-        return self._left.pop()[1]
+        self._left.popleft()
+        return [*(_draw(self._stream, part) for part in wanted.free()), *map(self._bound, wanted.bound())]
+
+    def _bound(self, part: Part) -> Tensor:
+        if self._corrections is None:
+            return _draw(self._stream, part)
+        return _unpack(part, self._ahead.popleft() if self._ahead else self._corrections(next(self._coming)))
 
     @property
     def used_up(self) -> bool:
         return not self._left
 
 
-def deal(plan: Sequence[Correlation], keys: Sequence[bytes], emit: Callable[[bytes], object]) -> None:
-    """Compute party 0's corrections, part by part in the plan's order, so that memory holds one correlation at a time.
+def deal(plan: Sequence[Correlation], keys: Sequence[bytes]) -> Iterator[bytes]:
+    """Party 0's corrections, part by part in the plan's order, so that memory holds one correlation at a time.
 
     `keys` are the parties' stream keys, by rank.
     """
@@ -72,7 +91,7 @@ def deal(plan: Sequence[Correlation], keys: Sequence[bytes], emit: Callable[[byt
     for each in plan:
         free = [_draw_all(streams, part) for part in each.free()]
         for part, value in zip(each.bound(), each.relate(*free), strict=True):
-            emit(_pack(part, _combine(part, value, _draw_all(streams[1:], part))))
+            yield _pack(part, _combine(part, value, _draw_all(streams[1:], part)))
 
 
 _DTYPES = {"ring": torch.int64, "bits": torch.uint8, "tables": torch.int32}
@@ -101,7 +120,7 @@ def _pack(part: Part, value: Tensor) -> bytes:
         return Xor(value).pack()
     if part.group == "tables":
         return value.numpy().astype("<u2").tobytes()
-    return Sum(value).pack()
+    return Sum(value, part.bits).pack()
 
 
 def _unpack(part: Part, data: bytes) -> Tensor:
@@ -110,10 +129,10 @@ def _unpack(part: Part, data: bytes) -> Tensor:
         return torch.from_numpy(words.reshape(part.shape))
     empty = torch.empty(part.shape, dtype=_DTYPES[part.group])
     view = [memoryview(data)]
-    return Xor(empty).add(view) if part.group == "bits" else Sum(empty).add(view)
+    return Xor(empty).add(view) if part.group == "bits" else Sum(empty, part.bits).add(view)
 
 
 def size(part: Part) -> int:
     """Bytes of the dealer's message for a bound part."""
     count = math.prod(part.shape)
-    return {"ring": 8 * count, "bits": -(-count // 8), "tables": 2 * count}[part.group]
+    return {"ring": -(-part.bits // 8) * count, "bits": -(-count // 8), "tables": 2 * count}[part.group]

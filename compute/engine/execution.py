@@ -90,7 +90,7 @@ def prepare(job: PartyJob) -> list[Start[Found]]:
     if job["target"] not in KINDS[job["kind"]].targets:
         raise Refused(Reason.FIELD_INVALID, detail="This kind of model is not explained on this scale.", field="target")
     design = read_design(job["design"])
-    surrogate = Surrogate.of(design)
+    surrogate = Surrogate.of(design, what_ifs=job["what_ifs"])
     surrogate.check(job["target"])
     columns = len(design.columns)
     shapes = [(tensor["name"], tuple(tensor["shape"])) for tensor in job["tensors"]]
@@ -110,7 +110,9 @@ def prepare(job: PartyJob) -> list[Start[Found]]:
         return parallel(
             {
                 "outside": count_outside(party, record, *ends),
-                "explained": explain(party, job["kind"], tensors, rows, surrogate, job["target"]),
+                "explained": explain(
+                    party, job["kind"], tensors, rows, surrogate, job["target"], clamped=job["clamped"]
+                ),
             }
         )
 

@@ -55,8 +55,8 @@ class EngineJob(TypedDict):
 
 @with_config(STRICT)
 class PartyJob(EngineJob):
-    """A compute party is also told the model's kind and shapes, what is explained, the public design, and its own two
-    shares.
+    """A compute party is also told the model's kind and shapes, what is explained, whether log-odds are clamped on the
+    way to probabilities, the public design, and its own two shares.
 
     `lowest` and `highest` are what each column of an encoded record may be, at 2^16. `model` and `records` are
     base64url of little-endian int64 ring elements: the tensors in the listed order, each row by row, and the encoded
@@ -65,6 +65,7 @@ class PartyJob(EngineJob):
 
     kind: Text
     target: Scale
+    clamped: bool
     tensors: list[TensorShape]
     design: dict[str, Any]
     lowest: list[Whole]

@@ -1,7 +1,11 @@
-"""Secure LIME on a public design: shares of prediction, coefficients, intercept and total sum of squares.
+"""Secure LIME on a public design: shares of prediction, coefficients, intercept and sum of squares.
 
 The surrogate's coefficients are a public linear map A of the model's outputs y (`concordat.design`), so A·y is
 local on shares. The outputs at the perturbed records themselves are never opened to anyone.
+
+All is computed from the differences y - p from the record's own prediction p: they can be had before anything is known
+of the other rows, and A·y = A·(y - p), plus p for the intercept, since A maps constants to the intercept alone. The
+requester makes the total sum of squares of theirs (`Design.fit`).
 """
 
 from collections.abc import Mapping
@@ -10,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from compute.engine import arithmetic, sigmoid
-from compute.engine.arithmetic import TRUNCATED, Party, Share, Value
+from compute.engine import arithmetic, lifting, sigmoid
+from compute.engine.arithmetic import TRUNCATED, Party, Share
 from compute.engine.calculus import Calculus
 from compute.engine.protocol import Protocol, parallel
 from compute.engine.rows import Rows
@@ -19,38 +23,62 @@ from concordat.design import OPERATOR_BITS, WEIGHT_BITS, Design
 from concordat.kinds import KINDS
 from concordat.kinds.kind import LOG_ODDS, Scale
 from concordat.reasons import Reason, Refused
-from concordat.ring import BITS, RESULT_BITS
+from concordat.ring import RESULT_BITS
 
-SIZE: dict[Scale, int] = {"log-odds": int(LOG_ODDS), "probability": 1}
-"""What outputs stay below or at: proven for a model when it is imported."""
+SIZE: dict[Scale, int] = {"log-odds": 2 * int(LOG_ODDS), "probability": 1}
+"""What differences of outputs stay below or at: proven for a model when it is imported."""
 
-SCALE: dict[Scale, int] = {"log-odds": 2 * BITS, "probability": sigmoid.PROBABILITY_BITS}
+SCALE: dict[Scale, int] = {"log-odds": 53, "probability": sigmoid.PROBABILITY_BITS}
+"""The largest scale at which they stay below 2^62, so that nothing else is mistaken for them modulo 2^64."""
 
-DEVIATION_BITS: dict[Scale, int] = {"log-odds": 11, "probability": 16}
-"""Scale of the deviations that are squared; at 2^-11 log-odds R² moves by less than 1e-3."""
+ROWS, CELLS = 1 << 16, 1 << 20
+"""How many rows are computed together, at most, and how many numbers of theirs are compared: about 700 MB."""
+
+LEAST_BITS = 8
+"""Of the differences that are squared: with fewer, R² would be noise."""
 
 
 @dataclass(frozen=True)
 class Surrogate:
-    """The public part of a design: `operator` (d + 2, n) at 2^20, whose rows give d coefficients, the intercept and the
-    weighted mean, and the regression's `weights` (n,) at 2^10."""
+    """The public part of a design, with the record's own row before its n rows, and w what-ifs below them.
+
+    `operator` (1 + w + d + 1, 1 + n + w) at 2^20: its rows give the predictions of the record and of the what-ifs, d
+    coefficients and the intercept. `weights` (1 + n + w,) of the squares, at 2^10.
+    """
 
     operator: Tensor
     weights: Tensor
+    predictions: int
 
     @classmethod
-    def of(cls, design: Design) -> "Surrogate":
-        """The mean is one more row of the map; in whole numbers, so alike on every machine."""
-        weights, operator = torch.from_numpy(design.weights), torch.from_numpy(design.operator)
-        total = int(weights.sum())
-        mean = ((weights << (OPERATOR_BITS + 1)) + total) // (2 * total)
-        return cls(torch.cat([operator, mean[None]]), weights)
+    def of(cls, design: Design, what_ifs: int = 0) -> "Surrogate":
+        return cls.of_arrays(torch.from_numpy(design.operator), torch.from_numpy(design.weights), what_ifs)
+
+    @classmethod
+    def of_arrays(cls, operator: Tensor, weights: Tensor, what_ifs: int = 0) -> "Surrogate":
+        """From the (d + 1, n) operator and (n,) weights of a design. Columns stand for the record's own output, and for
+        the differences of the others from it."""
+        fitted, n = operator.shape
+        predictions = 1 + what_ifs
+        whole = torch.zeros(predictions + fitted, 1 + n + what_ifs, dtype=torch.int64)
+        whole[:predictions, 0] = whole[-1, 0] = 1 << OPERATOR_BITS
+        whole[1:predictions, 1 + n :] = torch.eye(what_ifs, dtype=torch.int64) << OPERATOR_BITS
+        whole[predictions:, 1 : 1 + n] = operator
+        return cls(whole, torch.nn.functional.pad(weights, (1, what_ifs)), predictions)
 
     def check(self, target: Scale) -> None:
-        """Raises Refused(FIELD_INVALID) if results might not fit: a row of the operator is too large."""
+        """Raises Refused(FIELD_INVALID) if results might not fit: a row of the operator is too large, or there are too
+        many rows."""
         largest = int(self.operator.abs().sum(dim=1).max())
-        if (largest * SIZE[target]) << SCALE[target] >= 1 << TRUNCATED:
+        if (largest * SIZE[target]) << (SCALE[target] - lifting.BITS) >= 1 << TRUNCATED:
             raise Refused(Reason.FIELD_INVALID, detail="The operator's entries are too large.", field="design")
+        if self.square_bits(target) < LEAST_BITS:
+            raise Refused(Reason.FIELD_INVALID, detail="There are too many rows.", field="design")
+
+    def square_bits(self, target: Scale) -> int:
+        """The scale of the differences that are squared: the largest at which their weighted sum fits."""
+        total = int(self.weights.sum()) * SIZE[target] ** 2
+        return min((TRUNCATED - total.bit_length()) // 2, SCALE[target] - lifting.BITS - 1)
 
 
 @dataclass(frozen=True)
@@ -58,8 +86,9 @@ class Explained:
     """This party's shares, at 2^24 and re-randomised.
 
     Attributes:
-        prediction: (1 + w,) log-odds or probability of the record, and of w records below the perturbed ones.
-        explanation: (d + 2,) coefficients of d groups, intercept, weighted total sum of squares.
+        prediction: (1 + w,) log-odds or probability of the record, and of the w what-ifs below the perturbed rows.
+        explanation: (d + 2,) coefficients of d groups, intercept, weighted sum of squared differences of the outputs
+            from the prediction.
     """
 
     prediction: Share
@@ -67,34 +96,57 @@ class Explained:
 
 
 def explain(
-    party: Party, kind: str, tensors: Mapping[str, Share], rows: Rows, surrogate: Surrogate, target: Scale = "log-odds"
+    party: Party,
+    kind: str,
+    tensors: Mapping[str, Share],
+    rows: Rows,
+    surrogate: Surrogate,
+    target: Scale = "log-odds",
+    *,
+    clamped: bool = True,
 ) -> Protocol[Explained]:
-    """Run the protocol on the record's own row, the n perturbed ones, and w more. Three rounds after the model's own.
+    """Run the protocol on the record's own row, the n perturbed ones and w what-ifs. Two rounds after the model's own:
+    one more than a prediction alone needs, whose scale has to be cut too (but for trees) before its shares may leave.
 
-    Integers before truncation: surrogate and deviations, the outputs' size at their scale, times the operator's row
-    sums (`Surrogate.check`); total sum of squares, at 2^32 or 2^42 below 2^62 for a hundred thousand rows.
+    Rows come in blocks, one after the other, so that memory does not grow with n: each block is a run of the model, and
+    what is kept of it are sums. Rounds are those of a block but for the last, times the number of blocks, and the last.
+
+    Where probabilities are made of log-odds, `clamped` says whether these may exceed ±50 in any of the rows.
+
+    What is lifted stays below 2^30 and what is truncated below 2^62 (`Surrogate.check`, `Surrogate.square_bits`).
     """
-    outputs: Value = yield from KINDS[kind].secure(Calculus(party, rows), tensors)
-    outputs = yield from arithmetic.rescale(party, outputs, 2 * BITS)
-    if target != KINDS[kind].scale:
-        outputs = yield from sigmoid.clamped(party, Value(outputs.share << (2 * BITS - outputs.bits), 2 * BITS))
-    n = len(surrogate.weights)
-    own, y, more = torch.split(outputs.share[:, 0], [1, n, len(outputs.share) - 1 - n])
-    predicted = torch.cat([own, more])
-
-    fitted = surrogate.operator @ y
-    coefficients, mean = fitted[:-1], fitted[-1:]
-    scale, deviation_bits = outputs.bits + OPERATOR_BITS, DEVIATION_BITS[target]
-    results = torch.cat([predicted << OPERATOR_BITS, coefficients])
-    rounded = yield from parallel(
+    bits, square_bits = SCALE[target] - lifting.BITS, surrogate.square_bits(target)
+    numbers, squares = torch.zeros(len(surrogate.operator), dtype=torch.int64), torch.zeros(1, dtype=torch.int64)
+    sizes = KINDS[kind].sizes({name: tuple(tensor.shape) for name, tensor in tensors.items()})
+    step = max(1, min(ROWS, CELLS // KINDS[kind].width(sizes)))
+    own: Share | None = None
+    for start in range(0, len(rows), step):
+        block = slice(start, start + step)
+        y = yield from _outputs(party, kind, tensors, rows.part(block), target, clamped)
+        differences = torch.cat([y[:1], y[1:] - y[:1]]) if own is None else y - own
+        own = y[:1] if own is None else own
+        lifted = yield from lifting.lift(party, lifting.narrow(differences), bits - square_bits)
+        numbers = numbers + surrogate.operator[:, block] @ lifted.number
+        squares = squares + surrogate.weights[block] @ lifted.square
+    results = yield from parallel(
         {
-            "numbers": arithmetic.truncate(party, results, scale - RESULT_BITS),
-            "deviations": arithmetic.truncate(party, (y << OPERATOR_BITS) - mean, scale - deviation_bits),
+            "numbers": arithmetic.truncate(party, numbers, bits + OPERATOR_BITS - RESULT_BITS),
+            "squares": arithmetic.truncate(party, squares, 2 * square_bits + WEIGHT_BITS - RESULT_BITS),
         }
     )
-    squares = yield from arithmetic.square(party, rounded["deviations"])
-    total = surrogate.weights @ squares
-    total = yield from arithmetic.truncate(party, total[None], 2 * deviation_bits + WEIGHT_BITS - RESULT_BITS)
-    numbers = rounded["numbers"] + party.zero(rounded["numbers"].shape)
-    prediction, explanation = numbers[: len(predicted)], numbers[len(predicted) :]
-    return Explained(prediction, torch.cat([explanation, total + party.zero(total.shape)]))
+    final = torch.cat([results["numbers"], results["squares"]])
+    final = final + party.zero(final.shape)
+    return Explained(final[: surrogate.predictions], final[surrogate.predictions :])
+
+
+def _outputs(
+    party: Party, kind: str, tensors: Mapping[str, Share], rows: Rows, target: Scale, clamped: bool
+) -> Protocol[Share]:
+    """(rows,) at the target's `SCALE`, modulo 2^64."""
+    value = yield from KINDS[kind].secure(Calculus(party, rows), tensors)
+    if target != KINDS[kind].scale:
+        if clamped:
+            value = yield from sigmoid.clamped(party, value)
+        value = yield from sigmoid.sigmoid(party, value)
+    outputs: Share = value.share[:, 0] << (SCALE[target] - value.bits)
+    return outputs

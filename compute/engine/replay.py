@@ -69,9 +69,9 @@ class Evidence:
         """The digest of a message of the round with this index."""
         return self._part(rank, other, (1 + index) * self.records + self.place)
 
-    def correction(self, index: int, count: int) -> bytes:
-        """The digest of one of the `count` corrections that party 0 got for this record."""
-        return self._part(self.dealer, 0, self.records + self.place * count + index)
+    def correction(self, index: int) -> bytes:
+        """The digest of a correction that party 0 got for this record."""
+        return self._part(self.dealer, 0, (1 + index) * self.records + self.place)
 
     def _part(self, rank: int, other: int, index: int) -> bytes:
         parts = self.sent[rank, other]
@@ -91,11 +91,11 @@ def replay(starts: Sequence[Start[Found]], evidence: Evidence, results: Sequence
     faults = _false_seeds(evidence)
     if faults:
         return faults
-    rehearsal, corrections = Rehearsal(), list[bytes]()
+    rehearsal = Rehearsal()
     rehearse(starts[0](Party(0, rehearsal)))
-    deal(rehearsal.plan, [seeds.key for seeds in evidence.seeds], corrections.append)
+    corrections = list(deal(rehearsal.plan, [seeds.key for seeds in evidence.seeds]))
     for index, correction in enumerate(corrections):
-        if sha256(correction).digest() != evidence.correction(index, len(corrections)):
+        if sha256(correction).digest() != evidence.correction(index):
             return [Fault(evidence.dealer, "wrong randomness")]
     dealt = BytesIO(b"".join(corrections))
     parties = [

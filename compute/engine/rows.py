@@ -6,8 +6,9 @@ W·(M_i·C) = M_i·(C·W). Each is one product of two secrets, for all rows toge
 secret rows and one matrix product.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol as Interface
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -20,6 +21,12 @@ from compute.engine.protocol import Protocol, parallel
 
 class Rows(Interface):
     """All secret; `weight` (h, k) and the record at 2^16."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def part(self, wanted: slice) -> Self:
+        """Some of them, on their own."""
 
     def times(self, party: Party, weight: Share) -> Protocol[Share]:
         """(rows, h) of rows times weight, at 2^32 (at 2^16 for a weight of whole numbers)."""
@@ -35,6 +42,12 @@ class Masked:
 
     record: Share
     masks: Tensor
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    def part(self, wanted: slice) -> Self:
+        return replace(self, masks=self.masks[wanted])
 
     def times(self, party: Party, weight: Share) -> Protocol[Share]:
         products = yield from arithmetic.product(party, weight, self.record)
@@ -60,6 +73,12 @@ class Shifted:
     record: Share
     offsets: Tensor
 
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def part(self, wanted: slice) -> Self:
+        return replace(self, offsets=self.offsets[wanted])
+
     def times(self, party: Party, weight: Share) -> Protocol[Share]:
         product = yield from arithmetic.product(party, weight, self.record[:, None], "matmul")
         return product.T + self.offsets @ weight.T
@@ -76,6 +95,12 @@ class Composed:
     components: Share
     masks: Tensor
 
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    def part(self, wanted: slice) -> Self:
+        return replace(self, masks=self.masks[wanted])
+
     def times(self, party: Party, weight: Share) -> Protocol[Share]:
         products = yield from arithmetic.product(party, self.components, weight.T, "matmul")
         return self.masks @ products
@@ -91,6 +116,12 @@ class Private:
 
     rows: Share
 
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def part(self, wanted: slice) -> Self:
+        return replace(self, rows=self.rows[wanted])
+
     def times(self, party: Party, weight: Share) -> Protocol[Share]:
         return (yield from arithmetic.product(party, self.rows, weight.T, "matmul"))
 
@@ -104,6 +135,19 @@ class Stacked:
     """Several sorts of rows, one below the other."""
 
     parts: tuple[Rows, ...]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    def part(self, wanted: slice) -> Self:
+        start, stop, _ = wanted.indices(len(self))
+        parts, above = [], 0
+        for each in self.parts:
+            first, last = max(start - above, 0), min(stop - above, len(each))
+            if first < last:
+                parts.append(each.part(slice(first, last)))
+            above += len(each)
+        return replace(self, parts=tuple(parts))
 
     def times(self, party: Party, weight: Share) -> Protocol[Share]:
         found = yield from parallel({str(place): part.times(party, weight) for place, part in enumerate(self.parts)})

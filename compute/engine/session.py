@@ -1,14 +1,17 @@
 """One engine's part in one job: meet the others, deal or be dealt, compute, leave together."""
 
 import socket
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 from compute.engine import correlations, streams, wires
 from compute.engine.arithmetic import Party
 from compute.engine.certificates import Identity
-from compute.engine.dealing import Dealt, Rehearsal, deal
+from compute.engine.correlations import Correlation
+from compute.engine.dealing import AHEAD, Dealt, Rehearsal, deal, size
 from compute.engine.job import EngineJob, common, split_address
 from compute.engine.protocol import Protocol, T, rehearse, run_all
 from compute.engine.streams import KEY_BYTES, Stream
@@ -85,13 +88,14 @@ class Session:
             self.wires.send(other, *drawn[other])
         theirs = {other: self.wires.receive_parts(other, [KEY_BYTES] * runs) for other in self._parties}
         keys = self.wires.receive_parts(self.dealer, [KEY_BYTES] * runs)
+        corrections = self._corrections(rehearsal.plan, runs)
         self.seeds = [
             Seeds(keys[place], {other: drawn[other][place] for other in self._parties}) for place in range(runs)
         ]
         return [
             Party(
                 self.rank,
-                Dealt(rehearsal.plan, seeds.key, self._from_dealer if self.rank == 0 else None),
+                Dealt(rehearsal.plan, seeds.key, corrections[place] if self.rank == 0 else None, most=AHEAD // runs),
                 {
                     other: Stream(pair_key(self.rank, mine, other, theirs[other][place]))
                     for other, mine in seeds.drawn.items()
@@ -117,8 +121,9 @@ class Session:
         keys = {party: [streams.new_key() for _ in range(runs)] for party in self._parties}
         for party in self._parties:
             self.wires.send(party, *keys[party])
-        for of_run in zip(*keys.values(), strict=True):
-            deal(plan, of_run, lambda correction: self.wires.send(0, correction))
+        for same in zip(*(deal(plan, of_run) for of_run in zip(*keys.values(), strict=True)), strict=True):
+            for correction in same:
+                self.wires.send(0, correction)
         self.rounds = len(plan) * runs
 
     def leave(self) -> None:
@@ -143,6 +148,15 @@ class Session:
         self.rounds += 1
         return self.wires.exchange(self._parties, mine)
 
-    def _from_dealer(self, count: int) -> bytes:
-        (correction,) = self.wires.receive_parts(self.dealer, [count])
-        return correction
+    def _corrections(self, plan: Sequence[Correlation], runs: int) -> list[Callable[[int], bytes]]:
+        """For each run, where it gets its corrections from. They come part by part, for all runs in turn."""
+        coming = ((run, size(part)) for each in plan for part in each.bound() for run in range(runs))
+        waiting: list[deque[bytes]] = [deque() for _ in range(runs)]
+
+        def take(run: int, count: int) -> bytes:
+            while not waiting[run]:
+                of, length = next(coming)
+                waiting[of] += self.wires.receive_parts(self.dealer, [length])
+            return waiting[run].popleft()
+
+        return [partial(take, run) for run in range(runs)]

@@ -23,6 +23,7 @@ from concordat.reasons import Reason, Refused
 _HEADER = 8
 _ACCEPTED, _ANOTHER_JOB = b"\x01", b"\x00"
 _CHUNK = 1 << 20
+_QUEUED = 2  # messages to a peer; whoever is ahead by more, as a dealer may be, waits
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Wires:
         self._receiving = receiving
         self._sending = sending
         self._failure: OSError | None = None
-        self._queues: dict[int, queue.SimpleQueue[bytes | None]] = {peer: queue.SimpleQueue() for peer in sending}
+        self._queues: dict[int, queue.Queue[bytes | None]] = {peer: queue.Queue(_QUEUED) for peer in sending}
         self._senders = [
             threading.Thread(target=self._send_all, args=(sending[peer], waiting), daemon=True)
             for peer, waiting in self._queues.items()
@@ -133,13 +134,14 @@ class Wires:
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()
 
-    def _send_all(self, connection: ssl.SSLSocket, waiting: "queue.SimpleQueue[bytes | None]") -> None:
-        try:
-            while (data := waiting.get()) is not None:
-                connection.sendall(data)
-        except OSError as error:
-            self._failure = error
-            self.close()
+    def _send_all(self, connection: ssl.SSLSocket, waiting: "queue.Queue[bytes | None]") -> None:
+        while (data := waiting.get()) is not None:
+            try:
+                if self._failure is None:
+                    connection.sendall(data)
+            except OSError as error:  # what is queued after it is not sent, and nobody waits for it
+                self._failure = error
+                self.close()
 
 
 def connect(

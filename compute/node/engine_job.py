@@ -25,6 +25,7 @@ def party_part(
     return {
         "kind": manifest["kind"],
         "target": agreed["target"],
+        "clamped": manifest["clamped"],
         "tensors": [{"name": tensor["name"], "shape": tensor["shape"]} for tensor in manifest["tensors"]],
         "design": design,
         "lowest": ring.encode(lowest).tolist(),

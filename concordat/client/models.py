@@ -10,7 +10,7 @@ from concordat.client.api import Api
 from concordat.client.home import ClientHome
 from concordat.design import Design
 from concordat.fields import plain
-from concordat.kinds.kind import Scale, Tensors
+from concordat.kinds.kind import UNCLAMPED, Scale, Tensors
 from concordat.model import check_manifest, prove, publish
 from concordat.schema import FeatureSchema
 
@@ -49,7 +49,7 @@ def import_model(
             refuses.
     """
     features = FeatureSchema.from_json(schema)
-    prove(kind, tensors, features)
+    largest = prove(kind, tensors, features)
     manifest, sealed = publish(
         model=model,
         version=version,
@@ -60,6 +60,7 @@ def import_model(
         tensors=tensors,
         party_keys={party: home.pins.sealing(party) for party in parties},
         key=home.keys.identity,
+        clamped=largest > UNCLAMPED,
     )
     name = digest(plain(check_manifest(manifest, home.pins.keyring)))
     api.import_model(manifest, sealed)

@@ -114,20 +114,24 @@ class Design(ABC):
     def features(self, schema: FeatureSchema) -> tuple[tuple[Feature, ...], ...]:
         """For each group, the features that it stands for. Raises Refused(DIGEST_MISMATCH) for another schema."""
 
-    def fit(self, coefficients: Floats, intercept: float, total_sum_of_squares: float) -> Fit:
+    def fit(self, prediction: float, coefficients: Floats, intercept: float, sum_of_squares: float) -> Fit:
         """Judge the opened numbers, in public: R² follows from them, so nothing more need be opened.
 
-        With centred regressors Z, weights W, ridge a and G = Z'WZ, the fitted b solves (G + aI) b = Z'Wy. The residual
-        sum of squares is TSS - 2 b'Z'Wy + b'Gb = TSS - 2 b'(G + aI) b + b'Gb. Adjusted R² counts d coefficients.
+        `sum_of_squares` is that of the weighted differences between outputs y and prediction p. The intercept has no
+        penalty, so the surrogate's weighted mean is that of y, m, and TSS = sum w (y - p)² - (sum w) (m - p)². With
+        centred regressors Z, weights W, ridge a and G = Z'WZ, the fitted b solves (G + aI) b = Z'Wy. The residual sum
+        of squares is TSS - 2 b'Z'Wy + b'Gb = TSS - 2 b'(G + aI) b + b'Gb. Adjusted R² counts d coefficients.
         """
         weights = self.weights / (1 << WEIGHT_BITS)
-        centred = self.regressors - np.average(self.regressors, axis=0, weights=weights)
+        means = np.average(self.regressors, axis=0, weights=weights)
+        centred = self.regressors - means
         gram = centred.T @ (weights[:, None] * centred)
         b = coefficients
-        residual = total_sum_of_squares - 2 * (b @ gram @ b + self.ridge * (b @ b)) + b @ gram @ b
+        total = sum_of_squares - float(weights.sum() * (intercept + means @ b - prediction) ** 2)
+        residual = total - 2 * (b @ gram @ b + self.ridge * (b @ b)) + b @ gram @ b
         n, d = self.regressors.shape
         # A model that does not react at all has nothing to explain: its flat surrogate is no explanation.
-        r_squared = min(1.0, 1 - float(residual) / total_sum_of_squares) if total_sum_of_squares > 0 else 0.0
+        r_squared = min(1.0, 1 - float(residual) / total) if total > 0 else 0.0
         return Fit(b / self.step, intercept, r_squared, 1 - (1 - r_squared) * (n - 1) / (n - d - 1))
 
 

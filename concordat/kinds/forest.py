@@ -27,13 +27,22 @@ def _secure(calculus: Calculus, tensors: Mapping[str, Secret]) -> Generator[Any,
     return calculus.mean(total, len(tensors["leaves"]))
 
 
-def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> None:
+def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> float:
     trees.comparable(tensors, lowest, highest)
     leaves = tensors["leaves"]
     if not (leaves.min() >= 0 and leaves.max() <= 1):  # NaN is no probability either
         raise Refused(Reason.MODEL_OUT_OF_RANGE, detail="The leaves of a forest are probabilities, from 0 to 1.")
+    return 1.0
 
 
 KIND = Kind(
-    "probability", trees.sizes, _shapes, _forward, _secure, _prove, told_by_one_explanation=False, whole=trees.WHOLE
+    "probability",
+    trees.sizes,
+    _shapes,
+    _forward,
+    _secure,
+    _prove,
+    trees.width,
+    told_by_one_explanation=False,
+    whole=trees.WHOLE,
 )

@@ -31,6 +31,9 @@ ACTIVATION = 2.0**14
 COMPARED = 2.0**7
 """What the engine's arithmetic has room for: log-odds, what goes into a ReLU, and what a tree compares, in size."""
 
+UNCLAMPED = 50
+"""Up to here, in size, log-odds become probabilities as they are; beyond, they have to be clamped first."""
+
 
 class Calculus(Protocol):
     """The engine's arithmetic for the rows of a design. Every method but `mean` is a protocol, for ``yield from``."""
@@ -66,7 +69,9 @@ class Kind:
             the free sizes.
         forward: plaintext reference; tensors and X (n, columns) to outputs (n,) on the scale.
         secure: the same on shares: tensors to (rows, 1).
-        prove: for records between (columns,) bounds, raises Refused(MODEL_OUT_OF_RANGE) where numbers might not fit.
+        prove: for records between (columns,) bounds, the most that an output can be in size. Raises
+            Refused(MODEL_OUT_OF_RANGE) where numbers might not fit.
+        width: how many numbers of a row are compared at once, for the free sizes; memory grows with it.
         told_by_one_explanation: whether one explanation, on either scale, gives the weights away.
         whole: tensors of whole numbers, carried without fractional bits.
     """
@@ -76,7 +81,8 @@ class Kind:
     shapes: Callable[..., Shapes]
     forward: Callable[[Tensors, Floats], Floats]
     secure: Callable[[Calculus, Mapping[str, Secret]], Generator[Any, Any, Secret]]
-    prove: Callable[[Tensors, Floats, Floats], None]
+    prove: Callable[[Tensors, Floats, Floats], float]
+    width: Callable[[Shape], int]
     told_by_one_explanation: bool
     whole: frozenset[str] = frozenset()
 
@@ -92,7 +98,9 @@ def interval(weight: Floats, bias: Floats, lowest: Floats, highest: Floats) -> t
     return up @ lowest + down @ highest + bias, up @ highest + down @ lowest + bias
 
 
-def fits(most: float, lowest: Floats, highest: Floats, what: str) -> None:
-    """Raises Refused(MODEL_OUT_OF_RANGE) unless all bounds are below `most` in size."""
-    if not max(np.abs(lowest).max(), np.abs(highest).max()) < most:  # NaN does not fit either
+def fits(most: float, lowest: Floats, highest: Floats, what: str) -> float:
+    """The largest bound in size. Raises Refused(MODEL_OUT_OF_RANGE) unless it is below `most`."""
+    largest = float(max(np.abs(lowest).max(), np.abs(highest).max()))
+    if not largest < most:  # NaN does not fit either
         raise Refused(Reason.MODEL_OUT_OF_RANGE, detail=f"The {what} may exceed {most:g} in size.")
+    return largest

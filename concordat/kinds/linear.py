@@ -18,8 +18,10 @@ def _secure(calculus: Calculus, tensors: Mapping[str, Secret]) -> Generator[Any,
     return (yield from calculus.first(tensors["weight"][None], tensors["bias"]))
 
 
-def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> None:
-    fits(LOG_ODDS, *interval(tensors["weight"][None], tensors["bias"], lowest, highest), "log-odds")
+def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> float:
+    return fits(LOG_ODDS, *interval(tensors["weight"][None], tensors["bias"], lowest, highest), "log-odds")
 
 
-KIND = Kind("log-odds", lambda given: (), _shapes, _forward, _secure, _prove, told_by_one_explanation=True)
+KIND = Kind(
+    "log-odds", lambda given: (), _shapes, _forward, _secure, _prove, lambda sizes: 1, told_by_one_explanation=True
+)

@@ -60,12 +60,14 @@ def _secure(calculus: Calculus, tensors: Mapping[str, Secret]) -> Generator[Any,
     return (yield from calculus.layer(value, tensors["output.weight"][None], tensors["output.bias"]))
 
 
-def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> None:
+def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> float:
     for layer in _layers(tensors):
         ends = interval(tensors[f"{layer}.weight"], tensors[f"{layer}.bias"], lowest, highest)
         fits(ACTIVATION, *ends, "activations")
         lowest, highest = (np.maximum(end, 0) for end in ends)
-    fits(LOG_ODDS, *interval(tensors["output.weight"][None], tensors["output.bias"], lowest, highest), "log-odds")
+    return fits(
+        LOG_ODDS, *interval(tensors["output.weight"][None], tensors["output.bias"], lowest, highest), "log-odds"
+    )
 
 
-KIND = Kind("log-odds", _sizes, _shapes, _forward, _secure, _prove, told_by_one_explanation=False)
+KIND = Kind("log-odds", _sizes, _shapes, _forward, _secure, _prove, max, told_by_one_explanation=False)

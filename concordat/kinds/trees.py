@@ -32,6 +32,12 @@ def shapes(columns: int, sizes: Shape = (TREES, DEPTH)) -> Shapes:
     ]
 
 
+def width(sizes: Shape) -> int:
+    """Every node compares, in every row."""
+    trees, depth = sizes
+    return trees * ((1 << depth) - 1)
+
+
 def reached(tensors: Tensors, X: Floats) -> Floats:
     """(n, t) the leaf that each record X (n, columns) ends in, in each tree."""
     left = np.einsum("nk,tmk->ntm", X, tensors["features"]) <= tensors["thresholds"]
@@ -60,12 +66,12 @@ def _secure(calculus: Calculus, tensors: Mapping[str, Secret]) -> Generator[Any,
     )
 
 
-def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> None:
+def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> float:
     comparable(tensors, lowest, highest)
     leaves, base = tensors["leaves"], tensors["base"]
-    fits(LOG_ODDS, leaves.min(axis=1).sum() + base, leaves.max(axis=1).sum() + base, "log-odds")
+    return fits(LOG_ODDS, leaves.min(axis=1).sum() + base, leaves.max(axis=1).sum() + base, "log-odds")
 
 
 WHOLE = frozenset({"features"})
 
-KIND = Kind("log-odds", sizes, shapes, _forward, _secure, _prove, told_by_one_explanation=False, whole=WHOLE)
+KIND = Kind("log-odds", sizes, shapes, _forward, _secure, _prove, width, told_by_one_explanation=False, whole=WHOLE)

@@ -76,7 +76,7 @@ def _result(case: Case) -> dict[str, Json]:
     """What was opened, on the scale `target`; `log_odds` is null where that is probability."""
     opened, design = case.result, case.design
     log_odds = log_odds_of(opened.prediction, opened.target)
-    fit = design.fit(opened.coefficients, opened.intercept, opened.total_sum_of_squares)
+    fit = design.fit(opened.prediction, opened.coefficients, opened.intercept, opened.sum_of_squares)
     labels = {
         group: ", ".join(feature.label for feature in case.schema.features if feature.group == group)
         for group in design.groups

@@ -8,7 +8,7 @@ from lime.lime_base import LimeBase
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
-from concordat.design import WEIGHT_BITS, Design
+from concordat.design import WEIGHT_BITS, MaskDesign
 from concordat.kinds.kind import Scale
 from config.demo.training import Trained
 
@@ -24,7 +24,7 @@ class Reference:
     r_squared: float
 
 
-def explain(model: Trained, design: Design, record: NDArray[np.float64], target: Scale) -> Reference:
+def explain(model: Trained, design: MaskDesign, record: NDArray[np.float64], target: Scale) -> Reference:
     """LIME of one encoded record (columns,) on exactly the design's masks, of the answers on the scale `target`.
 
     `LimeBase` takes the first row for the record itself, so it gets a row of ones in front with zero weight. The other

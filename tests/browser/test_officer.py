@@ -68,7 +68,7 @@ def test_the_page_says_who_agreed_to_compute_what_and_where_each_vote_is(site: S
     for text in (
         known.digest,
         "not disclosed as a whole",
-        "total_sum_of_squares",
+        "sum_of_squares",
         "US → HU: GDPR Art. 46(2)(c)",
         "3 of 4 needed",
     ):

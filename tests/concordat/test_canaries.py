@@ -81,10 +81,10 @@ def test_a_change_of_any_number_is_noticed(place, change):
     assert not agrees(changed, canary, [], "log-odds")
 
 
-def test_another_total_sum_of_squares_is_noticed():
+def test_another_sum_of_squares_is_noticed():
     (canary,) = CANARY
     total = canary["explanation"][-1] / ONE
-    assert not agrees(came_back(canary, total_sum_of_squares=1.02 * total + 0.01), canary, [], "log-odds")
+    assert not agrees(came_back(canary, sum_of_squares=1.02 * total + 0.01), canary, [], "log-odds")
 
 
 CANARY = invented(count=1)

@@ -1,10 +1,17 @@
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
 from concordat import canonical, documents, model, ring, sealing, signatures
+from concordat.client.models import import_model
+from concordat.kinds.kind import UNCLAMPED
 from concordat.reasons import Reason, Refused
+from concordat.schema import FeatureSchema
 from concordat.sealing import SealingKey
 
 PARTIES = ["cleveland", "budapest", "zurich"]
@@ -98,6 +105,7 @@ def test_another_share_than_the_committed_one_is_refused(study):
         ("commitments", {}),
         ("kind", "oracle"),
         ("bits", 20),
+        ("clamped", 1),
     ],
 )
 def test_a_manifest_that_does_not_fit_together_is_refused(study, field, value):
@@ -127,3 +135,34 @@ def test_weights_that_do_not_fit_are_refused_before_anything_is_signed(study, ch
     with pytest.raises(Refused) as caught:
         _ = study.published
     assert (caught.value.reason, caught.value.field) == (reason, field)
+
+
+class Handed:
+    """An interface that takes a model, and keeps its manifest."""
+
+    def import_model(self, manifest, sealed):
+        self.manifest = manifest
+
+
+@pytest.mark.parametrize(("scale", "clamped"), [(0.1, False), (4.0, True)])
+def test_the_manifest_says_whether_log_odds_might_leave_the_range_of_the_logistic_function(study, scale, clamped):
+    schema = json.loads((Path(__file__).parents[2] / "examples/heart_disease/schema.json").read_text())
+    features = FeatureSchema.from_json(schema)
+    tensors = {"weight": np.full(len(features.columns), scale), "bias": np.float64(0)}
+    assert (model.prove("linear", tensors, features) > UNCLAMPED) == clamped
+    keys, handed = study.keys["cleveland"], Handed()
+    pins = SimpleNamespace(sealing=study.party_keys.get, keyring=study.keyring)
+    home = SimpleNamespace(institution="cleveland", keys=SimpleNamespace(identity=keys), pins=pins)
+    published = import_model(
+        home, handed, model="heart", version="1", kind="linear", schema=schema, tensors=tensors, parties=PARTIES
+    )
+    assert published.manifest == handed.manifest
+    assert model.check_manifest(handed.manifest, study.keyring)["clamped"] is clamped
+
+
+def test_a_model_is_clamped_unless_its_owner_says_otherwise(study):
+    assert study.manifest["clamped"]
+    old = {name: value for name, value in study.manifest.items() if name != "clamped"}
+    with pytest.raises(Refused) as caught:
+        model.check_manifest(signatures.sign(old, kind="model", key=study.keys["cleveland"]), study.keyring)
+    assert (caught.value.reason, caught.value.field) == (Reason.FIELD_MISSING, "clamped")

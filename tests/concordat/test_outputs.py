@@ -82,7 +82,7 @@ def test_the_requester_adds_the_shares_up(finished):
     opened = finished.open()
     assert opened.prediction == 0.75
     assert opened.coefficients.tolist() == [0.5, -0.25, 0.125]
-    assert (opened.intercept, opened.total_sum_of_squares) == (-1.5, 33.5)
+    assert (opened.intercept, opened.sum_of_squares) == (-1.5, 33.5)
 
 
 def test_nobody_else_can(finished):
@@ -146,7 +146,7 @@ def test_an_explanation_that_no_model_produces_is_refused(study, target, place, 
 @pytest.mark.parametrize("target", list(outputs.WRAPPED))
 def test_a_flat_models_total_may_open_just_below_zero(study, target):
     explanation = np.array([0.0, 0.0, 0.0, 1.0, -(2.0**-24)])
-    assert Finished(study, explanation=explanation).open(target=target).total_sum_of_squares < 0
+    assert Finished(study, explanation=explanation).open(target=target).sum_of_squares < 0
 
 
 MOST = {"log-odds": (2.0**8, 2.0**10, 2.0**30), "probability": (1.0, 4.0, 2.0**20)}

@@ -33,6 +33,7 @@ class Case:
     record: np.ndarray
     tensors: dict[str, np.ndarray]
     target: str = "log-odds"
+    clamped: bool = True
     others: list[np.ndarray] = field(default_factory=list)  # records of the same job, after `record`
     what_ifs: list[np.ndarray] = field(default_factory=list)  # predicted only, with every record
     document: dict = field(default_factory=lambda: design.build(SCHEMA, seed="tests"))
@@ -63,6 +64,7 @@ class Case:
         return common | {
             "kind": self.kind,
             "target": self.target,
+            "clamped": self.clamped,
             "tensors": [{"name": name, "shape": list(shape)} for name, shape in self.shapes],
             "design": self.document,
             "lowest": [-20 << 16] * COLUMNS,
@@ -73,14 +75,14 @@ class Case:
         }
 
     def expected(self, place=0):
-        """Of one record: predictions, coefficients with intercept, and total sum of squares, in float64."""
+        """Of one record, in float64: predictions, coefficients with intercept, squared differences from the first."""
         record = self.records[place]
         prediction = model.forward(self.kind, self.tensors, np.stack([record, *self.what_ifs]))
         y = model.forward(self.kind, self.tensors, self.design.perturbed(record))
         if self.target != model.KINDS[self.kind].scale:
             prediction, y = (1 / (1 + np.exp(-log_odds)) for log_odds in (prediction, y))
         weights = self.design.weights / (1 << design.WEIGHT_BITS)
-        total = weights @ (y - np.average(y, weights=weights)) ** 2
+        total = weights @ (y - prediction) ** 2
         return prediction, self.design.operator / (1 << design.OPERATOR_BITS) @ y, total
 
 

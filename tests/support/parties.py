@@ -51,8 +51,8 @@ def together(start: Callable[[Party], Protocol], parties: int = 3) -> Together:
     """Run `start`'s protocol for each party: `start` gets the party and looks up its shares by its rank."""
     rehearsal = Rehearsal()
     rehearse(start(Party(0, rehearsal)))
-    keys, corrections = [new_key() for _ in range(parties)], bytearray()
-    deal(rehearsal.plan, keys, corrections.extend)
+    keys = [new_key() for _ in range(parties)]
+    corrections = b"".join(deal(rehearsal.plan, keys))
     supplies = [
         Dealt(rehearsal.plan, key, BytesIO(corrections).read if rank == 0 else None) for rank, key in enumerate(keys)
     ]

@@ -24,6 +24,7 @@ from concordat import design, ring
 from concordat.design import WEIGHT_BITS, Design, read_design
 from concordat.importers import from_sklearn
 from concordat.kinds import KINDS
+from concordat.kinds.kind import UNCLAMPED
 from concordat.schema import NUMBER_MARGIN, FeatureSchema
 from config.demo.training import encode, read_rows
 from tests.support.parties import shares, together
@@ -78,10 +79,11 @@ def data(name):
 
 @dataclass
 class Fitted:
-    """An estimator, its import, and the public design for its data."""
+    """An estimator, its import, the most that its outputs can be, and the public design for its data."""
 
     estimator: object
     imported: object
+    largest: float
     design: Design
     X: np.ndarray
 
@@ -107,13 +109,13 @@ def fitted(name, kind, method="masks"):
     schema, X, y = data(name)
     estimator = ESTIMATORS[kind]().fit(X, y)
     imported = from_sklearn(estimator)
-    KINDS[imported.kind].prove(imported.tensors, X.min(axis=0) - NUMBER_MARGIN, X.max(axis=0) + NUMBER_MARGIN)
+    largest = KINDS[imported.kind].prove(imported.tensors, X.min(axis=0) - NUMBER_MARGIN, X.max(axis=0) + NUMBER_MARGIN)
     document = BUILD[method](schema, kind)
-    return Fitted(estimator, imported, read_design(document), X)
+    return Fitted(estimator, imported, largest, read_design(document), X)
 
 
 def secure(case, x, target, parties=3):
-    """Prediction, coefficients with intercept (d + 1,), and the total sum of squares, opened."""
+    """Prediction, coefficients with intercept (d + 1,), and the sum of squares, opened."""
     kind, tensors = case.imported.kind, case.imported.tensors
     bits = {name: 0 if name in KINDS[kind].whole else ring.BITS for name in tensors}
     weights = {name: shares(ring.encode(tensor, bits[name]), parties) for name, tensor in tensors.items()}
@@ -121,7 +123,8 @@ def secure(case, x, target, parties=3):
 
     def start(party):
         mine = {name: share[party.rank] for name, share in weights.items()}
-        return explain(party, kind, mine, rows_of(case.design, record[party.rank]), surrogate, target)
+        rows = rows_of(case.design, record[party.rank])
+        return explain(party, kind, mine, rows, surrogate, target, clamped=case.largest > UNCLAMPED)
 
     results = together(start, parties).results
     prediction, explanation = (
@@ -159,7 +162,7 @@ def test_a_secure_explanation_is_limes(name, method, kind, target):
             if sizes[order[first - 1]] - sizes[order[first]] > 2 * bound:
                 assert set(order[:first]) == set(ours[:first])
         if sizes.max() > 2e-4:  # of a model that does not react, R² is that of the roundings
-            fit = case.design.fit(surrogate[:-1], surrogate[-1], total)
+            fit = case.design.fit(prediction, surrogate[:-1], surrogate[-1], total)
             assert fit.r_squared == pytest.approx(score, abs=1e-3)
 
 

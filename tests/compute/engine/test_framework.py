@@ -34,8 +34,7 @@ def run(program, values, parties=3):
         def supply(start):
             rehearsal = Rehearsal()
             rehearse(start(Party(rank, rehearsal)))
-            corrections = bytearray()
-            deal(rehearsal.plan, keys, corrections.extend)
+            corrections = b"".join(deal(rehearsal.plan, keys))
             read = BytesIO(corrections).read if rank == 0 else None
             pairs = {other: Stream(secrets[frozenset((rank, other))]) for other in others}
             return Party(rank, Dealt(rehearsal.plan, keys[rank], read), pairs)

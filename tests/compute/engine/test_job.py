@@ -23,7 +23,13 @@ def dealer_job():
 
 @pytest.fixture
 def party_job(dealer_job):
-    shares = {"kind": "linear", "target": "log-odds", "tensors": [{"name": "bias", "shape": []}], "design": {}}
+    shares = {
+        "kind": "linear",
+        "target": "log-odds",
+        "clamped": True,
+        "tensors": [{"name": "bias", "shape": []}],
+        "design": {},
+    }
     shares |= {"lowest": [0], "highest": [1], "model": "", "records": [""], "what_ifs": 0}
     return dealer_job | shares | {"role": "party", "rank": 1}
 
@@ -49,6 +55,7 @@ def test_a_whole_job_is_read(party_job, dealer_job):
         "parties",
         "peers",
         "kind",
+        "clamped",
         "tensors",
         "design",
         "lowest",
@@ -73,6 +80,7 @@ def test_a_missing_field_is_named(party_job, field):
         ("peers", []),
         ("peers", [{"address": "10.0.0.1:40000", "certificate": "AAAA"}] * 4),
         ("highest", 1),
+        ("clamped", 0),
         ("tensors", {}),
         ("startup_seconds", 0),
         ("round_seconds", "5"),

@@ -28,14 +28,14 @@ def cases():
     """Three jobs; the last two are one job run twice, on the same shares."""
     tensors = random_case("linear").tensors
     extreme = Case("linear", 12.0 * np.sign(tensors["weight"]), tensors)
-    risk = random_case("mlp", target="probability")
     return {
         "mlp": random_case("mlp"),
         "linear": extreme,
         "linear again": extreme,
         "trees": random_case("trees"),
         "forest": random_case("forest", target="probability"),
-        "risk": risk,
+        "risk": random_case("mlp", target="probability"),
+        "small risk": random_case("linear", target="probability", clamped=False),
         "slopes": random_case("mlp", document=design.build_slopes(SCHEMA, seed="tests")),
         "slopes of trees": random_case("trees", document=design.build_slopes(SCHEMA, seed="tests", sampler="sobol")),
     }
@@ -47,7 +47,7 @@ def runs(cases):
 
 
 @pytest.mark.parametrize(
-    "name", ["mlp", "linear", "linear again", "trees", "forest", "risk", "slopes", "slopes of trees"]
+    "name", ["mlp", "linear", "linear again", "trees", "forest", "risk", "small risk", "slopes", "slopes of trees"]
 )
 def test_the_opened_shares_are_the_plaintext_result(cases, runs, name):
     prediction, explanation = opened(cases[name], runs[name])
@@ -63,29 +63,31 @@ def test_the_extreme_record_is_extreme(cases, runs):
 
 
 def test_the_opened_numbers_give_the_r_squared_of_the_plaintext(cases, runs):
-    _, explanation = opened(cases["mlp"], runs["mlp"])
-    _, coefficients, total = cases["mlp"].expected()
+    prediction, explanation = opened(cases["mlp"], runs["mlp"])
+    expected, coefficients, squares = cases["mlp"].expected()
     fit = cases["mlp"].design.fit
-    secure = fit(explanation[:-2], explanation[-2], explanation[-1])
-    assert secure.r_squared == pytest.approx(fit(coefficients[:-1], coefficients[-1], total).r_squared, abs=1e-3)
+    plain = fit(expected[0], coefficients[:-1], coefficients[-1], squares)
+    secure = fit(prediction[0], explanation[:-2], explanation[-2], explanation[-1])
+    assert secure.r_squared == pytest.approx(plain.r_squared, abs=1e-3)
 
 
 def test_the_dealer_brings_no_result(runs):
     assert (runs["mlp"][DEALER]["outputs"], runs["mlp"][DEALER]["seeds"]) == ([], [])
 
 
-# n = 128, k = 13, d = 10, h = 16. Linear: product (26 numbers), then numbers and deviations (12 + 128), squares (128),
-# and the total (1); beside it 26 comparisons of 64 bits, and their count. The network's product has 221 numbers; then
-# come 129 · 16 ReLUs of 48 bits opened in full, a matrix product (129 · 16 + 16) and a truncation (129). A forest has
-# such a truncation more than the trees.
+# n = 128, k = 13, d = 10, h = 16. Linear: product (26 numbers), then the rows (129, of 4 bytes) and the results (13);
+# beside it 26 comparisons of 64 bits, and their count, 5 rounds. The network's product has 221 numbers; then come
+# 129 · 16 ReLUs of 48 bits opened in full, and a matrix product (129 · 16 + 16). A probability opens the rows once more
+# (129, of 4 bytes), and where it is clamped 258 comparisons of 24 bits before that.
 @pytest.mark.parametrize(
     ("name", "rounds", "bytes_sent"),
     [
-        ("linear", [5, 5, 5, 6], [5_746, 5_746, 5_746, 5_694]),
-        ("mlp", [10, 10, 10, 9], [90_823, 90_823, 90_823, 161_022]),
-        ("trees", [9, 9, 9, 10], [117_358, 117_358, 117_358, 903_598]),
-        ("forest", [10, 10, 10, 11], [119_470, 119_470, 119_470, 905_662]),
-        ("risk", [15, 15, 15, 11], [98_041, 98_041, 98_041, 262_418]),
+        ("linear", [5, 5, 5, 5], [2_563, 2_563, 2_563, 7_782]),
+        ("mlp", [8, 8, 8, 7], [85_529, 85_529, 85_529, 161_046]),
+        ("trees", [8, 8, 8, 9], [114_175, 114_175, 114_175, 905_686]),
+        ("forest", [8, 8, 8, 9], [114_175, 114_175, 114_175, 905_686]),
+        ("risk", [12, 12, 12, 9], [91_510, 91_510, 91_510, 220_516]),
+        ("small risk", [5, 5, 5, 6], [3_642, 3_642, 3_642, 54_222]),
     ],
 )
 def test_rounds_and_bytes_are_exactly_these(runs, name, rounds, bytes_sent):
@@ -235,7 +237,7 @@ def test_processes_compute_what_threads_do(start):
         [ring.from_bytes(unb64(results[rank].outputs[0]["prediction"]), (1,)) for rank in range(PARTIES)]
     )
     assert ring.decode(prediction, ring.RESULT_BITS) == pytest.approx(case.expected()[0], abs=1e-4)
-    assert [results[rank].rounds for rank in results] == [10, 10, 10, 9]
+    assert [results[rank].rounds for rank in results] == [8, 8, 8, 7]
     said = {(rank, each["peer"]): each for rank, result in results.items() for each in result.conversations}
     assert len(said) == 12  # pairs, in both directions
     assert all(each["received"] == said[peer, rank]["sent"] for (rank, peer), each in said.items())

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from compute.engine import arithmetic
 from compute.engine.calculus import Calculus
+from compute.engine.lime import Surrogate, explain
 from compute.engine.rows import Composed, Masked, Private, Shifted
 from concordat import ring
 from concordat.kinds import KINDS
@@ -123,6 +125,28 @@ def test_a_model_costs_exactly_so_many_rounds(kind, sizes, name, rounds):
     assert run.rounds == rounds
 
 
+@pytest.mark.parametrize(("kind", "sizes"), CASES)
+def test_an_explanation_takes_one_round_more_than_a_prediction_alone(kind, sizes):
+    """Two more than one of boosted trees, whose sum of leaves has no scale to cut."""
+    tensors, design = tensors_of(kind, sizes), DESIGNS["masked"]
+    model = {name: shares(tensor) for name, tensor in encoded(kind, tensors).items()}
+    secret = shares(ring.encode(design.secret))
+    surrogate = Surrogate.of_arrays(torch.ones(2, N - 1, dtype=torch.int64), torch.full((N - 1,), 1 << 10))
+
+    def predict(party):
+        mine = {name: share[party.rank] for name, share in model.items()}
+        rows = design.rows(secret[party.rank]).part(slice(1))
+        value = yield from KINDS[kind].secure(Calculus(party, rows), mine)
+        return (yield from arithmetic.rescale(party, value, ring.RESULT_BITS)).share
+
+    def explained(party):
+        mine = {name: share[party.rank] for name, share in model.items()}
+        rows, target = design.rows(secret[party.rank]), KINDS[kind].scale
+        return (yield from explain(party, kind, mine, rows, surrogate, target)).prediction
+
+    assert together(explained).rounds == together(predict).rounds + (2 if kind == "trees" else 1)
+
+
 def test_a_value_that_equals_its_threshold_goes_left():
     tensors = {
         "features": np.eye(K)[[[0]]],
@@ -168,7 +192,8 @@ def test_shapes_that_are_none_do_not_fit(kind, given):
 
 @pytest.mark.parametrize(("kind", "sizes"), CASES)
 def test_proven_ranges_hold_for_every_record_between_the_bounds(kind, sizes):
-    """Scale a model up until its proof just fails: up to there, no record that was tried exceeds the bound."""
+    """Scale a model up until its proof just fails: up to there, no record that was tried exceeds the bound, nor what
+    the proof says is the most."""
     tensors = tensors_of(kind, sizes)
     lowest, highest = -np.full(K, 3.0), np.full(K, 3.0)
     last = {"linear": "weight", "mlp": "output.weight"}.get(kind, "leaves")
@@ -185,7 +210,7 @@ def test_proven_ranges_hold_for_every_record_between_the_bounds(kind, sizes):
     records = np.random.default_rng(0).uniform(-3, 3, (2000, K))
     largest = tensors | {last: tensors[last] * scale}
     most = {"log-odds": 256, "probability": 1}[KINDS[kind].scale]
-    assert np.abs(KINDS[kind].forward(largest, records)).max() < most
+    assert np.abs(KINDS[kind].forward(largest, records)).max() <= KINDS[kind].prove(largest, lowest, highest) <= most
 
 
 @pytest.mark.parametrize("leaf", [-0.01, 1.01, np.nan])

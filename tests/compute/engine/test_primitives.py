@@ -50,13 +50,6 @@ def test_a_matrix_product_is_exact():
     assert (run.rounds, run.bytes_sent, run.bytes_dealt) == (1, 6 * 8 * (20 + 12), 8 * 15)
 
 
-def test_a_square_is_exact():
-    secret = shares(EDGES)
-    run = together(lambda party: arithmetic.square(party, secret[party.rank]))
-    assert np.array_equal(run.sum, wrapped(x * x for x in EDGES))
-    assert (run.rounds, run.bytes_sent, run.bytes_dealt) == (1, 48 * len(EDGES), 8 * len(EDGES))
-
-
 # --- truncation
 
 LIMIT = 1 << arithmetic.TRUNCATED
@@ -225,7 +218,7 @@ def test_protocols_in_parallel_share_their_rounds():
         mine = secret[party.rank]
         results = yield from parallel(
             {
-                "square": arithmetic.square(party, mine),
+                "square": arithmetic.product(party, mine, mine),
                 "sign": comparison.is_negative(party, mine, 64),
                 "half": arithmetic.truncate(party, mine, 1),
             }
@@ -259,7 +252,6 @@ def test_what_is_opened_is_uniform_whatever_the_secret(value):
     def start(party):
         mine = secret[party.rank]
         yield from arithmetic.product(party, mine, mine)
-        yield from arithmetic.square(party, mine)
         yield from arithmetic.truncate(party, mine, 16)
         yield from comparison.relu(party, mine, 64)
         yield from comparison.is_negative(party, mine, 64)
@@ -268,7 +260,7 @@ def test_what_is_opened_is_uniform_whatever_the_secret(value):
     run = together(start)
     rings = [opened for opened in run.opened if opened.dtype == torch.int64]
     bits = [opened for opened in run.opened if opened.dtype == torch.uint8]
-    assert len(rings) == 6
+    assert len(rings) == 5
     assert len(bits) == 6
     for opened in rings:
         assert uniformity(opened) > 1e-6
@@ -297,8 +289,12 @@ def test_the_bits_of_a_tree_are_uniform_whatever_its_path(leaf):
 # --- the logistic function
 
 
+def clamped_logistic(party, x):
+    return (yield from sigmoid.sigmoid(party, (yield from sigmoid.clamped(party, x))))
+
+
 def logistic(numbers, parties=3, protocol=sigmoid.sigmoid, bits=32):
-    secret = shares(ring.encode(numbers, bits), parties)
+    secret = shares(np.rint(np.asarray(numbers) * 2.0**bits), parties)
     run = together(lambda party: protocol(party, Value(secret[party.rank], bits)), parties)
     run.results = [value.share for value in run.results]
     return ring.decode(run.sum, sigmoid.PROBABILITY_BITS), run
@@ -309,11 +305,13 @@ def expected_logistic(numbers):
 
 
 @PARTIES
-@pytest.mark.parametrize("bits", [16, 32])
+@pytest.mark.parametrize("bits", [16, 32, 48])
 def test_the_logistic_function_is_close_up_to_50(parties, bits):
-    numbers = np.concatenate([np.linspace(-50, 50, 1001), [0.0, 2.0**-16]])
+    numbers = np.concatenate([np.linspace(-50, 50, 1001), np.linspace(-12, 12, 1000), [0.0, 2.0**-16]])
     result, run = logistic(numbers, parties, bits=bits)
-    assert result == pytest.approx(expected_logistic(numbers), abs=2e-5)
+    errors = result - expected_logistic(numbers)
+    assert np.abs(errors).max() < 2e-5
+    assert np.sqrt((errors**2).mean()) < 5e-6
     assert run.rounds == 1
 
 
@@ -322,16 +320,32 @@ def test_beyond_its_range_the_bare_series_turns_the_risk_round():
     assert logistic([90.0])[0][0] < 0.01
 
 
-def test_clamping_keeps_the_risk_the_right_way_round():
-    numbers = [-16000.0, -256.0, -54.5, -50.0, 0.0, 50.0, 54.5, 64.0, 90.0, 128.0, 256.0, 16000.0]
-    result, run = logistic(numbers, protocol=sigmoid.clamped)
+@PARTIES
+@pytest.mark.parametrize("bits", [16, 32, 48])
+def test_clamping_keeps_the_risk_the_right_way_round(parties, bits):
+    numbers = [-256.0, -54.5, -50.0, -49.9, 0.0, 2.5, 49.9, 50.0, 54.5, 64.0, 90.0, 128.0, 256.0]
+    result, run = logistic(numbers, parties, protocol=clamped_logistic, bits=bits)
     assert result == pytest.approx(expected_logistic(numbers), abs=2e-5)
-    assert run.rounds == 5
+    assert run.rounds == 4
 
 
-def test_the_logistic_function_costs_one_round_and_640_bytes_of_the_dealer():
+@PARTIES
+@pytest.mark.parametrize("bits", [16, 32, 48])
+def test_a_clamped_number_is_right_but_for_a_few_units_of_14_bits(parties, bits):
+    unit = 2.0**-bits
+    numbers = [-256.0, -50.0 - unit, -50.0, -50.0 + unit, -unit, 0.0, 50.0 - unit, 50.0, 50.0 + unit, 256.0]
+    secret = shares(np.rint(np.asarray(numbers) * 2.0**bits), parties)
+    run = together(lambda party: sigmoid.clamped(party, Value(secret[party.rank], bits)), parties)
+    run.results = [value.share for value in run.results]
+    clamped = ring.decode(run.sum, bits)
+    assert clamped == pytest.approx(np.clip(numbers, -50, 50), abs=parties * 2.0**-14)
+    assert clamped[4:6].tolist() == numbers[4:6]
+    assert run.rounds == 3
+
+
+def test_the_logistic_function_costs_one_round_and_360_bytes_of_the_dealer():
     _, run = logistic([1.0] * 100)
-    assert (run.rounds, run.bytes_sent, run.bytes_dealt) == (1, 6 * 5 * 100, 640 * 100)
+    assert (run.rounds, run.bytes_sent, run.bytes_dealt) == (1, 6 * 4 * 100, 360 * 100)
 
 
 def test_public_sines_are_whole_numbers_and_right():
@@ -346,6 +360,6 @@ def test_what_the_logistic_function_opens_is_uniform(value):
     _, run = logistic([value] * 8000)
     (opened,) = run.opened
     assert int(opened.min()) >= 0
-    assert int(opened.max()) < 1 << 39
-    counts = np.bincount((opened >> 31).numpy(), minlength=256)
+    assert int(opened.max()) < 1 << 32
+    counts = np.bincount((opened >> 24).numpy(), minlength=256)
     assert chi2.sf(((counts - counts.mean()) ** 2 / counts.mean()).sum(), df=255) > 1e-6

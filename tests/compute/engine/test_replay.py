@@ -187,12 +187,9 @@ def test_a_change_of_one_result_is_noticed_as_often_as_it_is_said_to_be(monkeypa
 def test_a_dealer_that_deals_wrongly_is_named(monkeypatch):
     honest = session.deal
 
-    def deal(plan, keys, emit):
-        corrections = []
-        honest(plan, keys, corrections.append)
-        corrections[1] = bytes([corrections[1][0] ^ 1]) + corrections[1][1:]
-        for correction in corrections:
-            emit(correction)
+    def deal(plan, keys):
+        for index, correction in enumerate(honest(plan, keys)):
+            yield bytes([correction[0] ^ (index == 1)]) + correction[1:]
 
     case = a_job("linear", records=1)
     monkeypatch.setattr(session, "deal", deal)

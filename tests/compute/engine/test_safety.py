@@ -98,9 +98,8 @@ PLAN = (Product((2, 3), (3,)), Square((4,)), Truncation((5,), 16))
 
 
 def dealt(plan=PLAN, parties=3):
-    keys, corrections = [new_key() for _ in range(parties)], bytearray()
-    deal(plan, keys, corrections.extend)
-    return keys, bytes(corrections)
+    keys = [new_key() for _ in range(parties)]
+    return keys, b"".join(deal(plan, keys))
 
 
 def test_a_supply_is_used_once_and_in_order():

@@ -295,7 +295,7 @@ class World:
         publish()
 
     def in_the_clear(self, definition: CheckedDefinition, records: Any) -> tuple[Any, Any]:
-        """The engine's outputs as ring elements: predictions, of what-ifs too; coefficients, intercept and total sum of
+        """The engine's outputs as ring elements: predictions, of what-ifs too; coefficients, intercept and sum of
         squares."""
         known = [
             known_result(
