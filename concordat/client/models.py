@@ -9,16 +9,16 @@ from concordat.client.api import Api
 from concordat.client.home import ClientHome
 from concordat.fields import plain
 from concordat.kinds.kind import Tensors
-from concordat.model import check_manifest, prove, publish
+from concordat.model import Manifest, check_manifest, prove, publish
 from concordat.schema import FeatureSchema
 
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """A model version as it was handed in: its name everywhere else, and the signed manifest."""
+    """A model version as it was handed in: its name everywhere else, and its manifest."""
 
     digest: str
-    manifest: str
+    manifest: Manifest
 
 
 def import_model(
@@ -44,7 +44,7 @@ def import_model(
     """
     features = FeatureSchema.from_json(schema)
     prove(kind, tensors, features)
-    manifest, sealed = publish(
+    token, sealed = publish(
         model=model,
         version=version,
         owner=home.institution,
@@ -55,9 +55,9 @@ def import_model(
         party_keys={party: home.pins.sealing(party) for party in parties},
         key=home.keys.identity,
     )
-    name = digest(plain(check_manifest(manifest, home.pins.keyring)))
-    api.import_model(manifest, sealed)
-    return PublishedModel(name, manifest)
+    manifest = check_manifest(token, home.pins.keyring)
+    api.import_model(token, sealed)
+    return PublishedModel(digest(plain(manifest)), manifest)
 
 
 def disclose_weights(home: ClientHome, api: Api, *, model: str, study: str) -> str:

@@ -66,7 +66,9 @@ class Kind:
         secure: the same on shares: tensors to (rows, 1).
         prove: for records between (columns,) bounds, raises Refused(MODEL_OUT_OF_RANGE) where numbers might not fit.
         told_by_one_explanation: whether one log-odds explanation gives the weights away.
-        whole: tensors of whole numbers, carried without fractional bits.
+        measured: what attacks on such models have needed (`make bench-extraction`), in a sentence that definitions carry;
+            see `concordat.extraction` before it is changed.
+        whole: tensors of whole numbers, a single 1 in each row, carried without fractional bits.
     """
 
     scale: Scale
@@ -76,6 +78,7 @@ class Kind:
     secure: Callable[[Calculus, Mapping[str, Secret]], Generator[Any, Any, Secret]]
     prove: Callable[[Tensors, Floats, Floats], None]
     told_by_one_explanation: bool
+    measured: str = ""
     whole: frozenset[str] = frozenset()
 
 

@@ -5,16 +5,17 @@ import pytest
 
 from concordat import canonical, definition
 from concordat.reasons import Reason, Refused
+from tests.concordat.conftest import GROUPS
 
 
 def refusal(study, document, **arguments):
     with pytest.raises(Refused) as caught:
-        definition.check(document, manifest=study.manifest, keyring=study.keyring, **arguments)
+        definition.check(document, manifest=study.manifest, groups=GROUPS, keyring=study.keyring, **arguments)
     return caught.value.reason, caught.value.field
 
 
 def test_a_definition_for_a_model_that_keeps_its_weights(study):
-    assert definition.check(study.definition, manifest=study.manifest) == study.definition
+    assert definition.check(study.definition, manifest=study.manifest, groups=GROUPS) == study.definition
 
 
 def test_it_has_a_digest_for_the_chain(study):
@@ -31,7 +32,7 @@ def test_a_model_that_answers_with_a_probability_has_no_log_odds_to_explain(stud
     forest = {**study.manifest, "kind": "forest"}
     document = {**study.definition, "model": canonical.digest(forest)}
     with pytest.raises(Refused, match="“forest” answers with a probability") as caught:
-        definition.check(document, manifest=forest)
+        definition.check(document, manifest=forest, groups=GROUPS)
     assert (caught.value.reason, caught.value.field) == (Reason.FIELD_INVALID, "target")
 
 
@@ -94,8 +95,8 @@ OTHER = {"train": {"opened": ["model-shares"]}, "audit": {"opened": ["counts"], 
 
 @pytest.mark.parametrize("kind", list(OTHER))
 def test_institutions_may_agree_on_other_kinds_which_have_no_design(study, kind):
-    document = {**study.definition, "kind": kind, "target": "none", "design": "", **OTHER[kind]}
-    assert definition.check(document, manifest=study.manifest)["kind"] == kind
+    document = study.new_definition(kind=kind, target="none", design="", **OTHER[kind])
+    assert definition.check(document, manifest=study.manifest, groups=0)["kind"] == kind
     for changes, field in (
         ({"design": study.design}, "design"),
         ({"target": "log-odds"}, "target"),
@@ -154,6 +155,7 @@ class TestDisclosureOfLinearModels:
         checked = definition.check(
             linear_study.definition,
             manifest=linear_study.manifest,
+            groups=GROUPS,
             disclosure=self.statement(linear_study),
             keyring=linear_study.keyring,
         )
