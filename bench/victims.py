@@ -24,6 +24,7 @@ from concordat import design, ring
 from concordat.design import OPERATOR_BITS, WEIGHT_BITS, Design
 from concordat.importers import from_sklearn
 from concordat.kinds import KINDS
+from concordat.kinds.kind import Scale
 from concordat.schema import FeatureSchema
 from config.demo.consortium import CLEVELAND, STUDY_FOLDER
 from config.demo.training import encode, read_rows
@@ -55,9 +56,6 @@ class Seen:
     coefficients: Floats
     totals: Floats
 
-    def first(self, q: int) -> "Seen":
-        return Seen(self.records[:q], self.predictions[:q], self.coefficients[:q], self.totals[:q])
-
 
 @dataclass(frozen=True)
 class Victim:
@@ -86,14 +84,18 @@ class Victim:
         """(n,) on the kind's own scale."""
         return KINDS[self.kind].forward(self.tensors, records)
 
-    def explain(self, records: Floats) -> Seen:
-        """What is opened of these records, by the plaintext reference and rounded as the engine's results are."""
+    def explain(self, records: Floats, scale: Scale | None = None) -> Seen:
+        """What is opened of these records, by the plaintext reference and rounded as the engine's results are; on the
+        kind's own scale, unless probabilities are asked for."""
+        own = scale in (None, KINDS[self.kind].scale)
         perturbed = self.design.column_masks * records[:, None]
-        outputs = self.outputs(perturbed.reshape(-1, records.shape[1])).reshape(len(records), -1)
+        rows = np.concatenate([records[:, None], perturbed], axis=1)
+        outputs = self.outputs(rows.reshape(-1, records.shape[1])).reshape(len(records), -1)
+        predictions, outputs = np.split(outputs if own else 1 / (1 + np.exp(-outputs)), [1], axis=1)
         weights = self.design.weights / (1 << WEIGHT_BITS)
         deviations = outputs - np.average(outputs, axis=1, weights=weights)[:, None]
         opened = (
-            self.outputs(records),
+            predictions[:, 0],
             outputs @ (self.design.operator / (1 << OPERATOR_BITS)).T,
             deviations**2 @ weights,
         )

@@ -18,6 +18,7 @@ from typing_extensions import TypedDict
 
 from concordat.fields import STRICT, Text
 from concordat.kinds import KINDS
+from concordat.kinds.kind import Shapes
 from concordat.model import Manifest
 
 CEILING = 4
@@ -32,7 +33,7 @@ class Extraction(TypedDict):
 
     `unknowns` is how many numbers the secret model consists of, `ceiling` how many of them should be opened at most.
     `scalars_an_explanation` are opened by one job, and the budgets allow so many `explanations`, of all requesters
-    together. After `weights_after` of them the model counts as known. `statement` says all this in a sentence or two.
+    together. After `weights_after` of them the model counts as known. `statement` says so in words, for who signs.
     """
 
     v: Literal[1]
@@ -51,7 +52,9 @@ def estimate(manifest: Manifest, *, scalars: int, budget: int, jobs: int) -> Ext
         scalars: how many numbers one job opens; at least one.
         budget: how many the definition allows altogether, and how many `jobs`.
     """
-    kind, secret = KINDS[manifest["kind"]], unknowns(manifest)
+    kind = KINDS[manifest["kind"]]
+    shapes = [(tensor["name"], tuple(tensor["shape"])) for tensor in manifest["tensors"]]
+    secret = unknowns(manifest["kind"], shapes)
     ceiling, explanations = secret // CEILING, min(budget // scalars, jobs)
     after = 1 if kind.told_by_one_explanation else math.ceil(secret / scalars)
     opened = scalars * explanations
@@ -83,11 +86,8 @@ def estimate(manifest: Manifest, *, scalars: int, budget: int, jobs: int) -> Ext
     }
 
 
-def unknowns(manifest: Manifest) -> int:
-    """How many numbers the model consists of. The choice of a feature, a row with a single 1 in it, is one of them, so
-    this is fewer than the `parameters` of trees."""
-    choices = KINDS[manifest["kind"]].whole
-    return sum(
-        math.prod(tensor["shape"][:-1] if tensor["name"] in choices else tensor["shape"])
-        for tensor in manifest["tensors"]
-    )
+def unknowns(kind: str, shapes: Shapes) -> int:
+    """How many numbers a model of these tensors consists of. The choice of a feature, a row with a single 1 in it, is
+    one of them, so that this is fewer than the `parameters` in the manifest of trees."""
+    choices = KINDS[kind].whole
+    return sum(math.prod(shape[:-1] if name in choices else shape) for name, shape in shapes)
