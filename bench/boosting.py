@@ -28,7 +28,7 @@ AT_ONCE = 16
 
 
 def grow(seen: Seen, seed: int, design: Design | None) -> Callable[[Floats], Floats]:
-    """Trees whose predictions, and with a `design` whose coefficients and intercepts too, are those that were opened.
+    """Trees whose predictions are those that were opened; with a `design`, their coefficients and intercepts as well.
     They map records (m, k) to outputs (m,)."""
     generator = np.random.default_rng(seed)
     records, (asked, columns) = seen.records, seen.records.shape

@@ -7,10 +7,10 @@ figures are the same in every run on one machine, up to the last bits of its ari
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import TypedDict, get_args
+from typing import get_args
 
 import numpy as np
 import torch
@@ -18,82 +18,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from bench.attacks import What, fidelity, linear_weights, surrogate, without
+from bench import fidelity_plot
+from bench.attacks import What, linear_weights, without
+from bench.fidelities import CASES, COUNTS, DRAWS, Row, counted, enough, measure_all, middle
 from bench.victims import ASKED, Data, Victim, victim
-from concordat.extraction import unknowns
 from concordat.kinds.kind import Scale
 
 OUTPUT = Path(__file__).parents[1] / "var/bench"
-CASES: Sequence[tuple[Data, str]] = (
-    ("heart", "mlp"),
-    ("cancer", "mlp"),
-    ("heart", "mlp-overfitted"),
-    ("heart", "trees"),
-    ("cancer", "trees"),
-    ("heart", "forest"),
-)
-COUNTS = tuple(1 << power for power in range(ASKED.bit_length()))
-DRAWS = 3
-"""How many times the requester's patients come in another order, with another start of the surrogate."""
-
 LEVELS = (0.9, 0.95, 0.99)
-
-
-class Row(TypedDict):
-    """The fidelity of one surrogate; `count` is how many explanations, or predictions, it was made of."""
-
-    data: str
-    model: str
-    what: What
-    count: int
-    draw: int
-    agreement: float
-    r_squared: float
-
-
-def measure(target: Victim, what: What, count: int, draw: int) -> Row:
-    """Attack with the first `count` of the requester's patients, in the order of this draw."""
-    order = np.random.default_rng(draw).permutation(len(target.asked))[:count]
-    agreement, r_squared = fidelity(target, surrogate(target, target.explain(target.asked[order]), what, draw))
-    return {
-        "data": target.data,
-        "model": target.name,
-        "what": what,
-        "count": count,
-        "draw": draw,
-        "agreement": agreement,
-        "r_squared": r_squared,
-    }
-
-
-def measure_all(cases: Iterable[tuple[Data, str]]) -> Iterator[Row]:
-    """Every case, use, count and draw."""
-    for data, name in cases:
-        for what in get_args(What):
-            for count in COUNTS:
-                for draw in range(DRAWS):
-                    yield measure(victim(data, name), what, count, draw)
-
-
-def middle(rows: Iterable[Row], data: str, model: str, what: What, figure: str) -> dict[int, float]:
-    """The median over the draws of a figure, by count."""
-    found: dict[int, list[float]] = {}
-    for row in rows:
-        if (row["data"], row["model"], row["what"]) == (data, model, what):
-            found.setdefault(row["count"], []).append(row[figure])  # type: ignore[literal-required]
-    return {count: median(values) for count, values in sorted(found.items())}
-
-
-def enough(figures: dict[int, float], level: float) -> int | None:
-    """The least count from which on the figure stays at the level or above."""
-    below = [count for count, value in figures.items() if value < level]
-    return next((count for count in figures if count > max(below, default=0)), None)
-
-
-def counted(target: Victim) -> int:
-    """After how many explanations as many numbers are opened as the model consists of."""
-    shapes = [(name, tensor.shape) for name, tensor in target.tensors.items()]
-    return -(-unknowns(target.kind, shapes) // (len(target.design.groups) + 3))
 
 
 def table(rows: Sequence[Row]) -> Table:
@@ -140,8 +72,6 @@ def weight_error(target: Victim, patient: int, scale: Scale) -> float:
 
 def main() -> None:
     """Attack, print, write."""
-    from bench import fidelity_plot  # half a second, for the last step alone
-
     parser = argparse.ArgumentParser(prog="bench.extraction", description="What explanations give away of a model.")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="directory of rows and picture")
     wanted = parser.parse_args()

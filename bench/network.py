@@ -55,8 +55,8 @@ class Network:
 
 
 def train(seen: Seen, seed: int, design: Design | None) -> Callable[[Floats], Floats]:
-    """A network whose predictions, and with a `design` whose coefficients, intercepts and total sums of squares too, are
-    those that were opened."""
+    """A network whose predictions are those that were opened; with a `design`, its coefficients, intercepts and total
+    sums of squares as well."""
     network = Network.start(seen.records.shape[1], seed)
     optimiser = torch.optim.Adam(network.parameters, lr=RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)

@@ -42,8 +42,7 @@ ESTIMATORS: dict[str, Callable[[], Any]] = {
     "trees": lambda: GradientBoostingClassifier(n_estimators=50, random_state=0),
     "forest": lambda: RandomForestClassifier(50, max_depth=4, random_state=0),
 }
-"""`mlp` is regularised as the demonstration's is; `mlp-overfitted` fits its owner's patients to the last one, and is far
-from linear."""
+"""`mlp` is the demonstration's; `mlp-overfitted` fits its owner's patients to the last one and is far from linear."""
 
 
 @dataclass(frozen=True)

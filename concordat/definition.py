@@ -81,8 +81,8 @@ class Definition(TypedDict):
     "none". `model` is the one that is explained, audited, or trained further. `recipients` may open what is opened.
     `data_use` are the codes of the protocol's that this computation makes use of. Figures of an audit about fewer than
     `minimum_cell` people are not opened. `emergent`: whether an urgent decision may be asked for. `jurisdictions` are
-    those that shares touch, `result_jurisdictions` those that results may go to. `extraction` states how much of the model
-    explanations give away; the other kinds, which open nothing of a model, have null."""
+    those that shares touch, `result_jurisdictions` those that results may go to. `extraction` says how much of the
+    model explanations give away, and is null for other kinds."""
 
     v: Literal[2]
     study: Slug

@@ -66,8 +66,8 @@ class Kind:
         secure: the same on shares: tensors to (rows, 1).
         prove: for records between (columns,) bounds, raises Refused(MODEL_OUT_OF_RANGE) where numbers might not fit.
         told_by_one_explanation: whether one log-odds explanation gives the weights away.
-        measured: what attacks on such models have needed (`make bench-extraction`), in a sentence that definitions carry;
-            see `concordat.extraction` before it is changed.
+        measured: what sufficed to attack such models (`make bench-extraction`), in a sentence that definitions carry;
+            `concordat.extraction` says what a change of it means.
         whole: tensors of whole numbers, a single 1 in each row, carried without fractional bits.
     """
 
