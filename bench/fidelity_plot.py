@@ -8,7 +8,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from bench.attacks import What, without
-from bench.fidelities import Row, counted, middle
+from bench.fidelities import COUNTS, Row, counted, middle
 from bench.victims import victim
 
 STYLES: dict[What, tuple[str, str, str]] = {
@@ -47,6 +47,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
                 )
             axis.axvline(counted(target), color="0.55", label="as many numbers as the model has")
             axis.set_xscale("log", base=2)
+            axis.set_xticks(COUNTS[::2], list(map(str, COUNTS[::2])))
             axis.grid(alpha=0.3)
         above.axhline(without(target), color="black", linestyle=":", label="own diagnoses, nothing asked")
     axes[0][0].set(ylabel="decisions that agree", ylim=(0.3, 1.02))

@@ -2,8 +2,8 @@
 
 Every number that an explanation opens is a function of the model, and the requester knows its own record. Once as many
 numbers are opened as the model consists of, nothing speaks any more for its being secret. That is a count and no proof:
-attacks need fewer (`make bench-extraction` measures some), so each kind of model says besides what such an attack has
-found.
+attacks may need fewer explanations. So each kind of model says besides what attacks have found that were measured
+(`make bench-extraction`).
 
 Definitions are checked for as long as their dossiers are, so the words are part of version 1 as much as the numbers
 are: other words, or other measured figures, are a new version beside this one.
@@ -59,8 +59,8 @@ def estimate(manifest: Manifest, *, scalars: int, budget: int, jobs: int) -> Ext
     after = 1 if kind.told_by_one_explanation else math.ceil(secret / scalars)
     opened = scalars * explanations
     words = [
-        f"An estimate by counting, not a proof: each explanation opens {scalars} numbers that depend on the secret "
-        f"model, which consists of {secret}.",
+        f"An estimate by counting, not a proof; attacks may need fewer explanations. Each opens {scalars} numbers that "
+        f"depend on the secret model, which consists of {secret}.",
         f"The budgets allow {explanations} explanations, so {opened} numbers; what is opened under other definitions "
         "of the model adds to them.",
     ]
@@ -74,7 +74,7 @@ def estimate(manifest: Manifest, *, scalars: int, budget: int, jobs: int) -> Ext
         words.append(f"These budgets exceed the ceiling of {ceiling} opened numbers, a quarter of the model's.")
     else:
         words.append(f"These budgets stay within the ceiling of {ceiling} opened numbers, a quarter of the model's.")
-    words.append(kind.measured or "No attack on models of this kind was measured.")
+    words.append(kind.measured or "Not measured: nobody has attacked a model of this kind here.")
     return {
         "v": 1,
         "unknowns": secret,

@@ -34,6 +34,19 @@ def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> None:
         raise Refused(Reason.MODEL_OUT_OF_RANGE, detail="The leaves of a forest are probabilities, from 0 to 1.")
 
 
+_MEASURED = (
+    "Measured: on other patients, a surrogate made of 16 explanations agreed with 95 % of the decisions of a forest of "
+    "50 trees of depth 4; made of 4, with 93 %."
+)
+
 KIND = Kind(
-    "probability", trees.sizes, _shapes, _forward, _secure, _prove, told_by_one_explanation=False, whole=trees.WHOLE
+    "probability",
+    trees.sizes,
+    _shapes,
+    _forward,
+    _secure,
+    _prove,
+    told_by_one_explanation=False,
+    measured=_MEASURED,
+    whole=trees.WHOLE,
 )

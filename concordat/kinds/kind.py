@@ -67,7 +67,7 @@ class Kind:
         prove: for records between (columns,) bounds, raises Refused(MODEL_OUT_OF_RANGE) where numbers might not fit.
         told_by_one_explanation: whether one log-odds explanation gives the weights away.
         measured: what sufficed to attack such models (`make bench-extraction`), in a sentence that definitions carry;
-            `concordat.extraction` says what a change of it means.
+            empty if none was attacked. `concordat.extraction` says what a change of it means.
         whole: tensors of whole numbers, a single 1 in each row, carried without fractional bits.
     """
 
@@ -78,7 +78,7 @@ class Kind:
     secure: Callable[[Calculus, Mapping[str, Secret]], Generator[Any, Any, Secret]]
     prove: Callable[[Tensors, Floats, Floats], None]
     told_by_one_explanation: bool
-    measured: str = ""
+    measured: str
     whole: frozenset[str] = frozenset()
 
 

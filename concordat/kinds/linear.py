@@ -22,4 +22,11 @@ def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> None:
     fits(LOG_ODDS, *interval(tensors["weight"][None], tensors["bias"], lowest, highest), "log-odds")
 
 
-KIND = Kind("log-odds", lambda given: (), _shapes, _forward, _secure, _prove, told_by_one_explanation=True)
+_MEASURED = (
+    "Measured: one explanation in log-odds told, exactly as it is shared, the weight of every feature in which the "
+    "patient differs from the reference; one in probabilities told it nearly, unless they were close to 0 or 1."
+)
+
+KIND = Kind(
+    "log-odds", lambda given: (), _shapes, _forward, _secure, _prove, told_by_one_explanation=True, measured=_MEASURED
+)

@@ -1,13 +1,13 @@
 """What a definition says of how much its model gives away: counted from public facts, and compared by everyone."""
 
+from dataclasses import replace
+
 import pytest
 
 from concordat import canonical, definition, extraction
 from concordat.kinds import KINDS
 from concordat.reasons import Reason, Refused
 from tests.concordat.conftest import GROUPS
-
-KIND_FIELDS = ("jobs_a_day", "jobs", "scalars")
 
 
 def estimate(study, **budgets):
@@ -63,10 +63,18 @@ def test_every_kind_says_what_attacks_have_found(kind):
 
 
 def test_a_kind_of_which_no_attack_was_measured_says_so(study, monkeypatch):
-    from dataclasses import replace
-
     monkeypatch.setitem(KINDS, "mlp", replace(KINDS["mlp"], measured=""))
-    assert estimate(study)["statement"].endswith("No attack on models of this kind was measured.")
+    assert estimate(study)["statement"].endswith("Not measured: nobody has attacked a model of this kind here.")
+
+
+STATEMENT = (
+    "An estimate by counting, not a proof; attacks may need fewer explanations. Each opens 7 numbers that depend on the "
+    "secret model, which consists of 97. The budgets allow 142 explanations, so 994 numbers; what is opened under other "
+    "definitions of the model adds to them. After 14 explanations as many numbers are opened as the model consists of. "
+    "These budgets do not keep the model secret from requesters who put their results together. Measured: on other "
+    "patients, surrogates made of 16 explanations agreed with 96 % and 99 % of the decisions of two regularised networks "
+    "of 16 hidden units and with 86 % of an overfitted one's; made of 4, with 90 %, 98 % and 83 %."
+)
 
 
 def test_the_words_are_signed_so_that_they_stay_as_they_are(study):
