@@ -53,5 +53,5 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     axes[0][0].set(ylabel="decisions that agree", ylim=(0.3, 1.02))
     axes[1][0].set(ylabel="R² of outputs", ylim=(-0.2, 1.05))
     axes[0][0].legend(loc="lower right", fontsize=8)
-    with rc_context({"svg.hashsalt": "extraction"}):
+    with rc_context({"svg.hashsalt": "extraction", "svg.fonttype": "none"}):
         figure.savefig(path, metadata={"Date": None})

@@ -11,7 +11,7 @@ import pytest
 
 from bench import extraction, fidelity_plot
 from bench.attacks import fidelity, without
-from bench.fidelities import DRAWS, counted, enough, measure
+from bench.fidelities import CASES, DRAWS, counted, enough, measure
 from bench.victims import ASKED, victim
 from concordat.kinds import KINDS
 
@@ -104,7 +104,12 @@ def test_no_two_lines_share_a_colour_a_marker_or_a_dash():
     assert len({part for style in fidelity_plot.STYLES.values() for part in style}) == 6
 
 
-def test_what_is_documented_is_what_definitions_state():
+@pytest.mark.parametrize(("data", "model"), CASES)
+def test_the_documented_count_and_what_agrees_without_asking_are_those_of_the_model(data, model):
+    secret = victim(data, model)
     documented = (ROOT / "docs/explanation/secure-lime.md").read_text()
-    for name in ("extraction.svg", "bench-extraction"):
-        assert name in documented
+    name = {"heart": "four hospitals", "cancer": "breast cancer"}[data]
+    name += {"mlp": ", network", "mlp-overfitted": ", overfitted network", "trees": ", boosted trees"}.get(
+        model, ", forest"
+    )
+    assert f"| {name} | {counted(secret)} | {without(secret):.2f} |" in documented
