@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PYTHONDONTWRITEBYTECODE := 1
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-full lint bench bench-verdict docs screenshots clean
+.PHONY: help setup demo serve test test-full lint bench bench-extraction bench-verdict docs screenshots clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## virtual environment in .venv with exact versions
 
@@ -44,6 +44,9 @@ lint: setup ## ruff, mypy, import rules, migrations, generated files, contracts,
 
 bench: setup ## what the secure job costs, beside stock CrypTen; FULL=1: more parties, a delay, growth
 	@$(BIN)/python -m bench.engine $(if $(FULL),--full)
+
+bench-extraction: setup ## what explanations give away of a secret model, by attacking some
+	@$(BIN)/python -m bench.extraction
 
 bench-verdict: setup ## what the authority check costs among 10,000 studies and 1,000,000 consents
 	@$(BIN)/python -m bench.verdict

@@ -19,6 +19,7 @@ from concordat import clock
 from concordat.canonical import Json, digest
 from concordat.data_use import DuoCode
 from concordat.documents import Keyring, sign, verify
+from concordat.extraction import Extraction, estimate
 from concordat.fields import STRICT, Digest, Jurisdiction, MaybeDecimal, MaybeDigest, Slug, Text, Time, plain, read
 from concordat.kinds.kind import Scale
 from concordat.model import KINDS, Manifest
@@ -87,13 +88,13 @@ class Definition(TypedDict):
 
     `design`, `target` and a fixed `seed` belong to explanations; other kinds have an empty design and the target
     "none". With each record that is asked about go as many `canaries`, records whose results its client knows, and up
-    to `what_ifs` variants of the record, which are predicted and not explained. `impossible` is
-    which part of an explanation's perturbed records may be clinically impossible, from 0 to 1; empty for other kinds.
-    `model` is the one that is explained,
-    audited, or trained further. `recipients` may open what is opened. `data_use` are the codes of the protocol's that
-    this computation makes use of. Figures of an audit about fewer than `minimum_cell` people are not opened.
-    `emergent`: whether an urgent decision may be asked for. `jurisdictions` are those that shares touch,
-    `result_jurisdictions` those that results may go to."""
+    to `what_ifs` variants of the record, which are predicted and not explained. `impossible` is which part of an
+    explanation's perturbed records may be clinically impossible, from 0 to 1; empty for other kinds. `model` is the one
+    that is explained, audited, or trained further. `recipients` may open what is opened. `data_use` are the codes of
+    the protocol's that this computation makes use of. Figures of an audit about fewer than `minimum_cell` people are
+    not opened. `emergent`: whether an urgent decision may be asked for. `jurisdictions` are those that shares touch,
+    `result_jurisdictions` those that results may go to. `extraction` says how much of the model explanations give away,
+    and is null for other kinds."""
 
     v: Literal[3]
     study: Slug
@@ -116,6 +117,7 @@ class Definition(TypedDict):
     opened: list[Text]
     disclosure: Literal["none", "full"]
     budgets: Budgets
+    extraction: Extraction | None
     minimum_cell: PositiveInt
     audits: list[Audit]
     emergent: bool
@@ -157,6 +159,19 @@ def scale_of(definition: Definition) -> Scale:
     return target
 
 
+def extraction_of(definition: Definition, manifest: Manifest, groups: int) -> Extraction | None:
+    """What a definition states as its `extraction`, from its other fields, the model's manifest and the number of
+    `groups` of its design."""
+    if definition["kind"] != "explain":
+        return None
+    return estimate(
+        manifest,
+        scalars=opened_scalars(definition, groups),
+        budget=definition["budgets"]["scalars"],
+        jobs=definition["budgets"]["jobs"] * len(definition["requesters"]),
+    )
+
+
 class Computing(TypedDict):
     """What definition and ticket have in common: who computes, in order, and who deals."""
 
@@ -173,6 +188,7 @@ def check(
     document: Mapping[str, Json],
     *,
     manifest: Manifest,
+    groups: int,
     disclosure: str | None = None,
     keyring: Keyring | None = None,
     now: datetime | None = None,
@@ -181,6 +197,7 @@ def check(
 
     Args:
         manifest: the checked manifest of the model that the definition names.
+        groups: how many groups of features the design has that it names; 0 for a kind without one.
         disclosure: the owner's signed disclosure statement (JWS), where the rule below asks for one.
         keyring: identity keys by institution, to verify the statement with.
         now: refuse a definition that has expired by then.
@@ -205,6 +222,8 @@ def check(
     if now is not None and now >= clock.parse(definition["valid_until"]):
         raise Refused(Reason.DEFINITION_EXPIRED, field="valid_until")
     _check_disclosure(definition, manifest, disclosure, keyring or {})
+    if definition["extraction"] != extraction_of(definition, manifest, groups):
+        raise _invalid("extraction", "This is not what its model, design and budgets give away.")
     return definition
 
 

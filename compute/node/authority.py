@@ -21,7 +21,7 @@ from concordat import canonical, consent, definition, model, plausibility, proto
 from concordat import ticket as tickets
 from concordat.answers import place
 from concordat.definition import Definition, Role
-from concordat.design import Design, read_design
+from concordat.design import Design
 from concordat.model import Manifest
 from concordat.reasons import Reason, Refused
 from concordat.request import Request
@@ -95,14 +95,16 @@ def check(
         if canonical.digest(documents[field]) != ticket[field]:
             raise Refused(Reason.DIGEST_MISMATCH, detail="The ticket names another one.", field=field)
     manifest = model.check_manifest(documents["manifest"], pins.lasting_keyring)
+    design = Design.from_json(documents["design"])
     agreed = definition.check(
         documents["definition"],
         manifest=manifest,
+        groups=len(design.groups),
         disclosure=documents["disclosure"],
         keyring=pins.lasting_keyring,
         now=now,
     )
-    design = _design(documents, agreed, manifest)
+    _check_design(design, documents, agreed, manifest)
     request.read_request(documents["request"], pins.keyring)  # signed now; the consent in it may be older than a key
     if canonical.digest(documents["protocol"]) != agreed["protocol"]:
         raise Refused(Reason.DIGEST_MISMATCH, detail="The definition names another one.", field="protocol")
@@ -140,17 +142,16 @@ def check(
     return Grant(ticket, asked, manifest, role, rank, shares, scalars, agreed["budgets"]["scalars"])
 
 
-def _design(documents: JobDocuments, agreed: Definition, manifest: Manifest) -> Design:
+def _check_design(design: Design, documents: JobDocuments, agreed: Definition, manifest: Manifest) -> None:
     if canonical.digest(documents["schema"]) != agreed["schema"]:
         raise Refused(Reason.DIGEST_MISMATCH, detail="The definition names another one.", field="schema")
-    schema, design = FeatureSchema.from_json(documents["schema"]), read_design(documents["design"])
+    schema = FeatureSchema.from_json(documents["schema"])
     if documents["design"].get("schema") != agreed["schema"]:
         raise Refused(Reason.DIGEST_MISMATCH, detail="The design was made for another schema.", field="design")
     design.features(schema)  # the model is proven for offsets of numbers only
     plausibility.check_reference(design, schema, most=agreed["impossible"])
     if len(schema.columns) != model.columns_of(manifest):
         raise Refused(Reason.FIELD_INVALID, detail="Schema and model differ in columns.", field="schema")
-    return design
 
 
 def _check_consent_stands(documents: JobDocuments, asked: Request, home: NodeHome) -> None:

@@ -60,9 +60,15 @@ def fetch_definition(home: ClientHome, api: Api, digest: str) -> CheckedDefiniti
         raise Refused(Reason.DIGEST_MISMATCH, field="design")
     known = home.pins.lasting_keyring
     manifest = check_manifest(answer["manifest"], known)
-    content = definitions.check(document, manifest=manifest, disclosure=answer["disclosure"] or None, keyring=known)
     schema = FeatureSchema.from_json(answer["schema"])
     plan = check_design(design, schema) if design is not None else None
+    content = definitions.check(
+        document,
+        manifest=manifest,
+        groups=len(plan.groups) if plan else 0,
+        disclosure=answer["disclosure"] or None,
+        keyring=known,
+    )
     if plan is not None:
         plausibility.check_reference(plan, schema, most=content["impossible"])
     return CheckedDefinition(

@@ -11,7 +11,7 @@ from concordat.client.home import ClientHome
 from concordat.design import Design
 from concordat.fields import plain
 from concordat.kinds.kind import UNCLAMPED, Scale, Tensors
-from concordat.model import check_manifest, prove, publish
+from concordat.model import Manifest, check_manifest, prove, publish
 from concordat.schema import FeatureSchema
 
 CANARIES = 8
@@ -21,10 +21,10 @@ explanation does."""
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """A model version as it was handed in: its name everywhere else, and the signed manifest."""
+    """A model version as it was handed in: its name everywhere else, and its manifest."""
 
     digest: str
-    manifest: str
+    manifest: Manifest
 
 
 def import_model(
@@ -50,7 +50,7 @@ def import_model(
     """
     features = FeatureSchema.from_json(schema)
     largest = prove(kind, tensors, features)
-    manifest, sealed = publish(
+    token, sealed = publish(
         model=model,
         version=version,
         owner=home.institution,
@@ -62,9 +62,9 @@ def import_model(
         key=home.keys.identity,
         clamped=largest > UNCLAMPED,
     )
-    name = digest(plain(check_manifest(manifest, home.pins.keyring)))
-    api.import_model(manifest, sealed)
-    return PublishedModel(name, manifest)
+    manifest = check_manifest(token, home.pins.keyring)
+    api.import_model(token, sealed)
+    return PublishedModel(digest(plain(manifest)), manifest)
 
 
 def seal_canaries(

@@ -73,7 +73,9 @@ class Kind:
             Refused(MODEL_OUT_OF_RANGE) where numbers might not fit.
         width: how many numbers of a row are compared at once, for the free sizes; memory grows with it.
         told_by_one_explanation: whether one explanation, on either scale, gives the weights away.
-        whole: tensors of whole numbers, carried without fractional bits.
+        measured: what sufficed to attack such models (`make bench-extraction`), in a sentence that definitions carry;
+            empty if none was attacked. `concordat.extraction` says what a change of it means.
+        whole: tensors of whole numbers, a single 1 in each row, carried without fractional bits.
     """
 
     scale: Scale
@@ -84,6 +86,7 @@ class Kind:
     prove: Callable[[Tensors, Floats, Floats], float]
     width: Callable[[Shape], int]
     told_by_one_explanation: bool
+    measured: str
     whole: frozenset[str] = frozenset()
 
     @property

@@ -22,6 +22,19 @@ def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> float:
     return fits(LOG_ODDS, *interval(tensors["weight"][None], tensors["bias"], lowest, highest), "log-odds")
 
 
+_MEASURED = (
+    "Measured: one explanation in log-odds told, exactly as it is shared, the weight of every feature in which the "
+    "patient differs from the reference; one in probabilities told it nearly, unless they were close to 0 or 1."
+)
+
 KIND = Kind(
-    "log-odds", lambda given: (), _shapes, _forward, _secure, _prove, lambda sizes: 1, told_by_one_explanation=True
+    "log-odds",
+    lambda given: (),
+    _shapes,
+    _forward,
+    _secure,
+    _prove,
+    lambda sizes: 1,
+    told_by_one_explanation=True,
+    measured=_MEASURED,
 )

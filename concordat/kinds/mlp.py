@@ -70,4 +70,11 @@ def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> float:
     )
 
 
-KIND = Kind("log-odds", _sizes, _shapes, _forward, _secure, _prove, max, told_by_one_explanation=False)
+_MEASURED = (
+    "Measured: on other patients, surrogates made of 16 explanations agreed with 96 % and 99 % of the decisions of two "
+    "regularised networks of 16 hidden units and with 86 % of an overfitted one's; made of 4, with 90 %, 98 % and 83 %."
+)
+
+KIND = Kind(
+    "log-odds", _sizes, _shapes, _forward, _secure, _prove, max, told_by_one_explanation=False, measured=_MEASURED
+)

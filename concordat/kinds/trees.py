@@ -74,4 +74,20 @@ def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> float:
 
 WHOLE = frozenset({"features"})
 
-KIND = Kind("log-odds", sizes, shapes, _forward, _secure, _prove, width, told_by_one_explanation=False, whole=WHOLE)
+_MEASURED = (
+    "Measured: on other patients, surrogates made of 16 explanations agreed with 89 % and 97 % of the decisions of two "
+    "ensembles of 50 boosted trees of depth 3; made of 4, with 83 % and 87 %."
+)
+
+KIND = Kind(
+    "log-odds",
+    sizes,
+    shapes,
+    _forward,
+    _secure,
+    _prove,
+    width,
+    told_by_one_explanation=False,
+    measured=_MEASURED,
+    whole=WHOLE,
+)

@@ -106,6 +106,8 @@ def _allowed(allowed: Mapping[str, Any]) -> Iterable[str]:
     caption = f"Institutions' votes on the computation ({allowed['needed']} of {allowed['of']} needed)"
     yield _table(caption, ("Institution", "Vote"), votes)
     yield f"<p>Computation <code>{_t(allowed['definition'])}</code>.</p>"
+    if allowed["gives_away"]:
+        yield f"<p>What the institutions agreed may become known of the model: {_t(allowed['gives_away'])}</p>"
     checks = ((c["name"], c["sentence"]) for c in allowed["checks"])
     yield _table(f"The authority check before the computation ({allowed['verdict']})", ("Check", "Answer"), checks)
     purpose = allowed["purpose"] or "not disclosed to the reader of this dossier"

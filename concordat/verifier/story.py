@@ -39,6 +39,7 @@ def _allowed(case: Case) -> dict[str, Json]:
         "votes": [{"institution": name, "approve": vote.approve} for name, vote in sorted(votes.items())],
         "needed": definition["quorum"]["needed"],
         "of": len(definition["quorum"]["of"]),
+        "gives_away": definition["extraction"]["statement"] if definition["extraction"] else None,
         "verdict": case.verdict.number,
         "checks": [{"name": check.get("name"), "sentence": check.get("sentence")} for check in checks],
         "purpose": _opened(lambda: case.request["purpose"]),

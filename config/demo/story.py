@@ -13,7 +13,7 @@ from concordat.client.api import Status
 from concordat.client.models import PublishedModel
 from concordat.client.predict import OpenedPrediction
 from concordat.client.work import Work
-from concordat.definition import scale_of
+from concordat.definition import extraction_of, scale_of
 from concordat.findings import needed
 from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema
@@ -280,7 +280,7 @@ class Story:
 
     def _register(self, kind: str, *, disclosure: str, **changes: canonical.Json) -> str:
         design_document = design.build(self.schema, seed=SEED)
-        document = {
+        document: Any = {
             **self._template(),
             "protocol": canonical.digest(self.protocol),
             "model": self.published[kind].digest,
@@ -289,6 +289,7 @@ class Story:
             "disclosure": disclosure,
             **changes,
         }
+        document["extraction"] = extraction_of(document, self.published[kind].manifest, len(self.schema.groups))
         answer = self.world.api(CLEVELAND).register_definition(document, self.schema_document, design_document)
         return answer["digest"]
 

@@ -80,16 +80,17 @@ def register(
     policies.check_state(study, Verb.DEFINE, now)
     manifest = selectors.manifest(named["model"])
     disclosure = DisclosureStatement.objects.filter(model=named["model"], study=study).first()
+    if digest(schema) != named["schema"]:
+        raise Refused(Reason.DIGEST_MISMATCH, field="schema")
+    groups = _check_design(named, FeatureSchema.from_json(schema), design)
     document = definitions.check(
         content,
         manifest=manifest,
+        groups=groups,
         disclosure=disclosure.statement if disclosure else None,
         keyring=selectors.lasting_keyring([manifest["owner"]]),
         now=now,
     )
-    if digest(schema) != named["schema"]:
-        raise Refused(Reason.DIGEST_MISMATCH, field="schema")
-    groups = _check_design(document, FeatureSchema.from_json(schema), design)
     _check_within_protocol(document, study, owner=manifest["owner"])
     definition = Definition.objects.create(
         digest=digest(content),

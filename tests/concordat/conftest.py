@@ -10,13 +10,13 @@ import pytest
 
 from concordat import consent, model, request, ticket
 from concordat.canonical import digest
-from concordat.definition import OPENED
+from concordat.definition import OPENED, extraction_of
 from concordat.sealing import SealingKey
 from concordat.signatures import SigningKey
 
 PARTIES = ["cleveland", "budapest", "zurich"]
 DEALER, REQUESTER = "notary", "long-beach"
-COLUMNS = 4
+COLUMNS, GROUPS = 4, 4
 
 
 def new_uuid():
@@ -66,7 +66,10 @@ class Study:
 
     @cached_property
     def definition(self):
-        return {
+        return self.new_definition()
+
+    def new_definition(self, **changes):
+        document = {
             "v": 3,
             "study": "chest-pain",
             "protocol": self.protocol,
@@ -101,7 +104,8 @@ class Study:
             "result_jurisdictions": ["US"],
             "quorum": {"of": [*PARTIES, REQUESTER], "needed": 3},
             "valid_until": "2027-01-01T00:00:00Z",
-        }
+        } | changes
+        return {"extraction": extraction_of(document, self.manifest, GROUPS), **document}
 
     def consent(self, **changes):
         fields = {

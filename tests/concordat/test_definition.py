@@ -6,16 +6,17 @@ import pytest
 from concordat import canonical, definition
 from concordat.kinds import KINDS
 from concordat.reasons import Reason, Refused
+from tests.concordat.conftest import GROUPS
 
 
 def refusal(study, document, **arguments):
     with pytest.raises(Refused) as caught:
-        definition.check(document, manifest=study.manifest, keyring=study.keyring, **arguments)
+        definition.check(document, manifest=study.manifest, groups=GROUPS, keyring=study.keyring, **arguments)
     return caught.value.reason, caught.value.field
 
 
 def test_a_definition_for_a_model_that_keeps_its_weights(study):
-    assert definition.check(study.definition, manifest=study.manifest) == study.definition
+    assert definition.check(study.definition, manifest=study.manifest, groups=GROUPS) == study.definition
 
 
 def test_it_has_a_digest_for_the_chain(study):
@@ -35,11 +36,11 @@ class TestTargets:
     @pytest.mark.parametrize("kind", KINDS)
     def test_a_model_is_explained_on_the_scales_of_its_kind(self, study, kind, target):
         manifest = {**study.manifest, "kind": kind}
-        document = {**study.definition, "model": canonical.digest(manifest), "target": target}
-        if kind == "linear":
-            document["disclosure"] = "full"
+        disclosure = "full" if kind == "linear" else "none"
+        document = {**study.definition, "model": canonical.digest(manifest), "target": target, "disclosure": disclosure}
+        document["extraction"] = definition.extraction_of(document, manifest, GROUPS)
         token = definition.sign_disclosure(model=document["model"], study="chest-pain", key=study.keys["cleveland"])
-        arguments = {"manifest": manifest, "disclosure": token, "keyring": study.keyring}
+        arguments = {"manifest": manifest, "groups": GROUPS, "disclosure": token, "keyring": study.keyring}
         if (kind, target) == ("forest", "log-odds"):
             with pytest.raises(Refused, match="“forest” is explained in: probability") as caught:
                 definition.check(document, **arguments)
@@ -119,8 +120,8 @@ OTHER = {"train": {"opened": ["model-shares"]}, "audit": {"opened": ["counts"], 
 
 @pytest.mark.parametrize("kind", list(OTHER))
 def test_institutions_may_agree_on_other_kinds_which_have_no_design(study, kind):
-    document = {**study.definition, "kind": kind, "target": "none", "design": "", "impossible": "", **OTHER[kind]}
-    assert definition.check(document, manifest=study.manifest)["kind"] == kind
+    document = study.new_definition(kind=kind, target="none", design="", impossible="", **OTHER[kind])
+    assert definition.check(document, manifest=study.manifest, groups=0)["kind"] == kind
     for changes, field in (
         ({"design": study.design}, "design"),
         ({"target": "log-odds"}, "target"),
@@ -181,6 +182,7 @@ class TestDisclosureOfLinearModels:
         checked = definition.check(
             linear_study.definition,
             manifest=linear_study.manifest,
+            groups=GROUPS,
             disclosure=self.statement(linear_study),
             keyring=linear_study.keyring,
         )

@@ -43,7 +43,9 @@ def test_the_definition_template_makes_a_valid_definition():
         "model": canonical.digest(manifest),
         "design": canonical.digest(design.build(schema, seed=template["study"])),
     }
-    assert definition.check(document, manifest=manifest)["requesters"] == ["long-beach"]
+    groups = len(schema.groups)
+    document["extraction"] = definition.extraction_of(document, manifest, groups)
+    assert definition.check(document, manifest=manifest, groups=groups)["requesters"] == ["long-beach"]
 
 
 def test_the_definition_stays_within_the_protocol():

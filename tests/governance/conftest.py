@@ -337,7 +337,7 @@ class Consortium:
     def content(self, study: Study, model: str, /, **changes: Any) -> dict[str, Any]:
         version = study.in_force
         laws = ["US", "HU", "CH"]
-        return {
+        document: Any = {
             "v": 3,
             "study": study.slug,
             "protocol": version.base if version else digest(b""),
@@ -368,6 +368,8 @@ class Consortium:
             "quorum": {"of": [*PARTIES, "long-beach"], "needed": 3},
             "valid_until": clock.rfc3339(clock.now() + timedelta(days=200)),
         } | changes
+        groups = len(DESIGN()["groups"])
+        return {"extraction": definition.extraction_of(document, selectors.manifest(model), groups), **document}
 
     def register(self, content: dict[str, Any], by: str = "cleveland") -> Definition:
         design = DESIGN() if content["kind"] == "explain" else None

@@ -104,6 +104,14 @@ def test_a_design_with_too_many_impossible_records_is_refused(
     assert consortium.register(content)
 
 
+def test_an_estimate_that_leaves_something_out_is_refused(consortium: Consortium) -> None:
+    content = consortium.content(consortium.approved(), consortium.import_model())
+    content["extraction"] = {**content["extraction"], "explanations": 1}
+    with pytest.raises(Refused) as caught:
+        consortium.register(content)
+    assert (caught.value.reason, caught.value.field) == (Reason.FIELD_INVALID, "extraction")
+
+
 def test_an_audit_is_registered_without_a_design(consortium: Consortium) -> None:
     content = consortium.content(consortium.approved(), consortium.import_model(), **AUDIT)
     with pytest.raises(Refused) as caught:

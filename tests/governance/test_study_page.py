@@ -1,5 +1,6 @@
 """The desk's pages: what each person reads there, and what each form does, or why it does not."""
 
+from html import unescape
 from typing import Any
 
 import pytest
@@ -42,6 +43,12 @@ def listed(user: User, query: str = "") -> str:
 
 
 # --- reading
+
+
+def test_what_a_definition_gives_away_is_read_where_it_is_shown(consortium: Consortium) -> None:
+    known = consortium.registered()
+    shown = unescape(page(consortium.chairs["zurich"].user, known.study))
+    assert known.content["extraction"]["statement"] in shown
 
 
 def test_the_page_says_all_that_is_decided_on(consortium: Consortium) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from compute.node.home import NodeHome
 from concordat import answers, canonical, clock, consent, definition, design, model, request, signatures, ticket, votes
 from concordat.canonical import digest
-from concordat.definition import OPENED
+from concordat.definition import OPENED, extraction_of
 from concordat.request import Prepared
 from concordat.schema import FeatureSchema
 from concordat.signatures import SigningKey
@@ -169,7 +169,7 @@ class Consortium:
         return self.new_definition()
 
     def new_definition(self, **changes) -> dict:
-        return {
+        document = {
             "v": 3,
             "study": STUDY,
             "protocol": digest(self.protocol),
@@ -200,6 +200,7 @@ class Consortium:
             "quorum": {"of": [*PARTIES, REQUESTER], "needed": 3},
             "valid_until": clock.rfc3339(clock.now() + timedelta(days=300)),
         } | changes
+        return {"extraction": extraction_of(document, self.manifest, len(self.schema.groups)), **document}
 
     @cached_property
     def disclosure(self) -> str | None:

@@ -9,7 +9,6 @@ from concordat.client.cli.common import App
 from concordat.client.governance import CheckedDefinition
 from concordat.data_use import LABELS
 from concordat.fields import plain
-from concordat.model import KINDS
 
 
 @click.group()
@@ -96,9 +95,7 @@ def _print(console: Console, found: CheckedDefinition) -> None:
         "what-ifs": f"up to {content['what_ifs']} with a record",
         "audits": ", ".join(f"{audit['kind']} every {audit['every_days']} days" for audit in content["audits"])
         or "none",
-        "weights": "disclosed to requesters by one explanation"
-        if KINDS[found.manifest["kind"]].told_by_one_explanation
-        else "not told by one explanation; many of them wear the secret down",
+        "gives away": content["extraction"]["statement"] if content["extraction"] else "no numbers of the model",
         "quorum": f"{content['quorum']['needed']} of {', '.join(content['quorum']['of'])}",
         "votes": ", ".join(f"{who}: {'yes' if yes else 'NO'}" for who, yes in found.approvals.items()) or "none yet",
         "valid until": content["valid_until"],

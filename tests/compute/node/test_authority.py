@@ -101,6 +101,13 @@ def definition_differs(case):
     case.documents["definition"] = case.definition | {"purposes": ["decision-support", "marketing"]}
 
 
+def extraction_differs(case):
+    stated = case.definition["extraction"]
+    other = case.definition | {"extraction": stated | {"weights_after": stated["weights_after"] + 1}}
+    case.documents["definition"] = other
+    case.ticket["definition"] = digest(other)
+
+
 def ticket_names_another_design(case):
     case.ticket["design"] = digest(b"another")
 
@@ -210,6 +217,7 @@ def consent_withdrawn(case):
         (ticket_expired, Reason.TICKET_EXPIRED),
         (ticket_names_another_definition, Reason.DIGEST_MISMATCH),
         (definition_differs, Reason.DIGEST_MISMATCH),
+        (extraction_differs, Reason.FIELD_INVALID),
         (ticket_names_another_design, Reason.DIGEST_MISMATCH),
         (ticket_names_another_request, Reason.DIGEST_MISMATCH),
         (schema_differs, Reason.DIGEST_MISMATCH),

@@ -29,7 +29,7 @@ from concordat.client.api import Api
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.client.session import Session
-from concordat.definition import OPENED, scale_of
+from concordat.definition import OPENED, extraction_of, scale_of
 from concordat.enrolment import build_enrolment
 from concordat.keystore import Keystore
 from concordat.model import KINDS
@@ -193,6 +193,7 @@ class World:
             "quorum": {"of": [*PARTIES, "long-beach"], "needed": 3},
             "valid_until": valid_until,
         } | changes
+        document = {"extraction": extraction_of(document, model.manifest, len(plan["groups"])), **document}
         name = api.register_definition(document, SCHEMA, plan)["digest"]
         for slug in (*PARTIES, "long-beach"):
             governance.vote(self.homes[slug], self.api(slug), name, approve=True)

@@ -167,6 +167,7 @@ def test_a_definition_is_shown_with_its_consequences(agreed: CheckedDefinition, 
     text = run("definition", "show", agreed.digest).stdout
     for expected in ("chest-pain", "cleveland, budapest, zurich", "dealer notary", PURPOSE, "3 of", "in log-odds"):
         assert expected in text
+    assert agreed.content["extraction"]["statement"] in " ".join(text.split())
 
 
 def test_a_revocation_counts_at_once(agreed: CheckedDefinition, run: Run) -> None:

@@ -37,6 +37,7 @@ def test_the_story_names_who_allowed_it_and_what_was_computed(made):
         "zurich",
     ]
     assert {node["node"] for node in story["computed"]["nodes"]} == {"cleveland", "budapest", "zurich", "notary"}
+    assert story["allowed"]["gives_away"] == made.decision.consortium.definition["extraction"]["statement"]
     assert story["shown"][0]["viewer"] == "cardiologist"
     assert story["result"] is None
 
@@ -115,6 +116,7 @@ def test_the_readable_dossier_is_self_contained_and_runs_nothing(made):
     assert page.startswith("<!doctype html>")
     assert '<html lang="en">' in page
     assert "self-hosted anchor" in page.lower()
+    assert "An estimate by counting, not a proof" in page
     assert not any(part in page for part in ("<script", "http://", "https://", "src=", "onclick"))
 
 
