@@ -172,7 +172,7 @@ class Case:
         return definitions.check(
             document,
             manifest=self.model,
-            groups=len(Design.from_json(self.evidence.json(entry, "design")).groups),
+            groups=len(read_design(self.evidence.json(entry, "design")).groups),
             disclosure=self.evidence.token(entry, "disclosure") if disclosed else None,
             keyring=self.keyring_at(*self.evidence.of(Event.DISCLOSURE_SIGNED), entry),
             now=self.decision.time,

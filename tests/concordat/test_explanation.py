@@ -41,9 +41,9 @@ def computed(tensors, kind, record, target="log-odds"):
     y = answers(DESIGN.column_masks * record.vector)
     weights = DESIGN.weights / 2.0**WEIGHT_BITS
     surrogate = DESIGN.operator @ y / 2.0**20
-    total = float(weights @ (y - np.average(y, weights=weights)) ** 2)
     prediction = float(answers(record.vector[None])[0])
-    return Opened(prediction, surrogate[:-1], float(surrogate[-1]), total, target)
+    squares = float(weights @ (y - prediction) ** 2)
+    return Opened(prediction, surrogate[:-1], float(surrogate[-1]), squares, target, np.zeros(0))
 
 
 @pytest.fixture(scope="module")
@@ -149,8 +149,8 @@ def test_a_poor_fit_is_called_unreliable_everywhere(record):
     noise = np.random.default_rng(2).normal(size=128)
     weights = DESIGN.weights / 2.0**WEIGHT_BITS
     surrogate = DESIGN.operator @ noise / 2.0**20
-    total = float(weights @ (noise - noise.mean()) ** 2)
-    opened = Opened(0.3, surrogate[:-1], float(surrogate[-1]), total, "log-odds")
+    squares = float(weights @ (noise - 0.3) ** 2)
+    opened = Opened(0.3, surrogate[:-1], float(surrogate[-1]), squares, "log-odds", np.zeros(0))
     explanation = explain(opened, design=DESIGN, schema=SCHEMA, record=record)
     assert not explanation.reliable
     assert explanation.to_json()["reliable"] is False
