@@ -6,7 +6,7 @@ prediction. Both are ring shares at `ring.RESULT_BITS`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
@@ -18,7 +18,7 @@ from concordat import canonical, ring, sealing
 from concordat.canonical import Json
 from concordat.commitments import OUTPUT_SHARE, Share, commit, new_salt, open_share, opening
 from concordat.fields import STRICT, plain, read
-from concordat.kinds.kind import Scale
+from concordat.kinds.kind import LOG_ODDS, Scale
 from concordat.reasons import Reason, Refused
 from concordat.receipt import Outputs, Receipt
 from concordat.ring import Ring
@@ -32,10 +32,12 @@ PROBABILITY_ERROR = 2.0**-14
 its 40 harmonics adds two products with a public factor that is rounded to 2^-20, less than 3e-5 together; a forest's
 mean errs by less than a millionth. No model's answer is moved: what lies further out is refused."""
 
-WRAPPED: Mapping[Scale, tuple[float, float]] = {"log-odds": (2.0**12, 2.0**32), "probability": (2.0**4, 2.0**22)}
-"""By how much a truncation that failed puts coefficients and intercept off, and the total sum of squares: 2^64 at the
-scale that the engine truncates from, or a multiple of it. It keeps numbers below a quarter of that (`Surrogate.check`
-in `compute.engine.lime`), so that what lies within a half has not failed."""
+LARGEST: Mapping[Scale, float] = {"log-odds": 2.0**11, "probability": 2.0**3}
+"""What coefficients and intercept stay below in size: the engine refuses a design with which they might not
+(`Surrogate.check` in `compute.engine.lime`). What failed in the arithmetic is off by far more."""
+
+LARGEST_SQUARES = 2.0**36
+"""The same for the sum of squares, for as many rows as any design may have."""
 
 
 @with_config(STRICT)
@@ -60,7 +62,7 @@ class Opened:
     intercept: float
     sum_of_squares: float
     target: Scale
-    what_ifs: NDArray[np.float64]
+    what_ifs: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
 
 def seal_outputs(
@@ -142,11 +144,10 @@ def open_output(shares: OutputShares, receipt: Receipt, part: Part, place: int) 
 
 
 def _checked(prediction: NDArray[np.float64], explanation: NDArray[np.float64], target: Scale) -> Opened:
-    largest, most = (off / 2 for off in WRAPPED[target])
-    total = float(explanation[-1])
-    lowest, highest = (-PROBABILITY_ERROR, 1 + PROBABILITY_ERROR) if target == "probability" else (-largest, largest)
+    total, largest = float(explanation[-1]), LARGEST[target]
+    lowest, highest = (-PROBABILITY_ERROR, 1 + PROBABILITY_ERROR) if target == "probability" else (-LOG_ODDS, LOG_ODDS)
     # Squaring and truncating errs by a unit or so in either direction: a total of nothing may open just below zero.
-    within = np.abs(explanation[:-1]).max() < largest and -1 <= total < most
+    within = np.abs(explanation[:-1]).max() < largest and -1 <= total < LARGEST_SQUARES
     if not (within and lowest <= prediction.min() and prediction.max() <= highest):
         raise Refused(Reason.RESULT_OUT_OF_RANGE)
     return Opened(float(prediction[0]), explanation[:-2], float(explanation[-2]), total, target, prediction[1:])

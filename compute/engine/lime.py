@@ -22,6 +22,7 @@ from compute.engine.rows import Rows
 from concordat.design import OPERATOR_BITS, WEIGHT_BITS, Design
 from concordat.kinds import KINDS
 from concordat.kinds.kind import LOG_ODDS, Scale
+from concordat.outputs import LARGEST
 from concordat.reasons import Reason, Refused
 from concordat.ring import RESULT_BITS
 
@@ -69,8 +70,9 @@ class Surrogate:
     def check(self, target: Scale) -> None:
         """Raises Refused(FIELD_INVALID) if results might not fit: a row of the operator is too large, or there are too
         many rows."""
-        largest = int(self.operator.abs().sum(dim=1).max())
-        if (largest * SIZE[target]) << (SCALE[target] - lifting.BITS) >= 1 << TRUNCATED:
+        largest = int(self.operator.abs().sum(dim=1).max()) * SIZE[target]
+        bits = SCALE[target] - lifting.BITS
+        if largest << bits >= 1 << TRUNCATED or largest >= int(LARGEST[target]) << OPERATOR_BITS:
             raise Refused(Reason.FIELD_INVALID, detail="The operator's entries are too large.", field="design")
         if self.square_bits(target) < LEAST_BITS:
             raise Refused(Reason.FIELD_INVALID, detail="There are too many rows.", field="design")

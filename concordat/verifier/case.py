@@ -11,7 +11,7 @@ from concordat import definition as definitions
 from concordat.answers import Acceptance, check_acceptances
 from concordat.canonical import digest
 from concordat.definition import Definition
-from concordat.design import Design, check_design
+from concordat.design import Design, check_design, read_design
 from concordat.documents import Keyring
 from concordat.enrolment import Enrolment, Roster, verify_enrolment, verify_roster
 from concordat.events import Event

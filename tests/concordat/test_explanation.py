@@ -43,7 +43,7 @@ def computed(tensors, kind, record, target="log-odds"):
     surrogate = DESIGN.operator @ y / 2.0**20
     prediction = float(answers(record.vector[None])[0])
     squares = float(weights @ (y - prediction) ** 2)
-    return Opened(prediction, surrogate[:-1], float(surrogate[-1]), squares, target, np.zeros(0))
+    return Opened(prediction, surrogate[:-1], float(surrogate[-1]), squares, target)
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def test_a_poor_fit_is_called_unreliable_everywhere(record):
     weights = DESIGN.weights / 2.0**WEIGHT_BITS
     surrogate = DESIGN.operator @ noise / 2.0**20
     squares = float(weights @ (noise - 0.3) ** 2)
-    opened = Opened(0.3, surrogate[:-1], float(surrogate[-1]), squares, "log-odds", np.zeros(0))
+    opened = Opened(0.3, surrogate[:-1], float(surrogate[-1]), squares, "log-odds")
     explanation = explain(opened, design=DESIGN, schema=SCHEMA, record=record)
     assert not explanation.reliable
     assert explanation.to_json()["reliable"] is False
@@ -172,7 +172,7 @@ def slopes(record):
     y = plan.perturbed(record.vector) @ weight
     weights = plan.weights / 2.0**WEIGHT_BITS
     fitted = plan.operator @ y / 2.0**20
-    opened = Opened(0.1, fitted[:-1], float(fitted[-1]), float(weights @ (y - np.average(y, weights=weights)) ** 2))
+    opened = Opened(0.1, fitted[:-1], float(fitted[-1]), float(weights @ (y - 0.1) ** 2), "log-odds")
     return explain(opened, design=plan, schema=SCHEMA, record=record)
 
 

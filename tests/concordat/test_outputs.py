@@ -129,9 +129,8 @@ def test_a_prediction_spoilt_by_a_wrapped_truncation_is_refused(study, target, w
 
 WRONG = [
     *((target, place, wrap) for target, wrap in WRAPS for place in (0, 3)),
-    *((target, 4, -2.0) for target in outputs.WRAPPED),
-    ("log-odds", 4, 2.0**32),
-    ("probability", 4, 2.0**22),
+    *((target, 4, -2.0) for target in outputs.LARGEST),
+    *((target, 4, 2.0**36) for target in outputs.LARGEST),
 ]
 
 
@@ -143,14 +142,15 @@ def test_an_explanation_that_no_model_produces_is_refused(study, target, place, 
     assert refusal(finished.open, target=target)[0] is Reason.RESULT_OUT_OF_RANGE
 
 
-@pytest.mark.parametrize("target", list(outputs.WRAPPED))
+@pytest.mark.parametrize("target", list(outputs.LARGEST))
 def test_a_flat_models_total_may_open_just_below_zero(study, target):
     explanation = np.array([0.0, 0.0, 0.0, 1.0, -(2.0**-24)])
     assert Finished(study, explanation=explanation).open(target=target).sum_of_squares < 0
 
 
-MOST = {"log-odds": (2.0**8, 2.0**10, 2.0**30), "probability": (1.0, 4.0, 2.0**20)}
-"""In size: outputs as proven for a model, coefficients as `Surrogate.check` allows, total sum of squares."""
+MOST = {"log-odds": (2.0**8, 2.0**11 - 1, 2.0**35), "probability": (1.0, 7.9, 2.0**17)}
+"""In size: outputs as proven for a model, coefficients as `Surrogate.check` allows, the sum of squares of so many
+rows as fit."""
 
 
 class TestBounds:
@@ -175,8 +175,8 @@ class TestBounds:
             data.draw(st.floats(0, total)),
         )
         assert self.accepted(target, *right)
-        numbers, squares = outputs.WRAPPED[target]
-        for place, unit in enumerate((numbers, numbers, squares)):
+        numbers = 2 * outputs.LARGEST[target]
+        for place, unit in enumerate((numbers, numbers, 2 * outputs.LARGEST_SQUARES)):
             wrong = list(right)
             wrong[place] += data.draw(st.sampled_from([-3, -2, -1, 1, 2, 3])) * unit
             assert not self.accepted(target, *wrong)

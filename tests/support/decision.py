@@ -314,11 +314,18 @@ class Decision:
     def disclosure(self) -> dict:
         """As `concordat disclose` writes it; with the record, `inputs` are the request's own openings."""
         opened = {
-            party: outputs.unseal(sealed, job=self.job, node=party, key=self.prepared.output_key)
+            party: outputs.unseal(sealed, job=self.job, node=party, key=self.prepared.output_key)[0]
             for party, sealed in self.sealed.items()
         }
         number = self.entries["prediction"].record_number
-        return {"v": 1, "record": number, "job": self.job, "request": self.prepared.token, "outputs": opened}
+        return {
+            "v": 2,
+            "record": number,
+            "job": self.job,
+            "request": self.prepared.token,
+            "place": 0,
+            "outputs": opened,
+        }
 
     def _record(self, name: str, event: Event, public, **rest) -> LogEntry:
         with transaction.atomic():
