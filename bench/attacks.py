@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 
 from bench import boosting, network
 from bench.victims import Seen, Victim
-from concordat.design import OPERATOR_BITS, Design
+from concordat.design import OPERATOR_BITS, MaskDesign
 from concordat.kinds import KINDS
 from concordat.kinds.kind import Scale
 
@@ -51,7 +51,7 @@ def without(victim: Victim) -> float:
     return float(np.mean((own.predict(victim.held_out) > 0) == decided))
 
 
-def linear_weights(design: Design, seen: Seen, scale: Scale) -> tuple[Floats, float]:
+def linear_weights(design: MaskDesign, seen: Seen, scale: Scale) -> tuple[Floats, float]:
     """The weights (k,) and bias of a linear model, from the first explanation alone.
 
     In log-odds the opened numbers are linear in the weights, which follow by least squares; in probabilities, by

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.tree import DecisionTreeRegressor
 
 from bench.victims import Seen
-from concordat.design import OPERATOR_BITS, Design
+from concordat.design import OPERATOR_BITS, MaskDesign
 
 Floats = NDArray[np.float64]
 
@@ -27,7 +27,7 @@ AT_ONCE = 16
 """How many explanations a tree is grown on; of predictions, all. Its leaves are fitted to all of them."""
 
 
-def grow(seen: Seen, seed: int, design: Design | None) -> Callable[[Floats], Floats]:
+def grow(seen: Seen, seed: int, design: MaskDesign | None) -> Callable[[Floats], Floats]:
     """Trees whose predictions are those that were opened; with a `design`, their coefficients and intercepts as well.
     They map records (m, k) to outputs (m,)."""
     generator = np.random.default_rng(seed)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.victims import Seen
-from concordat.design import OPERATOR_BITS, WEIGHT_BITS, Design
+from concordat.design import OPERATOR_BITS, WEIGHT_BITS, MaskDesign
 
 Floats = NDArray[np.float64]
 
@@ -54,7 +54,7 @@ class Network:
         return found
 
 
-def train(seen: Seen, seed: int, design: Design | None) -> Callable[[Floats], Floats]:
+def train(seen: Seen, seed: int, design: MaskDesign | None) -> Callable[[Floats], Floats]:
     """A network whose predictions are those that were opened; with a `design`, its coefficients, intercepts and total
     sums of squares as well."""
     network = Network.start(seen.records.shape[1], seed)
@@ -94,7 +94,7 @@ class _Public:
     total: float
 
     @classmethod
-    def of(cls, design: Design) -> "_Public":
+    def of(cls, design: MaskDesign) -> "_Public":
         weights = design.weights / (1 << WEIGHT_BITS)
         return cls(
             torch.as_tensor(design.column_masks, dtype=torch.float32),

@@ -23,7 +23,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
 from concordat import design, ring
-from concordat.design import OPERATOR_BITS, WEIGHT_BITS, Design
+from concordat.design import OPERATOR_BITS, WEIGHT_BITS, MaskDesign
 from concordat.importers import from_sklearn
 from concordat.kinds import KINDS
 from concordat.kinds.kind import Scale
@@ -50,7 +50,8 @@ ESTIMATORS: dict[str, Callable[[], Any]] = {
 @dataclass(frozen=True)
 class Seen:
     """What a requester has of q explanations: its own `records` (q, k), and the d + 3 opened numbers of each:
-    `predictions` (q,), `coefficients` with the intercept (q, d + 1), total sums of squares `totals` (q,)."""
+    `predictions` (q,), `coefficients` with the intercept (q, d + 1), total sums of squares `totals` (q,):
+    they follow from what is opened."""
 
     records: Floats
     predictions: Floats
@@ -72,7 +73,7 @@ class Victim:
     name: str
     kind: str
     tensors: dict[str, Floats]
-    design: Design
+    design: MaskDesign
     asked: Floats
     diagnoses: NDArray[np.int64]
     held_out: Floats
@@ -117,7 +118,7 @@ def victim(data: Data, name: str) -> Victim:
         name=name,
         kind=imported.kind,
         tensors={each: ring.decode(ring.encode(np.asarray(tensor))) for each, tensor in imported.tensors.items()},
-        design=Design.from_json(design.build(schema, seed="extraction")),
+        design=MaskDesign.from_json(design.build(schema, seed="extraction")),
         asked=records[asked],
         diagnoses=diagnoses[asked],
         held_out=records[held_out],

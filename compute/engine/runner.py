@@ -46,7 +46,7 @@ class _Ready(TypedDict):
 @with_config(STRICT)
 class OutputShares(TypedDict):
     """Of one record, base64url of little-endian int64 at 2^24: the predictions of the record and its what-ifs, and d
-    coefficients, intercept and total sum of squares."""
+    coefficients, intercept and sum of squares."""
 
     prediction: str
     explanation: str

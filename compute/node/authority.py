@@ -21,7 +21,7 @@ from concordat import canonical, consent, definition, model, plausibility, proto
 from concordat import ticket as tickets
 from concordat.answers import place
 from concordat.definition import Definition, Role
-from concordat.design import Design
+from concordat.design import Design, read_design
 from concordat.model import Manifest
 from concordat.reasons import Reason, Refused
 from concordat.request import Request
@@ -95,7 +95,7 @@ def check(
         if canonical.digest(documents[field]) != ticket[field]:
             raise Refused(Reason.DIGEST_MISMATCH, detail="The ticket names another one.", field=field)
     manifest = model.check_manifest(documents["manifest"], pins.lasting_keyring)
-    design = Design.from_json(documents["design"])
+    design = read_design(documents["design"])
     agreed = definition.check(
         documents["definition"],
         manifest=manifest,

@@ -3,7 +3,7 @@
 Kernel and ridge are the `lime` package's: weight sqrt(exp(-D² / w²)) at distance D, w = 0.75·sqrt(d), and ridge
 penalty 1 with an unpenalised intercept (Ribeiro, Singh, Guestrin, KDD 2016; the public regression matrix is known from
 Kernel SHAP under CKKS, the BHDR / CipherExplain work). The weights are rounded to whole numbers first, so that
-operator, total sum of squares and fit use exactly the same ones.
+operator, sum of squares and fit use exactly the same ones.
 
 Nodes use a document's integers, named by digest, and never recompute them: a differing last bit between two machines
 would make the opened result random.

@@ -23,8 +23,8 @@ def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> float:
 
 
 _MEASURED = (
-    "Measured: one explanation in log-odds told, exactly as it is shared, the weight of every feature in which the "
-    "patient differs from the reference; one in probabilities told it nearly, unless they were close to 0 or 1."
+    "Measured: one explanation in log-odds told, to four decimals, the weight of every feature in which the patient "
+    "differs from the reference; one in probabilities told it nearly, unless they were close to 0 or 1."
 )
 
 KIND = Kind(

@@ -9,7 +9,8 @@ import httpx
 import pytest
 from django.core.wsgi import get_wsgi_application
 
-from compute.models import Alarm, Finding, PartyResult, Testimony
+from compute import models
+from compute.models import Alarm, Finding, PartyResult
 from compute.node.finding import find
 from compute.node.tapes import Tapes
 from compute.selectors import request_of
@@ -64,11 +65,11 @@ def opened(world, job, prepared):
     return shares, outputs.add_up(shares, receipts, groups=groups, target="log-odds", place=CANARY)
 
 
-def raised(world, job, prepared, shares, **changes):
+def raised(world, about, prepared, shares, **changes):
     """The requester's alarm about the canary."""
     _, asked = signatures.peek(prepared.token)
     fields = {
-        "job": str(job.uuid),
+        "job": str(about.uuid),
         "request": prepared.digest,
         "name": asked["request"],
         "requester": REQUESTER,
@@ -126,7 +127,7 @@ def test_a_node_that_cheats_on_a_canary_is_named_by_the_models_owner(cheating, w
     assert caught.value.reason is Reason.CANARY_FAILED
 
     nodes.deliver()
-    assert set(Testimony.objects.values_list("node__slug", flat=True)) == set(NODES)
+    assert set(models.Testimony.objects.values_list("node__slug", flat=True)) == set(NODES)
     assert found(world, job) == [{"node": "budapest", "act": "wrong result", "round": 0}]
     assert found(world, job) == [{"node": "budapest", "act": "wrong result", "round": 0}]  # and again is no harm
     assert Finding.objects.count() == 1
