@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 import numpy as np
-from scipy.special import ndtri
-from scipy.stats.qmc import Sobol
 
 from concordat.design import streams
 from concordat.design.common import Floats
@@ -24,6 +22,8 @@ def orthogonal_gaussian(d: int, half: int, seed: str) -> Floats:
     independent of R, and so of the lengths of the matrix's columns, which are those of R's. So Q's columns with these
     lengths are Gaussian vectors each, and orthogonal together (Yu et al., NeurIPS 2016).
     """
+    from scipy.special import ndtri  # half a second, which who builds no slopes does not have to wait
+
     stream = streams.uniform(seed, b"concordat/design/orthogonal-gaussian/v1")
     blocks = []
     for _ in range(-(-half // d)):
@@ -43,6 +43,9 @@ def sobol(d: int, half: int, seed: str) -> Floats:
 
     Raises ValueError unless half is a power of two, which a net has.
     """
+    from scipy.special import ndtri
+    from scipy.stats.qmc import Sobol
+
     if half < 1 or half & (half - 1):
         raise ValueError("half of the perturbations are a power of two")
     points = Sobol(d, scramble=False, bits=32).random(half)

@@ -181,8 +181,6 @@ OTHERS = [
     ("mayo", "GET", f"predictions/{JOB}/result"),
     ("mayo", "POST", f"predictions/{JOB}/display"),
     ("mayo", "POST", f"predictions/{JOB}/alarm"),
-    ("cleveland", "GET", f"predictions/{JOB}/testimonies"),
-    ("cleveland", "POST", f"predictions/{JOB}/finding"),
     ("mayo", "GET", f"dossiers/{record_number.format(7)}"),
     ("zurich", "GET", f"dossiers/{record_number.format(7)}"),
     ("zurich", "GET", f"node/jobs/{JOB}"),
@@ -265,6 +263,17 @@ def test_a_models_weights_are_disclosed_by_its_owner_alone(
     ModelVersion.objects.update(owner=members["budapest"])
     answer = signed_in("cleveland").post(f"models/{DIGEST}/disclosure", {"disclosure": "…"})
     check_problem(answer, 404, "not-found")
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "testimonies"), ("POST", "finding")])
+def test_another_owners_false_canaries_look_as_if_they_were_not_there(
+    objects: Job, members: dict[str, Institution], signed_in: Callable[..., Caller], method: str, path: str
+) -> None:
+    ModelVersion.objects.update(owner=members["budapest"])
+    theirs = check_problem(signed_in("cleveland").call(method, f"predictions/{JOB}/{path}"), 404, "not-found")
+    other = f"predictions/{uuid.uuid4()}/{path}"
+    nobodys = check_problem(signed_in("cleveland").call(method, other), 404, "not-found")
+    assert theirs | {"instance": ""} == nobodys | {"instance": ""}
 
 
 def test_a_models_canaries_are_sealed_by_its_owner_alone(
