@@ -74,7 +74,7 @@ def _read(home: NodeHome, answer: Testimonies) -> _Case:
             raise Refused(Reason.DIGEST_MISMATCH, field=field)
     testimonies = {each["node"]: each for each in (alarm.read_testimony(one, known) for one in answer["testimonies"])}
     about = canonical.digest(answer["alarm"].encode())
-    for node in receipts:
+    for node in definition.nodes(agreed):
         if node not in testimonies or testimonies[node]["alarm"] != about:
             raise Refused(Reason.NODE_SILENT, detail=f"There is no testimony of {node} yet.", field=node)
         if testimonies[node]["commitments"] != said["commitments"]:

@@ -223,7 +223,7 @@ def test_nodes_are_asked_again_while_they_are_silent(world, nodes, computed, tim
     asked = len(world.sent)
     sweep()
     assert len(world.sent) == asked
-    time_machine.shift(timedelta(minutes=2))
+    time_machine.move_to(clock.now() + timedelta(minutes=2))
     sweep()
     assert [sent[0] for sent in world.sent[asked:]] == ["node.testify"] * 4
 

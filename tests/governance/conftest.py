@@ -347,7 +347,7 @@ class Consortium:
             "design": digest(DESIGN()),
             "seed": "fixed",
             "target": "log-odds",
-            "canaries": 1,
+            "canaries": 0,
             "what_ifs": 0,
             "impossible": "0.05",
             "parties": PARTIES,
@@ -431,7 +431,7 @@ class Consortium:
             changes["consent"] = self.consent(subject=subject)
             consents.give(institution=self.at["long-beach"], token=changes["consent"])
         return request.prepare(
-            [np.zeros((1, len(FeatureSchema.from_json(SCHEMA).columns)))] * 2,
+            [np.zeros((1, len(FeatureSchema.from_json(SCHEMA).columns)))],
             request=str(uuid4()),
             requester=changes.pop("requester", "long-beach"),
             definition=changes.pop("definition", of.content),

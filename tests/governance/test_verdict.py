@@ -296,4 +296,4 @@ def test_another_person_s_withdrawal_leaves_this_request_alone(consortium: Conso
 def test_what_is_no_request_is_no_case(consortium: Consortium) -> None:
     with pytest.raises(Refused) as caught:
         decide(consortium, consortium.consent())
-    assert caught.value.reason is Reason.FIELD_MISSING
+    assert caught.value.reason is Reason.FIELD_INVALID

@@ -232,8 +232,9 @@ class World:
 
     # --- the nodes
 
-    def compute(self, definition: CheckedDefinition, *, spoil: Callable[[Any], Any] = lambda result: result) -> None:
-        """What the nodes do with the one job: accept, compute, hand in. `spoil` alters the opened explanation."""
+    def compute(self, definition: CheckedDefinition, *, spoil: Callable[[Any, int], Any] = _as_it_is) -> None:
+        """What the nodes do with the one job: accept, compute, hand in. `spoil` alters the opened explanation of the
+        record at a place."""
         job = Job.objects.get()
         dispatch.reserve(job=job)
         job.refresh_from_db()
@@ -265,10 +266,10 @@ class World:
             for party in PARTIES
         ]
         computed: dict[str, list[tuple[bytes, bytes]]] = {party: [] for party in PARTIES}
-        for of_record in zip(*shares, strict=True):
+        for place, of_record in enumerate(zip(*shares, strict=True)):
             records = ring.decode(ring.combine(of_record))
             prediction, explanation = self.in_the_clear(definition, records)
-            parts = zip(ring.split(prediction, 3), ring.split(spoil(explanation), 3), strict=True)
+            parts = zip(ring.split(prediction, 3), ring.split(spoil(explanation, place), 3), strict=True)
             for party, (first, second) in zip(PARTIES, parts, strict=True):
                 computed[party].append((ring.to_bytes(first), ring.to_bytes(second)))
         sealed = {
@@ -306,6 +307,10 @@ class World:
         ]
         prediction, explanation = np.array([each for each, _ in known]), known[0][1]
         return ring.encode(prediction, ring.RESULT_BITS), ring.encode(explanation, ring.RESULT_BITS)
+
+
+def _as_it_is(explanation: Any, place: int) -> Any:
+    return explanation
 
 
 @pytest.fixture

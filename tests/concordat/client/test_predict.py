@@ -9,16 +9,18 @@ import pytest
 from django.conf import settings
 
 from compute.models import Job, PartyResult
-from concordat import canonical, checkpoint, record_number, ring
+from concordat import canonical, checkpoint, record_number, ring, what_if
 from concordat.canonical import b64, unb64
-from concordat.client import consents, governance, predict, records
+from concordat.client import canaries, consents, governance, predict, records
 from concordat.client.api import Api
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.client.work import Work
+from concordat.definition import OPENED
 from concordat.design import build_slopes, read_design
 from concordat.fields import plain, read
 from concordat.keystore import Keystore
+from concordat.model import forward
 from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema
 from concordat.signatures import SigningKey
@@ -299,10 +301,71 @@ class TestWhatTheClientRefusesToBelieve:
     def test_a_result_that_no_model_can_produce(
         self, world: World, home: ClientHome, api: Api, agreed: CheckedDefinition, work: Work
     ) -> None:
+        own = work.content["place"]
         predict.submit(work, api)
-        world.compute(agreed, spoil=lambda explanation: explanation + np.int64(1 << 40))
+        world.compute(agreed, spoil=lambda explanation, place: explanation + np.int64((place == own) << 40))
         with refusal(Reason.RESULT_OUT_OF_RANGE):
             predict.open_result(home, api, work)
+
+    @pytest.mark.parametrize("change", [1 << 15, 3 << 24, 1 << 40])
+    def test_a_canary_with_another_result(
+        self, world: World, home: ClientHome, api: Api, agreed: CheckedDefinition, work: Work, change: int
+    ) -> None:
+        own = work.content["place"]
+        predict.submit(work, api)
+        world.compute(agreed, spoil=lambda explanation, place: explanation + np.int64((place != own) * change))
+        with refusal(Reason.CANARY_FAILED):
+            predict.open_result(home, api, work)
+        with pytest.raises(Refused):
+            _ = work.result  # nothing was kept
+        job = Job.objects.get()
+        assert (job.state, job.reason) == ("withheld", "canary-failed")
+        with refusal(Reason.CANARY_FAILED):  # for good
+            predict.open_result(home, api, work)
+
+
+def test_what_ifs_are_answered_with_the_prediction(world: World, home: ClientHome, api: Api) -> None:
+    opened = [*OPENED["explain"], "what_ifs"]
+    agreed = world.agree(what_ifs=2, opened=opened)
+    changes = [
+        what_if.parse("trestbps-=20", agreed.schema, VALUES),
+        what_if.parse("exang=false, chol=180", agreed.schema, VALUES),
+    ]
+    work = predict.prepare(
+        home, agreed, VALUES, purpose=PURPOSE, person=PERSON, consent=world.consent(), what_ifs=changes
+    )
+    predict.submit(work, api)
+    world.compute(agreed)
+    answer = predict.open_result(home, api, work)
+    for change, found in zip(changes, answer.what_ifs, strict=True):
+        vector = agreed.schema.encode_row({**VALUES, **change}).vector
+        log_odds = forward("mlp", world.tensors, vector[None])[0]
+        assert found.probability == pytest.approx(1 / (1 + np.exp(-log_odds)), abs=1e-3)
+        assert found.words in answer.text
+    with refusal(Reason.FIELD_INVALID):
+        predict.prepare(
+            home, agreed, VALUES, purpose=PURPOSE, person=PERSON, consent=world.consent(), what_ifs=changes * 2
+        )
+
+
+def test_without_canaries_of_the_owners_nothing_is_asked(
+    world: World, home: ClientHome, agreed: CheckedDefinition
+) -> None:
+    with refusal(Reason.CANARIES_MISSING):
+        predict.prepare(
+            home,
+            replace(agreed, sealed_canaries=""),
+            VALUES,
+            purpose=PURPOSE,
+            person=PERSON,
+            consent=world.consent(),
+        )
+
+
+def test_a_persons_record_is_at_no_place_in_particular(home: ClientHome, agreed: CheckedDefinition) -> None:
+    rows = agreed.schema.encode_row(VALUES).vector[None]
+    places = [canaries.mix(home, agreed, rows).place for _ in range(40)]
+    assert 5 < sum(places) < 35  # missed once in a million
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"age\n" + b'"' + b"9" * 200_000, b"a\x00b\n1\n"])
