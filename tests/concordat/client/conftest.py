@@ -68,6 +68,10 @@ SCHEMA = json.loads((FOLDER / "schema.json").read_text())
 RECORD = {feature.name: feature.reference_value for feature in FeatureSchema.from_json(SCHEMA).features}
 
 
+def _as_it_is(explanation: Any, place: int) -> Any:
+    return explanation
+
+
 class World:
     """The institutions' folders, and how each reaches the coordinator. `transport` may be replaced by a broken one."""
 
@@ -307,10 +311,6 @@ class World:
         ]
         prediction, explanation = np.array([each for each, _ in known]), known[0][1]
         return ring.encode(prediction, ring.RESULT_BITS), ring.encode(explanation, ring.RESULT_BITS)
-
-
-def _as_it_is(explanation: Any, place: int) -> Any:
-    return explanation
 
 
 @pytest.fixture
