@@ -65,7 +65,7 @@ class Report:
         self.surrogate_r2, self.surrogate_r2_plaintext = secure.r_squared, plain.r_squared
         self.surrogate_r2_error = abs(secure.r_squared - plain.r_squared)
         receipts = [signatures.peek(each["receipt"])[1] for each in result["results"]]
-        self.rounds = max(receipt["rounds"] for receipt in receipts)
+        self.rounds = max(receipt["rounds"] for receipt in receipts if receipt["role"] == "party")
         self.bytes_total = sum(receipt["bytes_sent"] for receipt in receipts)
 
     def write(self, path: Path) -> None:
