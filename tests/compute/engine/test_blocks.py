@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,11 +13,12 @@ from compute.engine.correlations import Square
 from compute.engine.dealing import Dealt, Rehearsal, deal, size
 from compute.engine.lime import Surrogate, explain
 from compute.engine.protocol import rehearse
-from compute.engine.rows import Composed, Masked, Private, Shifted
+from compute.engine.rows import Composed, Masked, Private, Shifted, Stacked
 from compute.engine.streams import new_key
 from concordat import ring
 from concordat.kinds import KINDS
 from concordat.reasons import Reason, Refused
+from tests.support.engines import Case, opened, random_case, run_here
 from tests.support.parties import shares, together
 
 ROUNDS = {"lr": 1, "mlp": 6, "trees": 5}
@@ -93,6 +95,31 @@ def test_a_part_of_the_rows_has_their_secret(rows):
     assert (len(whole), len(part), type(part)) == (4, 2, rows)
     assert torch.equal(vars(part)["rows" if rows is Private else list(vars(part))[1]], public[1:3])
     assert rows is Private or torch.equal(next(iter(vars(part).values())), secret)
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 2), (2, 5), (3, 4), (4, 7), (0, 9)])
+def test_a_part_of_stacked_rows_is_taken_from_the_sorts_that_it_reaches_into(start, stop):
+    sorts = Masked(torch.arange(3), torch.arange(9).reshape(3, 3)), Private(torch.arange(9, 21).reshape(4, 3))
+    whole = Stacked(sorts)
+    part = whole.part(slice(start, stop))
+    assert (len(whole), len(part)) == (7, min(stop, 7) - start)
+    rows = torch.cat([each.masks if isinstance(each, Masked) else each.rows for each in part.parts])
+    assert torch.equal(rows, torch.arange(21).reshape(7, 3)[start:stop])
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp", "trees"])
+@pytest.mark.parametrize("rows", [60, 129, 1 << 16])
+def test_what_ifs_are_predicted_whatever_block_they_are_in(monkeypatch, kind, rows):
+    """The record's own row and 128 perturbed ones come before the three."""
+    monkeypatch.setattr(lime, "ROWS", rows)
+    generator = np.random.default_rng(4)
+    case = random_case(kind)
+    what_ifs = [generator.normal(size=len(case.record)) for _ in range(3)]
+    case = Case(kind, case.record, case.tensors, what_ifs=what_ifs)
+    prediction, explanation = opened(case, run_here(case))
+    wanted, coefficients, _ = case.expected()
+    assert prediction == pytest.approx(wanted, abs=1e-3)
+    assert explanation[:-1] == pytest.approx(coefficients, abs=1e-3)
 
 
 # --- dealt as it is used
