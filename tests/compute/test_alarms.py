@@ -3,6 +3,7 @@
 import shutil
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -135,14 +136,6 @@ def test_a_node_that_cheats_on_a_canary_is_named_by_the_models_owner(cheating, w
     assert entry.public["departures"] == ["budapest: wrong result, round 0"]
 
 
-def test_a_false_alarm_finds_nobody(world, nodes, computed):
-    job, prepared = computed
-    shares, _ = opened(world, job, prepared)
-    hand_in(world, job, raised(world, job, prepared, shares))
-    nodes.deliver()
-    assert found(world, job) == []
-
-
 def test_tapes_hold_no_share_and_are_destroyed_once_they_were_given(world, nodes, computed):
     job, prepared = computed
     shares, _ = opened(world, job, prepared)
@@ -157,69 +150,59 @@ def test_tapes_hold_no_share_and_are_destroyed_once_they_were_given(world, nodes
         with pytest.raises(Refused) as caught:
             kept.of(str(job.uuid), now=clock.now())
         assert caught.value.reason is Reason.TAPE_MISSING
+    assert found(world, job) == []  # a false alarm: nobody departed from the protocol
 
 
 def _leaves(value):
     return [leaf for each in value.values() for leaf in _leaves(each)] if isinstance(value, dict) else [value]
 
 
-def test_a_tape_is_kept_for_a_day(world, nodes, computed):
-    job, _ = computed
-    kept = Tapes(world.consortium.homes["zurich"].state)
-    kept.of(str(job.uuid), now=clock.now() + timedelta(hours=23))
-    with pytest.raises(Refused) as caught:
-        kept.of(str(job.uuid), now=clock.now() + timedelta(hours=25))
-    assert caught.value.reason is Reason.TAPE_MISSING
+@pytest.fixture
+def recorded(world):
+    """A job whose nodes handed in what the coordinator cannot read, so anything: no engine has computed it."""
+    prepared = world.consortium.prepare()
+    world.ask = partial(world.ask, prepared)
+    return world.recorded(), prepared
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"job": new_uuid()}, Reason.CONFLICT),
-        ({"name": new_uuid()}, Reason.CONFLICT),
-        ({"owner": "zurich"}, Reason.CONFLICT),
-        ({"place": 0}, Reason.CONFLICT),
-        ({"place": 7}, Reason.CONFLICT),
-    ],
+    "changes", [{"job": new_uuid()}, {"name": new_uuid()}, {"owner": "zurich"}, {"place": 0}, {"place": 7}]
 )
-def test_an_alarm_about_something_else_is_refused(world, nodes, computed, changes, reason):
-    job, prepared = computed
-    shares, _ = opened(world, job, prepared)
+def test_an_alarm_about_something_else_is_refused(world, recorded, changes):
+    job, prepared = recorded
     with pytest.raises(Refused) as caught:
-        hand_in(world, job, raised(world, job, prepared, shares, **changes))
-    assert caught.value.reason is reason
+        hand_in(world, job, raised(world, job, prepared, {}, **changes))
+    assert caught.value.reason is Reason.CONFLICT
     job.refresh_from_db()
     assert job.job_state is JobState.RECORDED
     assert not Alarm.objects.exists()
 
 
-def test_only_the_requester_raises_an_alarm_and_once(world, nodes, computed):
-    job, prepared = computed
-    shares, _ = opened(world, job, prepared)
-    token = raised(world, job, prepared, shares)
+def test_only_the_requester_raises_an_alarm_and_once(world, recorded):
+    job, prepared = recorded
+    token = raised(world, job, prepared, {})
     with pytest.raises(Refused):
         hand_in(world, job, token, by="zurich")
     hand_in(world, job, token)
     assert hand_in(world, job, token).job_state is JobState.WITHHELD
     with pytest.raises(Refused) as caught:
-        hand_in(world, job, raised(world, job, prepared, shares))
+        hand_in(world, job, raised(world, job, prepared, {}))
     assert caught.value.reason is Reason.CONFLICT
     assert LogEntry.objects.filter(event=Event.CANARY_FAILED).count() == 1
 
 
-def test_there_is_no_alarm_before_there_is_a_result(world, nodes):
+def test_there_is_no_alarm_before_there_is_a_result(world):
     prepared = world.consortium.prepare()
-    job = step(world, nodes, world.ask(prepared))
-    token = raised(world, job, prepared, {})
+    world.ask = partial(world.ask, prepared)
+    job = world.computing()
     with pytest.raises(Refused) as caught:
-        hand_in(world, job, token)
+        hand_in(world, job, raised(world, job, prepared, {}))
     assert caught.value.reason is Reason.WRONG_STATE
 
 
-def test_nodes_are_asked_again_while_they_are_silent(world, nodes, computed, time_machine):
-    job, prepared = computed
-    shares, _ = opened(world, job, prepared)
-    hand_in(world, job, raised(world, job, prepared, shares))
+def test_nodes_are_asked_again_while_they_are_silent(world, recorded, time_machine):
+    job, prepared = recorded
+    hand_in(world, job, raised(world, job, prepared, {}))
     asked = len(world.sent)
     sweep()
     assert len(world.sent) == asked
@@ -228,19 +211,33 @@ def test_nodes_are_asked_again_while_they_are_silent(world, nodes, computed, tim
     assert [sent[0] for sent in world.sent[asked:]] == ["node.testify"] * 4
 
 
-def test_nobody_is_named_while_a_node_is_silent(world, nodes, computed):
+def test_a_tape_is_kept_for_a_day(tmp_path):
+    now, kept = clock.now(), Tapes(tmp_path / "state.sqlite3")
+    job = new_uuid()
+    tape = {
+        "request": canonical.digest("request"),
+        "name": new_uuid(),
+        "requester": REQUESTER,
+        "commitments": [],
+        "seeds": [],
+        "conversations": [],
+    }
+    kept.keep(job, tape, now=now)
+    assert kept.of(job, now=now + timedelta(hours=23)) == tape
+    with pytest.raises(Refused) as caught:
+        kept.of(job, now=now + timedelta(hours=25))
+    assert caught.value.reason is Reason.TAPE_MISSING
+    kept.keep(new_uuid(), tape, now=now + timedelta(hours=25))
+    assert job.encode() not in (tmp_path / "state.sqlite3").read_bytes()
+
+
+def test_nobody_is_named_while_a_node_is_silent_and_the_testimonies_are_the_owners_alone(world, nodes, computed):
     job, prepared = computed
     shares, _ = opened(world, job, prepared)
     hand_in(world, job, raised(world, job, prepared, shares))
     with pytest.raises(Refused) as caught:
         found(world, job)
     assert (caught.value.reason, caught.value.field) == (Reason.NODE_SILENT, "cleveland")
-
-
-def test_the_testimonies_are_the_owners_alone(world, nodes, computed):
-    job, prepared = computed
-    shares, _ = opened(world, job, prepared)
-    hand_in(world, job, raised(world, job, prepared, shares))
     nodes.deliver()
     for slug in ("zurich", REQUESTER):
         with pytest.raises(Refused), owner_api(world, slug) as api:

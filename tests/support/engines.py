@@ -82,7 +82,7 @@ class Case:
         if self.target != model.KINDS[self.kind].scale:
             prediction, y = (1 / (1 + np.exp(-log_odds)) for log_odds in (prediction, y))
         weights = self.design.weights / (1 << design.WEIGHT_BITS)
-        total = weights @ (y - prediction) ** 2
+        total = weights @ (y - prediction[0]) ** 2
         return prediction, self.design.operator / (1 << design.OPERATOR_BITS) @ y, total
 
 

@@ -173,7 +173,7 @@ def test_a_change_of_one_result_is_noticed_as_often_as_it_is_said_to_be(monkeypa
     """The cheat does not know which record is the patient's; so c times in c + 1 it meets a canary."""
     chance = random.Random(canaries)
     case = a_job("linear", records=canaries + 1)
-    jobs, noticed = 32, 0
+    jobs, noticed = 20, 0
     for _ in range(jobs):
         patient = chance.randrange(canaries + 1)
         cheating(case, chance.randrange(canaries + 1), adds_three)
