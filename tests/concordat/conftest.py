@@ -43,7 +43,7 @@ class Study:
         self.bases = [purpose | {"ground": "consent", "gdpr": None, "note": "45 CFR 46.116"}]
         generator = np.random.default_rng(1)
         self.vector = generator.normal(size=COLUMNS)
-        self.records = [self.vector[None], generator.normal(size=(1, COLUMNS))]
+        self.records = [self.vector[None]]
         self.tensors = {name: generator.normal(size=shape) for name, shape in model.KINDS[self.kind].shapes(COLUMNS)}
 
     @cached_property
@@ -79,7 +79,7 @@ class Study:
             "design": self.design,
             "seed": "fixed",
             "target": "log-odds",
-            "canaries": 1,
+            "canaries": 0,
             "what_ifs": 0,
             "impossible": "0.05",
             "parties": PARTIES,

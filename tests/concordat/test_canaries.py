@@ -40,6 +40,7 @@ def came_back(canary, what_ifs=(), **changes):
         numbers[:-2],
         numbers[-2],
         numbers[-1],
+        "log-odds",
         np.array([each["prediction"] for each in what_ifs]) / ONE,
     )
     return replace(honest, **changes)

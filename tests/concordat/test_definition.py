@@ -195,7 +195,11 @@ class TestDisclosureOfLinearModels:
     def test_in_probability_too(self, linear_study):
         document = {**linear_study.definition, "target": "probability"}
         assert refusal(linear_study, document) == (Reason.DISCLOSURE_REQUIRED, "disclosure")
-        disclosed = {"disclosure": self.statement(linear_study), "keyring": linear_study.keyring}
+        disclosed = {
+            "groups": GROUPS,
+            "disclosure": self.statement(linear_study),
+            "keyring": linear_study.keyring,
+        }
         assert definition.check(document, manifest=linear_study.manifest, **disclosed) == document
 
     def test_without_saying_so_in_the_definition(self, linear_study):

@@ -183,7 +183,7 @@ def test_slopes_are_said_for_each_standard_deviation(slopes):
         "Maximum heart rate (122 beats/min) lowers the predicted log-odds by 0.79 "
         "for each standard deviation (26 beats/min) more."
     )
-    assert slopes.to_json()["target"] == "log-odds, slope LIME"
+    assert (slopes.to_json()["target"], slopes.to_json()["method"]) == ("log-odds", "slope LIME")
     assert "for each standard deviation more:" in render_text(slopes)
     assert "reference patient" not in render_text(slopes)
 
@@ -215,6 +215,7 @@ What moved this prediction, compared with the reference patient:
     and 5 weaker factors
 
 Fit of the explanation: adjusted R² 1.00 (reliable; the limit is 0.50).
+Clinically impossible: 0.0% of the perturbed records, by the schema's rules.
 Method: log-odds, reference-contrast LIME. It describes the model, not the cause of a disease.
 """
 
@@ -229,6 +230,7 @@ What moved this prediction, compared with the reference patient:
     and 6 weaker factors
 
 Fit of the explanation: adjusted R² 0.98 (reliable; the limit is 0.50).
+Clinically impossible: 0.0% of the perturbed records, by the schema's rules.
 Method: probability, reference-contrast LIME. It describes the model, not the cause of a disease.
 """
 

@@ -68,13 +68,13 @@ def test_a_kind_of_which_no_attack_was_measured_says_so(study, monkeypatch):
 
 
 STATEMENT = (
-    "An estimate by counting, not a proof; attacks may need fewer explanations. Each opens 7 numbers that depend on "
-    "the secret model, which consists of 97. The budgets allow 142 explanations, so 994 numbers; what is opened "
-    "under other definitions of the model adds to them. After 14 explanations as many numbers are opened as the "
-    "model consists of. These budgets do not keep the model secret from requesters who put their results together. "
-    "Measured: on other patients, surrogates made of 16 explanations agreed with 96 % and 99 % of the decisions of "
-    "two regularised networks of 16 hidden units and with 86 % of an overfitted one's; made of 4, with 90 %, 98 % "
-    "and 83 %."
+    "An estimate by counting, not a proof; attacks may need fewer explanations. Each opens 7 numbers that depend "
+    "on the secret model, which consists of 97; those of its canaries and what-ifs are among them. The budgets "
+    "allow 142 explanations, so 994 numbers; what is opened under other definitions of the model adds to them. "
+    "After 14 explanations as many numbers are opened as the model consists of. These budgets do not keep the "
+    "model secret from requesters who put their results together. Measured: on other patients, surrogates made of"
+    " 16 explanations agreed with 96 % and 99 % of the decisions of two regularised networks of 16 hidden units "
+    "and with 86 % of an overfitted one's; made of 4, with 90 %, 98 % and 83 %."
 )
 
 

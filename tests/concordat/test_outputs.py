@@ -35,7 +35,7 @@ class Finished:
                 committed, self.sealed[node] = outputs.seal_outputs(
                     job=study.ticket["job"],
                     node=node,
-                    records=[(ring.to_bytes(predictions[index]), ring.to_bytes(explanations[index]))] * 2,
+                    records=[(ring.to_bytes(predictions[index]), ring.to_bytes(explanations[index]))],
                     output_key=study.request["output_key"],
                 )
             tokens.append(
@@ -100,7 +100,7 @@ def test_a_share_that_its_receipt_does_not_commit_to_is_named(study, finished):
     _, forged = outputs.seal_outputs(
         job=study.ticket["job"],
         node="zurich",
-        records=[(ring.to_bytes(ring.encode([3.0])), ring.to_bytes(ring.encode(np.zeros(5))))] * 2,
+        records=[(ring.to_bytes(ring.encode([3.0])), ring.to_bytes(ring.encode(np.zeros(5))))],
         output_key=study.request["output_key"],
     )
     assert refusal(finished.open, sealed={**finished.sealed, "zurich": forged}) == (

@@ -8,7 +8,7 @@ from concordat.reasons import Reason, Refused
 from tests.support.transcripts import transcripts
 
 NODES = ["cleveland", "budapest", "zurich", "notary"]
-OUTPUTS = {"prediction": canonical.digest("a"), "explanation": canonical.digest("b")}
+OUTPUTS = [{"prediction": canonical.digest("a"), "explanation": canonical.digest("b")}]
 
 
 def write(study, node, **changes):

@@ -95,8 +95,8 @@ def test_an_expired_definition_covers_nothing(study):
 
 
 def test_a_commitment_is_needed_for_each_party(study):
-    first, second = study.request["commitments"]
-    payload = {**study.request, "commitments": [first, {"zurich": second["zurich"]}]}
+    (first,) = study.request["commitments"]
+    payload = {**study.request, "commitments": [{"zurich": first["zurich"]}]}
     token = documents.sign(payload, request.Request, kind="request", key=study.keys["long-beach"])
     assert (
         refusal(request.check_request, token, study.keyring, study.now, definition=study.definition, bases=study.bases)
@@ -113,28 +113,34 @@ def test_a_share_opens_for_its_party_and_its_request_only(study):
 
 def test_a_share_that_was_not_committed_to_is_refused(study):
     context = {"label": "input", "party": "zurich", "request": study.prepared.digest}
-    forged = sealing.seal(study.party_keys["zurich"], bytes(2 * (32 + 8 * len(study.vector))), context=context)
+    forged = sealing.seal(study.party_keys["zurich"], bytes(32 + 8 * len(study.vector)), context=context)
     assert refusal(open_input, study, "zurich", forged) is Reason.COMMITMENT_MISMATCH
 
 
 def test_a_record_opens_at_its_own_place_only(study):
-    context = {"label": "input", "party": "zurich", "request": study.prepared.digest}
-    sealed = sealing.open(study.sealing["zurich"], study.prepared.sealed["zurich"], context=context)
+    records = [study.vector[None], 2 * study.vector[None]]
+    prepared = study.prepare(records=records)
+    asked = request.read_request(prepared.token, study.keyring)
+    context = {"label": "input", "party": "zurich", "request": prepared.digest}
+    given = {"party": "zurich", "parties": PARTIES, "columns": len(study.vector), "key": study.sealing["zurich"]}
+    assert len(request.open_input(prepared.sealed["zurich"], asked, **given)) == 2
+    sealed = sealing.open(study.sealing["zurich"], prepared.sealed["zurich"], context=context)
     half = len(sealed) // 2
     swapped = sealing.seal(study.party_keys["zurich"], sealed[half:] + sealed[:half], context=context)
-    assert refusal(open_input, study, "zurich", swapped) is Reason.COMMITMENT_MISMATCH
+    assert refusal(request.open_input, swapped, asked, **given) is Reason.COMMITMENT_MISMATCH
 
 
 @pytest.mark.parametrize("records", [1, 3])
 def test_a_request_has_as_many_canaries_as_the_definition_says(study, records):
-    prepared = study.prepare(records=[study.vector[None]] * records)
+    agreed = study.new_definition(canaries=1)
+    prepared = study.prepare(definition=agreed, records=[study.vector[None]] * records)
     with pytest.raises(Refused, match="2 records") as caught:
-        check(study, prepared)
+        check(study, prepared, definition=agreed)
     assert (caught.value.reason, caught.value.field) == (Reason.FIELD_INVALID, "commitments")
 
 
 def test_a_request_has_no_more_what_ifs_than_the_definition_allows(study):
-    prepared = study.prepare(records=[np.stack([study.vector] * 2)] * 2)
+    prepared = study.prepare(records=[np.stack([study.vector] * 2)])
     with pytest.raises(Refused) as caught:
         check(study, prepared)
     assert (caught.value.reason, caught.value.field) == (Reason.FIELD_INVALID, "what_ifs")

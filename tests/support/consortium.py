@@ -200,7 +200,7 @@ class Consortium:
             "quorum": {"of": [*PARTIES, REQUESTER], "needed": 3},
             "valid_until": clock.rfc3339(clock.now() + timedelta(days=300)),
         } | changes
-        return {"extraction": extraction_of(document, self.manifest, len(self.schema.groups)), **document}
+        return {"extraction": extraction_of(document, self.manifest, len(self.design["groups"])), **document}
 
     @cached_property
     def disclosure(self) -> str | None:

@@ -127,7 +127,7 @@ def test_the_same_plan_is_dealt_differently_every_time():
 
 
 def test_a_plan_arrives_as_it_was_sent():
-    assert correlations.decode(correlations.encode(PLAN)) == PLAN
+    assert correlations.decode(correlations.encode(PLAN, 3)) == (PLAN, 3)
 
 
 @pytest.mark.parametrize(
@@ -151,9 +151,19 @@ def test_a_plan_arrives_as_it_was_sent():
     ],
 )
 def test_nothing_else_reaches_the_dealer(plan):
+    assert correlations.decode(b'{"plan": [], "runs": 1}') == ((), 1)
     with pytest.raises(Refused) as caught:
-        correlations.decode(plan)
+        correlations.decode(b'{"plan": ' + plan + b', "runs": 1}')
     assert (caught.value.reason, caught.value.field) == (Reason.FIELD_INVALID, "plan")
+
+
+@pytest.mark.parametrize(
+    "request_", [b"", b"[]", b'{"plan": []}', b'{"plan": [], "runs": 0}', b'{"plan": [], "runs": 65}']
+)
+def test_it_is_dealt_for_some_runs_and_not_for_any_number(request_):
+    with pytest.raises(Refused) as caught:
+        correlations.decode(request_)
+    assert caught.value.reason is Reason.FIELD_INVALID
 
 
 # --- kinds and imports

@@ -70,7 +70,7 @@ def test_slopes_move_numbers_and_nothing_else(tmp_path, changes, reason):
     slopes.design = build_slopes(slopes.schema, seed="tests") | changes
     case = Case.make(slopes)
     coordinator = FakeCoordinator(case, OWN)
-    node = Node(slopes.homes[OWN], coordinator, slot=EngineSlot(lambda role, rank: Engine(role, rank)))
+    node = Node(slopes.homes[OWN], coordinator, slot=EngineSlot(Engine))
     node.reserve(case.token)
     node.close()
     assert case.read(coordinator.answers[0]).get("reason") == reason
@@ -254,7 +254,7 @@ def test_a_tampered_commitment_is_refused(consortium, make_node):
     """The requester signs a commitment that its sealed share does not open."""
     case = Case.make(consortium)
     _, payload = signatures.peek(case.prepared.token)
-    payload["commitments"][OWN] = payload["commitments"]["zurich"]
+    payload["commitments"][0][OWN] = payload["commitments"][0]["zurich"]
     case.documents["request"] = signatures.sign(payload, kind="request", key=consortium.identity(REQUESTER))
     case.ticket["request"] = digest(payload)
     answer, _ = answer_to(case, make_node)

@@ -66,7 +66,7 @@ def test_a_partys_result_is_committed_sealed_and_signed_for(case, make_node):
     assert Decimal(signed["energy_joules"]) == Decimal("0.250") * WATTS
     share = outputs.unseal(sealed, job=case.job, node=OWN, key=case.prepared.output_key)
     with pytest.raises(Refused) as caught:  # one share opens, and is not a result: two are missing
-        outputs.add_up({OWN: share}, {OWN: signed}, groups=10, target="log-odds")
+        outputs.add_up({OWN: share[0]}, {OWN: signed}, groups=10, target="log-odds")
     assert caught.value.reason is Reason.RESULT_OUT_OF_RANGE
     [job] = engine.jobs
     assert [peer["certificate"] for peer in job["peers"]] == [f"certificate-of-{node}" for node in NODES]
