@@ -137,7 +137,7 @@ def test_authority_that_ends_during_the_computation_keeps_the_output_here(case, 
 
 def test_a_result_that_leaves_counts_against_the_models_budget(case, make_node):
     node, _, _ = computed(case, make_node)
-    assert node.opened.totals() == [(case.ticket["model"], "long-beach", 13)]
+    assert node.opened.totals() == [(case.ticket["model"], "long-beach", 26)]
 
 
 def test_a_result_that_stays_here_counts_for_nothing(case, make_node):
@@ -147,7 +147,7 @@ def test_a_result_that_stays_here_counts_for_nothing(case, make_node):
 
     def run(job, timeout):
         [(_, _, spent)] = node.opened.totals()  # before anything is computed
-        assert spent == 13
+        assert spent == 26
         raise Refused(Reason.PEER_LOST)
 
     engines[0].run = run
