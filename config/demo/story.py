@@ -15,6 +15,7 @@ from concordat.client.predict import OpenedPrediction
 from concordat.client.work import Work
 from concordat.definition import extraction_of, scale_of
 from concordat.findings import needed
+from concordat.kinds.kind import Scale
 from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema
 from concordat.states import JobState
@@ -138,7 +139,7 @@ class Story:
     def approve_definition(self) -> None:
         self.definition = self._register("mlp", disclosure="none")
         self.screen.done(f"definition {self.definition[:19]}… names protocol, model, schema, design, parties, dealer")
-        self.seal_canaries()
+        self.seal_canaries("mlp", "log-odds")
         for member in NODES:
             write_policy(self.world, member, self._policy())
         self.give_consent()
@@ -149,19 +150,19 @@ class Story:
         self._vote(rest)
         self.screen.done("quorum reached, and every institution has approved for its own data and node")
 
-    def seal_canaries(self) -> None:
+    def seal_canaries(self, kind: str, target: Scale) -> None:
         """Records whose results the owner knows: with one of them goes every patient's record."""
-        template, home, api = self._template(), self.world.home(CLEVELAND), self.world.api(CLEVELAND)
+        home, api = self.world.home(CLEVELAND), self.world.api(CLEVELAND)
         canaries = models.seal_canaries(
             home,
             api,
-            model=self.published["mlp"].digest,
-            kind="mlp",
-            tensors=self.trained["mlp"].tensors,
+            model=self.published[kind].digest,
+            kind=kind,
+            tensors=self.trained[kind].tensors,
             schema=self.schema,
             design=design.read_design(design.build(self.schema, seed=SEED)),
-            target=template["target"],
-            requesters=template["requesters"],
+            target=target,
+            requesters=self._template()["requesters"],
         )
         self.screen.done(f"the owner seals {len(canaries)} canaries, records with known results, to the requester")
 

@@ -35,6 +35,7 @@ def forest(demo: Demo) -> Iterator[Story]:
     story.trained["forest"] = Trained(imported.kind, estimator, dict(imported.tensors))
     story.publish(story.trained["forest"])
     story.definition = story._register("forest", disclosure="none", target="probability")
+    story.seal_canaries("forest", "probability")
     allowed = {"definitions": [demo.story.definition, story.definition]}
     for member in NODES:
         write_policy(demo.world, member, {**story._policy(), **allowed})
