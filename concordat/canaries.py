@@ -5,6 +5,10 @@ The protocols keep a secret from a node that follows them; that it follows them,
 records, in plaintext, and seals them to the requesters. A requester sends as many as the definition says with a
 person's record, in random order. Shares of one look like shares of the other, so a node that changes one record's
 result, and does not want to change them all, meets a canary c times in c + 1; one that changes all meets one for sure.
+That is so for changes that do not depend on the record's values. One that strikes only some records, as a threshold
+that is moved a little does, strikes a canary as seldom as any other: if it strikes one record in 1/p, it is noticed
+with probability 1 - (1 - p)^c where it has struck. And it is so for nodes that do not know the canaries: the owner's
+own node does, if it computes too.
 (Cut and choose, with known answers in place of opened ones: covert security in the sense of Aumann and Lindell, TCC
 2007: cheating is noticed with a stated probability.)
 
@@ -43,7 +47,7 @@ TOLERANCE: Mapping[Scale, float] = {"log-odds": 2.0**-10, "probability": 2.0**-1
 smaller passes."""
 
 TOTAL_TOLERANCE = 0.01
-"""The same for the sum of squares, relative; R² moves by less."""
+"""The same for the sum of squares, relative. R² can move by more, where the outputs are far from the prediction."""
 
 
 @with_config(STRICT)

@@ -9,7 +9,7 @@ from compute.engine.session import Seeds
 from compute.node.engine_job import party_part
 from compute.node.home import NodeHome
 from concordat import alarm, canonical, clock, definition, model, outputs, receipt
-from concordat.alarm import Alarm, CanaryShares, Departure, Tape
+from concordat.alarm import Alarm, CanaryShares, Departure, Tape, Testimony
 from concordat.canonical import unb64
 from concordat.client.api import Api, Testimonies
 from concordat.commitments import INPUT_SHARE, open_share
@@ -18,6 +18,7 @@ from concordat.fields import plain, read
 from concordat.model import Manifest
 from concordat.reasons import Reason, Refused
 from concordat.receipt import Receipt
+from concordat.sealing import SealingKey
 
 _DIGEST_BYTES = 32
 
@@ -28,7 +29,7 @@ class _Case(TypedDict):
     manifest: Manifest
     receipts: Mapping[str, Receipt]
     shares: CanaryShares
-    tapes: Mapping[str, Tape]
+    tapes: Mapping[str, Tape | None]
 
 
 def find(home: NodeHome, api: Api, job: str) -> list[Departure]:
@@ -81,9 +82,22 @@ def _read(home: NodeHome, answer: Testimonies) -> _Case:
             detail = f"{node} computed for another input than the requester names: compare both with the request."
             raise Refused(Reason.RECEIPTS_DISAGREE, detail=detail, field=node)
     key = home.keys.sealing
-    tapes = {node: alarm.open_tape(testimonies[node], key) for node in receipts}
+    tapes = {node: _tape(testimonies[node], key) for node in receipts}
     shares = alarm.open_shares(said, key)
     return _Case(said=said, agreed=agreed, manifest=manifest, receipts=receipts, shares=shares, tapes=tapes)
+
+
+def _tape(testimony: Testimony, key: SealingKey) -> Tape | None:
+    """What a node laid open; None for what cannot be opened or read, which is as good as silence."""
+    try:
+        tape = alarm.open_tape(testimony, key)
+        for text in (tape["key"], *(each["key"] for each in tape["drawn"])):
+            unb64(text)
+        for each in tape["conversations"]:
+            unb64(each["sent"]), unb64(each["received"])
+    except Refused:
+        return None
+    return tape
 
 
 def _false_tapes(case: _Case) -> list[Departure]:
@@ -91,6 +105,9 @@ def _false_tapes(case: _Case) -> list[Departure]:
     departures: list[Departure] = []
     ranks = definition.nodes(case["agreed"])
     for node, tape in case["tapes"].items():
+        if tape is None:
+            departures.append({"node": node, "act": "no usable testimony", "round": 0})
+            continue
         signed = case["receipts"][node]["transcripts"]
         told = {
             ranks[each["peer"]]: {part: canonical.digest(unb64(each[part])) for part in ("sent", "received")}  # type: ignore[literal-required]
@@ -112,7 +129,8 @@ def _has_weights(manifest: Manifest, node: str, tape: Tape) -> bool:
 
 
 def _replayed(case: _Case, answer: Testimonies) -> list[Departure]:
-    agreed, said, tapes = case["agreed"], case["said"], case["tapes"]
+    agreed, said = case["agreed"], case["said"]
+    tapes = {node: tape for node, tape in case["tapes"].items() if tape is not None}
     ranks, place = definition.nodes(agreed), said["place"]
     starts, results = [], []
     for index, party in enumerate(agreed["parties"]):

@@ -42,6 +42,7 @@ class Heartbeat:
 
     def _run(self) -> None:
         while not self._ended.is_set():
+            self._node.forget_old_seeds()  # also where no job comes any more
             try:
                 self.beat()
             except Refused as refused:

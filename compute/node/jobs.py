@@ -127,15 +127,23 @@ class Node:
     def testify(self, job: str) -> None:
         """Answer an alarm about a job: lay open to the model's owner what was used for the canary that it names.
 
-        The tape is destroyed then: of no job are the seeds of two records given away. Raises Refused: TAPE_MISSING;
-        what `testimony.testify` refuses; COORDINATOR_UNAVAILABLE.
+        The testimony takes the tape's place first: of no job are the seeds of two records given away, and what was lost
+        on the way is sent again. Raises Refused: TAPE_MISSING; what `testimony.testify` refuses;
+        COORDINATOR_UNAVAILABLE.
         """
-        now = self._now()
-        tape = self._tapes.of(job, now=now)
-        token = testimony.testify(self._coordinator.alarm(job), tape, home=self.home, now=now)
+        documents = self._coordinator.alarm(job)
+        about = digest(documents["alarm"].encode())
+        token = self._tapes.testified(job, about)
+        if token is None:
+            now = self._now()
+            token = testimony.testify(documents, self._tapes.of(job, now=now), home=self.home, now=now)
+            self._tapes.testify(job, about, token)
         self._coordinator.testimony(job, token)
-        self._tapes.forget(job)
         log.warning("alarm.answered", job=job)
+
+    def forget_old_seeds(self) -> None:
+        """Destroy the tapes whose day is over. Repeatable."""
+        self._tapes.purge(now=self._now())
 
     def recover(self) -> None:
         """After a restart: engines are gone, so everything that had not ended is refused now. Call before any task."""
@@ -282,6 +290,7 @@ def _engine_job(grant: Grant, documents: JobDocuments, accepted: Mapping[str, Ac
 
 def _tape(grant: Grant, result: EngineResult) -> JobTape:
     return {
+        "model": grant.ticket["model"],
         "request": grant.ticket["request"],
         "name": grant.request["request"],
         "requester": grant.request["requester"],

@@ -25,14 +25,21 @@ CREATE TABLE IF NOT EXISTS tapes (
     job     TEXT PRIMARY KEY,
     tape    TEXT NOT NULL,
     expires TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS testimonies (
+    job     TEXT PRIMARY KEY,
+    alarm   TEXT NOT NULL,
+    token   TEXT NOT NULL
 ) STRICT
 """
 
 
 @with_config(STRICT)
 class JobTape(TypedDict):
-    """Of one job: what was asked by whom, the request's commitments by record, and what the engine left."""
+    """Of one job: what was asked by whom of which model, the request's commitments by record, and what the engine
+    left."""
 
+    model: Digest
     request: Digest
     name: Uuid
     requester: Slug
@@ -47,7 +54,8 @@ class Tapes:
     def __init__(self, path: Path) -> None:
         self._path = path
         with transaction(self._path) as database:
-            database.execute(_SCHEMA)
+            for statement in _SCHEMA.split(";"):
+                database.execute(statement)
 
     def keep(self, job: str, tape: JobTape, *, now: datetime) -> None:
         """Keep a job's tape for a day, and forget those whose day is over."""
@@ -66,7 +74,26 @@ class Tapes:
             raise Refused(Reason.TAPE_MISSING)
         return read(canonical.decode(row[0].encode()), JobTape)
 
-    def forget(self, job: str) -> None:
-        """Destroy a job's tape. Repeatable."""
+    def testified(self, job: str, alarm: str) -> str | None:
+        """The testimony (JWS) that was given on the alarm with this digest, if it was. Raises Refused(CONFLICT) if it
+        was given on another: of no job are the seeds of two records laid open."""
         with transaction(self._path) as database:
+            row = database.execute("SELECT alarm, token FROM testimonies WHERE job = ?", (job,)).fetchone()
+        if row is not None and row[0] != alarm:
+            raise Refused(Reason.CONFLICT, detail="This node has testified on another alarm about this job.")
+        return row[1] if row else None
+
+    def testify(self, job: str, alarm: str, token: str) -> None:
+        """Put the testimony in the tape's place, before it is sent: it is sent again as it is, and the seeds are gone.
+
+        Raises Refused(CONFLICT) if another one is there already."""
+        with transaction(self._path) as database:
+            if database.execute("SELECT 1 FROM testimonies WHERE job = ?", (job,)).fetchone():
+                raise Refused(Reason.CONFLICT, detail="This node has testified already.")
+            database.execute("INSERT INTO testimonies VALUES (?, ?, ?)", (job, alarm, token))
             database.execute("DELETE FROM tapes WHERE job = ?", (job,))
+
+    def purge(self, *, now: datetime) -> None:
+        """Forget the tapes whose day is over."""
+        with transaction(self._path) as database:
+            database.execute("DELETE FROM tapes WHERE expires <= ?", (clock.rfc3339(now),))

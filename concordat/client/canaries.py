@@ -111,7 +111,7 @@ def _right(
     try:
         opened = add_up(shares, receipts, groups=groups, target=target, what_ifs=len(what_ifs), place=place)
     except Refused as refused:
-        if refused.reason is not Reason.RESULT_OUT_OF_RANGE:
+        if refused.reason not in (Reason.RESULT_OUT_OF_RANGE, Reason.MALFORMED):  # a share of another length
             raise
         return False
     return canaries.agrees(opened, canary, what_ifs, target)

@@ -215,6 +215,7 @@ def test_a_tape_is_kept_for_a_day(tmp_path):
     now, kept = clock.now(), Tapes(tmp_path / "state.sqlite3")
     job = new_uuid()
     tape = {
+        "model": canonical.digest("model"),
         "request": canonical.digest("request"),
         "name": new_uuid(),
         "requester": REQUESTER,
