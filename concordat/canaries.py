@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import numpy as np
-from annotated_types import Ge, Le, Len
+from annotated_types import Len
 from numpy.typing import NDArray
 from pydantic import with_config
 from typing_extensions import TypedDict
@@ -31,7 +31,7 @@ from concordat.canonical import Json
 from concordat.definition import MOST_RECORDS, Definition
 from concordat.design import OPERATOR_BITS, WEIGHT_BITS, Design
 from concordat.documents import Keyring, sign, verify
-from concordat.fields import STRICT, Digest, Slug, Time, plain
+from concordat.fields import STRICT, Digest, Slug, Time, Whole, plain
 from concordat.kinds import KINDS
 from concordat.kinds.kind import Scale, Tensors
 from concordat.outputs import Opened
@@ -39,8 +39,6 @@ from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema
 from concordat.sealing import SealingKey
 from concordat.signatures import SigningKey
-
-Whole = Annotated[int, Ge(-(2**53)), Le(2**53)]
 
 TOLERANCE: Mapping[Scale, float] = {"log-odds": 2.0**-10, "probability": 2.0**-15}
 """How far a number may be from the known one: what fixed-point arithmetic errs by, with some to spare. A change that is

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Annotated, Any, LiteralString, TypeVar, cast
 from uuid import UUID
 
+from annotated_types import Ge, Le
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
@@ -108,6 +109,8 @@ Slug = Annotated[str, AfterValidator(_slug)]
 MaybeSlug = Annotated[str, AfterValidator(lambda value: value and _slug(value))]
 Jurisdiction = Annotated[str, AfterValidator(_jurisdiction)]
 DecimalText = Annotated[str, AfterValidator(_decimal)]
+Whole = Annotated[int, Ge(-(2**53)), Le(2**53)]
+"""What JSON carries exactly, whoever reads it (RFC 8785)."""
 MaybeDecimal = Annotated[str, AfterValidator(lambda value: value and _decimal(value))]
 Digest = Annotated[str, checked(digest_bytes, "digest", "a digest reads sha256: and 64 lower-case hexadecimal digits")]
 MaybeDigest = Annotated[str, checked(lambda text: text and digest_bytes(text), "digest", "a digest, or empty")]

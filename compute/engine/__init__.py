@@ -9,7 +9,8 @@ ends, `warming` what it does before there is a job.
 **Threat model, exactly.** Parties and dealer are *semi-honest*: they follow the protocol and keep what they see. Then
 all parties but one, together, learn nothing of record, model, prediction or explanation. The dealer sees the shapes of
 the randomness it hands out and nothing else, but *the dealer together with any one party sees everything*: run it at a
-body that is no compute party. A party that deviates can change the result unnoticed.
+body that is no compute party. What one that deviates changes is noticed as often as the job's canaries say, with none
+never (`concordat.canaries`); `replay` finds out who it was.
 
 Whoever watches the network sees mutually authenticated TLS 1.3, and sizes. Every mask comes from AES in counter mode
 under keys of the job. Nothing but a check of the record's ranges is opened here: each party ends with a share of the

@@ -9,13 +9,12 @@ from typing_extensions import TypedDict
 
 from concordat import canonical
 from concordat.definition import MOST_RECORDS, MOST_WHAT_IFS, Role
-from concordat.fields import STRICT, Text, Uuid, plain, read
+from concordat.fields import STRICT, Text, Uuid, Whole, plain, read
 from concordat.kinds.kind import Scale
 from concordat.model import TensorShape
 from concordat.reasons import Reason, Refused
 
 Seconds = Annotated[int, Ge(1), Le(3600)]
-Whole = Annotated[int, Ge(-(2**53)), Le(2**53)]
 
 
 @with_config(STRICT)

@@ -112,7 +112,10 @@ def _false_tapes(case: _Case) -> list[Departure]:
             continue
         signed = case["receipts"][node]["transcripts"]
         told = {
-            ranks[each["peer"]]: {part: canonical.digest(unb64(each[part])) for part in ("sent", "received")}  # type: ignore[literal-required]
+            ranks[each["peer"]]: {
+                "sent": canonical.digest(unb64(each["sent"])),
+                "received": canonical.digest(unb64(each["received"])),
+            }
             for each in tape["conversations"]
             if each["peer"] < len(ranks)
         }

@@ -4,6 +4,7 @@ Nothing depends on it: a node that cannot report goes on working, and the coordi
 The policy's content stays at home; its digest lets the institution's own people see which one is in force.
 """
 
+import sqlite3
 import threading
 
 import structlog
@@ -42,11 +43,13 @@ class Heartbeat:
 
     def _run(self) -> None:
         while not self._ended.is_set():
-            self._node.forget_old_seeds()  # also where no job comes any more
             try:
+                self._node.forget_old_seeds()  # also where no job comes any more
                 self.beat()
             except Refused as refused:
                 log.warning("heartbeat.refused", reason=refused.reason.value)
+            except sqlite3.Error as error:  # a busy or a full disk now may be neither at the next beat
+                log.warning("heartbeat.failed", error=type(error).__name__)
             self._ended.wait(self._seconds)
 
 

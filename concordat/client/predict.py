@@ -178,6 +178,9 @@ def open_result(home: ClientHome, api: Api, work: Work) -> OpenedPrediction:
             published the entries. The chain is not waited for.
     """
     job, name = _job(work), work.content["digest"]
+    if work.alarm:  # the same again is no harm, and may not have arrived
+        api.raise_alarm(job, work.alarm)
+        raise Refused(Reason.CANARY_FAILED)
     definition = fetch_definition(home, api, work.content["definition"])
     result = api.result(job)
     ticket = read_ticket(result["ticket"], keyring(home.pins.coordinator))
@@ -200,6 +203,7 @@ def open_result(home: ClientHome, api: Api, work: Work) -> OpenedPrediction:
         receipts=receipts,
     )
     if alarm is not None:
+        work.alarmed(alarm)
         api.raise_alarm(job, alarm)
         raise Refused(Reason.CANARY_FAILED)
     opened = add_up(

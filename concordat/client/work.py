@@ -4,6 +4,7 @@
     work/<request>/output.key      the private key that opens the result
     work/<request>/job             the coordinator's name for it, once it has answered
     work/<request>/result.json     what the nodes returned, opened: what a disclosure is made of
+    work/<request>/alarm           the signed alarm, if a canary came back wrong: nobody can say that there was none
 
 A crash at any point loses nothing: whatever was about to be sent is sent again under the same request id, which the
 coordinator answers with the same job. The folder is its owner's alone (0700, files 0600). Deleting it makes the result
@@ -117,6 +118,16 @@ class Work:
     def opened(self, result: Result) -> None:
         """Keep the opened result."""
         write_private(self.folder / "result.json", json.dumps(result).encode(), replace=True)
+
+    @property
+    def alarm(self) -> str:
+        """The alarm (JWS) that was raised about it, or empty."""
+        file = self.folder / "alarm"
+        return file.read_text() if file.exists() else ""
+
+    def alarmed(self, alarm: str) -> None:
+        """Keep an alarm, before it is sent."""
+        write_private(self.folder / "alarm", alarm.encode(), replace=True)
 
     @property
     def result(self) -> Result:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from django.conf import settings
 
-from compute.models import Job, PartyResult
+from compute.models import Alarm, Job, PartyResult
 from concordat import canonical, checkpoint, record_number, ring, what_if
 from concordat.canonical import b64, unb64
 from concordat.client import canaries, consents, governance, predict, records
@@ -322,6 +322,31 @@ class TestWhatTheClientRefusesToBelieve:
         assert (job.state, job.reason) == ("withheld", "canary-failed")
         with refusal(Reason.CANARY_FAILED):  # for good
             predict.open_result(home, api, work)
+        assert Alarm.objects.get().document == work.alarm
+
+    def test_an_alarm_that_did_not_arrive_is_raised_again(
+        self,
+        world: World,
+        home: ClientHome,
+        api: Api,
+        agreed: CheckedDefinition,
+        work: Work,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        own = work.content["place"]
+        predict.submit(work, api)
+        world.compute(agreed, spoil=lambda explanation, place: explanation + np.int64((place != own) << 24))
+
+        def lost(*_: Any) -> None:
+            raise Refused(Reason.COORDINATOR_UNAVAILABLE)
+
+        with monkeypatch.context() as patch, refusal(Reason.COORDINATOR_UNAVAILABLE):
+            patch.setattr(api, "raise_alarm", lost)
+            predict.open_result(home, api, work)
+        assert not Alarm.objects.exists()
+        with refusal(Reason.CANARY_FAILED):
+            predict.open_result(home, api, work)
+        assert Alarm.objects.get().document == work.alarm
 
 
 def test_what_ifs_are_answered_with_the_prediction(world: World, home: ClientHome, api: Api) -> None:
