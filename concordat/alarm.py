@@ -10,7 +10,7 @@ not name as one, and the seeds of one say nothing about another. The owner knows
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Len
 from pydantic import with_config
@@ -21,12 +21,27 @@ from concordat.canonical import Json
 from concordat.commitments import Share
 from concordat.definition import MOST_RECORDS
 from concordat.documents import Keyring, sign, verify_from
-from concordat.fields import STRICT, Digest, Slug, Text, Time, Uuid, plain, read
+from concordat.fields import STRICT, Digest, Slug, Time, Uuid, plain, read
 from concordat.outputs import OutputShares
 from concordat.sealing import SealingKey
 from concordat.signatures import SigningKey
 
 Place = Annotated[int, Ge(0)]
+
+Act = Literal[
+    "wrong message",
+    "wrong result",
+    "wrong randomness",
+    "other key",
+    "other secret",
+    "other conversations",
+    "other weights",
+    "no usable testimony",
+]
+"""What a node did: sent another message, or handed in another share of the result, than its shares and seeds give;
+dealt wrong correlations; laid open another key than the dealer gave it, another secret than it sent its peer, other
+digests than it had signed for, another share of the model, or nothing that can be read. No other words: findings stand
+in the log for all to read."""
 
 
 @with_config(STRICT)
@@ -101,10 +116,10 @@ class Testimony(TypedDict):
 
 @with_config(STRICT)
 class Departure(TypedDict):
-    """Who did what; see `compute.engine.replay.Act`. `round` is 0 for what comes before or after the rounds."""
+    """Who did what. `round` is 0 for what comes before or after the rounds."""
 
     node: Slug
-    act: Text
+    act: Act
     round: Place
 
 

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
-from typing import Literal
 
 from compute.engine.arithmetic import Party
 from compute.engine.dealing import Dealt, Rehearsal, deal
@@ -22,11 +21,8 @@ from compute.engine.protocol import Protocol, open_messages, pack, rehearse
 from compute.engine.session import Seeds, Start, pair_key
 from compute.engine.streams import Stream
 from concordat import ring
+from concordat.alarm import Act
 from concordat.reasons import Reason, Refused
-
-Act = Literal["other key", "other secret", "wrong randomness", "wrong message", "wrong result"]
-"""What an engine did: laid open another key than the dealer gave it, or another secret than it sent its peer; dealt
-wrong correlations; sent another message than its shares and seeds give; handed in another share of the result."""
 
 
 @dataclass(frozen=True)

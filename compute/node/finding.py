@@ -44,7 +44,7 @@ def find(home: NodeHome, api: Api, job: str) -> list[Departure]:
     """
     answer = api.testimonies(job)
     if answer["finding"]:  # handed in before; a finding is for good
-        return alarm.read_finding(answer["finding"], home.pins.lasting_keyring)["departures"]
+        return _found(home, answer)
     case = _read(home, answer)
     departures = _false_tapes(case) or _replayed(case, answer)
     said = case["said"]
@@ -58,6 +58,14 @@ def find(home: NodeHome, api: Api, job: str) -> list[Departure]:
     )
     api.finding(job, token)
     return departures
+
+
+def _found(home: NodeHome, answer: Testimonies) -> list[Departure]:
+    finding = alarm.read_finding(answer["finding"], home.pins.lasting_keyring)
+    ours = (home.institution, canonical.digest(answer["alarm"].encode()))
+    if (finding["owner"], finding["alarm"]) != ours:
+        raise Refused(Reason.CONFLICT, detail="The finding is another's, or about another alarm.", field="finding")
+    return finding["departures"]
 
 
 def _read(home: NodeHome, answer: Testimonies) -> _Case:

@@ -1,8 +1,8 @@
 """The seeds of recent jobs, for a day: what names a node that cheated, should a canary come back wrong.
 
 A tape holds no share and no message. Together with all other nodes' seeds of one record, that record's shares and the
-model's, it lays open that record's run; the shares of a person's record are with nobody by then, so their run cannot
-be computed again from what nodes keep.
+model's, it lays open that record's run; by then no node and no coordinator has the shares of a person's record, so
+their run cannot be computed again from what nodes keep.
 """
 
 from datetime import datetime, timedelta
