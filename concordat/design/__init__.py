@@ -1,7 +1,8 @@
-"""Public LIME designs: which perturbed records are computed, and the linear map from their outputs to coefficients.
+"""LIME designs: which perturbed records are computed, and the linear map from their outputs to coefficients.
 
 A design is a document that a definition names by its digest. `masks` replace groups of features by the reference;
-`slopes` move numbers a little. `build` makes the document of a method, `read_design` reads one, and `check_design` also
+`slopes` move numbers a little; `tabular` has rows that the `lime` package draws from the training data, and a linear
+map that depends on the record (`TabularDesign.at`). `build` makes the document of a method, `read_design` reads one, and `check_design` also
 rebuilds it from its seed.
 """
 
@@ -9,11 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from concordat.canonical import Json
-from concordat.design import masks, slopes
+from concordat.design import masks, slopes, tabular
 from concordat.design.common import OPERATOR_BITS, RELIABLE, WEIGHT_BITS, Design, Fit
 from concordat.design.masks import MaskDesign, build
 from concordat.design.slopes import SlopeDesign
 from concordat.design.slopes import build as build_slopes
+from concordat.design.tabular import LocalDesign, TabularDesign
+from concordat.design.tabular import build as build_tabular
 from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema
 
@@ -24,30 +27,38 @@ __all__ = [
     "WEIGHT_BITS",
     "Design",
     "Fit",
+    "LocalDesign",
     "MaskDesign",
+    "Plan",
     "SlopeDesign",
+    "TabularDesign",
     "build",
     "build_slopes",
+    "build_tabular",
     "check_design",
     "read_design",
 ]
+
+Plan = Design | TabularDesign
+"""What a document says. `at` a record it is a `Design`, the same for all records or not."""
 
 
 @dataclass(frozen=True)
 class Method:
     """How documents of one method are read, and rebuilt from their seed for a schema; both refuse."""
 
-    read: Callable[[Json], Design]
-    check: Callable[[Json, FeatureSchema], Design]
+    read: Callable[[Json], Plan]
+    check: Callable[[Json, FeatureSchema], Plan]
 
 
 METHODS: Mapping[str, Method] = {
     masks.METHOD: Method(MaskDesign.from_json, masks.check),
     slopes.METHOD: Method(SlopeDesign.from_json, slopes.check),
+    tabular.METHOD: Method(TabularDesign.from_json, tabular.check),
 }
 
 
-def read_design(document: Json) -> Design:
+def read_design(document: Json) -> Plan:
     """Read a design document of any method.
 
     Raises:
@@ -56,7 +67,7 @@ def read_design(document: Json) -> Design:
     return _method(document).read(document)
 
 
-def check_design(document: Json, schema: FeatureSchema) -> Design:
+def check_design(document: Json, schema: FeatureSchema) -> Plan:
     """Rebuild a design from its seed and compare: nobody chose the perturbations by hand.
 
     Raises:

@@ -12,7 +12,7 @@ would make the opened result random.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -86,11 +86,14 @@ class Design(ABC):
         columns: (k,) names of the schema's.
         regressors: (n, d) what the outputs are regressed on.
         step: in units of the regressors; a coefficient as it is said is the fitted one divided by it.
-        operator: (d + 1, n) int64 at 2^20; ``operator @ y`` is the fitted coefficients and, last, the intercept.
+        operator: (d + 1, n) int64 at 2^operator_bits; ``operator @ y`` is the fitted coefficients and, last, the
+            intercept.
         weights: (n,) int64 at 2^10, of the regression and of its ``sum w (y - mean)²`` with the weighted mean.
+        secrets: how many numbers the requester shares with each record besides: none, where a design is public.
     """
 
-    wording: ClassVar[Wording]
+    operator_bits: ClassVar[int] = OPERATOR_BITS
+    secrets: ClassVar[int] = 0
     step: float = 1.0
     groups: tuple[str, ...]
     columns: tuple[str, ...]
@@ -106,6 +109,15 @@ class Design(ABC):
         """How many perturbed records are computed."""
         return len(self.weights)
 
+    @property
+    @abstractmethod
+    def wording(self) -> Wording:
+        """What its coefficients are called."""
+
+    def at(self, record: Floats) -> "Design":
+        """The design for one encoded record (k,): the same one for all records."""
+        return self
+
     @abstractmethod
     def perturbed(self, record: Floats) -> Floats:
         """(n, k) the perturbed records of one encoded record (k,), in plaintext."""
@@ -115,24 +127,37 @@ class Design(ABC):
         """For each group, the features that it stands for. Raises Refused(DIGEST_MISMATCH) for another schema."""
 
     def fit(self, prediction: float, coefficients: Floats, intercept: float, sum_of_squares: float) -> Fit:
-        """Judge the opened numbers, in public: R² follows from them, so nothing more need be opened.
-
-        `sum_of_squares` is that of the weighted differences between outputs y and prediction p. The intercept has no
-        penalty, so the surrogate's weighted mean is that of y, m, and TSS = sum w (y - p)² - (sum w) (m - p)². With
-        centred regressors Z, weights W, ridge a and G = Z'WZ, the fitted b solves (G + aI) b = Z'Wy. The residual sum
-        of squares is TSS - 2 b'Z'Wy + b'Gb = TSS - 2 b'(G + aI) b + b'Gb. Adjusted R² counts d coefficients.
-        """
+        """Judge the opened numbers. Raises nothing: whatever was opened is some fit, if a bad one."""
         weights = self.weights / (1 << WEIGHT_BITS)
-        means = np.average(self.regressors, axis=0, weights=weights)
-        centred = self.regressors - means
-        gram = centred.T @ (weights[:, None] * centred)
-        b = coefficients
-        total = sum_of_squares - float(weights.sum() * (intercept + means @ b - prediction) ** 2)
-        residual = total - 2 * (b @ gram @ b + self.ridge * (b @ b)) + b @ gram @ b
-        n, d = self.regressors.shape
-        # A model that does not react at all has nothing to explain: its flat surrogate is no explanation.
-        r_squared = min(1.0, 1 - float(residual) / total) if total > 0 else 0.0
-        return Fit(b / self.step, intercept, r_squared, 1 - (1 - r_squared) * (n - 1) / (n - d - 1))
+        fit = judge(self.regressors, weights, self.ridge, prediction, coefficients, intercept, sum_of_squares)
+        return replace(fit, coefficients=coefficients / self.step)
+
+
+def judge(
+    regressors: Floats,
+    weights: Floats,
+    ridge: float,
+    prediction: float,
+    b: Floats,
+    intercept: float,
+    sum_of_squares: float,
+) -> Fit:
+    """How well opened coefficients b (d,) fit, from what was opened: R² follows, so nothing more need be opened.
+
+    `sum_of_squares` is that of the weighted differences between outputs y and prediction p. The intercept has no
+    penalty, so the surrogate's weighted mean is that of y, m, and TSS = sum w (y - p)² - (sum w) (m - p)². With
+    centred regressors Z, weights W, ridge a and G = Z'WZ, the fitted b solves (G + aI) b = Z'Wy. The residual sum
+    of squares is TSS - 2 b'Z'Wy + b'Gb = TSS - 2 b'(G + aI) b + b'Gb. Adjusted R² counts d coefficients.
+    """
+    means = np.average(regressors, axis=0, weights=weights)
+    centred = regressors - means
+    gram = centred.T @ (weights[:, None] * centred)
+    total = sum_of_squares - float(weights.sum() * (intercept + means @ b - prediction) ** 2)
+    residual = total - 2 * (b @ gram @ b + ridge * (b @ b)) + b @ gram @ b
+    n, d = regressors.shape
+    # A model that does not react at all has nothing to explain: its flat surrogate is no explanation.
+    r_squared = min(1.0, 1 - float(residual) / total) if total > 0 else 0.0
+    return Fit(b, intercept, r_squared, 1 - (1 - r_squared) * (n - 1) / (n - d - 1))
 
 
 def kernel(squared_distances: Floats, d: int, kernel_width: float) -> Floats:
