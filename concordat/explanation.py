@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from concordat.canonical import Json
-from concordat.design import RELIABLE, Design
+from concordat.design import RELIABLE, Plan
 from concordat.design.wording import Wording
 from concordat.kinds.kind import Scale
 from concordat.outputs import Opened
@@ -105,7 +105,7 @@ class Explanation:
         }
 
 
-def explain(opened: Opened, *, design: Design, schema: FeatureSchema, record: EncodedRecord) -> Explanation:
+def explain(opened: Opened, *, design: Plan, schema: FeatureSchema, record: EncodedRecord) -> Explanation:
     """Fit, rank and put into words.
 
     Raises:
@@ -115,14 +115,15 @@ def explain(opened: Opened, *, design: Design, schema: FeatureSchema, record: En
     groups = design.features(schema)
     if len(opened.coefficients) != len(groups):
         raise Refused(Reason.MALFORMED, detail="The result belongs to another design.")
-    fit = design.fit(opened.prediction, opened.coefficients, opened.intercept, opened.sum_of_squares)
+    local = design.at(record.vector)
+    fit = local.fit(opened.prediction, opened.coefficients, opened.intercept, opened.sum_of_squares)
     factors = [
-        _factor(group, features, float(coefficient), record, opened.target, design.wording)
+        _factor(group, features, float(coefficient), record, opened.target, local.wording)
         for group, features, coefficient in zip(design.groups, groups, fit.coefficients, strict=True)
     ]
     return Explanation(
         target=opened.target,
-        wording=design.wording,
+        wording=local.wording,
         prediction=opened.prediction,
         intercept=fit.intercept,
         factors=tuple(sorted(factors, key=lambda factor: (-abs(factor.coefficient), factor.group))),

@@ -40,9 +40,7 @@ class SecretSurrogate(Surrogate):
         """One round; 8 bytes opened for each entry of operator and weights and for each row twice."""
         found = yield from parallel(
             {
-                "numbers": arithmetic.product(
-                    party, self.secret_operator[:, block], lifted.number[:, None], "matmul"
-                ),
+                "numbers": arithmetic.product(party, self.secret_operator[:, block], lifted.number[:, None], "matmul"),
                 "squares": arithmetic.product(
                     party, self.secret_weights[None, block], lifted.square[:, None], "matmul"
                 ),

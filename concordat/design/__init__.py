@@ -9,6 +9,9 @@ rebuilds it from its seed.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
+from concordat import ring
 from concordat.canonical import Json
 from concordat.design import masks, slopes, tabular
 from concordat.design.common import OPERATOR_BITS, RELIABLE, WEIGHT_BITS, Design, Fit
@@ -18,6 +21,7 @@ from concordat.design.slopes import build as build_slopes
 from concordat.design.tabular import LocalDesign, TabularDesign
 from concordat.design.tabular import build as build_tabular
 from concordat.reasons import Reason, Refused
+from concordat.ring import Ring
 from concordat.schema import FeatureSchema
 
 __all__ = [
@@ -36,6 +40,7 @@ __all__ = [
     "build_slopes",
     "build_tabular",
     "check_design",
+    "check_secret",
     "read_design",
 ]
 
@@ -81,6 +86,23 @@ def check_design(document: Json, schema: FeatureSchema) -> Plan:
     design = method.check(document, schema)
     design.features(schema)
     return design
+
+
+def check_secret(plan: Plan, shared: Ring) -> None:
+    """That what was shared of a record is what the plan gives for it, within one unit.
+
+    Args:
+        shared: the encoded record (k,) at 2^16, its what-ifs, and the secrets, in one row.
+
+    Raises:
+        Refused: OPERATOR_FALSE; VALUE_OUT_OF_RANGE for a record to which the plan gives no operator that fits.
+    """
+    if not plan.secrets:
+        return
+    record, secret = shared[: len(plan.columns)], shared[-plan.secrets :]
+    off = plan.at(ring.decode(record)).secret - secret
+    if ((off + 1).view(np.uint64) > 2).any():  # modulo 2^64, in which shares are added up
+        raise Refused(Reason.OPERATOR_FALSE)
 
 
 def _method(document: Json) -> Method:

@@ -23,6 +23,7 @@ from typing_extensions import TypedDict
 from concordat.design.wording import Wording
 from concordat.fields import STRICT, DecimalText, Digest, Slug, Text
 from concordat.reasons import Reason, Refused
+from concordat.ring import Ring
 from concordat.schema import Feature, FeatureSchema
 
 OPERATOR_BITS: Literal[20] = 20
@@ -117,6 +118,11 @@ class Design(ABC):
     def at(self, record: Floats) -> "Design":
         """The design for one encoded record (k,): the same one for all records."""
         return self
+
+    @property
+    def secret(self) -> Ring:
+        """(secrets,) what the requester shares with the record that the design is for: nothing, where it is public."""
+        return np.zeros(0, dtype=np.int64)
 
     @abstractmethod
     def perturbed(self, record: Floats) -> Floats:

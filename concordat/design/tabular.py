@@ -35,6 +35,9 @@ SAMPLES = 1000
 MOST_SAMPLES = 5000
 """`lime`'s own default."""
 
+ROW_BITS: Literal[16] = 16
+"""Those of every record (`ring.BITS`)."""
+
 OPERATOR_BITS: Literal[24] = 24
 """A secret operator may be finer than a public one: it costs the same, and with more rows its entries are smaller."""
 
@@ -313,7 +316,7 @@ def build(
         "columns": list(schema.columns),
         "column_groups": list(_owners(schema)),
         "statistics": statistics,
-        "row_bits": ring.BITS,
+        "row_bits": ROW_BITS,
         "rows": rows.tolist(),
         "bins": bins.tolist(),
         "operator_bits": OPERATOR_BITS,
@@ -348,9 +351,7 @@ def _rows(
     schema: FeatureSchema, statistics: list[Statistics], *, samples: int, sampler: Sampler, seed: int
 ) -> tuple[Whole, Whole]:
     drawn = sampling.draw(statistics, samples=samples, sampler=sampler, seed=seed)
-    columns = [
-        training.columns_of(feature, drawn.codes[:, place]) for place, feature in enumerate(schema.features)
-    ]
+    columns = [training.columns_of(feature, drawn.codes[:, place]) for place, feature in enumerate(schema.features)]
     return ring.encode(np.hstack(columns)), drawn.bins
 
 

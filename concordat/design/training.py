@@ -78,9 +78,7 @@ def summarise(rows: Sequence[Mapping[str, Value]], schema: FeatureSchema, sample
     if not rows:
         raise Refused(Reason.FIELD_INVALID, detail="There is no row of training data.", field="statistics")
     table = np.array([codes(schema, schema.encode_row(row).vector) for row in rows])
-    return [
-        _summary(feature, column, sampler) for feature, column in zip(schema.features, table.T, strict=True)
-    ]
+    return [_summary(feature, column, sampler) for feature, column in zip(schema.features, table.T, strict=True)]
 
 
 def codes(schema: FeatureSchema, record: Floats) -> Floats:

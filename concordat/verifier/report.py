@@ -146,6 +146,12 @@ def _came_out(result: Mapping[str, Any] | None) -> Iterable[str]:
         ("Factor", "Coefficient"),
         ((factor["label"], factor["coefficient"]) for factor in result["factors"]),
     )
+    if result["adjusted_r_squared"] is None:
+        yield (
+            "<p>Fit of the explanation: it depends on the record, which is not disclosed here. Nor is it known without "
+            "the record whether the requester computed with the operator that the design gives for it.</p>"
+        )
+        return
     fit = "reliable" if result["reliable"] else "UNRELIABLE"
     yield f"<p>Fit of the explanation: adjusted R² {_t(result['adjusted_r_squared'])} ({fit}).</p>"
 

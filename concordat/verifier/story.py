@@ -74,25 +74,27 @@ def _computed(case: Case) -> dict[str, Json]:
 
 
 def _result(case: Case) -> dict[str, Json]:
-    """What was opened, on the scale `target`; `log_odds` is null where that is probability."""
-    opened, design = case.result, case.design
+    """What was opened, on the scale `target`; `log_odds` is null where that is probability. How well a surrogate fits
+    that depends on the record is null without the record, and so is whether its operator is the design's."""
+    opened, design, local = case.result, case.design, case.local
     log_odds = log_odds_of(opened.prediction, opened.target)
-    fit = design.fit(opened.prediction, opened.coefficients, opened.intercept, opened.sum_of_squares)
+    fit = local.fit(opened.prediction, opened.coefficients, opened.intercept, opened.sum_of_squares) if local else None
+    coefficients = opened.coefficients if fit is None else fit.coefficients
     labels = {
-        group: ", ".join(feature.label for feature in case.schema.features if feature.group == group)
-        for group in design.groups
+        group: ", ".join(feature.label for feature in features)
+        for group, features in zip(design.groups, design.features(case.schema), strict=True)
     }
     factors = sorted(
-        zip(design.groups, map(float, fit.coefficients), strict=True), key=lambda each: (-abs(each[1]), each[0])
+        zip(design.groups, map(float, coefficients), strict=True), key=lambda each: (-abs(each[1]), each[0])
     )
     return {
         "target": opened.target,
         "prediction": decimal(opened.prediction),
         "log_odds": None if log_odds is None else decimal(log_odds),
         "probability": decimal(probability_of(opened.prediction, opened.target)),
-        "intercept": decimal(fit.intercept),
-        "adjusted_r_squared": decimal(fit.adjusted_r_squared),
-        "reliable": fit.reliable,
+        "intercept": decimal(opened.intercept),
+        "adjusted_r_squared": None if fit is None else decimal(fit.adjusted_r_squared),
+        "reliable": None if fit is None else fit.reliable,
         "compared": design.wording.caption,
         "intercept_of": design.wording.intercept,
         "factors": [{"label": labels[group], "coefficient": decimal(value)} for group, value in factors],

@@ -117,7 +117,15 @@ def test_a_secure_explanation_is_limes_own(name, sampler, kind, target):
         prediction, explanation = opened(together(protocol(case, with_lime.plan, x, target)))
         sizes = np.abs(expected[:-1])
         bound = PROBABILITY_BOUND if target == "probability" else LOG_ODDS_BOUND * sizes.max()
-        print(name, sampler, kind, target, np.abs(explanation[:-2] - expected[:-1]).max() / (sizes.max() if target == "log-odds" else 1), explanation[-2] - expected[-1], score)
+        print(
+            name,
+            sampler,
+            kind,
+            target,
+            np.abs(explanation[:-2] - expected[:-1]).max() / (sizes.max() if target == "log-odds" else 1),
+            explanation[-2] - expected[-1],
+            score,
+        )
         assert np.abs(explanation[:-2] - expected[:-1]).max() < bound
         assert explanation[-2] == pytest.approx(expected[-1], rel=1e-5, abs=2e-5 if target == "probability" else 2e-4)
         assert prediction[0] == pytest.approx(outputs[place], rel=1e-5, abs=2e-5 if target == "probability" else 2e-4)
