@@ -77,7 +77,11 @@ def summarise(rows: Sequence[Mapping[str, Value]], schema: FeatureSchema, sample
     """
     if not rows:
         raise Refused(Reason.FIELD_INVALID, detail="There is no row of training data.", field="statistics")
-    table = np.array([codes(schema, schema.encode_row(row).vector) for row in rows])
+    return summarise_codes(np.array([codes(schema, schema.encode_row(row).vector) for row in rows]), schema, sampler)
+
+
+def summarise_codes(table: Floats, schema: FeatureSchema, sampler: Sampler) -> list[Statistics]:
+    """The same of a table (patients, d) as `lime` has it."""
     return [_summary(feature, column, sampler) for feature, column in zip(schema.features, table.T, strict=True)]
 
 
