@@ -1,7 +1,8 @@
 """Secure LIME: shares of prediction, coefficients, intercept and sum of squares.
 
 The surrogate's coefficients are a linear map A of the model's outputs y (`concordat.design`). Where A is public, A·y is
-local on shares; where it is as secret as the record, it is one product more (`tabular`). The outputs at the perturbed records themselves are never opened to anyone.
+local on shares; where it is as secret as the record, it is one product more (`tabular`). The outputs at the perturbed
+records themselves are never opened to anyone.
 
 All is computed from the differences y - p from the record's own prediction p: they can be had before anything is known
 of the other rows, and A·y = A·(y - p), plus p for the intercept, since A maps constants to the intercept alone. The

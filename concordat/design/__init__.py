@@ -1,9 +1,9 @@
 """LIME designs: which perturbed records are computed, and the linear map from their outputs to coefficients.
 
 A design is a document that a definition names by its digest. `masks` replace groups of features by the reference;
-`slopes` move numbers a little; `tabular` has rows that the `lime` package draws from the training data, and a linear
-map that depends on the record (`TabularDesign.at`). `build` makes the document of a method, `read_design` reads one, and `check_design` also
-rebuilds it from its seed.
+`slopes` move numbers a little; `tabular` has rows that the `lime` package draws from training data, and a linear map
+that depends on the record (`TabularDesign.at`). `build` makes the document of a method, `read_design` reads one, and
+`check_design` also rebuilds it from its seed.
 """
 
 from collections.abc import Callable, Mapping

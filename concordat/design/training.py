@@ -1,9 +1,9 @@
 """What LIME's tabular samplers know of the training data: for each feature a summary, which a design makes public.
 
-A sampler of the `lime` package (0.2.0.1, `LimeTabularExplainer` and its `QuartileDiscretizer`) is fitted to a table with
-one column a feature: numbers as the schema encodes them, truth values as 0 for the reference and 1, categories as the
-index of their level. It keeps of the table what stands here and nothing else, so whoever has the summary draws the same
-rows as `lime` does. Decimals are the shortest that are read back as the same double.
+A sampler of the `lime` package (0.2.0.1, `LimeTabularExplainer` and its `QuartileDiscretizer`) is fitted to a table of
+a column for each feature: numbers as the schema encodes them, truth values as 0 for the reference and 1, categories as
+the index of their level. It keeps of the table what stands here and nothing else, so whoever has the summary draws the
+same rows as `lime` does. Decimals are the shortest that are read back as the same double.
 
 What a summary gives away: `lowest` and `highest` of a number are values of single patients, and a small count speaks of
 few. Its owner must be content to publish both.

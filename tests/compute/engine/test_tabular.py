@@ -89,7 +89,7 @@ def added_up(results):
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_secure_explanation_is_limes_own(name, sampler, kind, target):
-    """Rows, regressors, distances and unrounded kernel are those of `explain_instance`, as is all that comes of them."""
+    """`explain_instance` draws the same rows, and has the same regressors, distances and kernel, which is unrounded."""
     case, (plan, _, _) = fitted(name, kind), explainer(name, sampler)
     outputs = case.outputs(case.X, target)
     for place in (int(np.argmin(outputs)), int(np.argsort(outputs)[len(outputs) // 2])):
