@@ -1,5 +1,7 @@
 """A job with LIME's own sampler on real nodes and engines: its result, a node that cheats, a requester that does."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,8 @@ from tests.support.consortium import Consortium
 from tests.support.tabular import document
 
 __all__ = ["cheating"]
+
+pytestmark = pytest.mark.full  # engines are processes
 
 
 @pytest.fixture(scope="module")
@@ -48,19 +52,14 @@ def test_what_the_nodes_compute_is_what_the_owner_knows_and_who_shares_a_false_o
         for each in PartyResult.objects.exclude(sealed="")
     }
     _, asked = signatures.peek(prepared.token)
-    false = {
-        "place": 0,
-        "commitments": asked["commitments"][0],
-        "shares": {"inputs": dict(prepared.openings[0]), "outputs": shares},
-    }
-    hand_in(world, job, raised(world, job, prepared, {}, **false))
+    first = replace(prepared, openings=prepared.openings[::-1])
+    hand_in(world, job, raised(world, job, first, shares, place=0, commitments=asked["commitments"][0]))
     nodes.deliver()
     with pytest.raises(Refused) as caught:
         found(world, job)
     assert caught.value.reason is Reason.OPERATOR_FALSE
 
 
-@pytest.mark.full
 def test_a_node_that_cheats_on_a_canary_is_named_by_the_models_owner(cheating, world, nodes):
     job, prepared = compute(world, nodes)
     shares, _ = opened(world, job, prepared)
