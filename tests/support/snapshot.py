@@ -7,8 +7,6 @@ from django.apps import apps
 from django.contrib.auth.models import User
 from django.db import connection
 
-from ledger import triggers
-
 APPS = ("compute", "governance", "ledger")
 
 
@@ -29,14 +27,11 @@ class Snapshot:
         return cls(found)
 
     def restore(self) -> None:
-        """Put the rows into empty tables, inside of a test's transaction, which looks at foreign keys when it ends. The
-        rules about rows were kept when they were made, in another order."""
-        triggers.remove()
+        """Put the rows into empty tables, inside of a test's transaction, which looks at foreign keys when it ends."""
         for table, (columns, rows) in self.tables.items():
             names, places = ", ".join(f'"{each}"' for each in columns), ", ".join(["%s"] * len(columns))
             with connection.cursor() as cursor:
                 cursor.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({places})', rows)
-        triggers.install()
 
 
 def _tables() -> list[str]:

@@ -42,6 +42,7 @@ from concordat.signatures import keyring
 from concordat.ticket import read_ticket
 from governance.models import Study
 from governance.services import institutions
+from ledger import triggers
 from ledger.models import ChainTransaction
 from ledger.services.publish import publish
 from tests.support.approval import approve
@@ -353,7 +354,9 @@ class Stages:
 
     def get(self, name: str, stack: ExitStack) -> Stage:
         if name in self._known:
+            triggers.remove()  # the rules were kept when the rows were made, in another order
             self._known[name].rows.restore()
+            triggers.install()
         else:
             self._known[name] = (self._computed if name == "computed" else self._agreed)(stack)
         return self._known[name]
