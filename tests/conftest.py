@@ -12,8 +12,8 @@ from tests.support.triggers import drop_triggers
 
 @pytest.fixture(scope="session", autouse=True)
 def _state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Django's settings point into a temporary folder, so that no test touches `var/`. Hashing a password is as it always
-    is, and not as slow."""
+    """Django's settings point into a temporary folder, so that no test touches `var/`. A password is hashed as
+    it always is, in fewer rounds."""
     from django.conf import settings
     from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
