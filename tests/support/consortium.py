@@ -112,6 +112,10 @@ class Consortium:
     def design(self) -> dict:
         return self.given_design or design.build(self.schema, seed="tests")
 
+    @property
+    def tabular(self) -> bool:
+        return self.design["method"] == "lime-tabular"
+
     @cached_property
     def plan(self) -> "design.Plan":
         return design.read_design(self.design)
@@ -205,9 +209,8 @@ class Consortium:
             "quorum": {"of": [*PARTIES, REQUESTER], "needed": 3},
             "valid_until": clock.rfc3339(clock.now() + timedelta(days=300)),
         } | changes
-        extraction = extraction_of(
-            document, self.manifest, len(self.plan.groups), secret_operator=self.plan.secrets > 0
-        )
+        groups = len(self.design["groups"])
+        extraction = extraction_of(document, self.manifest, groups, secret_operator=self.tabular)
         return {"extraction": extraction, **document}
 
     @cached_property
@@ -296,7 +299,7 @@ class Consortium:
             "party_keys": self.party_keys,
             "key": self.identity(REQUESTER),
             "now": clock.now(),
-            "secrets": [self.plan.at(rows[0]).secret for rows in self.records],
+            "secrets": [self.plan.at(rows[0]).secret for rows in self.records] if self.tabular else [],
         }
         return request.prepare(self.records, **fields | changes)
 

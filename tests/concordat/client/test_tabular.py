@@ -34,7 +34,7 @@ VALUES = {**RECORD, "age": 63, "chol": 310, "cp": "non-anginal"}
 
 
 @pytest.fixture
-def agreed(world: World) -> CheckedDefinition:
+def tabular(world: World) -> CheckedDefinition:
     return world.agree(plan=document(samples=120), opened=[*OPENED, "what_ifs"], what_ifs=1)
 
 
@@ -52,27 +52,27 @@ def api(world: World) -> Api:
 
 
 @pytest.fixture
-def work(world: World, agreed: CheckedDefinition, home: ClientHome) -> Work:
-    questions = [what_if.parse("chol-=100", agreed.schema, VALUES)]
+def work(world: World, tabular: CheckedDefinition, home: ClientHome) -> Work:
+    questions = [what_if.parse("chol-=100", tabular.schema, VALUES)]
     return predict.prepare(
-        home, agreed, VALUES, purpose=PURPOSE, person=PERSON, consent=world.consent(), what_ifs=questions
+        home, tabular, VALUES, purpose=PURPOSE, person=PERSON, consent=world.consent(), what_ifs=questions
     )
 
 
-def engine(world: World, agreed: CheckedDefinition) -> Any:
+def engine(world: World, tabular: CheckedDefinition) -> Any:
     """What a job's engines compute of one record, from what each node is given."""
 
     def compute(documents: Mapping[str, Mapping[str, Any]], shares: Sequence[Ring]) -> tuple[Ring, Ring]:
         starts: list[Any] = []
         for party, share in zip(PARTIES, shares, strict=True):
             given, key = documents[party], world.homes[party].keys.sealing
-            tensors = model.open_share(given["model_share"], agreed.manifest, party, key)
+            tensors = model.open_share(given["model_share"], tabular.manifest, party, key)
             part = party_part(
-                agreed.manifest,
-                agreed.content,
+                tabular.manifest,
+                tabular.content,
                 design=given["design"],
                 schema=given["schema"],
-                weights=b"".join(ring.to_bytes(tensors[each["name"]]) for each in agreed.manifest["tensors"]),
+                weights=b"".join(ring.to_bytes(tensors[each["name"]]) for each in tabular.manifest["tensors"]),
                 records=[ring.to_bytes(share)],
             )
             starts += prepare(part)  # type: ignore[arg-type]
@@ -88,18 +88,18 @@ def engine(world: World, agreed: CheckedDefinition) -> Any:
 
 
 @pytest.fixture
-def computed(world: World, agreed: CheckedDefinition, api: Api, work: Work) -> Work:
+def finished(world: World, tabular: CheckedDefinition, api: Api, work: Work) -> Work:
     predict.submit(work, api)
-    world.compute(agreed, engine=engine(world, agreed))
+    world.compute(tabular, engine=engine(world, tabular))
     return work
 
 
 def test_what_is_opened_is_what_lime_says(
-    world: World, agreed: CheckedDefinition, home: ClientHome, api: Api, computed: Work
+    world: World, tabular: CheckedDefinition, home: ClientHome, api: Api, finished: Work
 ) -> None:
     """Of the same model in the clear; a canary went with it and came back right."""
-    opened = predict.open_result(home, api, computed)
-    codes = design.training.codes(agreed.schema, agreed.schema.encode_row(VALUES).vector)
+    opened = predict.open_result(home, api, finished)
+    codes = design.training.codes(tabular.schema, tabular.schema.encode_row(VALUES).vector)
     found = lime(table()).explain_instance(
         codes,
         lambda rows: model.forward("mlp", world.tensors, encoded(rows)),
@@ -107,7 +107,7 @@ def test_what_is_opened_is_what_lime_says(
         num_samples=120,
         model_regressor=Ridge(alpha=1.0),
     )
-    names = [each.name for each in agreed.schema.features]
+    names = [each.name for each in tabular.schema.features]
     expected = {names[place]: value for place, value in found.local_exp[1]}
     factors = {factor.group: factor for factor in opened.explanation.factors}
     assert {name: factor.coefficient for name, factor in factors.items()} == pytest.approx(expected, abs=1e-3)
@@ -115,33 +115,33 @@ def test_what_is_opened_is_what_lime_says(
     assert opened.explanation.prediction == pytest.approx(found.predicted_value, abs=1e-3)
     assert "compared with values that are not above" in factors["age"].sentence
     assert opened.explanation.to_json()["method"] == "lime tabular (quartiles)"
-    lower = agreed.schema.encode_row({**VALUES, "chol": 210}).vector
+    lower = tabular.schema.encode_row({**VALUES, "chol": 210}).vector
     log_odds = model.forward("mlp", world.tensors, lower[None])[0]
     assert opened.what_ifs[0].probability == pytest.approx(1 / (1 + np.exp(-log_odds)), abs=1e-3)
 
-    extraction, plan = agreed.content["extraction"], agreed.design
+    extraction, plan = tabular.content["extraction"], tabular.design
     assert extraction is not None
     assert "other linear functions" in extraction["statement"]
-    for openings in computed.content["openings"]:  # a canary has as many numbers as the record
+    for openings in finished.content["openings"]:  # a canary has as many numbers as the record
         assert {len(unb64(each["share"])) for each in openings.values()} == {8 * (2 * len(plan.columns) + plan.secrets)}
 
-    record = disclosed(agreed, computed)  # with it, a reviewer has seen that the operator was the design's
-    np.testing.assert_allclose(record, agreed.schema.encode_row(VALUES).vector, atol=1e-4)  # type: ignore[arg-type]
+    record = disclosed(tabular, finished)  # with it, a reviewer has seen that the operator was the design's
+    np.testing.assert_allclose(record, tabular.schema.encode_row(VALUES).vector, atol=1e-4)  # type: ignore[arg-type]
 
 
-def disclosed(agreed: CheckedDefinition, work: Work) -> np.ndarray | None:
+def disclosed(tabular: CheckedDefinition, work: Work) -> np.ndarray | None:
     disclosure = read(predict.disclose(work, with_record=True), Disclosure)
-    return open_record(disclosure, peek_request(work.content["token"]), agreed.content, agreed.design)
+    return open_record(disclosure, peek_request(work.content["token"]), tabular.content, tabular.design)
 
 
 def test_a_canary_whose_result_was_changed_raises_the_alarm(
-    world: World, agreed: CheckedDefinition, home: ClientHome, api: Api, work: Work
+    world: World, tabular: CheckedDefinition, home: ClientHome, api: Api, work: Work
 ) -> None:
     own = work.content["place"]
     predict.submit(work, api)
     world.compute(
-        agreed,
-        engine=engine(world, agreed),
+        tabular,
+        engine=engine(world, tabular),
         spoil=lambda explanation, place: explanation + np.int64((place != own) << 18),
     )
     with pytest.raises(Refused) as caught:
@@ -151,24 +151,24 @@ def test_a_canary_whose_result_was_changed_raises_the_alarm(
 
 
 def test_a_requester_that_made_its_explanation_up_is_found_out(
-    world: World, agreed: CheckedDefinition, home: ClientHome, api: Api, monkeypatch: pytest.MonkeyPatch
+    world: World, tabular: CheckedDefinition, home: ClientHome, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It shares an operator without the row of the first feature, so that age never matters. Nodes cannot tell."""
     genuine = canaries._batch
 
     def flattering(*arguments: Any) -> canaries.Batch:
         batch = genuine(*arguments)
-        batch.secrets[batch.place][: agreed.design.n] = 0
+        batch.secrets[batch.place][: tabular.design.n] = 0
         return batch
 
     monkeypatch.setattr(canaries, "_batch", flattering)
-    work = predict.prepare(home, agreed, VALUES, purpose=PURPOSE, person=PERSON, consent=world.consent())
+    work = predict.prepare(home, tabular, VALUES, purpose=PURPOSE, person=PERSON, consent=world.consent())
     predict.submit(work, api)
-    world.compute(agreed, engine=engine(world, agreed))
+    world.compute(tabular, engine=engine(world, tabular))
     (age,) = [each for each in predict.open_result(home, api, work).explanation.factors if each.group == "age"]
     assert age.coefficient == pytest.approx(0, abs=1e-4)
     with pytest.raises(Refused) as caught:
-        disclosed(agreed, work)
+        disclosed(tabular, work)
     assert caught.value.reason is Reason.OPERATOR_FALSE
 
 
