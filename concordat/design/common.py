@@ -133,7 +133,7 @@ class Design(ABC):
         """For each group, the features that it stands for. Raises Refused(DIGEST_MISMATCH) for another schema."""
 
     def fit(self, prediction: float, coefficients: Floats, intercept: float, sum_of_squares: float) -> Fit:
-        """Judge the opened numbers. Raises nothing: whatever was opened is some fit, if a bad one."""
+        """What opened numbers say, for each step of the regressors, and how well they fit (`judge`)."""
         weights = self.weights / (1 << WEIGHT_BITS)
         fit = judge(self.regressors, weights, self.ridge, prediction, coefficients, intercept, sum_of_squares)
         return replace(fit, coefficients=coefficients / self.step)
