@@ -1,4 +1,7 @@
-"""From a design to the rows that the engine computes on: the record itself first, then the perturbed ones."""
+"""From a design to the rows that the engine computes on: the record itself first, then the perturbed ones.
+
+The two of a pair stand next to each other, so that they are in one block (`order`).
+"""
 
 import numpy as np
 import torch
@@ -12,10 +15,20 @@ def rows_of(design: Design, record: Share) -> Rows:
     """(n + 1, k) rows of the secret record (k,) at 2^16."""
     match design:
         case MaskDesign():
-            return Masked(record, _below(1, design.column_masks))
+            return Masked(record, _below(1, design.column_masks[order(design)]))
         case SlopeDesign():
-            return Shifted(record, _below(0, design.offsets))
+            return Shifted(record, _below(0, design.offsets[order(design)]))
     raise TypeError(f"the engine has no rows for a {type(design).__name__}")
+
+
+def order(design: Design) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """(n,) in which order the perturbed records are computed."""
+    return side_by_side(design.n) if design.mirrored else np.arange(design.n)
+
+
+def side_by_side(n: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """(n,) 0, n/2, 1, n/2 + 1, …: each of the first half, and what is mirrored to it."""
+    return np.arange(n).reshape(2, -1).T.ravel()
 
 
 def _below(own: int, public: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> torch.Tensor:
