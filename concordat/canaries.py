@@ -45,8 +45,8 @@ TOLERANCE: Mapping[Scale, float] = {"log-odds": 2.0**-10, "probability": 2.0**-1
 smaller passes."""
 
 TOTAL_TOLERANCE = 0.01
-"""The same for the sums of squares, relative. R² can move by more, where the outputs are far from the prediction, and so
-can intervals, where the surrogate leaves little."""
+"""The same for the sums of squares, relative. R² can move by more, where the outputs are far from the prediction, and
+so can intervals, where the surrogate leaves little."""
 
 
 @with_config(STRICT)

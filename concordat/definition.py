@@ -40,8 +40,8 @@ OPENED: Mapping[Kind, list[str]] = {
     "train": ["model-shares"],
     "audit": ["counts"],
 }
-"""What comes out, to the recipients alone. `odd_squares` do of a mirrored design only, and are what its intervals follow
-from. `model-shares` stay shares: of a training nothing is opened."""
+"""What comes out, to the recipients alone. `odd_squares` do of a mirrored design only: its intervals follow from them.
+`model-shares` stay shares: of a training nothing is opened."""
 
 SMALLEST_AUDIT_CELL = 5
 """Below this, an opened count could point to a person."""

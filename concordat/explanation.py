@@ -1,9 +1,9 @@
 """From opened numbers to something a clinician can read: ranked factors, in words, with an honest badge of fit.
 
 What a coefficient means, a contrast with the reference or a slope, is its design's `Wording`; it is in log-odds or in
-probability as the definition says (`target`). It describes the model, not the disease. Its interval says how far another
-choice of perturbed records would have moved it, and nothing about whether model or surrogate are right: where it
-includes zero, no direction is stated.
+probability as the definition says (`target`). It describes the model, not the disease. Its interval says how far
+another choice of perturbed records would have moved it, and nothing about whether model or surrogate are right. Where
+it includes zero, no direction is stated.
 """
 
 import math
@@ -250,7 +250,7 @@ def _factor(
         sentence = (
             f"It is not certain whether {label} ({value}) raises or lowers the predicted {target} {compared}: the "
             f"estimate is {_change(coefficient, target)}, with a {CONFIDENCE:.0%} interval from {_change(low, target)} "
-            f"to {_change(high, target)}."
+            f"to {_change(high, target)}{_UNIT[target]}."
         )
     else:
         size = _size(abs(coefficient), target)
@@ -263,22 +263,25 @@ def _factor(
     return Factor(group, label, value, coefficient, low, high, direction, imputed, sentence)
 
 
+_UNIT: Mapping[Scale, str] = {"log-odds": "", "probability": " percentage points"}
+
+
 def _number(value: float, target: Scale) -> str:
     return f"{value:.2f}" if target == "log-odds" else f"{100 * value:.1f}"
 
 
 def _size(value: float, target: Scale) -> str:
-    return _number(value, target) + ("" if target == "log-odds" else " percentage points")
+    return _number(value, target) + _UNIT[target]
 
 
 def _change(value: float, target: Scale) -> str:
-    return f"{value:+z.2f}" if target == "log-odds" else f"{100 * value:+z.1f} percentage points"
+    return f"{value:+z.2f}" if target == "log-odds" else f"{100 * value:+z.1f}"
 
 
 def _between(factor: Factor, target: Scale) -> str:
     if factor.low is None or factor.high is None:
         return ""
-    ends = (f"{end:+z.2f}" if target == "log-odds" else f"{100 * end:+z6.1f}" for end in (factor.low, factor.high))
+    ends = (f"{end:+z.2f}" if target == "log-odds" else f"{100 * end:+z5.1f}" for end in (factor.low, factor.high))
     return f"[{' to '.join(ends)}] "
 
 

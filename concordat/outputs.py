@@ -2,7 +2,7 @@
 
 Of each record of the job there are two parts, on one scale: `prediction` is its log-odds or probability, then those of
 its what-ifs; `explanation` is the d coefficients, the intercept, the weighted sum of squared differences from the
-prediction and, of a mirrored design, twice that of their squared odd parts (`Design.odd_weights`). Both are ring shares
+prediction and, of a mirrored design, twice that of their squared odd parts (`design.odd_weights`). Both are ring shares
 at `ring.RESULT_BITS`.
 """
 
@@ -152,13 +152,11 @@ def open_output(shares: OutputShares, receipt: Receipt, part: Part, place: int) 
         raise Refused(refused.reason, detail=f"{node} committed to another {part}.", field=node) from refused
 
 
-def _checked(
-    prediction: NDArray[np.float64], explanation: NDArray[np.float64], groups: int, target: Scale
-) -> Opened:
+def _checked(prediction: NDArray[np.float64], explanation: NDArray[np.float64], groups: int, target: Scale) -> Opened:
     surrogate, squares = np.split(explanation, [groups + 1])
     lowest, highest = (-PROBABILITY_ERROR, 1 + PROBABILITY_ERROR) if target == "probability" else (-LOG_ODDS, LOG_ODDS)
     # Squaring and truncating errs by a unit or so in either direction: a total of nothing may open just below zero.
-    within = np.abs(surrogate).max() < LARGEST[target] and -1 <= squares.min() and squares.max() < LARGEST_SQUARES
+    within = np.abs(surrogate).max() < LARGEST[target] and squares.min() >= -1 and squares.max() < LARGEST_SQUARES
     if not (within and lowest <= prediction.min() and prediction.max() <= highest):
         raise Refused(Reason.RESULT_OUT_OF_RANGE)
     total, odd = float(squares[0]), float(squares[1]) if len(squares) > 1 else None

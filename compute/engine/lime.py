@@ -23,7 +23,7 @@ from compute.engine.calculus import Calculus
 from compute.engine.perturbed import order
 from compute.engine.protocol import Protocol, parallel
 from compute.engine.rows import Rows
-from concordat.design import OPERATOR_BITS, WEIGHT_BITS, Design
+from concordat.design import OPERATOR_BITS, WEIGHT_BITS, Design, odd_weights
 from concordat.kinds import KINDS
 from concordat.kinds.kind import LOG_ODDS, Scale
 from concordat.outputs import LARGEST
@@ -59,34 +59,24 @@ class Surrogate:
 
     @classmethod
     def of(cls, design: Design, what_ifs: int = 0) -> "Surrogate":
-        """For the rows of a design in their `order`."""
-        arrays = design.operator, design.weights, *(design.odd_weights if design.mirrored else ())
-        width, reordered = design.n, order(design)
-        in_order = [each[..., reordered] if each.shape[-1] == width else each for each in arrays]
-        return cls.of_arrays(*map(torch.from_numpy, in_order), what_ifs=what_ifs)
+        operator, weights = torch.from_numpy(design.operator), torch.from_numpy(design.weights)
+        return cls.of_arrays(operator, weights, what_ifs, mirrored=design.mirrored)
 
     @classmethod
-    def of_arrays(
-        cls,
-        operator: Tensor,
-        weights: Tensor,
-        own: Tensor | None = None,
-        pairs: Tensor | None = None,
-        *,
-        what_ifs: int = 0,
-    ) -> "Surrogate":
-        """From the (d + 1, n) operator and (n,) weights of a design, and where it is mirrored its `odd_weights`, by
-        rows. Columns stand for the record's own output, and for the differences of the others from it."""
+    def of_arrays(cls, operator: Tensor, weights: Tensor, what_ifs: int = 0, *, mirrored: bool = False) -> "Surrogate":
+        """From the (d + 1, n) operator and (n,) weights of a design, whose rows will be in their `order`. Columns stand
+        for the record's own output, and for the differences of the others from it."""
         fitted, n = operator.shape
+        squares, pairs, rows = weights[None], torch.zeros(1, 0, dtype=torch.int64), order(n, mirrored=mirrored)
+        if mirrored:
+            own, differences = map(torch.from_numpy, odd_weights(weights.numpy()))
+            squares, pairs = torch.stack([weights, own]), torch.stack([torch.zeros_like(differences), differences])
         predictions = 1 + what_ifs
         whole = torch.zeros(predictions + fitted, 1 + n + what_ifs, dtype=torch.int64)
         whole[:predictions, 0] = whole[-1, 0] = 1 << OPERATOR_BITS
         whole[1:predictions, 1 + n :] = torch.eye(what_ifs, dtype=torch.int64) << OPERATOR_BITS
-        whole[predictions:, 1 : 1 + n] = operator
-        squares, differences = weights[None], torch.zeros(1, 0, dtype=torch.int64)
-        if own is not None and pairs is not None:
-            squares, differences = torch.stack([weights, own]), torch.stack([torch.zeros_like(pairs), pairs])
-        return cls(whole, torch.nn.functional.pad(squares, (1, what_ifs)), differences, predictions)
+        whole[predictions:, 1 : 1 + n] = operator[:, rows]
+        return cls(whole, torch.nn.functional.pad(squares[:, rows], (1, what_ifs)), pairs, predictions)
 
     def check(self, target: Scale) -> None:
         """Raises Refused(FIELD_INVALID) if results might not fit: a row of the operator is too large, or there are too
@@ -127,7 +117,7 @@ class Explained:
     Attributes:
         prediction: (1 + w,) log-odds or probability of the record, and of the w what-ifs below the perturbed rows.
         explanation: (d + 2,) coefficients of d groups, intercept, weighted sum of squared differences of the outputs
-            from the prediction; (d + 3,) of a mirrored design, with the sum of `Design.odd_weights` over them.
+            from the prediction; (d + 3,) of a mirrored design, with the sum of `odd_weights` over them.
     """
 
     prediction: Share

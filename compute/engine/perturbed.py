@@ -13,22 +13,18 @@ from concordat.design import Design, MaskDesign, SlopeDesign
 
 def rows_of(design: Design, record: Share) -> Rows:
     """(n + 1, k) rows of the secret record (k,) at 2^16."""
+    rows = order(design.n, mirrored=design.mirrored)
     match design:
         case MaskDesign():
-            return Masked(record, _below(1, design.column_masks[order(design)]))
+            return Masked(record, _below(1, design.column_masks[rows]))
         case SlopeDesign():
-            return Shifted(record, _below(0, design.offsets[order(design)]))
+            return Shifted(record, _below(0, design.offsets[rows]))
     raise TypeError(f"the engine has no rows for a {type(design).__name__}")
 
 
-def order(design: Design) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    """(n,) in which order the perturbed records are computed."""
-    return side_by_side(design.n) if design.mirrored else np.arange(design.n)
-
-
-def side_by_side(n: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    """(n,) 0, n/2, 1, n/2 + 1, …: each of the first half, and what is mirrored to it."""
-    return np.arange(n).reshape(2, -1).T.ravel()
+def order(n: int, *, mirrored: bool) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """(n,) in which order a design's perturbed records are computed: if mirrored 0, n/2, 1, n/2 + 1, …"""
+    return np.arange(n).reshape(2, -1).T.ravel() if mirrored else np.arange(n)
 
 
 def _below(own: int, public: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> torch.Tensor:

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 
 from concordat.canonical import Json
 from concordat.design import masks, slopes
-from concordat.design.common import CONFIDENCE, OPERATOR_BITS, RELIABLE, WEIGHT_BITS, Design, Estimate, Fit
+from concordat.design.common import (
+    CONFIDENCE,
+    OPERATOR_BITS,
+    RELIABLE,
+    WEIGHT_BITS,
+    Design,
+    Estimate,
+    Fit,
+    odd_weights,
+)
 from concordat.design.masks import MaskDesign, build
 from concordat.design.slopes import SlopeDesign
 from concordat.design.slopes import build as build_slopes
@@ -31,6 +40,7 @@ __all__ = [
     "build",
     "build_slopes",
     "check_design",
+    "odd_weights",
     "read_design",
 ]
 

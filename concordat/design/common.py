@@ -5,7 +5,7 @@ penalty 1 with an unpenalised intercept (Ribeiro, Singh, Guestrin, KDD 2016; the
 Kernel SHAP under CKKS, the BHDR / CipherExplain work). The weights are rounded to whole numbers first, so that
 operator, sum of squares and fit use exactly the same ones.
 
-Records of a mirrored design come in pairs, whose odd part alone the coefficients depend on (`Design.odd_weights`). What
+Records of a mirrored design come in pairs, whose odd part alone the coefficients depend on (`odd_weights`). What
 the surrogate leaves of it is how much a coefficient would vary with the design's seed; what it leaves of the even part,
 curvature and interactions of two, is not.
 
@@ -137,21 +137,6 @@ class Design(ABC):
         """How many perturbed records are computed."""
         return len(self.weights)
 
-    @property
-    def odd_weights(self) -> tuple[Whole, Whole]:
-        """(n,) and (n/2,) at 2^10, of a mirrored design: what ``sum own y² + sum pairs (y+ - y-)²`` takes them from is
-        twice the weighted sum of squared odd parts.
-
-        The odd part of a pair is (w+ y+ - w- y-) / (w+ + w-), half the difference where both weigh the same. It is what
-        coefficients depend on: their normal equations have, besides sums that the intercept takes up, only its
-        products with the regressors' half differences, weighted with w+ + w-. Its square, so weighted and doubled, is
-        that of the difference times the harmonic mean of the weights, and that of each output times what its own
-        weight is more than that mean. The mean is rounded down, so that the sum stays one of squares.
-        """
-        first, second = np.split(self.weights, 2)
-        pairs = 2 * first * second // (first + second)
-        return 2 * (self.weights - np.tile(pairs, 2)), pairs
-
     @abstractmethod
     def perturbed(self, record: Floats) -> Floats:
         """(n, k) the perturbed records of one encoded record (k,), in plaintext."""
@@ -166,7 +151,7 @@ class Design(ABC):
         weights = self.weights / (1 << WEIGHT_BITS)
         sums = [weights @ differences**2]
         if self.mirrored:
-            own, pairs = (each / (1 << WEIGHT_BITS) for each in self.odd_weights)
+            own, pairs = (each / (1 << WEIGHT_BITS) for each in odd_weights(self.weights))
             first, second = np.split(differences, 2)
             sums.append(own @ differences**2 + pairs @ (first - second) ** 2)
         return np.array(sums)
@@ -177,7 +162,7 @@ class Design(ABC):
         coefficients: Floats,
         intercept: float,
         sum_of_squares: float,
-        odd_squares: float | None,
+        odd_squares: float | None = None,
     ) -> Fit:
         """Judge the opened numbers, in public: R² and intervals follow from them, so nothing more need be opened.
 
@@ -207,7 +192,7 @@ class Design(ABC):
         return Fit(b / self.step, intercept, r_squared, 1 - (1 - r_squared) * (n - 1) / (n - d - 1), intervals)
 
     def _margins(self, gram: Floats, residual: float) -> Floats:
-        """(d,) half of each coefficient's interval, from what the surrogate without the penalty leaves of `odd_squares`.
+        """(d,) half of each coefficient's interval, from what the unpenalised surrogate leaves of `odd_squares`.
 
         With half differences h, weights w = w+ + w-, and G and a as for `fit`, b varies as (G + aI)⁻¹ sum w h u with
         the odd parts u that are left over, whose variance is taken to be s² / w: Student's t with n/2 - d degrees.
@@ -225,6 +210,21 @@ class Design(ABC):
         spread = shrink @ (half.T @ (weights[:, None] * half)) @ shrink
         margins: Floats = stdtrit(degrees, (1 + CONFIDENCE) / 2) * np.sqrt(variance * np.diag(spread))
         return margins
+
+
+def odd_weights(weights: Whole) -> tuple[Whole, Whole]:
+    """(n,) and (n/2,) at 2^10, from the weights (n,) of a mirrored design: ``sum own y² + sum pairs (y+ - y-)²`` is
+    twice the weighted sum of squared odd parts.
+
+    The odd part of a pair is (w+ y+ - w- y-) / (w+ + w-), half the difference where both weigh the same. It is what
+    coefficients depend on: their normal equations have, besides sums that the intercept takes up, only its products
+    with the regressors' half differences, weighted with w+ + w-. Its square, so weighted and doubled, is that of the
+    difference times the harmonic mean of the weights, and that of each output times twice what its own weight is more
+    than that mean. The mean is rounded down, so that the sum stays one of squares.
+    """
+    first, second = np.split(weights, 2)
+    pairs = 2 * first * second // (first + second)
+    return 2 * (weights - np.tile(pairs, 2)), pairs
 
 
 def kernel(squared_distances: Floats, d: int, kernel_width: float) -> Floats:

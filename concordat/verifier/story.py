@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from concordat.canonical import Json, digest
-from concordat.events import EVENTS
 from concordat.design import CONFIDENCE
+from concordat.events import EVENTS
 from concordat.explanation import decimal, log_odds_of, maybe_decimal, probability_of
 from concordat.fields import plain
 from concordat.verifier import authority, boards, computation
