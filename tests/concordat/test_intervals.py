@@ -131,7 +131,7 @@ def test_they_do_not_depend_on_the_records_own_output(method, prediction):
 
 @METHODS
 def test_of_a_linear_model_nothing_is_left(method):
-    """But for the operator's rounding. Ridge shrinks its coefficients, alike for every seed."""
+    """But for the operator's rounding. Ridge shrinks its coefficients, nearly alike for every seed."""
     y = plan(method).perturbed(network()[1]).sum(axis=1)
     found = fit(plan(method), y, 1.0)
     assert np.diff(found.intervals, axis=1).max() < 2 * ROUNDED * np.abs(found.coefficients).max()
