@@ -29,7 +29,7 @@ from typing_extensions import TypedDict
 from concordat import clock, ring, sealing
 from concordat.canonical import Json
 from concordat.definition import MOST_RECORDS, Definition
-from concordat.design import WEIGHT_BITS, Plan
+from concordat.design import Plan
 from concordat.documents import Keyring, sign, verify
 from concordat.fields import STRICT, Digest, Slug, Time, Whole, plain
 from concordat.kinds import KINDS
@@ -45,13 +45,14 @@ TOLERANCE: Mapping[Scale, float] = {"log-odds": 2.0**-10, "probability": 2.0**-1
 smaller passes."""
 
 TOTAL_TOLERANCE = 0.01
-"""The same for the sum of squares, relative. R² can move by more, where the outputs are far from the prediction."""
+"""The same for the sums of squares, relative. R² can move by more, where the outputs are far from the prediction, and
+so can intervals, where the surrogate leaves little."""
 
 
 @with_config(STRICT)
 class Canary(TypedDict):
-    """An encoded record at 2^16, and what comes out for it at 2^24: the prediction, then d coefficients, intercept and
-    sum of squares."""
+    """An encoded record at 2^16, and what comes out for it at 2^24: the prediction, then d coefficients, intercept, sum
+    of squares and, of a mirrored design, that of odd parts."""
 
     record: list[Whole]
     prediction: Whole
@@ -78,7 +79,7 @@ def known_result(
     """In plaintext, what the secure engine computes of one encoded record (columns,) with weights as they are encoded.
 
     Returns:
-        The prediction, and (d + 2,) coefficients, intercept and sum of squares.
+        The prediction, and (d + 2,) coefficients, intercept and sum of squares, (d + 3,) with that of odd parts.
     """
     whole = KINDS[kind].whole
     encoded = {
@@ -92,7 +93,7 @@ def known_result(
     prediction, differences, local = float(outputs[0]), outputs[1:] - outputs[0], design.at(record)
     fitted = local.operator / (1 << local.operator_bits) @ differences
     fitted[-1] += prediction
-    return prediction, np.append(fitted, local.weights / (1 << WEIGHT_BITS) @ differences**2)
+    return prediction, np.concatenate([fitted, local.squares(differences)])
 
 
 def invent(
@@ -167,14 +168,14 @@ def open_sheet(
 def agrees(opened: Opened, canary: Canary, what_ifs: Sequence[Canary], target: Scale) -> bool:
     """Whether what was opened of a canary, whose what-ifs other canaries were, is what was known before."""
     one = float(1 << ring.RESULT_BITS)
-    *numbers, total = canary["explanation"]
-    known = [canary["prediction"], *(other["prediction"] for other in what_ifs), *numbers]
-    found = [opened.prediction, *opened.what_ifs, *opened.coefficients, opened.intercept]
+    known = [canary["prediction"], *(other["prediction"] for other in what_ifs), *canary["explanation"]]
+    squares = [opened.sum_of_squares, *([] if opened.odd_squares is None else [opened.odd_squares])]
+    found = [opened.prediction, *opened.what_ifs, *opened.coefficients, opened.intercept, *squares]
     if len(known) != len(found):
         return False
-    off = np.abs(np.array(found) - np.array(known) / one).max()
-    slack = TOTAL_TOLERANCE * total / one + TOLERANCE[target]
-    return bool(off <= TOLERANCE[target] and abs(opened.sum_of_squares - total / one) <= slack)
+    off, slack = np.abs(np.array(found) - np.array(known) / one), np.full(len(known), TOLERANCE[target])
+    slack[-len(squares) :] += TOTAL_TOLERANCE * np.array(known[-len(squares) :]) / one
+    return bool((off <= slack).all())
 
 
 def _context(model: str, requester: str) -> dict[str, Json]:

@@ -101,6 +101,7 @@ def check(
         documents["definition"],
         manifest=manifest,
         groups=len(design.groups),
+        mirrored=design.mirrored,
         secret_operator=design.secrets > 0,
         disclosure=documents["disclosure"],
         keyring=pins.lasting_keyring,

@@ -66,6 +66,7 @@ def fetch_definition(home: ClientHome, api: Api, digest: str) -> CheckedDefiniti
         document,
         manifest=manifest,
         groups=len(plan.groups) if plan else 0,
+        mirrored=plan is not None and plan.mirrored,
         secret_operator=plan is not None and plan.secrets > 0,
         disclosure=answer["disclosure"] or None,
         keyring=known,

@@ -14,7 +14,16 @@ import numpy as np
 from concordat import ring
 from concordat.canonical import Json
 from concordat.design import masks, slopes, tabular
-from concordat.design.common import OPERATOR_BITS, RELIABLE, WEIGHT_BITS, Design, Fit
+from concordat.design.common import (
+    CONFIDENCE,
+    OPERATOR_BITS,
+    RELIABLE,
+    WEIGHT_BITS,
+    Design,
+    Estimate,
+    Fit,
+    odd_weights,
+)
 from concordat.design.masks import MaskDesign, build
 from concordat.design.slopes import SlopeDesign
 from concordat.design.slopes import build as build_slopes
@@ -25,11 +34,13 @@ from concordat.ring import Ring
 from concordat.schema import FeatureSchema
 
 __all__ = [
+    "CONFIDENCE",
     "METHODS",
     "OPERATOR_BITS",
     "RELIABLE",
     "WEIGHT_BITS",
     "Design",
+    "Estimate",
     "Fit",
     "LocalDesign",
     "MaskDesign",
@@ -41,6 +52,7 @@ __all__ = [
     "build_tabular",
     "check_design",
     "check_secret",
+    "odd_weights",
     "read_design",
 ]
 

@@ -108,7 +108,14 @@ class LocalDesign(Design):
     def features(self, schema: FeatureSchema) -> tuple[tuple[Feature, ...], ...]:
         return tuple((each,) for each in schema.features)
 
-    def fit(self, prediction: float, coefficients: Floats, intercept: float, sum_of_squares: float) -> common.Fit:
+    def fit(
+        self,
+        prediction: float,
+        coefficients: Floats,
+        intercept: float,
+        sum_of_squares: float,
+        odd_squares: float | None = None,
+    ) -> common.Fit:
         """As for every design, with the record's own row among the others, and with `lime`'s weights unrounded. The
         record's own difference is none, so it is in the sum of squares already."""
         return common.judge(
@@ -133,6 +140,7 @@ class TabularDesign:
         bins: (n, d) int64, what was chosen of each feature.
     """
 
+    mirrored: ClassVar[bool] = False
     sampler: Sampler
     groups: tuple[str, ...]
     columns: tuple[str, ...]

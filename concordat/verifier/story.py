@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from concordat.canonical import Json, digest
+from concordat.design import CONFIDENCE, Estimate
 from concordat.events import EVENTS
-from concordat.explanation import decimal, log_odds_of, probability_of
+from concordat.explanation import decimal, log_odds_of, maybe_decimal, probability_of
 from concordat.fields import plain
 from concordat.verifier import authority, boards, computation
 from concordat.verifier.case import Case
@@ -78,26 +79,34 @@ def _result(case: Case) -> dict[str, Json]:
     that depends on the record is null without the record, and so is whether its operator is the design's."""
     opened, design, local = case.result, case.design, case.local
     log_odds = log_odds_of(opened.prediction, opened.target)
-    fit = local.fit(opened.prediction, opened.coefficients, opened.intercept, opened.sum_of_squares) if local else None
-    coefficients = opened.coefficients if fit is None else fit.coefficients
+    numbers = opened.prediction, opened.coefficients, opened.intercept, opened.sum_of_squares, opened.odd_squares
+    fit = local.fit(*numbers) if local else None
+    estimates = fit.estimates if fit else [Estimate(float(each), None, None) for each in opened.coefficients]
     labels = {
         group: ", ".join(feature.label for feature in features)
         for group, features in zip(design.groups, design.features(case.schema), strict=True)
     }
-    factors = sorted(
-        zip(design.groups, map(float, coefficients), strict=True), key=lambda each: (-abs(each[1]), each[0])
-    )
+    factors = sorted(zip(design.groups, estimates, strict=True), key=lambda each: (-abs(each[1].coefficient), each[0]))
     return {
         "target": opened.target,
         "prediction": decimal(opened.prediction),
-        "log_odds": None if log_odds is None else decimal(log_odds),
+        "log_odds": maybe_decimal(log_odds),
         "probability": decimal(probability_of(opened.prediction, opened.target)),
         "intercept": decimal(opened.intercept),
         "adjusted_r_squared": None if fit is None else decimal(fit.adjusted_r_squared),
         "reliable": None if fit is None else fit.reliable,
         "compared": design.wording.caption,
         "intercept_of": design.wording.intercept,
-        "factors": [{"label": labels[group], "coefficient": decimal(value)} for group, value in factors],
+        "confidence": decimal(CONFIDENCE),
+        "factors": [
+            {
+                "label": labels[group],
+                "coefficient": decimal(estimate.coefficient),
+                "low": maybe_decimal(estimate.low),
+                "high": maybe_decimal(estimate.high),
+            }
+            for group, estimate in factors
+        ],
     }
 
 

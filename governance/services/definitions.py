@@ -88,6 +88,7 @@ def register(
         content,
         manifest=manifest,
         groups=groups,
+        mirrored=plan is not None and plan.mirrored,
         secret_operator=plan is not None and plan.secrets > 0,
         disclosure=disclosure.statement if disclosure else None,
         keyring=selectors.lasting_keyring([manifest["owner"]]),

@@ -14,6 +14,7 @@ from compute.engine.execution import execute
 from concordat import design, model, ring
 from concordat.canonical import b64, unb64
 from concordat.design import read_design
+from concordat.outputs import sizes
 from concordat.reasons import Refused
 from concordat.schema import FeatureSchema
 
@@ -78,7 +79,7 @@ class Case:
         }
 
     def expected(self, place=0):
-        """Of one record, in float64: predictions, coefficients with intercept, squared differences from the first."""
+        """Of one record, in float64: predictions, coefficients with intercept, and the sums of squares."""
         record = self.records[place]
         prediction = model.forward(self.kind, self.tensors, np.stack([record, *self.what_ifs]))
         y = model.forward(self.kind, self.tensors, self.design.perturbed(record))
@@ -87,7 +88,7 @@ class Case:
         local, differences = self.design.at(record), y - prediction[0]
         fitted = local.operator / (1 << local.operator_bits) @ differences
         fitted[-1] += prediction[0]
-        return prediction, fitted, local.weights / (1 << design.WEIGHT_BITS) @ differences**2
+        return prediction, fitted, local.squares(differences)
 
 
 def random_case(kind, **kwargs):
@@ -131,8 +132,8 @@ def run_here(case, *, places=None, peers=None, **limits):
 
 
 def opened(case, answers, place=0):
-    """What only the requester can do: add the shares of a record. Predictions (1 + w,) and explanation (d + 2,)."""
-    lengths = {"prediction": 1 + len(case.what_ifs), "explanation": len(case.design.groups) + 2}
+    """What only the requester can do: add the shares of a record. Predictions (1 + w,) and the explanation."""
+    lengths = sizes(len(case.design.groups), mirrored=case.design.mirrored, what_ifs=len(case.what_ifs))
     outputs = [answer["outputs"][place] for answer in answers[:PARTIES]]
     return [
         ring.decode(ring.combine([ring.from_bytes(unb64(each[part]), (length,)) for each in outputs]), ring.RESULT_BITS)
