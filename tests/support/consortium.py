@@ -13,7 +13,7 @@ import numpy as np
 from compute.node.home import NodeHome
 from concordat import answers, canonical, clock, consent, definition, design, model, request, signatures, ticket, votes
 from concordat.canonical import digest
-from concordat.definition import OPENED, extraction_of
+from concordat.definition import extraction_of, opens
 from concordat.request import Prepared
 from concordat.schema import FeatureSchema
 from concordat.signatures import SigningKey
@@ -197,7 +197,7 @@ class Consortium:
             "recipients": [REQUESTER],
             "purposes": [PURPOSE],
             "data_use": ["DUO:0000006"],
-            "opened": OPENED["explain"],
+            "opened": opens("explain", mirrored=not self.tabular),
             "disclosure": "full" if self.kind == "linear" else "none",
             "budgets": {"jobs_a_day": 100, "jobs": 1000, "scalars": 20_000},
             "minimum_cell": 5,

@@ -33,7 +33,7 @@ from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.client.session import Session
 from concordat.client.work import Work
-from concordat.definition import OPENED, extraction_of, scale_of
+from concordat.definition import extraction_of, opens, scale_of
 from concordat.enrolment import build_enrolment
 from concordat.keystore import Keystore
 from concordat.model import KINDS
@@ -204,7 +204,7 @@ class World:
             "recipients": ["long-beach"],
             "purposes": [PURPOSE],
             "data_use": ["DUO:0000006"],
-            "opened": list(OPENED["explain"]),
+            "opened": opens("explain", mirrored=checked.mirrored),
             "disclosure": "full" if kind == "linear" else "none",
             "budgets": {"jobs_a_day": 10, "jobs": 100, "scalars": 1000},
             "minimum_cell": 5,
