@@ -12,7 +12,7 @@ import torch
 
 from bench.jobs import Job, Part
 from compute.engine.certificates import Identity
-from compute.engine.job import EngineJob
+from compute.engine.job import AnyJob
 from compute.engine.protocol import Protocol, T
 from compute.engine.runner import LOOPBACK
 from compute.engine.session import Session
@@ -38,11 +38,11 @@ class Seat:
         began = perf_counter()
         with Session(self._told(hellos, meeting), self._identity, self._listener) as session:
             if self._start is None:
-                session.deal()
+                session.deal(None)
                 sent = session.wires.bytes_sent
                 session.leave()
                 return Part([], 0, 0, 0, 0, sent, 0, 0)
-            (party,) = session.supply([self._start])
+            (party,) = session.supply([self._start], None)
             time.sleep(2 * self._job.seconds_one_way)
             dealt, asked = perf_counter(), session.wires.bytes_sent
             (explained,) = session.compute([_later(self._start(party), self._job.seconds_one_way)])
@@ -60,11 +60,13 @@ class Seat:
             seconds_online=computed - dealt,
         )
 
-    def _told(self, hellos: list[dict[str, str]], meeting: str) -> EngineJob:
+    def _told(self, hellos: list[dict[str, str]], meeting: str) -> AnyJob:
         name = str(uuid.uuid5(uuid.NAMESPACE_URL, meeting))
         return {
             "job": name,
             "batch": name,
+            "ahead": 0,
+            "dealt": None,
             "role": "party" if self._start else "dealer",
             "rank": self._rank,
             "parties": self._job.parties,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from compute.engine import comparison, execution, lime, session
+from compute.engine import batches, comparison, execution, lime
 from compute.engine.replay import Evidence, Fault, replay
 from compute.engine.session import Seeds
 from concordat.canonical import unb64
@@ -185,14 +185,14 @@ def test_a_change_of_one_result_is_noticed_as_often_as_it_is_said_to_be(monkeypa
 
 
 def test_a_dealer_that_deals_wrongly_is_named(monkeypatch):
-    honest = session.deal
+    honest = batches.deal
 
     def deal(plan, keys):
         for index, correction in enumerate(honest(plan, keys)):
             yield bytes([correction[0] ^ (index == 1)]) + correction[1:]
 
     case = a_job("linear", records=1)
-    monkeypatch.setattr(session, "deal", deal)
+    monkeypatch.setattr(batches, "deal", deal)
     answers = run_here(case)
     monkeypatch.undo()
     assert judged(case, answers, 0) == [Fault(DEALER, "wrong randomness")]
