@@ -257,7 +257,7 @@ def test_nodes_are_asked_again_while_they_are_silent(world, recorded, time_machi
     assert [sent[0] for sent in world.sent[asked:]] == ["node.testify"] * 4
 
 
-def testify(world, job, token, node):
+def tell(world, job, token, node):
     """A node's testimony on an alarm, with nothing in it."""
     told = alarm.testify(
         job=str(job.uuid),
@@ -276,7 +276,7 @@ def test_who_has_not_testified_in_time_is_named_in_the_log_once(world, recorded,
     job, prepared = recorded
     token = raised(world, job, prepared, {})
     hand_in(world, job, token)
-    testify(world, job, token, "notary")
+    tell(world, job, token, "notary")
     time_machine.move_to(clock.now() + timedelta(seconds=settings.TESTIMONY_SECONDS - 60))
     sweep()
     assert not LogEntry.objects.filter(event=Event.TESTIMONY_MISSING).exists()
@@ -285,7 +285,7 @@ def test_who_has_not_testified_in_time_is_named_in_the_log_once(world, recorded,
     sweep()
     silent = [entry.public["institution"] for entry in LogEntry.objects.filter(event=Event.TESTIMONY_MISSING)]
     assert silent == PARTIES
-    testify(world, job, token, "zurich")  # late, and heard
+    tell(world, job, token, "zurich")  # late, and heard
     assert Alarm.objects.get().testimonies.count() == 2
 
 
