@@ -45,7 +45,11 @@ def batch(job: Job, rank: int) -> PartyBatch | DealerBatch:
 
 def table(rows: Iterable[Row]) -> Table:
     """The rows of `jobs`, a line for each pair."""
-    shown = Table(title="Correlated randomness dealt in the job, and before it: three parties and a dealer, slopes")
+    shown = Table(
+        title="Correlated randomness dealt in the job, and before it: three parties and a dealer, slopes",
+        caption=f"Offline: meeting, the rehearsal that finds the plan, and dealing where it is in the job. The service\n"
+        f"deals batches of more than {batches.LARGEST >> 20} MiB in their jobs.",
+    )
     for heading in ("model", "n", "delay\nms"):
         shown.add_column(heading, justify="left" if heading == "model" else "right")
     for heading in ("trips", "dealer\nMB", "offline\ns", "online\ns"):
