@@ -47,8 +47,8 @@ def table(rows: Iterable[Row]) -> Table:
     """The rows of `jobs`, a line for each pair."""
     shown = Table(
         title="Correlated randomness dealt in the job, and before it: three parties and a dealer, slopes",
-        caption=f"Offline: meeting, the rehearsal that finds the plan, and dealing where it is in the job. The service\n"
-        f"deals batches of more than {batches.LARGEST >> 20} MiB in their jobs.",
+        caption="Offline: meeting, the rehearsal that finds the plan, and dealing where it is in the job.\n"
+        f"The service deals batches of more than {batches.LARGEST >> 20} MiB in their jobs.",
     )
     for heading in ("model", "n", "delay\nms"):
         shown.add_column(heading, justify="left" if heading == "model" else "right")
