@@ -158,7 +158,8 @@ def opened(directory: Path) -> None:
 @HOME
 @click.argument("job", type=click.UUID)
 def replay(directory: Path, job: UUID) -> None:
-    """As the owner of JOB's model, find out which node departed from the protocol, and hand the finding in.
+    """As the owner of JOB's model, find out which node departed from the protocol, and hand the finding in: or that the
+    requester's alarm was false.
 
     For a job whose canary came back wrong, when all its nodes have testified.
     """

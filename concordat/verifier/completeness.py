@@ -41,6 +41,7 @@ BY_REFERENCE: Mapping[str, tuple[Event, ...]] = {
         _E.EXPLANATION_RECORDED,
         _E.RESULT_WITHHELD,
         _E.CANARY_FAILED,
+        _E.TESTIMONY_MISSING,
         _E.DEPARTURE_FOUND,
         _E.RESULT_DISPLAYED,
     ),

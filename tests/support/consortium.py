@@ -332,6 +332,7 @@ class Case:
             "dealer": agreed["dealer"],
             "epoch": 0,
             "batch": new_uuid(),
+            "ahead": [],
             "verdict": 4,
             "issued": clock.rfc3339(now),
             "expires": clock.rfc3339(now + timedelta(minutes=2)),

@@ -57,6 +57,7 @@ class Engine:
             bytes_sent=1000,
             conversations=[{"peer": peer, "sent": b64(bytes(64)), "received": b64(bytes(32))} for peer in others],
             seeds=[{"key": b64(bytes(32)), "drawn": []} for _ in job.get("records", [])] if party else [],
+            batches=[],
             cpu_seconds="0.250",
             seconds="0.500",
             seconds_offline="0.200",
