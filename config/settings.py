@@ -53,6 +53,7 @@ CHAIN_SELF_HOSTED: bool = env.bool("CONCORDAT_CHAIN_SELF_HOSTED", default=True)
 ANCHOR_ADDRESS = _address("CONCORDAT_ANCHOR_ADDRESS")
 REGISTRY_ADDRESS = _address("CONCORDAT_REGISTRY_ADDRESS")
 LOG_ORIGIN: str = env.str("CONCORDAT_LOG_ORIGIN", default="localhost/concordat")
+WITNESS_SECONDS: int = env.int("CONCORDAT_WITNESS_SECONDS", default=10)
 
 # --- jobs
 TICKET_SECONDS: int = env.int("CONCORDAT_TICKET_SECONDS", default=120)
@@ -67,6 +68,7 @@ CALLS_A_MINUTE: dict[str, int] = {
     "key-changes": env.int("CONCORDAT_KEY_CHANGES_A_MINUTE", default=10),
     "attachments": env.int("CONCORDAT_ATTACHMENTS_A_MINUTE", default=30),
     "subjects": env.int("CONCORDAT_SUBJECTS_A_MINUTE", default=30),
+    "tiles": env.int("CONCORDAT_TILES_A_MINUTE", default=600),
 }
 
 INSTALLED_APPS = [

@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from concordat import merkle
 from concordat.merkle import HASH_BYTES
 from concordat.reasons import Reason, Refused
+from concordat.tiles import HEIGHT, WIDTH
 from ledger.models import Tile
-
-HEIGHT = 8
-WIDTH = 1 << HEIGHT
 
 
 class Tree:
@@ -44,6 +42,7 @@ class Tree:
     def append(self, size: int, leaves: Sequence[bytes]) -> None:
         """Add leaf hashes behind the first `size` leaves. Raises Refused(SEQUENCE_BROKEN) if there are not `size`."""
         level, start, new = 0, size, list(leaves)
+        changed: list[Tile] = []
         while new:
             first, offset = divmod(start, WIDTH)
             stored = _split(self._tile(level, first))
@@ -56,20 +55,23 @@ class Tree:
             complete: list[bytes] = []
             for begin in range(0, len(row), WIDTH):
                 tile = row[begin : begin + WIDTH]
-                self._store(level, first + begin // WIDTH, b"".join(tile))
+                index, hashes = first + begin // WIDTH, b"".join(tile)
+                changed.append(Tile(level=level, index=index, hashes=hashes))
                 if len(tile) == WIDTH:
                     complete.append(merkle.root(tile))
+                    self._tiles.pop((level, index), None)  # so that a long append holds its edge only
+                else:
+                    self._tiles[level, index] = hashes
             level, start, new = level + 1, first, complete
+        Tile.objects.bulk_create(
+            changed, update_conflicts=True, unique_fields=["level", "index"], update_fields=["hashes"]
+        )
 
     def _tile(self, level: int, index: int) -> bytes:
         if (level, index) not in self._tiles:
             hashes = Tile.objects.filter(level=level, index=index).values_list("hashes", flat=True).first()
             self._tiles[level, index] = bytes(hashes or b"")
         return self._tiles[level, index]
-
-    def _store(self, level: int, index: int, hashes: bytes) -> None:
-        Tile.objects.update_or_create(level=level, index=index, defaults={"hashes": hashes})
-        self._tiles[level, index] = hashes
 
 
 def _split(hashes: bytes) -> list[bytes]:

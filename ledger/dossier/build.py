@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from typing import cast
 
 from django.conf import settings
+from django.db.models import Count
 
 from concordat import canonical
 from concordat.canonical import Json, b64, digest_text
@@ -12,10 +13,13 @@ from concordat.reasons import Reason, Refused
 from concordat.verifier import bundle
 from concordat.verifier.completeness import LARGEST_LOG
 from concordat.verifier.examine import summary
-from ledger import selectors, vault
+from ledger import selectors, vault, witnesses
 from ledger.dossier import collect
 from ledger.models import Anchor, ChainTransaction, LogEntry, SignedCheckpoint
 from ledger.tree import Tree
+
+_HEADS = 100
+"""How many heads are looked at, from the latest, for one with enough cosignatures."""
 
 
 def build(index: int, *, disclose: Collection[str] = ()) -> bytes:
@@ -44,6 +48,7 @@ def build(index: int, *, disclose: Collection[str] = ()) -> bytes:
             },
         },
         "anchors.json": [_anchor(anchor, head, tree) for anchor in _anchors(index)],
+        "witnesses.json": _witnessed(index, head, tree),
         "openings.json": _openings(entries, disclose),
     }
     files = {path: canonical.encode(value) for path, value in values.items()}
@@ -94,6 +99,17 @@ def _anchor(anchor: Anchor, head: SignedCheckpoint, tree: Tree) -> Json:
         "state": sent.state,
         "consistency": [b64(node) for node in tree.consistency(anchored.size, head.size)],
     }
+
+
+def _witnessed(index: int, head: SignedCheckpoint, tree: Tree) -> Json:
+    """The latest head that covers the entry and has enough cosignatures, or else the one with the most."""
+    heads = SignedCheckpoint.objects.filter(size__gt=index).annotate(lines=Count("cosignatures")).exclude(lines=0)
+    found = next((each for each in heads.order_by("-size")[:_HEADS] if witnesses.witnessed(each).enough), None)
+    found = found or heads.order_by("lines", "size").last()
+    if found is None:
+        return {"head": None}
+    proof: list[Json] = [b64(node) for node in tree.consistency(found.size, head.size)]
+    return {"head": {"note": witnesses.note(found), "consistency": proof}}
 
 
 def _openings(entries: Iterable[LogEntry], disclose: Collection[str]) -> Json:
