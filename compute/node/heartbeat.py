@@ -44,11 +44,8 @@ class Heartbeat:
 
     def _run(self) -> None:
         while not self._ended.is_set():
-            for part in (
-                self._node.forget_old_seeds,
-                self.beat,
-                self._node.witness,
-            ):  # also where no job comes any more
+            # Seeds are forgotten here as well, since there may be no job any more.
+            for part in (self._node.forget_old_seeds, self.beat, self._node.witness):
                 try:
                     part()
                 except Refused as refused:

@@ -113,7 +113,7 @@ class Witness:
         self._now = now
 
     def cosign(self) -> Checkpoint:
-        """Ask for the log's latest head, cosign it if it extends what was cosigned before, and hand that in. Repeatable.
+        """Ask for the log's latest head, cosign it if it extends the one before, and hand that in. Repeatable.
 
         Raises:
             Refused: what `concordat.witness` refuses, CONSISTENCY_INVALID above all, whose proof is then kept;

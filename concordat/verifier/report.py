@@ -191,9 +191,9 @@ def _witnesses(found: Mapping[str, Any] | None) -> str:
         )
     few = "" if len(found["cosigned"]) >= found["needed"] else " <strong>That is too few.</strong>"
     return (
-        f"<p>{len(found['cosigned'])} of {len(found['of'])} witnesses ({_t(', '.join(found['cosigned']))}) cosigned the "
-        f"head of {found['size']} entries, which covers this decision; {found['needed']} are needed, so that no two "
-        f"histories can have enough of them.{few}</p>"
+        f"<p>{len(found['cosigned'])} of {len(found['of'])} witnesses ({_t(', '.join(found['cosigned']))}) cosigned "
+        f"the head of {found['size']} entries, which covers this decision; {found['needed']} are needed, so that no "
+        f"two histories can have enough of them.{few}</p>"
     )
 
 
