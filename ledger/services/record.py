@@ -2,20 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
-from django.db import transaction
+from django.db import DEFAULT_DB_ALIAS, transaction
 
 from concordat import canonical, clock, merkle, tiles
 from concordat.canonical import Json
 from concordat.events import EVENTS, Event
 from concordat.reasons import Reason, Refused
-from ledger import vault
+from ledger import rows, vault
 from ledger.models import LogEntry, LogHead, Payload, Reference, SubjectKey
 from ledger.services.documents import store
 
 LEAF_VERSION = 1
+
+_ENTRY = ("index", "uuid", "event", "time", "leaf", "leaf_hash")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,35 +67,34 @@ def record_all(drafts: Sequence[Draft]) -> list[LogEntry]:
         _check_names("private", draft.private, allowed.private)
         _check_names("documents", draft.documents, allowed.documents)
     head, now = _locked_head(), clock.now()
-    entries, references, payloads = [], [], []
+    time = clock.rfc3339(now)
+    entries: list[tuple[Any, ...]] = []
+    references: list[tuple[int, str, str]] = []
+    payloads: list[tuple[int, int, bytes]] = []
     for index, draft in enumerate(drafts, start=head.size):
         uuid = uuid4()
         holder = draft.holder or str(draft.public.get("institution", ""))
         key = vault.entry_key(holder, draft.subject or uuid, uuid) if draft.private else b""
-        entry = _entry(draft, index, uuid, now, key)
-        entries.append(entry)
-        references += [
-            Reference(entry=entry, name=name, value=str(draft.public[name]))
-            for name in Reference.NAMES
-            if draft.public.get(name)
-        ]
+        leaf = _leaf(draft, uuid, time, key)
+        entries.append((index, uuid, draft.event.value, now, leaf, merkle.leaf_hash(leaf)))
+        references += [(index, name, str(value)) for name in Reference.NAMES if (value := draft.public.get(name))]
         if draft.private:
             row = SubjectKey.objects.get(holder=holder, subject=draft.subject or uuid)
-            payloads.append(Payload(entry=entry, key=row, sealed=vault.seal(key, uuid, draft.private)))
-    LogEntry.objects.bulk_create(entries)
-    Reference.objects.bulk_create(references)
-    Payload.objects.bulk_create(payloads)
+            payloads.append((index, row.pk, vault.seal(key, uuid, draft.private)))
+    rows.insert(LogEntry, _ENTRY, entries)
+    rows.insert(Reference, ("entry", "name", "value"), references)
+    rows.insert(Payload, ("entry", "key", "sealed"), payloads)
     head.size += len(entries)
     head.save(update_fields=["size"])
-    return entries
+    return [LogEntry.from_db(DEFAULT_DB_ALIAS, _ENTRY, entry) for entry in entries]
 
 
-def _entry(draft: Draft, index: int, uuid: UUID, now: datetime, key: bytes) -> LogEntry:
+def _leaf(draft: Draft, uuid: UUID, time: str, key: bytes) -> bytes:
     content: dict[str, Json] = {
         "v": LEAF_VERSION,
         "event": draft.event.value,
         "id": str(uuid),
-        "time": clock.rfc3339(now),
+        "time": time,
         "public": dict(draft.public),
         "documents": {name: store(content=content) for name, content in draft.documents.items()},
         "commitments": {field: vault.commit(key, field, value) for field, value in draft.private.items()},
@@ -102,9 +103,7 @@ def _entry(draft: Draft, index: int, uuid: UUID, now: datetime, key: bytes) -> L
     if len(leaf) > tiles.LARGEST_ENTRY:  # it could not be served in a bundle
         detail = f"An entry of the log has at most {tiles.LARGEST_ENTRY:,} bytes; put what is long into a document."
         raise Refused(Reason.TOO_LARGE, detail=detail)
-    return LogEntry(
-        index=index, uuid=uuid, event=draft.event.value, time=now, leaf=leaf, leaf_hash=merkle.leaf_hash(leaf)
-    )
+    return leaf
 
 
 def _locked_head() -> LogHead:
