@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from django.conf import settings
+from django.db.models import Count
 
 from concordat import cosignature, witnesses
 from concordat.enrolment import verify_enrolment
@@ -11,7 +13,13 @@ from concordat.events import Event
 from concordat.key_change import KeyHistory
 from concordat.signatures import VerifyKey
 from ledger import selectors
-from ledger.models import Cosignature, SignedCheckpoint
+from ledger.models import Cosignature, LogEntry, SignedCheckpoint
+
+_TELLING = (Event.INSTITUTION_ENROLLED, Event.KEY_CHANGED)
+"""The events that say who the witnesses are."""
+
+_HEADS = 100
+"""How many heads are looked at, from the latest, for one with enough cosignatures."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +43,22 @@ class Witnessed:
 
 def of(size: int) -> dict[str, VerifyKey]:
     """The witnesses of the head over `size` entries, each with its key."""
-    return witnesses.at(_histories(size), size)
+    telling = LogEntry.objects.filter(event__in=_TELLING).order_by("index").values_list("index", "leaf_hash")
+    return witnesses.at(_histories(tuple((index, bytes(leaf_hash)) for index, leaf_hash in telling)), size)
 
 
 def witnessed(checkpoint: SignedCheckpoint) -> Witnessed:
     """Who has cosigned this head."""
     keys = of(checkpoint.size)
     return Witnessed(tuple(line.witness for line in _counted(checkpoint, keys)), tuple(sorted(keys)))
+
+
+def best(index: int) -> SignedCheckpoint | None:
+    """The latest head that covers the entry and has enough cosignatures, or else the one with the most; None if no head
+    that covers it has any."""
+    heads = SignedCheckpoint.objects.filter(size__gt=index).annotate(lines=Count("cosignatures")).exclude(lines=0)
+    found = next((each for each in heads.order_by("-size")[:_HEADS] if witnessed(each).enough), None)
+    return found or heads.order_by("lines", "size").last()
 
 
 def note(checkpoint: SignedCheckpoint) -> str:
@@ -54,15 +71,15 @@ def _counted(checkpoint: SignedCheckpoint, keys: Mapping[str, VerifyKey]) -> lis
     return [line for line in checkpoint.cosignatures.all() if ids.get(line.witness) == bytes(line.key_id)]
 
 
-def _histories(size: int) -> dict[str, KeyHistory]:
-    """Each institution's keys as the first `size` entries show them, and what the log says of compromises since."""
+@lru_cache(maxsize=4)
+def _histories(entries: tuple[tuple[int, bytes], ...]) -> dict[str, KeyHistory]:
+    """Each institution's keys as these entries (index, leaf hash) show them. Verified once: they never change."""
     found: dict[str, KeyHistory] = {}
-    for entry in selectors.entries(event=Event.INSTITUTION_ENROLLED).filter(index__lt=size):
-        enrolment = verify_enrolment(selectors.document(entry.documents["enrolment"]).decode())
-        found.setdefault(enrolment.institution, KeyHistory(enrolment, place=entry.index))
-    for entry in selectors.entries(event=Event.KEY_CHANGED):
-        institution = str(entry.public["institution"])
-        if institution in found:
-            change = selectors.document(entry.documents["change"]).decode()
-            found[institution] = found[institution].after(change, place=entry.index)
+    for entry in LogEntry.objects.filter(index__in=[index for index, _ in entries]).order_by("index"):
+        if entry.event == Event.INSTITUTION_ENROLLED:
+            enrolment = verify_enrolment(selectors.document(entry.documents["enrolment"]).decode())
+            found.setdefault(enrolment.institution, KeyHistory(enrolment, place=entry.index))
+        else:
+            change, institution = selectors.document(entry.documents["change"]), str(entry.public["institution"])
+            found[institution] = found[institution].after(change.decode(), place=entry.index)
     return found

@@ -5,11 +5,12 @@ holds a random identifier. The bundles of entries are for institutions: an entry
 institution asked, for which study, and when a consent ended.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -24,9 +25,17 @@ _FOR_EVER = "max-age=31536000, immutable"
 _PATH = OpenApiParameter("path", str, OpenApiParameter.PATH, description="For example x001/x234/067.p/12.")
 
 
+class _WhateverIsAccepted(DefaultContentNegotiation):
+    """A file has one form. Refusals are JSON, whatever the reader says that it takes."""
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        return renderers[0], renderers[0].media_type
+
+
 class LogCheckpoint(APIView):
     """The latest signed head with its witnesses' cosignatures, as a note."""
 
+    content_negotiation_class = _WhateverIsAccepted
     authentication_classes = ()
     permission_classes = ()
     limited: ClassVar = {"GET": "tiles"}
@@ -42,6 +51,7 @@ class LogCheckpoint(APIView):
 class HashTile(APIView):
     """A tile of hashes; its last part may be a width, for a tile that is not full yet."""
 
+    content_negotiation_class = _WhateverIsAccepted
     authentication_classes = ()
     permission_classes = ()
     limited: ClassVar = {"GET": "tiles"}
@@ -59,6 +69,7 @@ class HashTile(APIView):
 class EntryBundle(Resource):
     """The entries of a tile, each behind its length in two bytes."""
 
+    content_negotiation_class = _WhateverIsAccepted
     scopes: ClassVar = {"GET": Scope.LEDGER_READ}
 
     @extend_schema(operation_id="log_entries", parameters=[_PATH], responses={(200, TILE): OpenApiTypes.BINARY})

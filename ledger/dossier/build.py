@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable
 from typing import cast
 
 from django.conf import settings
-from django.db.models import Count
 
 from concordat import canonical
 from concordat.canonical import Json, b64, digest_text
@@ -17,9 +16,6 @@ from ledger import selectors, vault, witnesses
 from ledger.dossier import collect
 from ledger.models import Anchor, ChainTransaction, LogEntry, SignedCheckpoint
 from ledger.tree import Tree
-
-_HEADS = 100
-"""How many heads are looked at, from the latest, for one with enough cosignatures."""
 
 
 def build(index: int, *, disclose: Collection[str] = ()) -> bytes:
@@ -102,10 +98,7 @@ def _anchor(anchor: Anchor, head: SignedCheckpoint, tree: Tree) -> Json:
 
 
 def _witnessed(index: int, head: SignedCheckpoint, tree: Tree) -> Json:
-    """The latest head that covers the entry and has enough cosignatures, or else the one with the most."""
-    heads = SignedCheckpoint.objects.filter(size__gt=index).annotate(lines=Count("cosignatures")).exclude(lines=0)
-    found = next((each for each in heads.order_by("-size")[:_HEADS] if witnesses.witnessed(each).enough), None)
-    found = found or heads.order_by("lines", "size").last()
+    found = witnesses.best(index)
     if found is None:
         return {"head": None}
     proof: list[Json] = [b64(node) for node in tree.consistency(found.size, head.size)]
