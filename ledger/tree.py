@@ -69,8 +69,9 @@ class Tree:
 
     def _tile(self, level: int, index: int) -> bytes:
         if (level, index) not in self._tiles:
-            hashes = Tile.objects.filter(level=level, index=index).values_list("hashes", flat=True).first()
-            self._tiles[level, index] = bytes(hashes or b"")
+            # Not first(): its ORDER BY lets PostgreSQL walk through all tiles for the one that there is.
+            found = Tile.objects.filter(level=level, index=index).values_list("hashes", flat=True)
+            self._tiles[level, index] = bytes(next(iter(found), b""))
         return self._tiles[level, index]
 
 
