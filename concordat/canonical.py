@@ -97,10 +97,10 @@ def _check(value: object, path: list[str | int]) -> None:
     if len(path) > _DEEPEST:
         raise _malformed(f"A document here is at most {_DEEPEST} levels deep.", path)
     match value:
-        case None | bool():
-            return
         case str():
             _check_text(value, path)
+        case None | bool():
+            return
         case int():
             if abs(value) > _LARGEST:
                 raise _malformed("A whole number here is at most 2^53 - 1.", path)
@@ -123,6 +123,8 @@ def _check(value: object, path: list[str | int]) -> None:
 
 def _check_text(text: str, path: list[str | int]) -> None:
     # JSON can write half of a surrogate pair, which has no UTF-8 form and so no canonical bytes.
+    if text.isascii():
+        return
     try:
         text.encode()
     except UnicodeEncodeError:
