@@ -12,8 +12,10 @@ from tests.support.triggers import drop_triggers
 
 @pytest.fixture(scope="session", autouse=True)
 def _state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Django's settings point into a temporary folder, so that no test touches `var/`."""
+    """Django's settings point into a temporary folder, so that no test touches `var/`. A password is hashed as
+    it always is, in fewer rounds."""
     from django.conf import settings
+    from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
     state = tmp_path_factory.mktemp("state")
     settings.STATE_DIR = state
@@ -21,6 +23,7 @@ def _state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings.STATIC_ROOT = state / "static"
     settings.STATIC_ROOT.mkdir()
     coordinator_keys(settings.KEYS_DIR)
+    PBKDF2PasswordHasher.iterations = 1000
     return state
 
 

@@ -65,6 +65,7 @@ def test_the_same_attack_gives_the_same_row():
     assert one == other
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("data", "model", "count", "stated"), STATED)
 def test_what_definitions_state_is_what_the_attack_finds(data, model, count, stated):
     rows = [measure(victim(data, model), "explanations", count, draw) for draw in range(DRAWS)]

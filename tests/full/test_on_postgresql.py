@@ -21,7 +21,7 @@ def test_the_suite_passes_on_postgresql(folder: str, tmp_path: Path) -> None:
     suite = ROOT / "tests" / folder
     # Given by name because pytest does not collect a file of that name by itself: it would fail on SQLite.
     paths = [suite, *suite.glob("postgresql.py")]
-    options = ["-q", "-n", "2", "-m", "not full", "-p", "no:cacheprovider", "--reuse-db"]
+    options = ["-q", "-n", "2", "-m", "not full", "-p", "no:cacheprovider", "--reuse-db", "--migrations"]
     options += [f"--basetemp={tmp_path / 'pytest'}"]
     options += [f"--ignore={ROOT / path}" for path in WITHOUT_DATABASE]
     # What is about SQLite alone may be skipped there, whatever this run requires.

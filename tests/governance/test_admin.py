@@ -260,10 +260,15 @@ def everything(consortium: Consortium) -> Definition:
 GOVERNED = [model for model in site._registry if model._meta.app_label == "governance"]
 
 
-@pytest.mark.parametrize("model", GOVERNED, ids=lambda model: model.__name__)
 def test_pages_are_read_only_and_obey_a_strict_content_security_policy(
-    consortium: Consortium, everything: Definition, model: Any
+    consortium: Consortium, everything: Definition, subtests: pytest.Subtests
 ) -> None:
+    for model in GOVERNED:
+        with subtests.test(model.__name__):
+            check_pages_of(model, consortium)
+
+
+def check_pages_of(model: Any, consortium: Consortium) -> None:
     name = f"admin:governance_{model._meta.model_name}"
     user = consortium.chairs["zurich"].user
     if model.__name__ == "Consent":
@@ -284,14 +289,14 @@ def test_pages_are_read_only_and_obey_a_strict_content_security_policy(
     assert client.get(reverse(f"{name}_delete", args=[seen.first().pk])).status_code == 403
 
 
-@pytest.mark.parametrize(
-    ("model", "slug"), [("definition", "notary"), ("signature", "notary"), ("consent", "zurich"), ("roster", "notary")]
-)
 def test_what_is_another_institution_s_is_not_listed(
-    consortium: Consortium, everything: Definition, model: str, slug: str
+    consortium: Consortium, everything: Definition, subtests: pytest.Subtests
 ) -> None:
-    shown = browser(consortium.member(slug, "auditor")).get(reverse(f"admin:governance_{model}_changelist"))
-    assert "0 " in shown.content.decode().split("paginator")[1]
+    others = {"definition": "notary", "signature": "notary", "consent": "zurich", "roster": "notary"}
+    for model, slug in others.items():
+        with subtests.test(model):
+            shown = browser(consortium.member(slug, "auditor")).get(reverse(f"admin:governance_{model}_changelist"))
+            assert "0 " in shown.content.decode().split("paginator")[1]
 
 
 def test_nobody_sees_django_s_own_tables(consortium: Consortium) -> None:

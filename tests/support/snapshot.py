@@ -7,10 +7,12 @@ from django.apps import apps
 from django.contrib.auth.models import User
 from django.db import connection
 
+APPS = ("compute", "governance", "ledger")
+
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The rows of the ledger, of governance and of their people, by table."""
+    """The rows of all apps of ours and of their people, by table."""
 
     tables: dict[str, tuple[list[str], list[tuple[Any, ...]]]]
 
@@ -33,7 +35,7 @@ class Snapshot:
 
 
 def _tables() -> list[str]:
-    models = [User, *(model for app in ("governance", "ledger") for model in apps.get_app_config(app).get_models())]
+    models = [User, *(model for app in APPS for model in apps.get_app_config(app).get_models())]
     between = [field.remote_field.through for model in models for field in model._meta.local_many_to_many]
     own = [model for model in [*models, *between] if model._meta.managed and not model._meta.proxy]
     kept = [model for model in own if model._meta.app_label != "auth" or model is User]

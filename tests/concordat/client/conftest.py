@@ -4,9 +4,12 @@ What the engine would compute is computed here in the clear, from the shares tha
 the rest (sign-in, requests, tickets, receipts, the log) is the real thing.
 """
 
+import copy
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -24,11 +27,12 @@ from compute.services import dispatch
 from concordat import answers, canonical, clock, design, outputs, receipt, request, ring
 from concordat.canaries import known_result
 from concordat.canonical import digest
-from concordat.client import consents, governance, models
+from concordat.client import consents, governance, models, predict
 from concordat.client.api import Api
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.client.session import Session
+from concordat.client.work import Work
 from concordat.definition import OPENED, extraction_of, scale_of
 from concordat.enrolment import build_enrolment
 from concordat.keystore import Keystore
@@ -38,9 +42,11 @@ from concordat.signatures import keyring
 from concordat.ticket import read_ticket
 from governance.models import Study
 from governance.services import institutions
+from ledger import triggers
 from ledger.models import ChainTransaction
 from ledger.services.publish import publish
 from tests.support.approval import approve
+from tests.support.snapshot import Snapshot
 from tests.support.transcripts import transcripts
 
 PARTIES = ["cleveland", "budapest", "zurich"]
@@ -66,6 +72,7 @@ FOLDER = Path(__file__).parents[3] / "examples" / "heart_disease"
 SCHEMA = json.loads((FOLDER / "schema.json").read_text())
 
 RECORD = {feature.name: feature.reference_value for feature in FeatureSchema.from_json(SCHEMA).features}
+VALUES = {**RECORD, "age": 63}
 
 
 def _as_it_is(explanation: Any, place: int) -> Any:
@@ -74,6 +81,8 @@ def _as_it_is(explanation: Any, place: int) -> Any:
 
 class World:
     """The institutions' folders, and how each reaches the coordinator. `transport` may be replaced by a broken one."""
+
+    tensors: dict[str, Any]
 
     def __init__(self, root: Path, stack: ExitStack) -> None:
         self.transport: httpx.BaseTransport = httpx.WSGITransport(WSGIHandler())
@@ -92,6 +101,15 @@ class World:
         }
         for home in self.homes.values():
             home.pin(canonical.encode(pins))
+
+    def again(self, root: Path, stack: ExitStack) -> "World":
+        """The same institutions for another test, in folders of its own, in a database that knows them already."""
+        made = copy.copy(self)
+        made.transport, made._stack = httpx.WSGITransport(WSGIHandler()), stack
+        for slug, home in self.homes.items():
+            shutil.copytree(home.directory, root / slug)
+        made.homes = {slug: ClientHome(root / slug) for slug in ROLES}
+        return made
 
     def _found(self, folder: Path, slug: str) -> str:
         token = build_enrolment(
@@ -313,11 +331,96 @@ class World:
         return ring.encode(prediction, ring.RESULT_BITS), ring.encode(explanation, ring.RESULT_BITS)
 
 
+@dataclass(frozen=True)
+class Stage:
+    """How far institutions have come: their folders, and what the database knows of them. It was reached for real, by
+    the first test that begins there; others have it put back.
+
+    `request` names the one prediction that was computed; at first there is none.
+    """
+
+    world: World
+    definition: CheckedDefinition
+    rows: Snapshot
+    request: str = ""
+
+
+class Stages:
+    """`get` leaves the database as it is at a stage: when everything was agreed on, or one result is recorded too."""
+
+    def __init__(self, new_folder: Callable[[str], Path]) -> None:
+        self._new_folder = new_folder
+        self._known: dict[str, Stage] = {}
+
+    def get(self, name: str, stack: ExitStack) -> Stage:
+        if name in self._known:
+            triggers.remove()  # the rules were kept when the rows were made, in another order
+            self._known[name].rows.restore()
+            triggers.install()
+        else:
+            self._known[name] = (self._computed if name == "computed" else self._agreed)(stack)
+        return self._known[name]
+
+    def _agreed(self, stack: ExitStack) -> Stage:
+        world = World(self._new_folder("agreed"), stack)
+        return Stage(world, world.agree(), Snapshot.take())
+
+    def _computed(self, stack: ExitStack) -> Stage:
+        before = self.get("agreed", stack)
+        world, definition = before.world.again(self._new_folder("computed"), stack), before.definition
+        work = prepare(world, definition)
+        predict.submit(work, world.api("long-beach"))
+        world.compute(definition)
+        return Stage(world, definition, Snapshot.take(), work.request)
+
+
+def prepare(world: World, definition: CheckedDefinition) -> Work:
+    """A request about a person who has consented, not sent yet."""
+    home, consent = world.homes["long-beach"], world.consent()
+    return predict.prepare(home, definition, VALUES, purpose=PURPOSE, person=PERSON, consent=consent)
+
+
+@pytest.fixture(scope="session")
+def stages(tmp_path_factory: pytest.TempPathFactory) -> Stages:
+    return Stages(tmp_path_factory.mktemp)
+
+
 @pytest.fixture
-def world(db: None, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def away(db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The chain and the broker are away: votes seen in a block before count, and tasks are not sent."""
     settings.REGISTRY_ADDRESS = settings.ANCHOR_ADDRESS = "0x52908400098527886E0F7030069857D2E4169EE7"
     settings.CHAIN_RPC = "http://127.0.0.1:1"
     monkeypatch.setattr("compute.broker._send", lambda *arguments, **options: None)
+
+
+@pytest.fixture
+def stage(request: pytest.FixtureRequest, away: None, stages: Stages) -> Iterator[Stage | None]:
+    """Where a test begins that asks for `computed`, or for `agreed`."""
+    wanted = [name for name in ("computed", "agreed") if name in request.fixturenames]
     with ExitStack() as stack:
-        yield World(tmp_path, stack)
+        yield stages.get(wanted[0], stack) if wanted else None
+
+
+@pytest.fixture
+def world(tmp_path: Path, stage: Stage | None) -> Iterator[World]:
+    """Institutions that are enrolled and have agreed on nothing yet, unless the test begins at a later stage."""
+    with ExitStack() as stack:
+        yield stage.world.again(tmp_path, stack) if stage else World(tmp_path, stack)
+
+
+@pytest.fixture
+def agreed(stage: Stage) -> CheckedDefinition:
+    """What `World.agree` gives."""
+    return stage.definition
+
+
+@pytest.fixture
+def work(world: World, agreed: CheckedDefinition) -> Work:
+    """A prepared request, not sent yet."""
+    return prepare(world, agreed)
+
+
+@pytest.fixture
+def computed(world: World, stage: Stage) -> Work:
+    """A request whose result is recorded."""
+    return Work.of(world.homes["long-beach"].work, stage.request)

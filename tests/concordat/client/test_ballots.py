@@ -76,9 +76,8 @@ def count(world: World, agreed: CheckedDefinition, ballot: list[VoteDocument], s
 
 
 def test_a_coordinator_that_gives_out_a_nonce_twice_voids_no_revocation(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, agreed: CheckedDefinition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    agreed = world.agree()
     home, api = world.homes["budapest"], world.api("budapest")
     before = api.votes(agreed.digest)["votes"]
     handed_in: list[Any] = []
@@ -94,9 +93,8 @@ def test_a_coordinator_that_gives_out_a_nonce_twice_voids_no_revocation(
 
 
 def test_a_revocation_is_written_down_for_our_own_node_though_nobody_can_be_reached(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, agreed: CheckedDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    agreed = world.agree()
     home, api = world.homes["budapest"], world.api("budapest")
     file = revocation(home.directory, agreed.digest)
     assert not file.exists()

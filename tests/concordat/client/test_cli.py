@@ -49,11 +49,6 @@ def run(world: World, monkeypatch: pytest.MonkeyPatch) -> Run:
     return invoke
 
 
-@pytest.fixture
-def agreed(world: World) -> CheckedDefinition:
-    return world.agree()
-
-
 def machine(result: Result) -> dict[str, Any]:
     assert result.exit_code == 0, result.output
     answer: dict[str, Any] = json.loads(result.stdout)

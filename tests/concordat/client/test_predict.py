@@ -27,14 +27,7 @@ from concordat.signatures import SigningKey
 from concordat.verifier.disclosure import Disclosure
 from ledger.models import SignedCheckpoint
 from ledger.services.publish import publish
-from tests.concordat.client.conftest import PERSON, PURPOSE, RECORD, SCHEMA, World
-
-VALUES = {**RECORD, "age": 63}
-
-
-@pytest.fixture
-def agreed(world: World) -> CheckedDefinition:
-    return world.agree()
+from tests.concordat.client.conftest import PERSON, PURPOSE, SCHEMA, VALUES, World
 
 
 @pytest.fixture
@@ -45,20 +38,6 @@ def home(world: World) -> ClientHome:
 @pytest.fixture
 def api(world: World) -> Api:
     return world.api("long-beach")
-
-
-@pytest.fixture
-def work(world: World, agreed: CheckedDefinition, home: ClientHome) -> Work:
-    """A prepared request, not sent yet."""
-    return predict.prepare(home, agreed, VALUES, purpose=PURPOSE, person=PERSON, consent=world.consent())
-
-
-@pytest.fixture
-def computed(world: World, agreed: CheckedDefinition, api: Api, work: Work) -> Work:
-    """A request whose result is recorded."""
-    predict.submit(work, api)
-    world.compute(agreed)
-    return work
 
 
 def repin(home: ClientHome, **changes: Any) -> None:

@@ -9,11 +9,10 @@ import pytest
 
 from compute.models import Job
 from concordat.client import predict
-from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.client.work import Work
 from concordat.reasons import Reason, Refused
-from tests.concordat.client.conftest import PERSON, PURPOSE, RECORD, World
+from tests.concordat.client.conftest import World
 
 
 class Killed(BaseException):
@@ -41,12 +40,6 @@ class LosesAnswers(httpx.BaseTransport):
 @pytest.fixture
 def home(world: World) -> ClientHome:
     return world.homes["long-beach"]
-
-
-@pytest.fixture
-def work(world: World, home: ClientHome) -> Work:
-    agreed: CheckedDefinition = world.agree()
-    return predict.prepare(home, agreed, RECORD, purpose=PURPOSE, person=PERSON, consent=world.consent())
 
 
 def test_killed_between_the_coordinators_write_and_its_answer(world: World, home: ClientHome, work: Work) -> None:
