@@ -4,6 +4,10 @@ Tiles are 256 hashes wide (C2SP tlog-tiles), so a proof in a log of a million en
 """
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
+
+from django.db.models import Q
 
 from concordat import merkle
 from concordat.merkle import HASH_BYTES
@@ -24,10 +28,12 @@ class Tree:
 
     def inclusion(self, index: int, size: int) -> list[bytes]:
         """The RFC 9162 proof of leaf `index` in the tree of `size` leaves."""
+        self._read_around(index, size)
         return merkle.inclusion_proof(index, size, self.subtree)
 
     def consistency(self, first: int, second: int) -> list[bytes]:
         """The RFC 9162 proof that the tree of `second` leaves begins with the one of `first`."""
+        self._read_around(first, second)
         return merkle.consistency_proof(first, second, self.subtree)
 
     def subtree(self, start: int, stop: int) -> bytes:
@@ -66,6 +72,21 @@ class Tree:
         Tile.objects.bulk_create(
             changed, update_conflicts=True, unique_fields=["level", "index"], update_fields=["hashes"]
         )
+
+    def _read_around(self, *places: int) -> None:
+        """Read every tile that has one of these leaves under it, in one query: those that a proof can ask for."""
+        wanted: set[tuple[int, int]] = set()
+        level = 0
+        while places and max(places) >> HEIGHT * level:
+            wanted |= {(level, place >> HEIGHT * (level + 1)) for place in places}
+            level += 1
+        wanted -= self._tiles.keys()
+        at = [Q(level=level, index=index) for level, index in sorted(wanted)]
+        if at:
+            found = Tile.objects.filter(reduce(or_, at)).values_list("level", "index", "hashes")
+            self._tiles |= dict.fromkeys(wanted, b"") | {
+                (level, index): bytes(hashes) for level, index, hashes in found
+            }
 
     def _tile(self, level: int, index: int) -> bytes:
         if (level, index) not in self._tiles:
