@@ -48,7 +48,7 @@ class Seat:
             (explained,) = session.compute([_later(self._start(party), self._job.seconds_one_way)])
             computed, sent = perf_counter(), session.wires.bytes_sent
             session.leave()
-        numbers = torch.cat([explained.prediction, explained.explanation[:-1]])
+        numbers = torch.cat([explained.prediction, explained.explanation[:-2]])
         return Part(
             numbers=numbers.tolist(),
             bits=ring.RESULT_BITS,

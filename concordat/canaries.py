@@ -29,7 +29,7 @@ from typing_extensions import TypedDict
 from concordat import clock, ring, sealing
 from concordat.canonical import Json
 from concordat.definition import MOST_RECORDS, Definition
-from concordat.design import OPERATOR_BITS, WEIGHT_BITS, Design
+from concordat.design import OPERATOR_BITS, Design
 from concordat.documents import Keyring, sign, verify
 from concordat.fields import STRICT, Digest, Slug, Time, Whole, plain
 from concordat.kinds import KINDS
@@ -45,13 +45,14 @@ TOLERANCE: Mapping[Scale, float] = {"log-odds": 2.0**-10, "probability": 2.0**-1
 smaller passes."""
 
 TOTAL_TOLERANCE = 0.01
-"""The same for the sum of squares, relative. R² can move by more, where the outputs are far from the prediction."""
+"""The same for the sums of squares, relative. R² can move by more, where the outputs are far from the prediction, and
+so can intervals, where the surrogate leaves little."""
 
 
 @with_config(STRICT)
 class Canary(TypedDict):
-    """An encoded record at 2^16, and what comes out for it at 2^24: the prediction, then d coefficients, intercept and
-    sum of squares."""
+    """An encoded record at 2^16, and what comes out for it at 2^24: the prediction, then d coefficients, intercept, sum
+    of squares and, of a mirrored design, that of odd parts."""
 
     record: list[Whole]
     prediction: Whole
@@ -78,7 +79,7 @@ def known_result(
     """In plaintext, what the secure engine computes of one encoded record (columns,) with weights as they are encoded.
 
     Returns:
-        The prediction, and (d + 2,) coefficients, intercept and sum of squares.
+        The prediction, and (d + 2,) coefficients, intercept and sum of squares, (d + 3,) with that of odd parts.
     """
     whole = KINDS[kind].whole
     encoded = {
@@ -90,8 +91,8 @@ def known_result(
     if target != KINDS[kind].scale:
         outputs = 1 / (1 + np.exp(-outputs))
     prediction, y = float(outputs[0]), outputs[1:]
-    total = design.weights / (1 << WEIGHT_BITS) @ (y - prediction) ** 2
-    return prediction, np.append(design.operator / (1 << OPERATOR_BITS) @ y, total)
+    squares = design.squares(y - prediction)
+    return prediction, np.concatenate([design.operator / (1 << OPERATOR_BITS) @ y, squares])
 
 
 def invent(
@@ -166,14 +167,14 @@ def open_sheet(
 def agrees(opened: Opened, canary: Canary, what_ifs: Sequence[Canary], target: Scale) -> bool:
     """Whether what was opened of a canary, whose what-ifs other canaries were, is what was known before."""
     one = float(1 << ring.RESULT_BITS)
-    *numbers, total = canary["explanation"]
-    known = [canary["prediction"], *(other["prediction"] for other in what_ifs), *numbers]
-    found = [opened.prediction, *opened.what_ifs, *opened.coefficients, opened.intercept]
+    known = [canary["prediction"], *(other["prediction"] for other in what_ifs), *canary["explanation"]]
+    squares = [opened.sum_of_squares, *([] if opened.odd_squares is None else [opened.odd_squares])]
+    found = [opened.prediction, *opened.what_ifs, *opened.coefficients, opened.intercept, *squares]
     if len(known) != len(found):
         return False
-    off = np.abs(np.array(found) - np.array(known) / one).max()
-    slack = TOTAL_TOLERANCE * total / one + TOLERANCE[target]
-    return bool(off <= TOLERANCE[target] and abs(opened.sum_of_squares - total / one) <= slack)
+    off, slack = np.abs(np.array(found) - np.array(known) / one), np.full(len(known), TOLERANCE[target])
+    slack[-len(squares) :] += TOTAL_TOLERANCE * np.array(known[-len(squares) :]) / one
+    return bool((off <= slack).all())
 
 
 def _context(model: str, requester: str) -> dict[str, Json]:

@@ -36,11 +36,12 @@ Target = Literal["log-odds", "probability", "none"]
 """What prediction and explanation are in, one of the model's `Kind.targets`; "none" where nothing is explained."""
 
 OPENED: Mapping[Kind, list[str]] = {
-    "explain": ["prediction", "coefficients", "intercept", "sum_of_squares"],
+    "explain": ["prediction", "coefficients", "intercept", "sum_of_squares", "odd_squares"],
     "train": ["model-shares"],
     "audit": ["counts"],
 }
-"""What comes out, to the recipients alone. `model-shares` stay shares: of a training nothing is opened."""
+"""What comes out, to the recipients alone. `odd_squares` do of a mirrored design only: its intervals follow from them.
+`model-shares` stay shares: of a training nothing is opened."""
 
 SMALLEST_AUDIT_CELL = 5
 """Below this, an opened count could point to a person."""
@@ -138,6 +139,12 @@ class WeightDisclosure(TypedDict):
     issued: Time
 
 
+def opens(kind: Kind, *, mirrored: bool, what_ifs: int = 0) -> list[str]:
+    """What a definition of this kind opens, by name, and so says in its field `opened`. `mirrored` is of the design."""
+    names = [name for name in OPENED[kind] if mirrored or name != "odd_squares"]
+    return names + ["what_ifs"] * (what_ifs > 0)
+
+
 def opened_scalars(definition: Definition, groups: int) -> int:
     """How many numbers one job opens: for each record a coefficient for each of the `groups` of features, a prediction
     for each what-if, and one for each other name; nothing where only shares come out.
@@ -189,6 +196,7 @@ def check(
     *,
     manifest: Manifest,
     groups: int,
+    mirrored: bool,
     disclosure: str | None = None,
     keyring: Keyring | None = None,
     now: datetime | None = None,
@@ -198,6 +206,7 @@ def check(
     Args:
         manifest: the checked manifest of the model that the definition names.
         groups: how many groups of features the design has that it names; 0 for a kind without one.
+        mirrored: whether that design is; False for a kind without one.
         disclosure: the owner's signed disclosure statement (JWS), where the rule below asks for one.
         keyring: identity keys by institution, to verify the statement with.
         now: refuse a definition that has expired by then.
@@ -209,6 +218,7 @@ def check(
     """
     definition = read(document, Definition)
     _check_bodies(definition)
+    _check_kind(definition, mirrored)
     if definition["model"] != digest(plain(manifest)):
         raise Refused(Reason.DIGEST_MISMATCH, detail="The definition names another model.", field="model")
     if definition["schema"] != manifest["schema"]:
@@ -261,13 +271,12 @@ def _check_bodies(definition: Definition) -> None:
     audits = [(audit["kind"], audit["method"]) for audit in definition["audits"]]
     if len(set(audits)) != len(audits):
         raise _invalid("audits", "One audit is named twice.")
-    _check_kind(definition)
     _check_transfers(definition)
 
 
-def _check_kind(definition: Definition) -> None:
+def _check_kind(definition: Definition, mirrored: bool) -> None:
     kind = definition["kind"]
-    opened = OPENED[kind] + ["what_ifs"] * (definition["what_ifs"] > 0)
+    opened = opens(kind, mirrored=mirrored, what_ifs=definition["what_ifs"])
     if definition["opened"] != opened:
         raise _invalid("opened", f"This definition opens exactly: {', '.join(opened)}.")
     if kind != "explain":

@@ -100,6 +100,7 @@ def check(
         documents["definition"],
         manifest=manifest,
         groups=len(design.groups),
+        mirrored=design.mirrored,
         disclosure=documents["disclosure"],
         keyring=pins.lasting_keyring,
         now=now,

@@ -106,10 +106,17 @@ def _right(
     known: Sequence[Canary],
 ) -> bool:
     canary, *what_ifs = known
-    target = scale_of(definition.content)
-    groups = len(definition.design.groups)
+    target, design = scale_of(definition.content), definition.design
     try:
-        opened = add_up(shares, receipts, groups=groups, target=target, what_ifs=len(what_ifs), place=place)
+        opened = add_up(
+            shares,
+            receipts,
+            groups=len(design.groups),
+            mirrored=design.mirrored,
+            target=target,
+            what_ifs=len(what_ifs),
+            place=place,
+        )
     except Refused as refused:
         if refused.reason not in (Reason.RESULT_OUT_OF_RANGE, Reason.MALFORMED):  # a share of another length
             raise

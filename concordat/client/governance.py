@@ -66,6 +66,7 @@ def fetch_definition(home: ClientHome, api: Api, digest: str) -> CheckedDefiniti
         document,
         manifest=manifest,
         groups=len(plan.groups) if plan else 0,
+        mirrored=plan is not None and plan.mirrored,
         disclosure=answer["disclosure"] or None,
         keyring=known,
     )

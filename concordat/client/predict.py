@@ -210,6 +210,7 @@ def open_result(home: ClientHome, api: Api, work: Work) -> OpenedPrediction:
         _own(work, outputs),
         receipts,
         groups=len(definition.design.groups),
+        mirrored=definition.design.mirrored,
         target=(target := scale_of(definition.content)),
         what_ifs=asked["what_ifs"],
         place=content["place"],

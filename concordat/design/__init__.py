@@ -10,7 +10,16 @@ from dataclasses import dataclass
 
 from concordat.canonical import Json
 from concordat.design import masks, slopes
-from concordat.design.common import OPERATOR_BITS, RELIABLE, WEIGHT_BITS, Design, Fit
+from concordat.design.common import (
+    CONFIDENCE,
+    OPERATOR_BITS,
+    RELIABLE,
+    WEIGHT_BITS,
+    Design,
+    Estimate,
+    Fit,
+    odd_weights,
+)
 from concordat.design.masks import MaskDesign, build
 from concordat.design.slopes import SlopeDesign
 from concordat.design.slopes import build as build_slopes
@@ -18,17 +27,20 @@ from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema
 
 __all__ = [
+    "CONFIDENCE",
     "METHODS",
     "OPERATOR_BITS",
     "RELIABLE",
     "WEIGHT_BITS",
     "Design",
+    "Estimate",
     "Fit",
     "MaskDesign",
     "SlopeDesign",
     "build",
     "build_slopes",
     "check_design",
+    "odd_weights",
     "read_design",
 ]
 

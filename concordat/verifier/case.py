@@ -169,10 +169,12 @@ class Case:
             if entry.leaf["documents"].get(name) != document.get(name):
                 raise Refused(Reason.DIGEST_MISMATCH, detail=f"The definition names another {name}.", field=name)
         disclosed = "disclosure" in entry.leaf["documents"]
+        design = read_design(self.evidence.json(entry, "design"))
         return definitions.check(
             document,
             manifest=self.model,
-            groups=len(read_design(self.evidence.json(entry, "design")).groups),
+            groups=len(design.groups),
+            mirrored=design.mirrored,
             disclosure=self.evidence.token(entry, "disclosure") if disclosed else None,
             keyring=self.keyring_at(*self.evidence.of(Event.DISCLOSURE_SIGNED), entry),
             now=self.decision.time,

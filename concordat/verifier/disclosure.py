@@ -52,6 +52,7 @@ def open_result(
         disclosure["outputs"],
         receipts,
         groups=len(design.groups),
+        mirrored=design.mirrored,
         target=scale_of(definition),
         what_ifs=request["what_ifs"],
         place=disclosure["place"],

@@ -143,11 +143,19 @@ def _came_out(result: Mapping[str, Any] | None) -> Iterable[str]:
     unit = " (0.01 is a percentage point)" if result["target"] == "probability" else ""
     yield _table(
         f"Factors, in {result['target']}{unit} {result['compared']}",
-        ("Factor", "Coefficient"),
-        ((factor["label"], factor["coefficient"]) for factor in result["factors"]),
+        ("Factor", "Coefficient", f"{float(result['confidence']):.0%} interval"),
+        ((factor["label"], factor["coefficient"], _interval(factor)) for factor in result["factors"]),
+    )
+    yield (
+        "<p>An interval says how far another choice of perturbed records would have moved the coefficient; where zero "
+        "is in it, the direction is not certain. It does not say whether the model is right.</p>"
     )
     fit = "reliable" if result["reliable"] else "UNRELIABLE"
     yield f"<p>Fit of the explanation: adjusted R² {_t(result['adjusted_r_squared'])} ({fit}).</p>"
+
+
+def _interval(factor: Mapping[str, Any]) -> str:
+    return "none" if factor["low"] is None else f"{factor['low']} to {factor['high']}"
 
 
 def _was_shown(shown: Iterable[Mapping[str, Any]]) -> Iterable[str]:

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from concordat.canonical import Json, digest
+from concordat.design import CONFIDENCE
 from concordat.events import EVENTS
-from concordat.explanation import decimal, log_odds_of, probability_of
+from concordat.explanation import decimal, log_odds_of, maybe_decimal, probability_of
 from concordat.fields import plain
 from concordat.verifier import authority, boards, computation, witnessing
 from concordat.verifier.case import Case
@@ -77,25 +78,36 @@ def _result(case: Case) -> dict[str, Json]:
     """What was opened, on the scale `target`; `log_odds` is null where that is probability."""
     opened, design = case.result, case.design
     log_odds = log_odds_of(opened.prediction, opened.target)
-    fit = design.fit(opened.prediction, opened.coefficients, opened.intercept, opened.sum_of_squares)
+    fit = design.fit(
+        opened.prediction, opened.coefficients, opened.intercept, opened.sum_of_squares, opened.odd_squares
+    )
     labels = {
         group: ", ".join(feature.label for feature in case.schema.features if feature.group == group)
         for group in design.groups
     }
     factors = sorted(
-        zip(design.groups, map(float, fit.coefficients), strict=True), key=lambda each: (-abs(each[1]), each[0])
+        zip(design.groups, fit.estimates, strict=True), key=lambda each: (-abs(each[1].coefficient), each[0])
     )
     return {
         "target": opened.target,
         "prediction": decimal(opened.prediction),
-        "log_odds": None if log_odds is None else decimal(log_odds),
+        "log_odds": maybe_decimal(log_odds),
         "probability": decimal(probability_of(opened.prediction, opened.target)),
         "intercept": decimal(fit.intercept),
         "adjusted_r_squared": decimal(fit.adjusted_r_squared),
         "reliable": fit.reliable,
         "compared": design.wording.caption,
         "intercept_of": design.wording.intercept,
-        "factors": [{"label": labels[group], "coefficient": decimal(value)} for group, value in factors],
+        "confidence": decimal(CONFIDENCE),
+        "factors": [
+            {
+                "label": labels[group],
+                "coefficient": decimal(estimate.coefficient),
+                "low": maybe_decimal(estimate.low),
+                "high": maybe_decimal(estimate.high),
+            }
+            for group, estimate in factors
+        ],
     }
 
 

@@ -116,7 +116,7 @@ def test_the_table_shows_the_rows_and_the_ratio_of_their_times(ours):
     lines = printed(tables.table([ours, slower], "0.0 and 0.0")).splitlines()
     line = next(line for line in lines if "concordat" in line)
     cells = [cell.strip() for cell in line.strip("│").split("│")]
-    assert cells[:10] == ["lr", "slopes", "log-odds", "3", "0", "128", "concordat", str(ours["rounds"]), "1", "0.008"]
+    assert cells[:10] == ["lr", "slopes", "log-odds", "3", "0", "128", "concordat", str(ours["rounds"]), "1", "0.009"]
     assert cells[13] == "5.0x"
 
 

@@ -63,7 +63,7 @@ def opened(world, job, prepared):
         if output.sealed
     }
     groups = len(world.consortium.schema.groups)
-    return shares, outputs.add_up(shares, receipts, groups=groups, target="log-odds", place=CANARY)
+    return shares, outputs.add_up(shares, receipts, groups=groups, mirrored=True, target="log-odds", place=CANARY)
 
 
 def raised(world, about, prepared, shares, **changes):

@@ -269,7 +269,7 @@ class Decision:
         )
 
     def _receipts(self) -> list[str]:
-        parts = [PREDICTION], [*COEFFICIENTS, -0.5, 4.0]
+        parts = [PREDICTION], [*COEFFICIENTS, -0.5, 4.0, 3.0]
         shares = zip(*(ring.split(ring.encode(part, ring.RESULT_BITS), 3) for part in parts), strict=True)
         self.sealed: dict[str, str] = {}
         committed = {}

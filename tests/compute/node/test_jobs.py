@@ -66,7 +66,7 @@ def test_a_partys_result_is_committed_sealed_and_signed_for(case, make_node):
     assert Decimal(signed["energy_joules"]) == Decimal("0.250") * WATTS
     share = outputs.unseal(sealed, job=case.job, node=OWN, key=case.prepared.output_key)
     with pytest.raises(Refused) as caught:  # one share opens, and is not a result: two are missing
-        outputs.add_up({OWN: share[0]}, {OWN: signed}, groups=10, target="log-odds")
+        outputs.add_up({OWN: share[0]}, {OWN: signed}, groups=10, mirrored=True, target="log-odds")
     assert caught.value.reason is Reason.RESULT_OUT_OF_RANGE
     [job] = engine.jobs
     assert [peer["certificate"] for peer in job["peers"]] == [f"certificate-of-{node}" for node in NODES]
@@ -175,7 +175,7 @@ def test_a_budget_that_is_spent_here_is_spent_whatever_the_coordinator_says(case
     node, coordinator, engines = make_node(case)
     most = case.definition["budgets"]["scalars"]
     node.opened.spend(
-        "another", definition=digest(case.definition), model="m", requester="zurich", scalars=most - 12, budget=most
+        "another", definition=digest(case.definition), model="m", requester="zurich", scalars=most - 13, budget=most
     )
     node.reserve(case.token)
     accept_all(case)
