@@ -13,7 +13,7 @@ import numpy as np
 from compute.node.home import NodeHome
 from concordat import answers, canonical, clock, consent, definition, design, model, request, signatures, ticket, votes
 from concordat.canonical import digest
-from concordat.definition import OPENED, extraction_of
+from concordat.definition import extraction_of, opens
 from concordat.reasons import Reason, Refused
 from concordat.request import Prepared
 from concordat.schema import FeatureSchema
@@ -51,6 +51,7 @@ class Consortium:
     target: str = "log-odds"
     broker: str = "redis://127.0.0.1:1/0"
     ground: str = "consent"
+    given_design: dict | None = None
 
     def __post_init__(self) -> None:
         self.homes = {
@@ -110,7 +111,15 @@ class Consortium:
 
     @cached_property
     def design(self) -> dict:
-        return design.build(self.schema, seed="tests")
+        return self.given_design or design.build(self.schema, seed="tests")
+
+    @property
+    def tabular(self) -> bool:
+        return self.design["method"] == "lime-tabular"
+
+    @cached_property
+    def plan(self) -> "design.Plan":
+        return design.read_design(self.design)
 
     @cached_property
     def tensors(self) -> dict[str, np.ndarray]:
@@ -189,7 +198,7 @@ class Consortium:
             "recipients": [REQUESTER],
             "purposes": [PURPOSE],
             "data_use": ["DUO:0000006"],
-            "opened": OPENED["explain"],
+            "opened": opens("explain", mirrored=not self.tabular),
             "disclosure": "full" if self.kind == "linear" else "none",
             "budgets": {"jobs_a_day": 100, "jobs": 1000, "scalars": 20_000},
             "minimum_cell": 5,
@@ -201,7 +210,9 @@ class Consortium:
             "quorum": {"of": [*PARTIES, REQUESTER], "needed": 3},
             "valid_until": clock.rfc3339(clock.now() + timedelta(days=300)),
         } | changes
-        return {"extraction": extraction_of(document, self.manifest, len(self.design["groups"])), **document}
+        groups = len(self.design["groups"])
+        extraction = extraction_of(document, self.manifest, groups, secret_operator=self.tabular)
+        return {"extraction": extraction, **document}
 
     @cached_property
     def disclosure(self) -> str | None:
@@ -289,6 +300,7 @@ class Consortium:
             "party_keys": self.party_keys,
             "key": self.identity(REQUESTER),
             "now": clock.now(),
+            "secrets": [self.plan.at(rows[0]).secret for rows in self.records] if self.tabular else [],
         }
         return request.prepare(self.records, **fields | changes)
 

@@ -50,7 +50,7 @@ class Decision:
     entries: dict[str, LogEntry] = field(default_factory=dict)
 
     @classmethod
-    def make(cls, root: Path, **changes: str) -> "Decision":
+    def make(cls, root: Path, **changes: Any) -> "Decision":
         """Record everything, under `SETTINGS`."""
         return cls.of(Consortium(root, coordinator=Keystore(settings.KEYS_DIR).identity, **changes))
 
@@ -269,7 +269,7 @@ class Decision:
         )
 
     def _receipts(self) -> list[str]:
-        parts = [PREDICTION], [*COEFFICIENTS, -0.5, 4.0, 3.0]
+        parts = [PREDICTION], [*COEFFICIENTS, -0.5, 4.0, *[3.0] * self.consortium.plan.mirrored]
         shares = zip(*(ring.split(ring.encode(part, ring.RESULT_BITS), 3) for part in parts), strict=True)
         self.sealed: dict[str, str] = {}
         committed = {}

@@ -33,7 +33,7 @@ def case(consortium) -> Case:
 
 
 def _random_output() -> dict[str, str]:
-    lengths = {"prediction": 1, "explanation": 12}
+    lengths = {"prediction": 1, "explanation": 13}
     return {part: b64(ring.to_bytes(ring.random((length,)))) for part, length in lengths.items()}
 
 

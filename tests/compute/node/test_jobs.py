@@ -137,7 +137,7 @@ def test_authority_that_ends_during_the_computation_keeps_the_output_here(case, 
 
 def test_a_result_that_leaves_counts_against_the_models_budget(case, make_node):
     node, _, _ = computed(case, make_node)
-    assert node.opened.totals() == [(case.ticket["model"], "long-beach", 26)]
+    assert node.opened.totals() == [(case.ticket["model"], "long-beach", 28)]
 
 
 def test_a_result_that_stays_here_counts_for_nothing(case, make_node):
@@ -147,7 +147,7 @@ def test_a_result_that_stays_here_counts_for_nothing(case, make_node):
 
     def run(job, timeout):
         [(_, _, spent)] = node.opened.totals()  # before anything is computed
-        assert spent == 26
+        assert spent == 28
         raise Refused(Reason.PEER_LOST)
 
     engines[0].run = run
@@ -175,7 +175,7 @@ def test_a_budget_that_is_spent_here_is_spent_whatever_the_coordinator_says(case
     node, coordinator, engines = make_node(case)
     most = case.definition["budgets"]["scalars"]
     node.opened.spend(
-        "another", definition=digest(case.definition), model="m", requester="zurich", scalars=most - 13, budget=most
+        "another", definition=digest(case.definition), model="m", requester="zurich", scalars=most - 12, budget=most
     )
     node.reserve(case.token)
     accept_all(case)
