@@ -27,6 +27,7 @@ from compute.node.seen_rosters import SeenRosters
 from compute.node.seen_votes import SeenVotes
 from compute.node.slot import EngineSlot
 from compute.node.tapes import JobTape, Tapes
+from compute.node.witness import Witness
 from concordat import answers, clock, outputs, receipt
 from concordat.canonical import digest, unb64
 from concordat.definition import nodes
@@ -60,6 +61,7 @@ class Node:
         self.replay = ReplayCache(home.state)
         self.opened = OpenedNumbers(home.state)
         self._tapes, self._pool = Tapes(home.state), Pool(home.state)
+        self._witness = Witness(home, coordinator, now=now)
         self._seen_votes, self._seen_rosters = SeenVotes(home.state), SeenRosters(home.state)
         self._coordinator = coordinator
         self._registry = registry or Registry(home.settings["rpc"], home.pins.domain)
@@ -138,6 +140,10 @@ class Node:
             self._tapes.testify(job, about, token)
         self._coordinator.testimony(job, token)
         log.warning("alarm.answered", job=job)
+
+    def witness(self, _: str = "") -> None:
+        """Cosign the log's latest head, whichever it is by now. Repeatable. Raises Refused as `Witness.cosign` does."""
+        self._witness.cosign()
 
     def forget_old_seeds(self) -> None:
         """Destroy the tapes, and what was dealt ahead, whose day is over. Repeatable."""

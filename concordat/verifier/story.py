@@ -8,7 +8,7 @@ from concordat.design import CONFIDENCE, Estimate
 from concordat.events import EVENTS
 from concordat.explanation import decimal, log_odds_of, maybe_decimal, probability_of
 from concordat.fields import plain
-from concordat.verifier import authority, boards, computation
+from concordat.verifier import authority, boards, computation, witnessing
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import Entry, NotCheckable
 
@@ -130,12 +130,20 @@ def _trust(case: Case) -> dict[str, Json]:
         "log": evidence.about["log"],
         "log_key": evidence.key.kid,
         "institutions": {name: list(held) for name, held in sorted(case.identities.items())},
+        "witnesses": _witnesses(case),
         "chain": plain(evidence.about["chain"]),
         "anchors": [
             {field: anchor[field] for field in ("sequence", "size", "root", "block", "transaction", "state")}
             for anchor in evidence.anchors
         ],
     }
+
+
+def _witnesses(case: Case) -> dict[str, Json] | None:
+    found = witnessing.read(case)
+    if found is None:
+        return None
+    return {"size": found.head.size, "of": found.of, "cosigned": found.cosigned, "needed": found.needed}
 
 
 def _opened(question: Callable[[], str]) -> str | None:

@@ -14,6 +14,7 @@ from compute.node.home import NodeHome
 from concordat import answers, canonical, clock, consent, definition, design, model, request, signatures, ticket, votes
 from concordat.canonical import digest
 from concordat.definition import extraction_of, opens
+from concordat.reasons import Reason, Refused
 from concordat.request import Prepared
 from concordat.schema import FeatureSchema
 from concordat.signatures import SigningKey
@@ -399,3 +400,6 @@ class FakeCoordinator:
 
     def result(self, job: str, receipt: str, sealed: str | None) -> None:
         self.results.append((receipt, sealed))
+
+    def checkpoint(self, old: int) -> str:
+        raise Refused(Reason.NOT_FOUND, detail="This coordinator has no log.")
