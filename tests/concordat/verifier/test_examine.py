@@ -50,7 +50,10 @@ def test_a_disclosure_shows_the_result_that_its_shares_add_up_to(made):
     assert (found["target"], found["prediction"], found["log_odds"]) == ("log-odds", "0.7500", "0.7500")
     assert found["probability"] == "0.6792"
     assert found["factors"][0]["coefficient"] == "-1.2500"
+    strongest = found["factors"][0]
+    assert float(strongest["low"]) <= -1.25 <= float(strongest["high"])
     page = html(result.to_json())
+    assert f"<td>{strongest['low']} to {strongest['high']}</td>" in page
     assert "its explanation (" in page
     assert "in log-odds, from" in page
     assert "<strong>0.6792</strong>, as log-odds 0.7500; log-odds of the reference record, by the surrogate" in page
