@@ -18,6 +18,7 @@ before the first job.
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
@@ -166,14 +167,34 @@ def open_sheet(
 def agrees(opened: Opened, canary: Canary, what_ifs: Sequence[Canary], target: Scale) -> bool:
     """Whether what was opened of a canary, whose what-ifs other canaries were, is what was known before."""
     one = float(1 << ring.RESULT_BITS)
-    *numbers, total = canary["explanation"]
-    known = [canary["prediction"], *(other["prediction"] for other in what_ifs), *numbers]
-    found = [opened.prediction, *opened.what_ifs, *opened.coefficients, opened.intercept]
+    *numbers, total = np.array(canary["explanation"]) / one
+    known = [canary["prediction"] / one, *(other["prediction"] / one for other in what_ifs), *numbers]
+    found = distance(opened, np.array(known), float(total))
+    return found is not None and found.within(target)
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far numbers are from what is known: the most that one of them is off, and how much the sum of squares is,
+    which is known to be `total`."""
+
+    most: float
+    squares: float
+    total: float
+
+    def within(self, target: Scale) -> bool:
+        """Whether fixed-point arithmetic explains it."""
+        slack = TOTAL_TOLERANCE * self.total + TOLERANCE[target]
+        return self.most <= TOLERANCE[target] and self.squares <= slack
+
+
+def distance(opened: Opened, known: NDArray[np.float64], total: float) -> Distance | None:
+    """From `known`: predictions of the record and its what-ifs, coefficients, intercept; and from the sum of squares.
+    None if there are not as many numbers."""
+    found = np.array([opened.prediction, *opened.what_ifs, *opened.coefficients, opened.intercept])
     if len(known) != len(found):
-        return False
-    off = np.abs(np.array(found) - np.array(known) / one).max()
-    slack = TOTAL_TOLERANCE * total / one + TOLERANCE[target]
-    return bool(off <= TOLERANCE[target] and abs(opened.sum_of_squares - total / one) <= slack)
+        return None
+    return Distance(float(np.abs(found - known).max()), abs(opened.sum_of_squares - total), total)
 
 
 def _context(model: str, requester: str) -> dict[str, Json]:

@@ -116,6 +116,35 @@ def publish(
     key: SigningKey,
     clamped: bool = True,
 ) -> tuple[str, dict[str, str]]:
+    """Split a model into shares, one for each party. `publish_and_keep` without what the owner keeps."""
+    token, sealed, _ = publish_and_keep(
+        model=model,
+        version=version,
+        owner=owner,
+        kind=kind,
+        schema=schema,
+        columns=columns,
+        tensors=tensors,
+        party_keys=party_keys,
+        key=key,
+        clamped=clamped,
+    )
+    return token, sealed
+
+
+def publish_and_keep(
+    *,
+    model: str,
+    version: str,
+    owner: str,
+    kind: str,
+    schema: str,
+    columns: int,
+    tensors: Tensors,
+    party_keys: Mapping[str, str],
+    key: SigningKey,
+    clamped: bool = True,
+) -> tuple[str, dict[str, str], dict[str, Share]]:
     """Split a model into shares, one for each party.
 
     Args:
@@ -125,7 +154,8 @@ def publish(
         clamped: see `Manifest`; right for every model, and needless where `prove` answers no more than `UNCLAMPED`.
 
     Returns:
-        The signed manifest, and for each party its sealed share (salt, then the tensors as int64 little-endian).
+        The signed manifest; for each party its sealed share (salt, then the tensors as int64 little-endian); and the
+        opening of each share, for the owner alone (`concordat.model_file`).
 
     Raises:
         Refused: FIELD_INVALID naming a tensor of the wrong shape, VALUE_OUT_OF_RANGE for weights beyond fixed point.
@@ -156,7 +186,7 @@ def publish(
         party: sealing.seal(public, salts[party] + shares[party], context=_context(manifest, party))
         for party, public in party_keys.items()
     }
-    return token, sealed
+    return token, sealed, {party: opening(salts[party], shares[party]) for party in party_keys}
 
 
 def check_manifest(token: str, keyring: Keyring) -> Manifest:

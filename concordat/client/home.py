@@ -7,6 +7,7 @@ votes.json     the votes that we signed; revoked/ says which definitions we revo
 checkpoint.txt the head of the log that we saw last (`concordat.client.log`)
 consents/      the consents that we attested (mode 0700)
 work/          one folder a prediction (mode 0700)
+models/        the models that we own, in one piece, by the manifest's digest (mode 0700)
 """
 
 from collections.abc import Iterable, Sequence
@@ -116,6 +117,11 @@ class ClientHome:
     def work(self) -> Path:
         """Where the predictions' private state is kept."""
         return self.directory / "work"
+
+    @property
+    def models(self) -> Path:
+        """Where the models that we own are kept, as :mod:`concordat.model_file` writes them."""
+        return self.directory / "models"
 
     @property
     def _file(self) -> Path:
