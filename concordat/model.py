@@ -6,7 +6,7 @@ makes the probability, or with a probability.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -115,47 +115,19 @@ def publish(
     party_keys: Mapping[str, str],
     key: SigningKey,
     clamped: bool = True,
+    keep: Callable[[dict[str, Share]], object] = lambda shares: None,
 ) -> tuple[str, dict[str, str]]:
-    """Split a model into shares, one for each party. `publish_and_keep` without what the owner keeps."""
-    token, sealed, _ = publish_and_keep(
-        model=model,
-        version=version,
-        owner=owner,
-        kind=kind,
-        schema=schema,
-        columns=columns,
-        tensors=tensors,
-        party_keys=party_keys,
-        key=key,
-        clamped=clamped,
-    )
-    return token, sealed
-
-
-def publish_and_keep(
-    *,
-    model: str,
-    version: str,
-    owner: str,
-    kind: str,
-    schema: str,
-    columns: int,
-    tensors: Tensors,
-    party_keys: Mapping[str, str],
-    key: SigningKey,
-    clamped: bool = True,
-) -> tuple[str, dict[str, str], dict[str, Share]]:
     """Split a model into shares, one for each party.
 
     Args:
         schema: digest of the feature schema, whose number of columns is `columns`.
         tensors: float64 arrays of exactly the shapes of the kind.
         party_keys: public sealing keys by party, in the order of the parties.
+        keep: is given the opening of every share, which together are the model: for its owner (`model_file`).
         clamped: see `Manifest`; right for every model, and needless where `prove` answers no more than `UNCLAMPED`.
 
     Returns:
-        The signed manifest; for each party its sealed share (salt, then the tensors as int64 little-endian); and the
-        opening of each share, for the owner alone (`concordat.model_file`).
+        The signed manifest, and for each party its sealed share (salt, then the tensors as int64 little-endian).
 
     Raises:
         Refused: FIELD_INVALID naming a tensor of the wrong shape, VALUE_OUT_OF_RANGE for weights beyond fixed point.
@@ -186,7 +158,8 @@ def publish_and_keep(
         party: sealing.seal(public, salts[party] + shares[party], context=_context(manifest, party))
         for party, public in party_keys.items()
     }
-    return token, sealed, {party: opening(salts[party], shares[party]) for party in party_keys}
+    keep({party: opening(salts[party], shares[party]) for party in party_keys})
+    return token, sealed
 
 
 def check_manifest(token: str, keyring: Keyring) -> Manifest:

@@ -9,11 +9,12 @@ from concordat.canaries import Canary, invent, seal_sheet
 from concordat.canonical import Json, digest
 from concordat.client.api import Api
 from concordat.client.home import ClientHome
+from concordat.commitments import Share
 from concordat.design import Design
 from concordat.fields import plain
 from concordat.files import write_private
 from concordat.kinds.kind import UNCLAMPED, Scale, Tensors
-from concordat.model import Manifest, check_manifest, prove, publish_and_keep
+from concordat.model import Manifest, check_manifest, prove, publish
 from concordat.schema import FeatureSchema
 
 CANARIES = 8
@@ -50,12 +51,13 @@ def import_model(
         parties: in the order that definitions will name them.
 
     Raises:
-        Refused: KEY_UNKNOWN for a party not pinned; MODEL_OUT_OF_RANGE; and what :func:`concordat.model.publish_and_keep`
+        Refused: KEY_UNKNOWN for a party not pinned; MODEL_OUT_OF_RANGE; and what :func:`concordat.model.publish`
             refuses.
     """
     features = FeatureSchema.from_json(schema)
     largest = prove(kind, tensors, features)
-    token, sealed, shares = publish_and_keep(
+    shares: dict[str, Share] = {}
+    token, sealed = publish(
         model=model,
         version=version,
         owner=home.institution,
@@ -66,6 +68,7 @@ def import_model(
         party_keys={party: home.pins.sealing(party) for party in parties},
         key=home.keys.identity,
         clamped=largest > UNCLAMPED,
+        keep=shares.update,
     )
     manifest = check_manifest(token, home.pins.keyring)
     name = digest(plain(manifest))

@@ -50,6 +50,8 @@ class Consortium:
     target: str = "log-odds"
     broker: str = "redis://127.0.0.1:1/0"
     ground: str = "consent"
+    kept: dict = field(default_factory=dict)
+    """The opening of every share of the model, once it is published."""
 
     def __post_init__(self) -> None:
         self.homes = {
@@ -129,6 +131,7 @@ class Consortium:
             tensors=self.tensors,
             party_keys=self.party_keys,
             key=self.identity(OWNER),
+            keep=self.kept.update,
         )
 
     @cached_property

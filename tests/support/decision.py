@@ -14,7 +14,9 @@ from django.conf import settings
 from django.db import transaction
 
 from concordat import answers, clock, display, outputs, receipt, ring, signatures, ticket
+from concordat.canaries import known_result
 from concordat.canonical import digest
+from concordat.design import read_design
 from concordat.events import Event
 from concordat.keystore import Keystore
 from concordat.request import read_request
@@ -268,9 +270,13 @@ class Decision:
             key=self.consortium.identity(node),
         )
 
+    def numbers(self) -> tuple[Sequence[float], Sequence[float]]:
+        """The prediction; coefficients, intercept and sum of squares."""
+        return [PREDICTION], [*COEFFICIENTS, -0.5, 4.0]
+
     def _receipts(self) -> list[str]:
-        parts = [PREDICTION], [*COEFFICIENTS, -0.5, 4.0]
-        shares = zip(*(ring.split(ring.encode(part, ring.RESULT_BITS), 3) for part in parts), strict=True)
+        encoded = (ring.encode(part, ring.RESULT_BITS) for part in self.numbers())
+        shares = zip(*(ring.split(part, 3) for part in encoded), strict=True)
         self.sealed: dict[str, str] = {}
         committed = {}
         for party, (prediction, explanation) in zip(PARTIES, shares, strict=True):
@@ -297,7 +303,13 @@ class Decision:
             key=self.consortium.identity(node),
         )
 
-    def _display(self) -> str:
+    def override(self) -> LogEntry:
+        """The clinician says, in a second receipt, that it was not followed."""
+        public = {"job": self.job, "request": self.request["request"], "institution": REQUESTER}
+        private = {"display": self._display("overridden")}
+        return self._record("overridden", Event.RESULT_DISPLAYED, public, private=private, subject=self.subject)
+
+    def _display(self, decision: display.Decision = "accepted") -> str:
         return display.show(
             request=self.request["request"],
             job=self.job,
@@ -305,7 +317,7 @@ class Decision:
             language="en",
             rendered="A text.",
             viewer="cardiologist",
-            decision="accepted",
+            decision=decision,
             time=clock.now(),
             key=self.consortium.identity(REQUESTER),
         )
@@ -327,7 +339,23 @@ class Decision:
             "outputs": opened,
         }
 
+    @property
+    def with_record(self) -> dict:
+        """The disclosure that opens the record as well."""
+        return self.disclosure | {"inputs": self.prepared.openings[0]}
+
     def _record(self, name: str, event: Event, public, **rest) -> LogEntry:
         with transaction.atomic():
             self.entries[name] = record(event=event, public=public, **rest)
         return self.entries[name]
+
+
+class Computed(Decision):
+    """What came out is what the model really computes of the record."""
+
+    def numbers(self) -> tuple[Sequence[float], Sequence[float]]:
+        each = self.consortium
+        record = ring.decode(ring.encode(each.vector))
+        design = read_design(each.design)
+        prediction, explanation = known_result(each.kind, each.tensors, design, record, each.target)
+        return [prediction], list(explanation)

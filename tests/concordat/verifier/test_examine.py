@@ -81,7 +81,7 @@ def test_a_disclosed_probability_that_is_none_fails(dossier_of_a_forest, monkeyp
 
 
 def test_a_disclosure_may_open_the_record_too(made):
-    disclosed = made.decision.disclosure | {"inputs": made.decision.prepared.openings[0]}
+    disclosed = made.decision.with_record
     result = verify(made.data, Options(disclosure=canonical.encode(disclosed)))
     assert "input and result" in status(result, "disclosure").sentence
     assert result.holds
