@@ -78,7 +78,7 @@ def body(answer: Mapping[str, Any]) -> str:
         _verdict(bool(answer["holds"]), story),
         *(_tell(story) if story else ()),
         *(_exactly(answer) if story else ()),
-        "<h2>Every check, with its result</h2>",
+        '<h2 id="checks">Every check, with its result</h2>',
         _checks(answer["checks"]),
         *(_timeline(story["timeline"]) if story else ()),
         '<p class="quiet">This page repeats what a program found. Whoever must rely on it runs the program: '
@@ -218,7 +218,7 @@ def _exactly(answer: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _timeline(rows: Iterable[Mapping[str, Any]]) -> Iterable[str]:
-    yield "<h2>Timeline</h2>"
+    yield '<h2 id="timeline">Timeline</h2>'
     items = "".join(
         f'<li class="{_t(row["part"])}"><p>{_time(row["time"])} <code>{_t(row["entry"])}</code> '
         f"<em>{_t(_PARTS[row['part']])}</em></p><p>{f'<strong>{_t(who)}</strong>: ' if (who := row['who']) else ''}"

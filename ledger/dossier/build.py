@@ -18,10 +18,11 @@ from ledger.models import Anchor, ChainTransaction, LogEntry, SignedCheckpoint
 from ledger.tree import Tree
 
 
-def build(index: int, *, disclose: Collection[str] = ()) -> bytes:
+def build(index: int, *, disclose: Collection[str] = (), size: int | None = None) -> bytes:
     """The signed bundle of the decision recorded at `index`. Equal state of the log gives equal bytes.
 
     Args:
+        size: of the published head under which it stands; the latest, unless a reader wants the one it has seen.
         disclose: names of private fields that this reader may see (`request_statement`, `display` …). Only their single
             salts and values enter the bundle, never a key.
 
@@ -29,7 +30,7 @@ def build(index: int, *, disclose: Collection[str] = ()) -> bytes:
         Refused: NOT_FOUND if the record is no decision or not published yet; DOCUMENT_ALTERED.
     """
     decided = collect.decision(index)
-    head = selectors.latest_checkpoint()
+    head = selectors.checkpoint(size)
     if head is None or head.size <= index:
         raise Refused(Reason.NOT_FOUND, detail="The decision is not published yet; try again shortly.", field="record")
     entries = [entry for entry in collect.entries(decided) if entry.index < head.size]
@@ -43,7 +44,7 @@ def build(index: int, *, disclose: Collection[str] = ()) -> bytes:
                 str(entry.index): [b64(node) for node in tree.inclusion(entry.index, head.size)] for entry in entries
             },
         },
-        "anchors.json": [_anchor(anchor, head, tree) for anchor in _anchors(index)],
+        "anchors.json": [_anchor(anchor, head, tree) for anchor in _anchors(index, head.size)],
         "openings.json": _openings(entries, disclose),
     }
     files = {path: canonical.encode(value) for path, value in values.items()}
@@ -73,10 +74,10 @@ def _about(decided: LogEntry, key: str) -> Json:
     }
 
 
-def _anchors(index: int) -> Iterable[Anchor]:
-    """The first anchor in a block that covers the entry, and the last; one if they are the same."""
+def _anchors(index: int, size: int) -> Iterable[Anchor]:
+    """The first anchor in a block that covers the entry, and the last below this head; one if they are the same."""
     on_chain = Anchor.objects.select_related("checkpoint", "transaction").filter(
-        checkpoint__size__gt=index, transaction__state__in=ChainTransaction.IN_A_BLOCK
+        checkpoint__size__gt=index, checkpoint__size__lte=size, transaction__state__in=ChainTransaction.IN_A_BLOCK
     )
     first, last = on_chain.first(), on_chain.last()
     return [anchor for anchor in dict.fromkeys((first, last)) if anchor is not None]

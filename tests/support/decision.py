@@ -44,6 +44,29 @@ COEFFICIENTS = np.linspace(-1.25, 1.0, 10)
 """Log-odds or probabilities, as the consortium's target says."""
 
 
+Numbers = tuple[Sequence[float], Sequence[float]]
+"""The prediction; coefficients, intercept and sum of squares."""
+
+
+def computed(of: Consortium) -> Numbers:
+    """What the consortium's model computes of the person's record."""
+    record, design = ring.decode(ring.encode(of.vector)), read_design(of.design)
+    prediction, explanation = known_result(of.kind, of.tensors, design, record, of.target)
+    return [prediction], list(explanation)
+
+
+def seal_shares(numbers: Numbers, *, job: str, output_key: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Each party's commitments to its shares, and the shares sealed. The canary gets the same: nobody looks at it."""
+    shares = zip(*(ring.split(ring.encode(part, ring.RESULT_BITS), 3) for part in numbers), strict=True)
+    committed, sealed = {}, {}
+    for party, (prediction, explanation) in zip(PARTIES, shares, strict=True):
+        records = [(ring.to_bytes(prediction), ring.to_bytes(explanation))] * 2
+        committed[party], sealed[party] = outputs.seal_outputs(
+            job=job, node=party, records=records, output_key=output_key
+        )
+    return committed, sealed
+
+
 @dataclass
 class Decision:
     """`entries` by a short name, as they were recorded; `disclosure` is what the requester could show of the result."""
@@ -270,22 +293,12 @@ class Decision:
             key=self.consortium.identity(node),
         )
 
-    def numbers(self) -> tuple[Sequence[float], Sequence[float]]:
-        """The prediction; coefficients, intercept and sum of squares."""
+    def numbers(self) -> Numbers:
+        """Somebody made them up."""
         return [PREDICTION], [*COEFFICIENTS, -0.5, 4.0]
 
     def _receipts(self) -> list[str]:
-        encoded = (ring.encode(part, ring.RESULT_BITS) for part in self.numbers())
-        shares = zip(*(ring.split(part, 3) for part in encoded), strict=True)
-        self.sealed: dict[str, str] = {}
-        committed = {}
-        for party, (prediction, explanation) in zip(PARTIES, shares, strict=True):
-            committed[party], self.sealed[party] = outputs.seal_outputs(
-                job=self.job,
-                node=party,
-                records=[(ring.to_bytes(prediction), ring.to_bytes(explanation))] * 2,
-                output_key=self.request["output_key"],
-            )
+        committed, self.sealed = seal_shares(self.numbers(), job=self.job, output_key=self.request["output_key"])
         return [self.receipt(node, committed.get(node)) for node in (*PARTIES, DEALER)]
 
     def receipt(self, node: str, committed) -> str:
@@ -353,9 +366,5 @@ class Decision:
 class Computed(Decision):
     """What came out is what the model really computes of the record."""
 
-    def numbers(self) -> tuple[Sequence[float], Sequence[float]]:
-        each = self.consortium
-        record = ring.decode(ring.encode(each.vector))
-        design = read_design(each.design)
-        prediction, explanation = known_result(each.kind, each.tensors, design, record, each.target)
-        return [prediction], list(explanation)
+    def numbers(self) -> Numbers:
+        return computed(self.consortium)
