@@ -11,6 +11,7 @@ from typing import Any
 
 from concordat.canonical import Json
 from concordat.verifier.claims import claims
+from concordat.verifier.timeline import CLOSED
 
 _MARK = {"passed": "✓", "failed": "✗", "attested, not verified": "○", "not checkable": "–"}
 
@@ -187,7 +188,7 @@ def _came_out(result: Mapping[str, Any] | None) -> Iterable[str]:
 def _was_shown(shown: Iterable[Mapping[str, Any]]) -> Iterable[str]:
     yield "<h2>What was shown</h2>"
     rows = [
-        (s["time"], s["entry"], f"to a {s['viewer']}, {s['decision']}" if "viewer" in s else f"closed: {s['closed']}")
+        (s["time"], s["entry"], f"to a {s['viewer']}, {s['decision']}" if "viewer" in s else CLOSED[s["closed"]])
         for s in shown
     ]
     yield _table(None, ("When", "Record", "What"), rows) if rows else "<p>Nobody says that it was shown.</p>"

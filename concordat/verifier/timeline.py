@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from concordat.canonical import Json
 from concordat.events import EVENTS, Event
+from concordat.reasons import Reason
 from concordat.verifier import computation
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import Entry, NotCheckable
@@ -21,6 +22,12 @@ _TOLD = (
     *("approve", "authorised", "method", "ground", "state", "reason", "departures", "role", "form"),
 )
 """Public fields that say something to a reader, in the order in which they are told."""
+
+CLOSED: Mapping[str, str] = {
+    Reason.ERASED: "erased, and nobody can read it any more",
+    Reason.NOT_DISCLOSED: "not disclosed to the reader of this dossier",
+}
+"""Why a private field says nothing here."""
 
 _YES = {True: "yes", False: "no"}
 
@@ -97,5 +104,5 @@ def _display(case: Case, entry: Entry) -> str:
     try:
         said = computation.check_display(case, entry)
     except NotCheckable as missing:
-        return f"closed: {missing.reason.value}"
+        return CLOSED[missing.reason]
     return f"{said['decision']} {'to' if said['decision'] == 'shown' else 'by'} a {said['viewer']}"

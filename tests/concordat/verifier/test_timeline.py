@@ -52,9 +52,9 @@ def test_sentences_say_what_was_decided_by_whom(made: Any) -> None:
     assert shown["sentence"].endswith("(accepted by a cardiologist)")
 
 
-def test_what_a_reader_may_not_see_of_a_display_is_called_closed(decision: Decision) -> None:
+def test_what_a_reader_may_not_see_of_a_display_is_called_so(decision: Decision) -> None:
     row = next(row for row in told(decision)["timeline"] if row["event"] == Event.RESULT_DISPLAYED)
-    assert row["sentence"].endswith("(closed: not-disclosed)")
+    assert row["sentence"].endswith("(not disclosed to the reader of this dossier)")
 
 
 def test_a_withdrawal_a_suspension_and_a_false_canary_are_what_has_ended(decision: Decision) -> None:
