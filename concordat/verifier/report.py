@@ -57,7 +57,15 @@ body{padding:1.25rem .9rem}table{font-size:.82rem}th,td{padding-right:.45rem}td{
 def title(answer: Mapping[str, Any]) -> str:
     """What the dossier is called."""
     story = answer["story"]
-    return f"Decision {story['record']}" if story else "A dossier that does not hold"
+    return f"Decision {story['record']}" if story else f"{_blamed(answer)[0]} that does not {_blamed(answer)[1]}"
+
+
+def _blamed(answer: Mapping[str, Any]) -> tuple[str, str]:
+    """What does not do what it should, where something failed: the dossier, unless only what the reader brought."""
+    failed = tuple(check["name"] for check in answer["checks"] if check["status"] == "failed")
+    return {("disclosure",): ("A disclosure", "fit"), ("replay",): ("A replay", "agree")}.get(
+        failed, ("A dossier", "hold")
+    )
 
 
 def html(answer: Mapping[str, Any]) -> str:
@@ -76,7 +84,7 @@ def body(answer: Mapping[str, Any]) -> str:
     """Everything below the title."""
     story = answer["story"]
     parts = [
-        _verdict(bool(answer["holds"]), story),
+        _verdict(answer),
         *(_tell(story) if story else ()),
         *(_exactly(answer) if story else ()),
         '<h2 id="checks">Every check, with its result</h2>',
@@ -90,11 +98,13 @@ def body(answer: Mapping[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _verdict(holds: bool, story: Mapping[str, Any] | None) -> str:
-    if not holds:
+def _verdict(answer: Mapping[str, Any]) -> str:
+    story = answer["story"]
+    if not answer["holds"]:
+        what, should = _blamed(answer)
         return (
-            '<p class="verdict failed"><strong>This dossier does not hold.</strong> At least one check failed; '
-            "nothing is concluded from it.</p>"
+            f'<p class="verdict failed"><strong>This {what.removeprefix("A ")} does not {should}.</strong> At least one '
+            "check failed; nothing is concluded from it.</p>"
         )
     when = f"Recorded on {_t(story['time'])} for {_t(story['requester'])}." if story else ""
     verdict = f'<p class="verdict"><strong>No check failed.</strong> {when}</p>'
