@@ -77,4 +77,4 @@ def enough(figures: dict[int, float], level: float) -> int | None:
 def counted(target: Victim) -> int:
     """After how many explanations as many numbers are opened as the model consists of."""
     shapes = [(name, tensor.shape) for name, tensor in target.tensors.items()]
-    return -(-unknowns(target.kind, shapes) // (len(target.design.groups) + 3))
+    return -(-unknowns(target.kind, shapes) // (len(target.design.groups) + 3 + target.design.mirrored))

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from compute.engine.arithmetic import Party
 from compute.engine.lime import Explained, Surrogate, explain
+from compute.engine.perturbed import order
 from compute.engine.protocol import Protocol, parallel
 from compute.engine.ranges import count_outside
 from compute.engine.rows import Masked, Shifted
@@ -36,7 +37,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Case:
-    """One job in the clear. Offsets or masks, operator and weights are public; the rest is what gets shared."""
+    """One job in the clear. Offsets or masks, in the mirrored `order`, operator and weights are public; the rest is
+    what gets shared."""
 
     name: Name
     design: DesignName
@@ -57,14 +59,15 @@ class Case:
         if design_name == "masks":
             masks = hadamard_masks(COLUMNS, n, "bench")
             weights = ring.encode(kernel(masks, KERNEL_WIDTH), WEIGHT_BITS)
-            return cls(name, design_name, tensors, record, masks, _surrogate(masks.astype(np.float64), weights))
+            surrogate = _surrogate(masks.astype(np.float64), weights)
+            return cls(name, design_name, tensors, record, masks[order(n, mirrored=True)], surrogate)
         half = np.concatenate([_orthogonal(generator) for _ in range(-(-n // (2 * COLUMNS)))])[: n // 2]
         offsets = ring.encode(SIGMA * np.concatenate([half, -half]))
         scaled = ring.decode(offsets) / SIGMA
         distances = (scaled**2).sum(axis=1)
         width = KERNEL_WIDTH**2 * COLUMNS
         weights = ring.encode(np.sqrt(np.exp(-distances / width / 4)), WEIGHT_BITS).clip(1)
-        return cls(name, design_name, tensors, record, offsets, _surrogate(scaled, weights))
+        return cls(name, design_name, tensors, record, offsets[order(n, mirrored=True)], _surrogate(scaled, weights))
 
     def public(self) -> Tensor:
         """(n + 1, k) masks, or offsets at 2^16: those of the record itself, then of the perturbed rows."""
@@ -119,7 +122,7 @@ class Case:
 def _surrogate(features: Floats, weights: NDArray[np.int64]) -> Surrogate:
     operator = ridge_operator(features, ring.decode(weights, WEIGHT_BITS), RIDGE)
     encoded = ring.encode(operator, OPERATOR_BITS)
-    return Surrogate.of_arrays(torch.from_numpy(encoded), torch.from_numpy(weights))
+    return Surrogate.of_arrays(torch.from_numpy(encoded), torch.from_numpy(weights), mirrored=True)
 
 
 def _orthogonal(generator: np.random.Generator) -> Floats:

@@ -30,13 +30,14 @@ from typing_extensions import TypedDict
 from concordat import clock, ring, sealing
 from concordat.canonical import Json
 from concordat.definition import MOST_RECORDS, Definition
-from concordat.design import OPERATOR_BITS, WEIGHT_BITS, Design
+from concordat.design import Plan
 from concordat.documents import Keyring, sign, verify
 from concordat.fields import STRICT, Digest, Slug, Time, Whole, plain
 from concordat.kinds import KINDS
 from concordat.kinds.kind import Scale, Tensors
-from concordat.outputs import Opened
+from concordat.outputs import Opened, OutputShares, add_up
 from concordat.reasons import Reason, Refused
+from concordat.receipt import Receipt
 from concordat.schema import FeatureSchema
 from concordat.sealing import SealingKey
 from concordat.signatures import SigningKey
@@ -46,13 +47,14 @@ TOLERANCE: Mapping[Scale, float] = {"log-odds": 2.0**-10, "probability": 2.0**-1
 smaller passes."""
 
 TOTAL_TOLERANCE = 0.01
-"""The same for the sum of squares, relative. R² can move by more, where the outputs are far from the prediction."""
+"""The same for the sums of squares, relative. R² can move by more, where the outputs are far from the prediction, and
+so can intervals, where the surrogate leaves little."""
 
 
 @with_config(STRICT)
 class Canary(TypedDict):
-    """An encoded record at 2^16, and what comes out for it at 2^24: the prediction, then d coefficients, intercept and
-    sum of squares."""
+    """An encoded record at 2^16, and what comes out for it at 2^24: the prediction, then d coefficients, intercept, sum
+    of squares and, of a mirrored design, that of odd parts."""
 
     record: list[Whole]
     prediction: Whole
@@ -74,12 +76,12 @@ class Sheet(TypedDict):
 
 
 def known_result(
-    kind: str, tensors: Tensors, design: Design, record: NDArray[np.float64], target: Scale
+    kind: str, tensors: Tensors, design: Plan, record: NDArray[np.float64], target: Scale
 ) -> tuple[float, NDArray[np.float64]]:
     """In plaintext, what the secure engine computes of one encoded record (columns,) with weights as they are encoded.
 
     Returns:
-        The prediction, and (d + 2,) coefficients, intercept and sum of squares.
+        The prediction, and (d + 2,) coefficients, intercept and sum of squares, (d + 3,) with that of odd parts.
     """
     whole = KINDS[kind].whole
     encoded = {
@@ -90,13 +92,14 @@ def known_result(
     outputs = KINDS[kind].forward(encoded, np.vstack([record, design.perturbed(record)]))
     if target != KINDS[kind].scale:
         outputs = 1 / (1 + np.exp(-outputs))
-    prediction, y = float(outputs[0]), outputs[1:]
-    total = design.weights / (1 << WEIGHT_BITS) @ (y - prediction) ** 2
-    return prediction, np.append(design.operator / (1 << OPERATOR_BITS) @ y, total)
+    prediction, differences, local = float(outputs[0]), outputs[1:] - outputs[0], design.at(record)
+    fitted = local.operator / (1 << local.operator_bits) @ differences
+    fitted[-1] += prediction
+    return prediction, np.concatenate([fitted, local.squares(differences)])
 
 
 def invent(
-    count: int, *, kind: str, tensors: Tensors, schema: FeatureSchema, design: Design, target: Scale
+    count: int, *, kind: str, tensors: Tensors, schema: FeatureSchema, design: Plan, target: Scale
 ) -> list[Canary]:
     """Made-up records within the schema's ranges, and their results. Only the model's owner can compute them."""
     chance = np.random.default_rng(secrets.randbits(128))
@@ -117,7 +120,7 @@ def invent(
     return found
 
 
-def seal_sheet(
+def sign_sheet(
     canaries: Sequence[Canary],
     *,
     owner: str,
@@ -125,10 +128,9 @@ def seal_sheet(
     model: str,
     design: str,
     target: Scale,
-    public: str,
     key: SigningKey,
 ) -> str:
-    """The signed sheet, sealed to the requester whose public sealing key `public` is."""
+    """The signed sheet (JWS)."""
     sheet: dict[str, Json] = {
         "v": 1,
         "owner": owner,
@@ -139,8 +141,19 @@ def seal_sheet(
         "canaries": [plain(canary) for canary in canaries],
         "issued": clock.rfc3339(clock.now()),
     }
-    token = sign(sheet, Sheet, kind="canaries", key=key)
-    return sealing.seal(public, token.encode(), context=_context(model, requester))
+    return sign(sheet, Sheet, kind="canaries", key=key)
+
+
+def seal_sheet(sheet: str, *, model: str, requester: str, public: str) -> str:
+    """The same, sealed to its requester, whose public sealing key `public` is."""
+    return sealing.seal(public, sheet.encode(), context=_context(model, requester))
+
+
+def read_sheet(token: str, *, owner: str, keyring: Keyring) -> Sheet:
+    """The sheet in a JWS signed by the model's owner. Raises Refused: KEY_UNKNOWN; what `documents.verify` refuses."""
+    if owner not in keyring:
+        raise Refused(Reason.KEY_UNKNOWN, detail="No key of the model's owner is known.")
+    return verify(token, Sheet, kind="canaries", keys=keyring[owner])
 
 
 def open_sheet(
@@ -153,9 +166,7 @@ def open_sheet(
             target, or if there are too few.
     """
     token = sealing.open(key, sealed, context=_context(definition["model"], requester)).decode()
-    if owner not in keyring:
-        raise Refused(Reason.KEY_UNKNOWN, detail="No key of the model's owner is known.")
-    sheet = verify(token, Sheet, kind="canaries", keys=keyring[owner])
+    sheet = read_sheet(token, owner=owner, keyring=keyring)
     said = (sheet["owner"], sheet["requester"], sheet["model"], sheet["design"], sheet["target"])
     if said != (owner, requester, definition["model"], definition["design"], definition["target"]):
         raise Refused(Reason.CANARIES_MISSING, detail="Those that are here are for something else.")
@@ -167,34 +178,71 @@ def open_sheet(
 def agrees(opened: Opened, canary: Canary, what_ifs: Sequence[Canary], target: Scale) -> bool:
     """Whether what was opened of a canary, whose what-ifs other canaries were, is what was known before."""
     one = float(1 << ring.RESULT_BITS)
-    *numbers, total = np.array(canary["explanation"]) / one
-    known = [canary["prediction"] / one, *(other["prediction"] / one for other in what_ifs), *numbers]
-    found = distance(opened, np.array(known), float(total))
+    known = [canary["prediction"], *(other["prediction"] for other in what_ifs), *canary["explanation"]]
+    found = distance(opened, np.array(known) / one)
     return found is not None and found.within(target)
 
 
 @dataclass(frozen=True)
 class Distance:
-    """How far numbers are from what is known: the most that one of them is off, and how much the sum of squares is,
-    which is known to be `total`."""
+    """How far numbers are off what is `known` of them, the last of which are `squares` sums of squares."""
 
-    most: float
-    squares: float
-    total: float
+    off: NDArray[np.float64]
+    known: NDArray[np.float64]
+    squares: int
+
+    @property
+    def most(self) -> float:
+        """Of predictions, coefficients and intercept."""
+        return float(self.off[: -self.squares].max())
+
+    @property
+    def most_squares(self) -> float:
+        """Of the sums of squares."""
+        return float(self.off[-self.squares :].max())
 
     def within(self, target: Scale) -> bool:
         """Whether fixed-point arithmetic explains it."""
-        slack = TOTAL_TOLERANCE * self.total + TOLERANCE[target]
-        return self.most <= TOLERANCE[target] and self.squares <= slack
+        slack = np.full(len(self.known), TOLERANCE[target])
+        slack[-self.squares :] += TOTAL_TOLERANCE * self.known[-self.squares :]
+        return bool((self.off <= slack).all())
 
 
-def distance(opened: Opened, known: NDArray[np.float64], total: float) -> Distance | None:
-    """From `known`: predictions of the record and its what-ifs, coefficients, intercept; and from the sum of squares.
+def distance(opened: Opened, known: NDArray[np.float64]) -> Distance | None:
+    """From what is known: predictions of the record and its what-ifs, then what `known_result` answers for the record.
     None if there are not as many numbers."""
-    found = np.array([opened.prediction, *opened.what_ifs, *opened.coefficients, opened.intercept])
-    if len(known) != len(found):
-        return None
-    return Distance(float(np.abs(found - known).max()), abs(opened.sum_of_squares - total), total)
+    squares = [opened.sum_of_squares, *([] if opened.odd_squares is None else [opened.odd_squares])]
+    found = np.array([opened.prediction, *opened.what_ifs, *opened.coefficients, opened.intercept, *squares])
+    return Distance(np.abs(found - known), known, len(squares)) if len(known) == len(found) else None
+
+
+def came_back_right(
+    shares: Mapping[str, OutputShares],
+    receipts: Mapping[str, Receipt],
+    known: Sequence[Canary],
+    *,
+    design: Plan,
+    target: Scale,
+    place: int,
+) -> bool:
+    """Whether the parties' output shares of the record at `place` add up to what is known of a canary, the first of
+    `known`, and of its what-ifs, the others. Raises Refused as `outputs.add_up` does for shares that are not theirs."""
+    canary, *what_ifs = known
+    try:
+        opened = add_up(
+            shares,
+            receipts,
+            groups=len(design.groups),
+            mirrored=design.mirrored,
+            target=target,
+            what_ifs=len(what_ifs),
+            place=place,
+        )
+    except Refused as refused:
+        if refused.reason not in (Reason.RESULT_OUT_OF_RANGE, Reason.MALFORMED):  # a share of another length
+            raise
+        return False
+    return agrees(opened, canary, what_ifs, target)
 
 
 def _context(model: str, requester: str) -> dict[str, Json]:

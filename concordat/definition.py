@@ -36,11 +36,12 @@ Target = Literal["log-odds", "probability", "none"]
 """What prediction and explanation are in, one of the model's `Kind.targets`; "none" where nothing is explained."""
 
 OPENED: Mapping[Kind, list[str]] = {
-    "explain": ["prediction", "coefficients", "intercept", "sum_of_squares"],
+    "explain": ["prediction", "coefficients", "intercept", "sum_of_squares", "odd_squares"],
     "train": ["model-shares"],
     "audit": ["counts"],
 }
-"""What comes out, to the recipients alone. `model-shares` stay shares: of a training nothing is opened."""
+"""What comes out, to the recipients alone. `odd_squares` do of a mirrored design only: its intervals follow from them.
+`model-shares` stay shares: of a training nothing is opened."""
 
 SMALLEST_AUDIT_CELL = 5
 """Below this, an opened count could point to a person."""
@@ -138,6 +139,12 @@ class WeightDisclosure(TypedDict):
     issued: Time
 
 
+def opens(kind: Kind, *, mirrored: bool, what_ifs: int = 0) -> list[str]:
+    """What a definition of this kind opens, by name, and so says in its field `opened`. `mirrored` is of the design."""
+    names = [name for name in OPENED[kind] if mirrored or name != "odd_squares"]
+    return names + ["what_ifs"] * (what_ifs > 0)
+
+
 def opened_scalars(definition: Definition, groups: int) -> int:
     """How many numbers one job opens: for each record a coefficient for each of the `groups` of features, a prediction
     for each what-if, and one for each other name; nothing where only shares come out.
@@ -159,9 +166,11 @@ def scale_of(definition: Definition) -> Scale:
     return target
 
 
-def extraction_of(definition: Definition, manifest: Manifest, groups: int) -> Extraction | None:
-    """What a definition states as its `extraction`, from its other fields, the model's manifest and the number of
-    `groups` of its design."""
+def extraction_of(
+    definition: Definition, manifest: Manifest, groups: int, *, secret_operator: bool = False
+) -> Extraction | None:
+    """What a definition states as its `extraction`, from its other fields, the model's manifest, the number of `groups`
+    of its design, and whether that is fitted by a `secret_operator`."""
     if definition["kind"] != "explain":
         return None
     return estimate(
@@ -169,6 +178,7 @@ def extraction_of(definition: Definition, manifest: Manifest, groups: int) -> Ex
         scalars=opened_scalars(definition, groups),
         budget=definition["budgets"]["scalars"],
         jobs=definition["budgets"]["jobs"] * len(definition["requesters"]),
+        secret_operator=secret_operator,
     )
 
 
@@ -189,6 +199,8 @@ def check(
     *,
     manifest: Manifest,
     groups: int,
+    mirrored: bool,
+    secret_operator: bool = False,
     disclosure: str | None = None,
     keyring: Keyring | None = None,
     now: datetime | None = None,
@@ -198,6 +210,8 @@ def check(
     Args:
         manifest: the checked manifest of the model that the definition names.
         groups: how many groups of features the design has that it names; 0 for a kind without one.
+        mirrored: whether that design is; False for a kind without one.
+        secret_operator: whether the requester shares the design's operator as a secret.
         disclosure: the owner's signed disclosure statement (JWS), where the rule below asks for one.
         keyring: identity keys by institution, to verify the statement with.
         now: refuse a definition that has expired by then.
@@ -209,6 +223,7 @@ def check(
     """
     definition = read(document, Definition)
     _check_bodies(definition)
+    _check_kind(definition, mirrored)
     if definition["model"] != digest(plain(manifest)):
         raise Refused(Reason.DIGEST_MISMATCH, detail="The definition names another model.", field="model")
     if definition["schema"] != manifest["schema"]:
@@ -222,7 +237,7 @@ def check(
     if now is not None and now >= clock.parse(definition["valid_until"]):
         raise Refused(Reason.DEFINITION_EXPIRED, field="valid_until")
     _check_disclosure(definition, manifest, disclosure, keyring or {})
-    if definition["extraction"] != extraction_of(definition, manifest, groups):
+    if definition["extraction"] != extraction_of(definition, manifest, groups, secret_operator=secret_operator):
         raise _invalid("extraction", "This is not what its model, design and budgets give away.")
     return definition
 
@@ -261,13 +276,12 @@ def _check_bodies(definition: Definition) -> None:
     audits = [(audit["kind"], audit["method"]) for audit in definition["audits"]]
     if len(set(audits)) != len(audits):
         raise _invalid("audits", "One audit is named twice.")
-    _check_kind(definition)
     _check_transfers(definition)
 
 
-def _check_kind(definition: Definition) -> None:
+def _check_kind(definition: Definition, mirrored: bool) -> None:
     kind = definition["kind"]
-    opened = OPENED[kind] + ["what_ifs"] * (definition["what_ifs"] > 0)
+    opened = opens(kind, mirrored=mirrored, what_ifs=definition["what_ifs"])
     if definition["opened"] != opened:
         raise _invalid("opened", f"This definition opens exactly: {', '.join(opened)}.")
     if kind != "explain":

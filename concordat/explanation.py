@@ -1,7 +1,9 @@
 """From opened numbers to something a clinician can read: ranked factors, in words, with an honest badge of fit.
 
 What a coefficient means, a contrast with the reference or a slope, is its design's `Wording`; it is in log-odds or in
-probability as the definition says (`target`). It describes the model, not the disease.
+probability as the definition says (`target`). It describes the model, not the disease. Its interval says how far
+another choice of perturbed records would have moved it, and nothing about whether model or surrogate are right. Where
+it includes zero, no direction is stated.
 """
 
 import math
@@ -10,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from concordat.canonical import Json
-from concordat.design import RELIABLE, Design
+from concordat.design import CONFIDENCE, RELIABLE, Estimate, Plan
 from concordat.design.wording import Wording
 from concordat.kinds.kind import Scale
 from concordat.outputs import Opened
@@ -18,25 +20,28 @@ from concordat.plausibility import impossible_share
 from concordat.reasons import Reason, Refused
 from concordat.schema import EncodedRecord, Feature, FeatureSchema
 
-TEMPLATE = "terminal-v2"
+TEMPLATE = "terminal-v3"
 LANGUAGE = "en"
 
 NEGLIGIBLE: Mapping[Scale, float] = {"log-odds": 0.005, "probability": 0.0005}
 """Below it a factor is said to make no difference: 0.05 percentage points are shown as none, as 0.005 log-odds are. The
 arithmetic's error is far smaller: 1e-5 in probability, 1e-4 of the largest coefficient in log-odds."""
 
-Direction = Literal["raises", "lowers", "does not change"]
+Direction = Literal["raises", "lowers", "does not change", "raises or lowers"]
+"""The last: its interval includes zero."""
 
 
 @dataclass(frozen=True)
 class Factor:
-    """One group of features: the patient's value in words, its coefficient on the explanation's scale, and whether the
-    value was imputed."""
+    """One group of features: the patient's value in words, its coefficient on the explanation's scale with the ends of
+    its 95 % interval (None of a design that is not mirrored), and whether the value was imputed."""
 
     group: str
     label: str
     value: str
     coefficient: float
+    low: float | None
+    high: float | None
     direction: Direction
     imputed: bool
     sentence: str
@@ -62,6 +67,11 @@ class Explanation:
     impossible: float
 
     @property
+    def intervals(self) -> bool:
+        """Whether the factors have any."""
+        return any(factor.low is not None for factor in self.factors)
+
+    @property
     def log_odds(self) -> float | None:
         """Of the prediction; None where a probability was computed: a forest's 0 and 1 have none."""
         return log_odds_of(self.prediction, self.target)
@@ -74,28 +84,32 @@ class Explanation:
     def to_json(self) -> dict[str, Json]:
         """The explanation as canonical JSON allows it: decimals are strings with four places.
 
-        `prediction`, `intercept` and `coefficient` are on the scale `target`: in probability, 0.01 is a percentage
-        point. `log_odds` is null where the target is probability.
+        `prediction`, `intercept`, `coefficient`, `low` and `high` are on the scale `target`: in probability, 0.01 is a
+        percentage point. `log_odds` is null where the target is probability; `low` and `high` are where the design is
+        not mirrored. `confidence` is that of the intervals.
         """
         log_odds = self.log_odds
         return {
-            "v": 2,
+            "v": 3,
             "method": self.wording.name,
             "target": self.target,
             "prediction": decimal(self.prediction),
-            "log_odds": None if log_odds is None else decimal(log_odds),
+            "log_odds": maybe_decimal(log_odds),
             "probability": decimal(self.probability),
             "intercept": decimal(self.intercept),
             "r_squared": decimal(self.r_squared),
             "adjusted_r_squared": decimal(self.adjusted_r_squared),
             "reliable": self.reliable,
             "impossible": decimal(self.impossible),
+            "confidence": decimal(CONFIDENCE),
             "factors": [
                 {
                     "group": factor.group,
                     "label": factor.label,
                     "value": factor.value,
                     "coefficient": decimal(factor.coefficient),
+                    "low": maybe_decimal(factor.low),
+                    "high": maybe_decimal(factor.high),
                     "direction": factor.direction,
                     "imputed": factor.imputed,
                     "sentence": factor.sentence,
@@ -105,7 +119,7 @@ class Explanation:
         }
 
 
-def explain(opened: Opened, *, design: Design, schema: FeatureSchema, record: EncodedRecord) -> Explanation:
+def explain(opened: Opened, *, design: Plan, schema: FeatureSchema, record: EncodedRecord) -> Explanation:
     """Fit, rank and put into words.
 
     Raises:
@@ -115,14 +129,17 @@ def explain(opened: Opened, *, design: Design, schema: FeatureSchema, record: En
     groups = design.features(schema)
     if len(opened.coefficients) != len(groups):
         raise Refused(Reason.MALFORMED, detail="The result belongs to another design.")
-    fit = design.fit(opened.prediction, opened.coefficients, opened.intercept, opened.sum_of_squares)
+    if (opened.odd_squares is not None) != design.mirrored:
+        raise Refused(Reason.MALFORMED, detail="The result belongs to another design.")
+    local = design.at(record.vector)
+    fit = local.fit(opened.prediction, opened.coefficients, opened.intercept, opened.sum_of_squares, opened.odd_squares)
     factors = [
-        _factor(group, features, float(coefficient), record, opened.target, design.wording)
-        for group, features, coefficient in zip(design.groups, groups, fit.coefficients, strict=True)
+        _factor(group, features, estimate, record, opened.target, local.wording)
+        for group, features, estimate in zip(design.groups, groups, fit.estimates, strict=True)
     ]
     return Explanation(
         target=opened.target,
-        wording=design.wording,
+        wording=local.wording,
         prediction=opened.prediction,
         intercept=fit.intercept,
         factors=tuple(sorted(factors, key=lambda factor: (-abs(factor.coefficient), factor.group))),
@@ -156,7 +173,7 @@ _BAR = 8
 def render_text(explanation: Explanation, *, most: int = 5) -> str:
     """Plain text for a terminal: the prediction, the `most` strongest factors, and how far to trust them.
 
-    Factors are shown in log-odds, or as percentage points of probability.
+    Factors are shown in log-odds, or as percentage points of probability, with their intervals.
     """
     shown, left = explanation.factors[:most], len(explanation.factors) - most
     wide = max((len(factor.label) for factor in shown), default=0)
@@ -169,15 +186,17 @@ def render_text(explanation: Explanation, *, most: int = 5) -> str:
         explanation.wording.heading if explanation.reliable else _UNRELIABLE,
     ]
     for factor in shown:
-        mark = {"raises": "▲", "lowers": "▼", "does not change": "·"}[factor.direction]
+        mark = {"raises": "▲", "lowers": "▼", "does not change": "·", "raises or lowers": "?"}[factor.direction]
         note = "  [not measured, reference value used]" if factor.imputed else ""
         bar = "█" * round(_BAR * abs(factor.coefficient) / largest)
         size = _signed(factor.coefficient, explanation.target)
-        lines.append(f"  {mark} {size} {bar:<{_BAR}}  {factor.label:<{wide}}  {factor.value}{note}")
+        between = _between(factor, explanation.target)
+        lines.append(f"  {mark} {size} {between}{bar:<{_BAR}}  {factor.label:<{wide}}  {factor.value}{note}")
     if left > 0:
         lines.append(f"    and {left} weaker factor{'s' if left > 1 else ''}")
     lines += [
         "",
+        _INTERVALS if explanation.intervals else _NO_INTERVALS,
         f"Fit of the explanation: adjusted R² {explanation.adjusted_r_squared:.2f}"
         f" ({'reliable' if explanation.reliable else 'UNRELIABLE'}; the limit is {RELIABLE:.2f}).",
         f"Clinically impossible: {explanation.impossible:.1%} of the perturbed records, by the schema's rules.",
@@ -188,12 +207,16 @@ def render_text(explanation: Explanation, *, most: int = 5) -> str:
 
 
 _UNRELIABLE = "NO RELIABLE EXPLANATION: the factors below describe this prediction poorly."
+_INTERVALS = (
+    f"In brackets: {CONFIDENCE:.0%} intervals, for the choice of perturbed records alone. ? means that zero is in it."
+)
+_NO_INTERVALS = "No intervals: the perturbed records of this design do not come in mirrored pairs."
 
 
 def _factor(
     group: str,
     features: Sequence[Feature],
-    coefficient: float,
+    estimate: Estimate,
     record: EncodedRecord,
     target: Scale,
     wording: Wording,
@@ -203,10 +226,16 @@ def _factor(
     imputed = all(feature.name in record.imputed for feature in features)
     said = (feature.encode(record.values[feature.name]) for feature in features)
     at_reference = wording.at_reference and not any(map(any, said))
-    direction: Direction = "raises" if coefficient > 0 else "lowers"
+    coefficient, low, high = estimate
+    direction: Direction = "raises or lowers"
+    certain, width = True, 0.0
+    if low is not None and high is not None:
+        certain, width = low > 0 or high < 0, high - low
     # Replacing a reference value by itself changes nothing: what is left of its coefficient is the fit's own noise.
-    if at_reference or abs(coefficient) < NEGLIGIBLE[target]:
+    if at_reference or (abs(coefficient) < NEGLIGIBLE[target] and (certain or width < 2 * NEGLIGIBLE[target])):
         direction = "does not change"
+    elif certain:
+        direction = "raises" if coefficient > 0 else "lowers"
     compared = wording.compared(features)
     if imputed and at_reference:
         sentence = f"{label} was not measured; the reference value ({value}) stands in for it and says nothing here."
@@ -214,16 +243,45 @@ def _factor(
         sentence = f"{label} ({value}) is the reference value, so it does not change the predicted {target}."
     elif direction == "does not change":
         sentence = f"{label} ({value}) does not change the predicted {target} {compared}."
+    elif direction == "raises or lowers":
+        assert low is not None
+        assert high is not None
+        sentence = (
+            f"It is not certain whether {label} ({value}) raises or lowers the predicted {target} {compared}: the "
+            f"estimate is {_change(coefficient, target)}, with a {CONFIDENCE:.0%} interval from {_change(low, target)} "
+            f"to {_change(high, target)}{_UNIT[target]}."
+        )
     else:
         size = _size(abs(coefficient), target)
+        if low is not None and high is not None:
+            ends = sorted((abs(low), abs(high)))
+            size += f" ({CONFIDENCE:.0%} interval {' to '.join(_number(end, target) for end in ends)})"
         sentence = f"{label} ({value}) {direction} the predicted {target} by {size} {compared}."
     if imputed and not at_reference:
         sentence += " It was not measured; the reference value stands in for it."
-    return Factor(group, label, value, coefficient, direction, imputed, sentence)
+    return Factor(group, label, value, coefficient, low, high, direction, imputed, sentence)
+
+
+_UNIT: Mapping[Scale, str] = {"log-odds": "", "probability": " percentage points"}
+
+
+def _number(value: float, target: Scale) -> str:
+    return f"{value:.2f}" if target == "log-odds" else f"{100 * value:.1f}"
 
 
 def _size(value: float, target: Scale) -> str:
-    return f"{value:.2f}" if target == "log-odds" else f"{100 * value:.1f} percentage points"
+    return _number(value, target) + _UNIT[target]
+
+
+def _change(value: float, target: Scale) -> str:
+    return f"{value:+z.2f}" if target == "log-odds" else f"{100 * value:+z.1f}"
+
+
+def _between(factor: Factor, target: Scale) -> str:
+    if factor.low is None or factor.high is None:
+        return ""
+    ends = (f"{end:+z.2f}" if target == "log-odds" else f"{100 * end:+z5.1f}" for end in (factor.low, factor.high))
+    return f"[{' to '.join(ends)}] "
 
 
 def _signed(value: float, target: Scale) -> str:
@@ -233,3 +291,8 @@ def _signed(value: float, target: Scale) -> str:
 def decimal(value: float) -> str:
     """With four places, and never -0.0000: what canonical JSON holds in place of a float."""
     return f"{value:z.4f}"
+
+
+def maybe_decimal(value: float | None) -> str | None:
+    """The same; None of nothing."""
+    return None if value is None else decimal(value)

@@ -1,8 +1,9 @@
 """The way back: each party seals its output shares to the requester, who alone can add them up.
 
 Of each record of the job there are two parts, on one scale: `prediction` is its log-odds or probability, then those of
-its what-ifs; `explanation` is the d coefficients, the intercept and the weighted sum of squared differences from the
-prediction. Both are ring shares at `ring.RESULT_BITS`.
+its what-ifs; `explanation` is the d coefficients, the intercept, the weighted sum of squared differences from the
+prediction and, of a mirrored design, twice that of their squared odd parts (`design.odd_weights`). Both are ring shares
+at `ring.RESULT_BITS`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +38,7 @@ LARGEST: Mapping[Scale, float] = {"log-odds": 2.0**11, "probability": 2.0**3}
 (`Surrogate.check` in `compute.engine.lime`). What failed in the arithmetic is off by far more."""
 
 LARGEST_SQUARES = 2.0**36
-"""The same for the sum of squares, for as many rows as any design may have."""
+"""The same for the sums of squares, for as many rows as any design may have."""
 
 
 @with_config(STRICT)
@@ -54,13 +55,14 @@ class Opened:
     `target`.
 
     A `prediction` in probability may lie outside 0 to 1 by `PROBABILITY_ERROR`. `what_ifs` (w,) are the predictions of
-    the record's variants.
+    the record's variants. `odd_squares` is None of a design that is not mirrored.
     """
 
     prediction: float
     coefficients: NDArray[np.float64]
     intercept: float
     sum_of_squares: float
+    odd_squares: float | None
     target: Scale
     what_ifs: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
@@ -71,7 +73,7 @@ def seal_outputs(
     """A party's commitments, for its receipt, and its shares sealed to the requester's output key.
 
     Args:
-        records: of each, the shares of prediction (1 + w,) and explanation (d + 2,), as `ring.to_bytes` writes them.
+        records: of each, the shares of prediction (1 + w,) and explanation (`sizes`), as `ring.to_bytes` writes them.
         output_key: the public sealing key named in the request.
     """
     committed: list[dict[Part, str]] = []
@@ -100,6 +102,7 @@ def add_up(
     receipts: Mapping[str, Receipt],
     *,
     groups: int,
+    mirrored: bool,
     target: Scale,
     what_ifs: int = 0,
     place: int = 0,
@@ -110,6 +113,7 @@ def add_up(
         shares: by party.
         receipts: by node, from `receipt.check_receipts`; the dealer's is passed over.
         groups: d, the number of groups of the design.
+        mirrored: whether the design is.
         target: what the numbers stand for (`definition.scale_of`).
         what_ifs: w, the number of variants of the record.
         place: which of the job's records.
@@ -118,7 +122,7 @@ def add_up(
         Refused: NODE_SILENT if a party's shares are missing, OPENING_MISMATCH naming the party, MALFORMED, or
             RESULT_OUT_OF_RANGE if the sum is none that a model can produce.
     """
-    lengths: dict[Part, int] = {"prediction": 1 + what_ifs, "explanation": groups + 2}
+    lengths = sizes(groups, mirrored=mirrored, what_ifs=what_ifs)
     found: dict[Part, list[Ring]] = {part: [] for part in PARTS}
     for party, receipt in receipts.items():
         if receipt["outputs"] is None:
@@ -128,7 +132,12 @@ def add_up(
         for part, length in lengths.items():
             found[part].append(ring.from_bytes(open_output(shares[party], receipt, part, place), (length,)))
     prediction, explanation = (ring.decode(ring.combine(found[part]), ring.RESULT_BITS) for part in PARTS)
-    return _checked(prediction, explanation, target)
+    return _checked(prediction, explanation, groups, target)
+
+
+def sizes(groups: int, *, mirrored: bool, what_ifs: int = 0) -> dict[Part, int]:
+    """How many numbers each part has."""
+    return {"prediction": 1 + what_ifs, "explanation": groups + 2 + mirrored}
 
 
 def open_output(shares: OutputShares, receipt: Receipt, part: Part, place: int) -> bytes:
@@ -143,14 +152,15 @@ def open_output(shares: OutputShares, receipt: Receipt, part: Part, place: int) 
         raise Refused(refused.reason, detail=f"{node} committed to another {part}.", field=node) from refused
 
 
-def _checked(prediction: NDArray[np.float64], explanation: NDArray[np.float64], target: Scale) -> Opened:
-    total, largest = float(explanation[-1]), LARGEST[target]
+def _checked(prediction: NDArray[np.float64], explanation: NDArray[np.float64], groups: int, target: Scale) -> Opened:
+    surrogate, squares = np.split(explanation, [groups + 1])
     lowest, highest = (-PROBABILITY_ERROR, 1 + PROBABILITY_ERROR) if target == "probability" else (-LOG_ODDS, LOG_ODDS)
     # Squaring and truncating errs by a unit or so in either direction: a total of nothing may open just below zero.
-    within = np.abs(explanation[:-1]).max() < largest and -1 <= total < LARGEST_SQUARES
+    within = np.abs(surrogate).max() < LARGEST[target] and squares.min() >= -1 and squares.max() < LARGEST_SQUARES
     if not (within and lowest <= prediction.min() and prediction.max() <= highest):
         raise Refused(Reason.RESULT_OUT_OF_RANGE)
-    return Opened(float(prediction[0]), explanation[:-2], float(explanation[-2]), total, target, prediction[1:])
+    total, odd = float(squares[0]), float(squares[1]) if len(squares) > 1 else None
+    return Opened(float(prediction[0]), surrogate[:-1], float(surrogate[-1]), total, odd, target, prediction[1:])
 
 
 def _context(job: str, node: str) -> dict[str, Json]:

@@ -135,6 +135,7 @@ class SlopeDesign(Design):
             kernel_width=kernel_width,
             ridge=ridge,
             digest=digest(document),
+            mirrored=half > d,
         )
 
 

@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="NAME=KEY",
         help="a key id that you trust, of `log` or of an institution; may be repeated",
     )
+    parser.add_argument("--witnessed", action="store_true", help="too few witnesses of the log are a failure")
     parser.add_argument(
         "--replay",
         type=Path,
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"{error.filename}: {error.strerror}")
     for name in dict(options.key).keys() - (_names(data) or dict(options.key).keys()):
         parser.error(f"--key: the dossier has no institution “{name}”")
-    result = verify(data, Options(keys=dict(options.key), rpc=options.rpc, disclosure=disclosure, model=model))
+    result = verify(data, Options(dict(options.key), options.rpc, disclosure, options.witnessed, model))
     answer = result.to_json()
     for name, form in FORMS.items():
         if name != "json" and (file := getattr(options, name)):

@@ -117,23 +117,28 @@ class ComputedAnswer(TypedDict):
 
 @with_config(ANSWER)
 class FactorAnswer(TypedDict):
+    """A coefficient and its confidence interval, null where none is known."""
+
     label: str
     coefficient: str
+    low: str | None
+    high: str | None
 
 
 @with_config(ANSWER)
 class ResultAnswer(TypedDict):
-    """What came out, on the scale `target`."""
+    """What came out, on the scale `target`. How well it fits is null where only the record could tell."""
 
     target: Literal["log-odds", "probability"]
     prediction: str
     log_odds: str | None
     probability: str
     intercept: str
-    adjusted_r_squared: str
-    reliable: bool
+    adjusted_r_squared: str | None
+    reliable: bool | None
     compared: str
     intercept_of: str
+    confidence: str
     factors: list[FactorAnswer]
 
 
@@ -160,12 +165,23 @@ class ChainAnswer(TypedDict):
 
 
 @with_config(ANSWER)
+class WitnessesAnswer(TypedDict):
+    """Which institutions' nodes cosigned a head of `size` entries, of which, and how many it takes."""
+
+    size: int
+    of: list[str]
+    cosigned: list[str]
+    needed: int
+
+
+@with_config(ANSWER)
 class Trust(TypedDict):
     """Why believe it: keys to compare with their owners (key ids by institution), and the chain."""
 
     log: str
     log_key: str
     institutions: dict[str, list[str]]
+    witnesses: WitnessesAnswer | None
     chain: ChainAnswer
     anchors: list[AnchorAnswer]
 

@@ -33,18 +33,22 @@ def recomputed(case: Case, given: bytes) -> str:
         detail = "The disclosure does not open the record: ask the requester for one with the record."
         raise NotCheckable(Reason.NOT_DISCLOSED, detail)
     tensors, bound = model_file.load(given, case.model)
-    shape, target = (1 + case.request["what_ifs"], columns_of(case.model)), scale_of(case.definition)
-    shares = [ring.from_bytes(unb64(share["share"]), shape) for share in inputs.values()]
-    record, *variants = ring.decode(ring.combine(shares))
-    prediction, explanation = known_result(case.model["kind"], tensors, case.design, record, target)
-    others = [known_result(case.model["kind"], tensors, case.design, each, target)[0] for each in variants]
-    found = canaries.distance(opened, np.array([prediction, *others, *explanation[:-1]]), float(explanation[-1]))
+    target, rows, columns = scale_of(case.definition), 1 + case.request["what_ifs"], columns_of(case.model)
+    length = rows * columns + case.design.secrets
+    shared = ring.combine([ring.from_bytes(unb64(share["share"]), (length,)) for share in inputs.values()])
+    known = [
+        known_result(case.model["kind"], tensors, case.design, record, target)
+        for record in ring.decode(shared[: rows * columns]).reshape(rows, columns)
+    ]
+    predictions, (explanation, *_) = zip(*known, strict=True)
+    found = canaries.distance(opened, np.array([*predictions, *explanation]))
+    assert found is not None  # `open_result` has seen to it that there are as many numbers
     allowed = f"{TOLERANCE[target]:.1e} in {target}"
-    if found is None or not found.within(target):
-        off = (
-            "the sum of squares" if found and found.most <= TOLERANCE[target] else f"{found.most:.1e}" if found else ""
+    if not found.within(target):
+        squares = f"a sum of squares by up to {found.most_squares:.1e}"
+        raise Refused(
+            Reason.REPLAY_DIFFERS, detail=f"It is off by up to {found.most:.1e}, {squares}; allowed is {allowed}."
         )
-        raise Refused(Reason.REPLAY_DIFFERS, detail=f"It is off by {off}; allowed is {allowed}.")
     said = (
         f"Prediction and explanation, computed again in plaintext, are those recorded: off by {found.most:.1e} "
         f"at most, where {allowed} is allowed."

@@ -103,8 +103,8 @@ def _verdict(answer: Mapping[str, Any]) -> str:
     if not answer["holds"]:
         what, should = _blamed(answer)
         return (
-            f'<p class="verdict failed"><strong>This {what.removeprefix("A ")} does not {should}.</strong> At least one '
-            "check failed; nothing is concluded from it.</p>"
+            f'<p class="verdict failed"><strong>This {what.removeprefix("A ")} does not {should}.</strong> '
+            "At least one check failed; nothing is concluded from it.</p>"
         )
     when = f"Recorded on {_t(story['time'])} for {_t(story['requester'])}." if story else ""
     verdict = f'<p class="verdict"><strong>No check failed.</strong> {when}</p>'
@@ -188,11 +188,25 @@ def _came_out(result: Mapping[str, Any] | None) -> Iterable[str]:
     unit = " (0.01 is a percentage point)" if result["target"] == "probability" else ""
     yield _table(
         f"Factors, in {result['target']}{unit} {result['compared']}",
-        ("Factor", "Coefficient"),
-        ((factor["label"], factor["coefficient"]) for factor in result["factors"]),
+        ("Factor", "Coefficient", f"{float(result['confidence']):.0%} interval"),
+        ((factor["label"], factor["coefficient"], _interval(factor)) for factor in result["factors"]),
     )
+    yield (
+        "<p>An interval says how far another choice of perturbed records would have moved the coefficient; where zero "
+        "is in it, the direction is not certain. It does not say whether the model is right.</p>"
+    )
+    if result["adjusted_r_squared"] is None:
+        yield (
+            "<p>Fit of the explanation: it depends on the record, which is not disclosed here. Nor is it known without "
+            "the record whether the requester computed with the operator that the design gives for it.</p>"
+        )
+        return
     fit = "reliable" if result["reliable"] else "UNRELIABLE"
     yield f"<p>Fit of the explanation: adjusted R² {_t(result['adjusted_r_squared'])} ({fit}).</p>"
+
+
+def _interval(factor: Mapping[str, Any]) -> str:
+    return "none" if factor["low"] is None else f"{factor['low']} to {factor['high']}"
 
 
 def _was_shown(shown: Iterable[Mapping[str, Any]]) -> Iterable[str]:
@@ -212,6 +226,7 @@ def _trust(trust: Mapping[str, Any]) -> Iterable[str]:
         f"with the key <code>{_t(trust['log_key'])}</code>. Compare this key, and those below, "
         "with what the institutions tell you themselves.</p>"
     )
+    yield _witnesses(trust["witnesses"])
     anchors = ((a["sequence"], a["size"], a["block"], a["state"], a["root"]) for a in trust["anchors"])
     caption = f"Heads of the log on chain {chain['id']}, contract {chain['anchor_log'] or 'none'}"
     if trust["anchors"]:
@@ -220,6 +235,20 @@ def _trust(trust: Mapping[str, Any]) -> Iterable[str]:
         yield "<p>No head that covers this decision is on a chain yet.</p>"
     keys = ((name, ", ".join(kids)) for name, kids in trust["institutions"].items())
     yield _table("Identity keys of the institutions", ("Institution", "Key id"), keys)
+
+
+def _witnesses(found: Mapping[str, Any] | None) -> str:
+    if found is None or not found["cosigned"]:
+        return (
+            "<p><strong>Not witnessed:</strong> no institution's node has cosigned a head that covers this decision. "
+            "Nothing here shows that others were given the same log.</p>"
+        )
+    few = "" if len(found["cosigned"]) >= found["needed"] else " <strong>That is too few.</strong>"
+    return (
+        f"<p>{len(found['cosigned'])} of {len(found['of'])} witnesses ({_t(', '.join(found['cosigned']))}) cosigned "
+        f"the head of {found['size']} entries, which covers this decision; {found['needed']} are needed, so that no "
+        f"two histories can have enough of them.{few}</p>"
+    )
 
 
 def _exactly(answer: Mapping[str, Any]) -> Iterable[str]:

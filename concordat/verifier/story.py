@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from concordat.canonical import Json, digest
-from concordat.explanation import decimal, log_odds_of, probability_of
+from concordat.design import CONFIDENCE, Estimate
+from concordat.explanation import decimal, log_odds_of, maybe_decimal, probability_of
 from concordat.fields import plain
-from concordat.verifier import authority, boards, computation, timeline
+from concordat.verifier import authority, boards, computation, timeline, witnessing
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import Entry, NotCheckable
 
@@ -76,28 +77,38 @@ def _computed(case: Case) -> dict[str, Json]:
 
 
 def _result(case: Case) -> dict[str, Json]:
-    """What was opened, on the scale `target`; `log_odds` is null where that is probability."""
-    opened, design = case.result, case.design
+    """What was opened, on the scale `target`; `log_odds` is null where that is probability. How well a surrogate fits
+    that depends on the record is null without the record, and so is whether its operator is the design's."""
+    opened, design, local = case.result, case.design, case.local
     log_odds = log_odds_of(opened.prediction, opened.target)
-    fit = design.fit(opened.prediction, opened.coefficients, opened.intercept, opened.sum_of_squares)
+    numbers = opened.prediction, opened.coefficients, opened.intercept, opened.sum_of_squares, opened.odd_squares
+    fit = local.fit(*numbers) if local else None
+    estimates = fit.estimates if fit else [Estimate(float(each), None, None) for each in opened.coefficients]
     labels = {
-        group: ", ".join(feature.label for feature in case.schema.features if feature.group == group)
-        for group in design.groups
+        group: ", ".join(feature.label for feature in features)
+        for group, features in zip(design.groups, design.features(case.schema), strict=True)
     }
-    factors = sorted(
-        zip(design.groups, map(float, fit.coefficients), strict=True), key=lambda each: (-abs(each[1]), each[0])
-    )
+    factors = sorted(zip(design.groups, estimates, strict=True), key=lambda each: (-abs(each[1].coefficient), each[0]))
     return {
         "target": opened.target,
         "prediction": decimal(opened.prediction),
-        "log_odds": None if log_odds is None else decimal(log_odds),
+        "log_odds": maybe_decimal(log_odds),
         "probability": decimal(probability_of(opened.prediction, opened.target)),
-        "intercept": decimal(fit.intercept),
-        "adjusted_r_squared": decimal(fit.adjusted_r_squared),
-        "reliable": fit.reliable,
+        "intercept": decimal(opened.intercept),
+        "adjusted_r_squared": None if fit is None else decimal(fit.adjusted_r_squared),
+        "reliable": None if fit is None else fit.reliable,
         "compared": design.wording.caption,
         "intercept_of": design.wording.intercept,
-        "factors": [{"label": labels[group], "coefficient": decimal(value)} for group, value in factors],
+        "confidence": decimal(CONFIDENCE),
+        "factors": [
+            {
+                "label": labels[group],
+                "coefficient": decimal(estimate.coefficient),
+                "low": maybe_decimal(estimate.low),
+                "high": maybe_decimal(estimate.high),
+            }
+            for group, estimate in factors
+        ],
     }
 
 
@@ -116,12 +127,20 @@ def _trust(case: Case) -> dict[str, Json]:
         "log": evidence.about["log"],
         "log_key": evidence.key.kid,
         "institutions": {name: list(held) for name, held in sorted(case.identities.items())},
+        "witnesses": _witnesses(case),
         "chain": plain(evidence.about["chain"]),
         "anchors": [
             {field: anchor[field] for field in ("sequence", "size", "root", "block", "transaction", "state")}
             for anchor in evidence.anchors
         ],
     }
+
+
+def _witnesses(case: Case) -> dict[str, Json] | None:
+    found = witnessing.read(case)
+    if found is None:
+        return None
+    return {"size": found.head.size, "of": found.of, "cosigned": found.cosigned, "needed": found.needed}
 
 
 def _opened(question: Callable[[], str]) -> str | None:

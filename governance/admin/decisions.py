@@ -11,7 +11,7 @@ from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_GET, require_POST
 
 from concordat import record_number
-from concordat.reasons import Reason, Refused
+from concordat.reasons import Refused
 from concordat.verifier import report
 from concordat.verifier.forms import FORMS
 from governance.admin import answers
@@ -71,8 +71,7 @@ def download(request: HttpRequest, record: str) -> HttpResponse:
             by=user_of(request),
             number=record,
             form=form,
-            size=_size(request.POST.get("size", "")),
-            digest=request.POST.get("digest", ""),
+            seen=request.POST.get("seen", ""),
         )
     except Refused as refused:
         return _refused(request, refused)
@@ -85,14 +84,6 @@ def download(request: HttpRequest, record: str) -> HttpResponse:
         "X-Content-Type-Options": "nosniff",
     }
     return HttpResponse(content, content_type=written.media_type if written else "application/zip", headers=headers)
-
-
-def _size(text: str) -> int | None:
-    if not text:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise Refused(Reason.FIELD_INVALID, detail="A whole number is expected.", field="size")
-    return int(text)
 
 
 def _refused(request: HttpRequest, refused: Refused) -> HttpResponse:

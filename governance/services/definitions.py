@@ -8,7 +8,7 @@ from django.db import transaction
 from concordat import clock, plausibility, votes
 from concordat import definition as definitions
 from concordat.canonical import Json, digest
-from concordat.design import check_design
+from concordat.design import Plan, check_design
 from concordat.events import Event
 from concordat.fields import plain, read
 from concordat.reasons import Reason, Refused
@@ -82,11 +82,14 @@ def register(
     disclosure = DisclosureStatement.objects.filter(model=named["model"], study=study).first()
     if digest(schema) != named["schema"]:
         raise Refused(Reason.DIGEST_MISMATCH, field="schema")
-    groups = _check_design(named, FeatureSchema.from_json(schema), design)
+    plan = _check_design(named, FeatureSchema.from_json(schema), design)
+    groups = len(plan.groups) if plan else 0
     document = definitions.check(
         content,
         manifest=manifest,
         groups=groups,
+        mirrored=plan is not None and plan.mirrored,
+        secret_operator=plan is not None and plan.secrets > 0,
         disclosure=disclosure.statement if disclosure else None,
         keyring=selectors.lasting_keyring([manifest["owner"]]),
         now=now,
@@ -186,15 +189,17 @@ def _ends_authority(definition: Definition, revoking: str) -> bool:
     return revoking in quorum["of"] and len(left) < quorum["needed"]
 
 
-def _check_design(document: definitions.Definition, schema: FeatureSchema, design: Mapping[str, Json] | None) -> int:
-    """The number of feature groups of the design that the definition names; 0 where it names none."""
+def _check_design(
+    document: definitions.Definition, schema: FeatureSchema, design: Mapping[str, Json] | None
+) -> Plan | None:
+    """The design that the definition names, checked; None where it names none."""
     if (digest(design) if design is not None else "") != document["design"]:
         raise Refused(Reason.DIGEST_MISMATCH, field="design")
     if design is None:
-        return 0
+        return None
     checked = check_design(design, schema)
     plausibility.check_reference(checked, schema, most=document["impossible"])
-    return len(checked.groups)
+    return checked
 
 
 def _check_within_protocol(document: definitions.Definition, study: Study, *, owner: str) -> None:

@@ -1,6 +1,7 @@
 """Build a decision's bundle: the files that `concordat.verifier` reads, and the dossier that it concludes from them."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import cast
 
 from django.conf import settings
@@ -12,17 +13,36 @@ from concordat.reasons import Reason, Refused
 from concordat.verifier import bundle
 from concordat.verifier.completeness import LARGEST_LOG
 from concordat.verifier.examine import summary
-from ledger import selectors, vault
+from ledger import selectors, vault, witnesses
 from ledger.dossier import collect
 from ledger.models import Anchor, ChainTransaction, LogEntry, SignedCheckpoint
 from ledger.tree import Tree
 
 
-def build(index: int, *, disclose: Collection[str] = (), size: int | None = None) -> bytes:
+@dataclass(frozen=True)
+class Moment:
+    """What of a dossier is another a moment later: the head of the log that it stands under, by its size, and what
+    chain and witnesses had said by then."""
+
+    size: int
+    anchors: Json
+    witnesses: Json
+
+    @classmethod
+    def of(cls, data: bytes) -> "Moment":
+        """The moment in which a bundle was built."""
+        files = bundle.unpack(data)
+        proofs, anchors, witnessed = (
+            canonical.decode(files[path]) for path in ("proofs.json", "anchors.json", "witnesses.json")
+        )
+        return cls(proofs["size"], anchors, witnessed)
+
+
+def build(index: int, *, disclose: Collection[str] = (), moment: Moment | None = None) -> bytes:
     """The signed bundle of the decision recorded at `index`. Equal state of the log gives equal bytes.
 
     Args:
-        size: of the published head under which it stands; the latest, unless a reader wants the one it has seen.
+        moment: in which it was built before, for the same bytes; else this one.
         disclose: names of private fields that this reader may see (`request_statement`, `display` …). Only their single
             salts and values enter the bundle, never a key.
 
@@ -30,12 +50,13 @@ def build(index: int, *, disclose: Collection[str] = (), size: int | None = None
         Refused: NOT_FOUND if the record is no decision or not published yet; DOCUMENT_ALTERED.
     """
     decided = collect.decision(index)
-    head = selectors.checkpoint(size)
+    head = selectors.checkpoint(moment.size if moment else None)
     if head is None or head.size <= index:
         raise Refused(Reason.NOT_FOUND, detail="The decision is not published yet; try again shortly.", field="record")
     entries = [entry for entry in collect.entries(decided) if entry.index < head.size]
     key = Keystore(settings.KEYS_DIR).identity
     tree = Tree()
+    moment = moment or _now(index, head, tree)
     values: dict[str, Json] = {
         "about.json": _about(decided, key.public.b64),
         "proofs.json": {
@@ -44,7 +65,8 @@ def build(index: int, *, disclose: Collection[str] = (), size: int | None = None
                 str(entry.index): [b64(node) for node in tree.inclusion(entry.index, head.size)] for entry in entries
             },
         },
-        "anchors.json": [_anchor(anchor, head, tree) for anchor in _anchors(index, head.size)],
+        "anchors.json": moment.anchors,
+        "witnesses.json": moment.witnesses,
         "openings.json": _openings(entries, disclose),
     }
     files = {path: canonical.encode(value) for path, value in values.items()}
@@ -56,6 +78,11 @@ def build(index: int, *, disclose: Collection[str] = (), size: int | None = None
         for digest in entry.documents.values():
             files[f"documents/{digest.removeprefix('sha256:')}"] = selectors.document(digest)
     return bundle.sealed({**files, **summary(files)}, key)
+
+
+def _now(index: int, head: SignedCheckpoint, tree: Tree) -> Moment:
+    anchors = [_anchor(anchor, head, tree) for anchor in _anchors(index)]
+    return Moment(head.size, anchors, _witnessed(index, head, tree))
 
 
 def _about(decided: LogEntry, key: str) -> Json:
@@ -74,10 +101,10 @@ def _about(decided: LogEntry, key: str) -> Json:
     }
 
 
-def _anchors(index: int, size: int) -> Iterable[Anchor]:
-    """The first anchor in a block that covers the entry, and the last below this head; one if they are the same."""
+def _anchors(index: int) -> Iterable[Anchor]:
+    """The first anchor in a block that covers the entry, and the last; one if they are the same."""
     on_chain = Anchor.objects.select_related("checkpoint", "transaction").filter(
-        checkpoint__size__gt=index, checkpoint__size__lte=size, transaction__state__in=ChainTransaction.IN_A_BLOCK
+        checkpoint__size__gt=index, transaction__state__in=ChainTransaction.IN_A_BLOCK
     )
     first, last = on_chain.first(), on_chain.last()
     return [anchor for anchor in dict.fromkeys((first, last)) if anchor is not None]
@@ -95,6 +122,14 @@ def _anchor(anchor: Anchor, head: SignedCheckpoint, tree: Tree) -> Json:
         "state": sent.state,
         "consistency": [b64(node) for node in tree.consistency(anchored.size, head.size)],
     }
+
+
+def _witnessed(index: int, head: SignedCheckpoint, tree: Tree) -> Json:
+    found = witnesses.best(index)
+    if found is None:
+        return {"head": None}
+    proof: list[Json] = [b64(node) for node in tree.consistency(found.size, head.size)]
+    return {"head": {"note": witnesses.note(found), "consistency": proof}}
 
 
 def _openings(entries: Iterable[LogEntry], disclose: Collection[str]) -> Json:

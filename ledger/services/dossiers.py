@@ -19,13 +19,13 @@ def hand_out(
     reader: str,
     disclose: Collection[str] = (),
     form: str = "bundle",
-    size: int | None = None,
+    moment: dossier.Moment | None = None,
 ) -> bytes:
     """The bundle of the decision with this record number, up to date, for `reader` in `role`.
 
     Args:
         form: as what it is handed out.
-        size: of the published head under which this reader has seen it before, instead of the latest.
+        moment: in which this reader has seen it before, instead of this one.
         disclose: names of private fields that this reader may see; whoever calls this has decided so.
 
     Raises:
@@ -40,4 +40,4 @@ def hand_out(
             private={"reader": reader},
         )
         publish()
-    return dossier.build(index, disclose=disclose, size=size)
+    return dossier.build(index, disclose=disclose, moment=moment)

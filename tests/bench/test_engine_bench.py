@@ -11,14 +11,14 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from bench import engine, peers, plot, start, tables
+from bench import ahead, engine, peers, plot, start, tables
 from bench.costs import cost
 from bench.jobs import ENGINES, Job, jobs
 from bench.measure import Stopped, combine, measure
 
 ROOT = Path(__file__).parents[2]
 KEYS = {
-    *("engine", "model", "parties", "n", "delay_ms", "rounds", "dealer_trips", "target", "design"),
+    *("engine", "model", "parties", "n", "delay_ms", "ahead", "rounds", "dealer_trips", "target", "design"),
     *("bytes_online", "bytes_dealer", "seconds_online", "seconds_offline", "peak_mb", "relative_error"),
 }
 OURS = Job("concordat", "lr", 128)
@@ -94,6 +94,16 @@ def test_a_job_that_needs_more_memory_than_there_is_ends_with_its_reason(monkeyp
     assert re.search(r"concordat, lr, n = 128.*emory", stopped[0])
 
 
+def test_a_job_that_was_dealt_before_waits_for_no_dealer_and_finds_the_same(ours):
+    before = measure(replace(OURS, ahead=True))
+    assert (before["rounds"], before["bytes_online"]) == (ours["rounds"], ours["bytes_online"])
+    assert (before["dealer_trips"], before["bytes_dealer"]) == (0, 3 * 2 * 32)  # the secrets of pairs
+    assert 0 < before["relative_error"] < 1e-3
+    line = next(line for line in printed(ahead.table([ours, before])).splitlines() if "lr" in line)
+    cells = [cell.strip() for cell in line.strip("│").split("│")]
+    assert (cells[:5], cells[7:9]) == (["lr", "128", "0", "1", f"{ours['bytes_dealer'] / 1e6:.3f}"], ["0", "0.000"])
+
+
 def test_runs_that_differ_in_what_is_exact_are_no_row(ours):
     later = ours | {"seconds_online": ours["seconds_online"] + 2, "peak_mb": ours["peak_mb"] + 1}
     assert combine([ours, later])["seconds_online"] == pytest.approx(ours["seconds_online"] + 1)
@@ -116,7 +126,7 @@ def test_the_table_shows_the_rows_and_the_ratio_of_their_times(ours):
     lines = printed(tables.table([ours, slower], "0.0 and 0.0")).splitlines()
     line = next(line for line in lines if "concordat" in line)
     cells = [cell.strip() for cell in line.strip("│").split("│")]
-    assert cells[:10] == ["lr", "slopes", "log-odds", "3", "0", "128", "concordat", str(ours["rounds"]), "1", "0.008"]
+    assert cells[:10] == ["lr", "slopes", "log-odds", "3", "0", "128", "concordat", str(ours["rounds"]), "1", "0.009"]
     assert cells[13] == "5.0x"
 
 

@@ -38,7 +38,7 @@ def test_owner_requester_and_judge_have_other_patients(data):
 def test_the_demonstrations_network_is_attacked():
     secret = victim("heart", "mlp")
     assert secret.tensors["hidden.weight"].shape == (16, 13)
-    assert counted(secret) == 19
+    assert counted(secret) == 18
 
 
 def test_the_model_itself_has_full_fidelity_and_a_constant_has_none():

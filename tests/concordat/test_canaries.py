@@ -37,9 +37,8 @@ def came_back(canary, what_ifs=(), **changes):
     numbers = np.array(canary["explanation"]) / ONE
     honest = Opened(
         canary["prediction"] / ONE,
-        numbers[:-2],
-        numbers[-2],
-        numbers[-1],
+        numbers[:-3],
+        *numbers[-3:],
         "log-odds",
         np.array([each["prediction"] for each in what_ifs]) / ONE,
     )
@@ -70,7 +69,7 @@ def test_what_came_back_right_is_right_also_with_what_ifs():
 @given(st.integers(0, 11), st.floats(-8, 8).filter(lambda change: abs(change) > 2.0**-9))
 def test_a_change_of_any_number_is_noticed(place, change):
     (canary,) = CANARY
-    numbers = np.array(canary["explanation"][:-1]) / ONE
+    numbers = np.array(canary["explanation"][:-2]) / ONE
     if place == 0:
         changed = came_back(canary, prediction=canary["prediction"] / ONE + change)
     elif place == 11:
@@ -82,10 +81,24 @@ def test_a_change_of_any_number_is_noticed(place, change):
     assert not agrees(changed, canary, [], "log-odds")
 
 
-def test_another_sum_of_squares_is_noticed():
+@pytest.mark.parametrize(("place", "name"), [(-2, "sum_of_squares"), (-1, "odd_squares")])
+def test_another_sum_of_squares_is_noticed(place, name):
     (canary,) = CANARY
-    total = canary["explanation"][-1] / ONE
-    assert not agrees(came_back(canary, sum_of_squares=1.02 * total + 0.01), canary, [], "log-odds")
+    total = canary["explanation"][place] / ONE
+    assert agrees(came_back(canary, **{name: 1.009 * total}), canary, [], "log-odds")
+    assert not agrees(came_back(canary, **{name: 1.02 * total + 0.01}), canary, [], "log-odds")
+
+
+def test_a_canary_of_a_design_that_is_not_mirrored_has_no_odd_part():
+    plan = design.read_design(design.build(SCHEMA, seed="canaries", kernel_width=0.5))
+    made = {"kind": "mlp", "tensors": tensors("mlp"), "schema": SCHEMA, "design": plan, "target": "log-odds"}
+    (canary,) = canaries.invent(1, **made)
+    assert len(canary["explanation"]) == len(plan.groups) + 2
+    *numbers, total = np.array(canary["explanation"]) / ONE
+    back = Opened(canary["prediction"] / ONE, np.array(numbers[:-1]), numbers[-1], total, None, "log-odds")
+    assert agrees(back, canary, [], "log-odds")
+    assert not agrees(replace(back, sum_of_squares=1.02 * total + 0.01), canary, [], "log-odds")
+    assert not agrees(replace(back, odd_squares=1.0), canary, [], "log-odds")
 
 
 CANARY = invented(count=1)
@@ -102,10 +115,11 @@ def sealed(study):
             "model": digest(plain(study.manifest)),
             "design": study.definition["design"],
             "target": "log-odds",
-            "public": key.public,
             "key": study.keys[study.manifest["owner"]],
         }
-        return canaries.seal_sheet(CANARY, **fields | changes)
+        fields |= changes
+        sheet = canaries.sign_sheet(CANARY, **fields)
+        return canaries.seal_sheet(sheet, model=fields["model"], requester=fields["requester"], public=key.public)
 
     def open_(token, **changes):
         fields = {

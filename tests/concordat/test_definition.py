@@ -11,12 +11,14 @@ from tests.concordat.conftest import GROUPS
 
 def refusal(study, document, **arguments):
     with pytest.raises(Refused) as caught:
-        definition.check(document, manifest=study.manifest, groups=GROUPS, keyring=study.keyring, **arguments)
+        definition.check(
+            document, manifest=study.manifest, groups=GROUPS, mirrored=True, keyring=study.keyring, **arguments
+        )
     return caught.value.reason, caught.value.field
 
 
 def test_a_definition_for_a_model_that_keeps_its_weights(study):
-    assert definition.check(study.definition, manifest=study.manifest, groups=GROUPS) == study.definition
+    assert definition.check(study.definition, manifest=study.manifest, groups=GROUPS, mirrored=True) == study.definition
 
 
 def test_it_has_a_digest_for_the_chain(study):
@@ -40,7 +42,8 @@ class TestTargets:
         document = {**study.definition, "model": canonical.digest(manifest), "target": target, "disclosure": disclosure}
         document["extraction"] = definition.extraction_of(document, manifest, GROUPS)
         token = definition.sign_disclosure(model=document["model"], study="chest-pain", key=study.keys["cleveland"])
-        arguments = {"manifest": manifest, "groups": GROUPS, "disclosure": token, "keyring": study.keyring}
+        known = {"manifest": manifest, "groups": GROUPS, "mirrored": True}
+        arguments = {**known, "disclosure": token, "keyring": study.keyring}
         if (kind, target) == ("forest", "log-odds"):
             with pytest.raises(Refused, match="“forest” is explained in: probability") as caught:
                 definition.check(document, **arguments)
@@ -121,7 +124,7 @@ OTHER = {"train": {"opened": ["model-shares"]}, "audit": {"opened": ["counts"], 
 @pytest.mark.parametrize("kind", list(OTHER))
 def test_institutions_may_agree_on_other_kinds_which_have_no_design(study, kind):
     document = study.new_definition(kind=kind, target="none", design="", impossible="", **OTHER[kind])
-    assert definition.check(document, manifest=study.manifest, groups=0)["kind"] == kind
+    assert definition.check(document, manifest=study.manifest, groups=0, mirrored=False)["kind"] == kind
     for changes, field in (
         ({"design": study.design}, "design"),
         ({"target": "log-odds"}, "target"),
@@ -137,8 +140,23 @@ def test_an_audit_opens_no_figure_about_fewer_than_five_people(study):
     assert refusal(study, document | {"minimum_cell": 4}) == (Reason.FIELD_INVALID, "minimum_cell")
 
 
+def test_the_odd_part_is_opened_of_mirrored_designs_alone(study):
+    """Whoever has the design refuses a definition that says otherwise of what it opens."""
+    fewer = definition.opens("explain", mirrored=False)
+    assert set(definition.OPENED["explain"]) - set(fewer) == {"odd_squares"}
+    document = study.new_definition(opened=fewer)
+    assert refusal(study, document) == (Reason.FIELD_INVALID, "opened")
+    checked = definition.check(document, manifest=study.manifest, groups=GROUPS, mirrored=False)
+    assert definition.opened_scalars(checked, GROUPS) == GROUPS + 3
+    with pytest.raises(
+        Refused, match="opens exactly: prediction, coefficients, intercept, sum_of_squares\\."
+    ) as caught:
+        definition.check(study.definition, manifest=study.manifest, groups=GROUPS, mirrored=False)
+    assert caught.value.field == "opened"
+
+
 def test_what_one_job_opens_is_counted(study):
-    assert definition.opened_scalars(study.definition, 10) == 13
+    assert definition.opened_scalars(study.definition, 10) == 14
     assert definition.opened_scalars({**study.definition, "kind": "train"}, 10) == 0
 
 
@@ -183,6 +201,7 @@ class TestDisclosureOfLinearModels:
             linear_study.definition,
             manifest=linear_study.manifest,
             groups=GROUPS,
+            mirrored=True,
             disclosure=self.statement(linear_study),
             keyring=linear_study.keyring,
         )
@@ -197,6 +216,7 @@ class TestDisclosureOfLinearModels:
         assert refusal(linear_study, document) == (Reason.DISCLOSURE_REQUIRED, "disclosure")
         disclosed = {
             "groups": GROUPS,
+            "mirrored": True,
             "disclosure": self.statement(linear_study),
             "keyring": linear_study.keyring,
         }

@@ -46,9 +46,8 @@ PREDICTION = 1.25
 
 
 def fit(heart, opened, labels, prediction=PREDICTION):
-    """What the requester makes of the opened coefficients and of the sum of squares, as the nodes compute it."""
-    squares = heart.weights / 2.0**WEIGHT_BITS @ (labels - prediction) ** 2
-    return heart.fit(prediction, opened[:-1], opened[-1], squares)
+    """What the requester makes of the opened coefficients and of the sums of squares, as the nodes compute them."""
+    return heart.fit(prediction, opened[:-1], opened[-1], *heart.squares(labels - prediction))
 
 
 def test_the_float_operator_is_lime(heart, labels):
@@ -98,7 +97,9 @@ def test_noise_is_called_unreliable(heart):
 
 
 def test_a_constant_model_explains_nothing(heart):
-    assert not heart.fit(1.5, np.zeros(10), 1.5, 0.0).reliable
+    flat = heart.fit(1.5, np.zeros(10), 1.5, 0.0, 0.0)
+    assert not flat.reliable
+    assert np.array_equal(flat.intervals, np.zeros((10, 2)))
 
 
 def test_masks_are_balanced_and_mirrored(heart):

@@ -45,7 +45,7 @@ def test_the_definition_template_makes_a_valid_definition():
     }
     groups = len(schema.groups)
     document["extraction"] = definition.extraction_of(document, manifest, groups)
-    assert definition.check(document, manifest=manifest, groups=groups)["requesters"] == ["long-beach"]
+    assert definition.check(document, manifest=manifest, groups=groups, mirrored=True)["requesters"] == ["long-beach"]
 
 
 def test_the_definition_stays_within_the_protocol():

@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,11 +40,25 @@ def computed(tensors, kind, record, target="log-odds"):
         return plain if target == model.KINDS[kind].scale else logistic(plain)
 
     y = answers(DESIGN.column_masks * record.vector)
-    weights = DESIGN.weights / 2.0**WEIGHT_BITS
-    surrogate = DESIGN.operator @ y / 2.0**20
-    prediction = float(answers(record.vector[None])[0])
-    squares = float(weights @ (y - prediction) ** 2)
-    return Opened(prediction, surrogate[:-1], float(surrogate[-1]), squares, target)
+    return opening(DESIGN, y, float(answers(record.vector[None])[0]), target)
+
+
+def opening(plan, y, prediction, target="log-odds"):
+    """What the engine opens of outputs y (n,)."""
+    surrogate = plan.operator @ y / 2.0**20
+    squares = [*map(float, plan.squares(y - prediction)), *[None] * (not plan.mirrored)]
+    return Opened(prediction, surrogate[:-1], float(surrogate[-1]), *squares, target)
+
+
+def made_of(coefficient, target="log-odds", prediction=0.5, odd=0.0):
+    """Numbers that are opened of some model: all coefficients are alike, and the surrogate leaves so much of the
+    squared odd parts."""
+    b, weights = np.full(10, coefficient), DESIGN.weights / 2.0**WEIGHT_BITS
+    means = np.average(DESIGN.regressors, axis=0, weights=weights)
+    centred = DESIGN.regressors - means
+    plain = b + DESIGN.ridge * np.linalg.solve(centred.T @ (weights[:, None] * centred), b)
+    squares = DESIGN.squares(DESIGN.regressors @ plain + means @ (b - plain))
+    return Opened(prediction, b, prediction, 50.0, float(squares[-1]) + odd, target)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +97,7 @@ def test_a_factor_speaks_of_the_patients_value_in_its_unit(linear):
     assert heart_rate.coefficient == pytest.approx(-0.8 * (122 - 140) / 26, rel=0.1)
     assert heart_rate.sentence == (
         f"Maximum heart rate (122 beats/min) raises the predicted log-odds by {heart_rate.coefficient:.2f} "
-        "compared with the reference."
+        "(95% interval 0.53 to 0.53) compared with the reference."
     )
 
 
@@ -101,8 +116,7 @@ def test_a_value_at_the_reference_weighs_nothing(linear):
 
 def test_noise_in_the_fit_is_not_put_into_words_about_a_reference_value(record):
     """Sex is at the reference: whatever is fitted for it is the interactions of other features."""
-    opened = Opened(0.0, np.full(10, 0.2), 0.0, 50.0, "log-odds")
-    explanation = explain(opened, design=DESIGN, schema=SCHEMA, record=record)
+    explanation = explain(made_of(0.2), design=DESIGN, schema=SCHEMA, record=record)
     assert factor(explanation, "sex").direction == "does not change"
     assert factor(explanation, "restecg").direction == "raises"
 
@@ -125,7 +139,7 @@ def test_the_sigmoid_never_overflows_and_is_symmetric(log_odds):
 def test_the_document_is_canonical_and_names_its_target(linear):
     document = linear.to_json()
     assert canonical.decode(canonical.encode(document)) == document
-    assert (document["v"], document["method"], document["target"]) == (2, "reference-contrast LIME", "log-odds")
+    assert (document["v"], document["method"], document["target"]) == (3, "reference-contrast LIME", "log-odds")
     assert document["prediction"] == document["log_odds"] == f"{linear.log_odds:.4f}"
     assert document["factors"][0]["coefficient"] == f"{linear.factors[0].coefficient:.4f}"
 
@@ -147,11 +161,7 @@ def test_an_imputed_factor_is_marked_in_the_text(linear):
 
 def test_a_poor_fit_is_called_unreliable_everywhere(record):
     noise = np.random.default_rng(2).normal(size=128)
-    weights = DESIGN.weights / 2.0**WEIGHT_BITS
-    surrogate = DESIGN.operator @ noise / 2.0**20
-    squares = float(weights @ (noise - 0.3) ** 2)
-    opened = Opened(0.3, surrogate[:-1], float(surrogate[-1]), squares, "log-odds")
-    explanation = explain(opened, design=DESIGN, schema=SCHEMA, record=record)
+    explanation = explain(opening(DESIGN, noise, 0.3), design=DESIGN, schema=SCHEMA, record=record)
     assert not explanation.reliable
     assert explanation.to_json()["reliable"] is False
     assert "NO RELIABLE EXPLANATION" in render_text(explanation)
@@ -170,10 +180,7 @@ def slopes(record):
     for column, value in {"exang": 1.5, "thalch": -0.8, "oldpeak": 0.5, "chol": 0.9}.items():
         weight[SCHEMA.columns.index(column)] = value
     y = plan.perturbed(record.vector) @ weight
-    weights = plan.weights / 2.0**WEIGHT_BITS
-    fitted = plan.operator @ y / 2.0**20
-    opened = Opened(0.1, fitted[:-1], float(fitted[-1]), float(weights @ (y - 0.1) ** 2), "log-odds")
-    return explain(opened, design=plan, schema=SCHEMA, record=record)
+    return explain(opening(plan, y, 0.1), design=plan, schema=SCHEMA, record=record)
 
 
 def test_slopes_are_said_for_each_standard_deviation(slopes):
@@ -181,7 +188,7 @@ def test_slopes_are_said_for_each_standard_deviation(slopes):
     assert heart_rate.coefficient == pytest.approx(-0.8, rel=0.02)
     assert heart_rate.sentence == (
         "Maximum heart rate (122 beats/min) lowers the predicted log-odds by 0.79 "
-        "for each standard deviation (26 beats/min) more."
+        "(95% interval 0.79 to 0.79) for each standard deviation (26 beats/min) more."
     )
     assert (slopes.to_json()["target"], slopes.to_json()["method"]) == ("log-odds", "slope LIME")
     assert "for each standard deviation more:" in render_text(slopes)
@@ -199,7 +206,7 @@ def test_slopes_are_of_numbers_and_hold_at_the_reference_too(slopes):
 
 def test_a_result_for_another_design_is_refused(record):
     with pytest.raises(Refused) as caught:
-        explain(Opened(0.0, np.zeros(9), 0.0, 1.0, "log-odds"), design=DESIGN, schema=SCHEMA, record=record)
+        explain(replace(made_of(0.2), coefficients=np.zeros(9)), design=DESIGN, schema=SCHEMA, record=record)
     assert caught.value.reason is Reason.MALFORMED
 
 
@@ -207,13 +214,14 @@ IN_LOG_ODDS = """\
 Predicted probability  90.2%   (log-odds +2.21)
 
 What moved this prediction, compared with the reference patient:
-  ▲ +1.43 ████████  Angina on exercise         yes
-  ▲ +0.53 ███       Maximum heart rate         122 beats/min
-  ▲ +0.32 ██        Age                        64 years
-  ▲ +0.22 █         ST depression on exercise  1 mm
-  · +0.00           Sex                        male
+  ▲ +1.43 [+1.43 to +1.43] ████████  Angina on exercise         yes
+  ▲ +0.53 [+0.53 to +0.53] ███       Maximum heart rate         122 beats/min
+  ▲ +0.32 [+0.32 to +0.32] ██        Age                        64 years
+  ▲ +0.22 [+0.22 to +0.22] █         ST depression on exercise  1 mm
+  · +0.00 [+0.00 to +0.00]           Sex                        male
     and 5 weaker factors
 
+In brackets: 95% intervals, for the choice of perturbed records alone. ? means that zero is in it.
 Fit of the explanation: adjusted R² 1.00 (reliable; the limit is 0.50).
 Clinically impossible: 0.0% of the perturbed records, by the schema's rules.
 Method: log-odds, reference-contrast LIME. It describes the model, not the cause of a disease.
@@ -223,12 +231,13 @@ IN_PROBABILITY = """\
 Predicted probability  90.2%
 
 What moved this prediction, compared with the reference patient:
-  ▲  +28.0 points ████████  Angina on exercise         yes
-  ▲   +9.8 points ███       Maximum heart rate         122 beats/min
-  ▲   +5.8 points ██        Age                        64 years
-  ▲   +3.9 points █         ST depression on exercise  1 mm
+  ▲  +28.0 points [+27.8 to +28.2] ████████  Angina on exercise         yes
+  ▲   +9.8 points [ +9.6 to +10.0] ███       Maximum heart rate         122 beats/min
+  ▲   +5.8 points [ +5.6 to  +6.0] ██        Age                        64 years
+  ▲   +3.9 points [ +3.7 to  +4.2] █         ST depression on exercise  1 mm
     and 6 weaker factors
 
+In brackets: 95% intervals, for the choice of perturbed records alone. ? means that zero is in it.
 Fit of the explanation: adjusted R² 0.98 (reliable; the limit is 0.50).
 Clinically impossible: 0.0% of the perturbed records, by the schema's rules.
 Method: probability, reference-contrast LIME. It describes the model, not the cause of a disease.
@@ -244,7 +253,7 @@ class TestInProbability:
         angina = factor(risk, "exang")
         assert angina.sentence == (
             "Angina on exercise (yes) raises the predicted probability by 28.0 percentage points "
-            "compared with the reference."
+            "(95% interval 27.8 to 28.2) compared with the reference."
         )
         assert factor(risk, "sex").sentence == (
             "Sex (male) is the reference value, so it does not change the predicted probability."
@@ -253,10 +262,10 @@ class TestInProbability:
     def test_it_lowers_as_well(self, record, weights):
         opened = computed({name: -tensor for name, tensor in weights.items()}, "linear", record, "probability")
         explanation = explain(opened, design=DESIGN, schema=SCHEMA, record=record)
-        assert "Age (64 years) lowers the predicted probability by 5.8 percentage points" in [
+        assert "Age (64 years) lowers the predicted probability by 5.8 percentage points (95% interval 5.6 to 6.0)" in [
             each.sentence.partition(" compared")[0] for each in explanation.factors
         ]
-        assert "  ▼  -28.0 points ████████  Angina on exercise" in render_text(explanation)
+        assert "  ▼  -28.0 points [-28.2 to -27.8] ████████  Angina on exercise" in render_text(explanation)
 
     @pytest.mark.parametrize(
         ("target", "coefficient", "direction"),
@@ -269,8 +278,7 @@ class TestInProbability:
         ],
     )
     def test_what_would_be_shown_as_nothing_does_not_change(self, record, target, coefficient, direction):
-        opened = Opened(0.5, np.full(10, coefficient), 0.5, 1.0, target)
-        explanation = explain(opened, design=DESIGN, schema=SCHEMA, record=record)
+        explanation = explain(made_of(coefficient, target), design=DESIGN, schema=SCHEMA, record=record)
         angina = factor(explanation, "exang")
         assert angina.direction == direction
         if direction == "does not change":
@@ -295,8 +303,7 @@ class TestInProbability:
     )
     def test_an_answer_of_0_or_1_is_shown_as_such(self, record, prediction, shown, written):
         """As a forest gives it; the arithmetic may err to the outside."""
-        opened = Opened(prediction, np.full(10, -1e-6), prediction, 0.0, "probability")
-        explanation = explain(opened, design=DESIGN, schema=SCHEMA, record=record)
+        explanation = explain(made_of(-1e-6, "probability", prediction), design=DESIGN, schema=SCHEMA, record=record)
         text = render_text(explanation)
         assert text.splitlines()[0] == "Predicted probability" + shown
         assert "-0.0 points" not in text
@@ -317,6 +324,67 @@ class TestInProbability:
         strongest, *others = explanation.factors
         assert (strongest.group, strongest.coefficient) == ("exang", pytest.approx(0.5, abs=0.03))
         assert all(abs(each.coefficient) < 0.02 for each in others)
+
+
+class TestIntervals:
+    """Left-over squared odd parts of 40 in log-odds are a standard error of 0.13, of 0.4 in probability 1.3 points."""
+
+    def explained(self, record, *numbers, **more):
+        return explain(made_of(*numbers, **more), design=DESIGN, schema=SCHEMA, record=record)
+
+    def test_where_zero_is_in_it_no_direction_is_stated(self, record):
+        explanation = self.explained(record, 0.2, odd=40.0)
+        age = factor(explanation, "age")
+        assert age.low < 0 < age.coefficient < age.high
+        assert age.direction == "raises or lowers"
+        assert age.sentence == (
+            "It is not certain whether Age (64 years) raises or lowers the predicted log-odds compared with the "
+            "reference: the estimate is +0.20, with a 95% interval from -0.06 to +0.46."
+        )
+        assert "  ? +0.20 [-0.06 to +0.46] ████████  Age " in render_text(explanation)
+
+    def test_so_it_is_in_probability(self, record):
+        explanation = self.explained(record, -0.02, "probability", odd=0.4)
+        assert factor(explanation, "age").sentence.endswith(
+            "the estimate is -2.0, with a 95% interval from -4.6 to +0.6 percentage points."
+        )
+        assert "  ?   -2.0 points [ -4.6 to  +0.6] ████████  Age " in render_text(explanation)
+
+    def test_a_coefficient_of_nothing_may_be_uncertain_too(self, record):
+        assert factor(self.explained(record, 0.001, odd=40.0), "age").direction == "raises or lowers"
+        assert factor(self.explained(record, 0.001, odd=0.005), "age").direction == "does not change"
+
+    def test_a_value_at_the_reference_still_says_nothing(self, record):
+        assert factor(self.explained(record, 0.2, odd=40.0), "fbs").direction == "does not change"
+
+    @pytest.mark.parametrize("odd", [0.0, -(2.0**-20), -1.0])
+    def test_squares_that_open_below_the_surrogates_own_leave_nothing(self, record, odd):
+        age = factor(self.explained(record, 0.2, odd=odd), "age")
+        assert (age.low, age.high) == pytest.approx((0.2, 0.2), abs=1e-6)
+        assert age.direction == "raises"
+
+    def test_the_document_has_the_ends(self, risk, record):
+        document = risk.to_json()
+        assert document["confidence"] == "0.9500"
+        strongest = risk.factors[0]
+        assert document["factors"][0]["low"] == f"{strongest.low:.4f}"
+        assert document["factors"][0]["high"] == f"{strongest.high:.4f}"
+        assert strongest.low < strongest.coefficient < strongest.high
+
+    def test_a_design_that_is_not_mirrored_has_none_and_says_so(self, record):
+        plan = read_design(design.build(SCHEMA, seed="a public seed", kernel_width=0.5))
+        y = plan.perturbed(record.vector).sum(axis=1)
+        explanation = explain(opening(plan, y, 0.1), design=plan, schema=SCHEMA, record=record)
+        age = factor(explanation, "age")
+        assert (age.low, age.high, age.direction) == (None, None, "raises")
+        assert "interval" not in age.sentence
+        assert explanation.to_json()["factors"][0]["low"] is None
+        assert "No intervals: the perturbed records of this design do not come in" in render_text(explanation)
+        assert canonical.decode(canonical.encode(explanation.to_json())) == explanation.to_json()
+
+    def test_numbers_of_a_design_of_the_other_sort_are_refused(self, record):
+        with pytest.raises(Refused, match="another design"):
+            explain(replace(made_of(0.2), odd_squares=None), design=DESIGN, schema=SCHEMA, record=record)
 
 
 def test_a_probability_explanation_tells_a_linear_models_weights_too(record, weights):

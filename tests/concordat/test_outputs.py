@@ -13,7 +13,7 @@ from tests.support.transcripts import transcripts
 
 PARTIES = ["cleveland", "budapest", "zurich"]
 PREDICTION = np.array([0.75])
-EXPLANATION = np.array([0.5, -0.25, 0.125, -1.5, 33.5])
+EXPLANATION = np.array([0.5, -0.25, 0.125, -1.5, 33.5, 7.25])
 
 
 def fixed(numbers):
@@ -58,13 +58,14 @@ class Finished:
         )
 
     def open(self, **changes):
-        given = {"sealed": self.sealed, "key": self.key, "groups": 3, "target": "log-odds", **changes}
+        given = {"sealed": self.sealed, "key": self.key, "groups": 3, "mirrored": True, "target": "log-odds", **changes}
         job = self.receipts["notary"]["job"]
         shares = {
             node: outputs.unseal(sealed, job=job, node=node, key=given["key"])[0]
             for node, sealed in given["sealed"].items()
         }
-        return outputs.add_up(shares, self.receipts, groups=given["groups"], target=given["target"])
+        asked = {name: given[name] for name in ("groups", "mirrored", "target")}
+        return outputs.add_up(shares, self.receipts, **asked)
 
 
 @pytest.fixture
@@ -82,7 +83,15 @@ def test_the_requester_adds_the_shares_up(finished):
     opened = finished.open()
     assert opened.prediction == 0.75
     assert opened.coefficients.tolist() == [0.5, -0.25, 0.125]
-    assert (opened.intercept, opened.sum_of_squares) == (-1.5, 33.5)
+    assert (opened.intercept, opened.sum_of_squares, opened.odd_squares) == (-1.5, 33.5, 7.25)
+
+
+def test_a_design_that_is_not_mirrored_has_no_odd_part(study):
+    finished = Finished(study, explanation=EXPLANATION[:-1])
+    opened = finished.open(mirrored=False)
+    assert opened.coefficients.tolist() == [0.5, -0.25, 0.125]
+    assert (opened.intercept, opened.sum_of_squares, opened.odd_squares) == (-1.5, 33.5, None)
+    assert refusal(finished.open)[0] is Reason.MALFORMED
 
 
 def test_nobody_else_can(finished):
@@ -100,7 +109,7 @@ def test_a_share_that_its_receipt_does_not_commit_to_is_named(study, finished):
     _, forged = outputs.seal_outputs(
         job=study.ticket["job"],
         node="zurich",
-        records=[(ring.to_bytes(ring.encode([3.0])), ring.to_bytes(ring.encode(np.zeros(5))))],
+        records=[(ring.to_bytes(ring.encode([3.0])), ring.to_bytes(ring.encode(np.zeros(6))))],
         output_key=study.request["output_key"],
     )
     assert refusal(finished.open, sealed={**finished.sealed, "zurich": forged}) == (
@@ -116,6 +125,7 @@ def test_parties_cannot_swap_their_shares(finished):
 
 def test_an_answer_of_another_length_is_refused(finished):
     assert refusal(finished.open, groups=4)[0] is Reason.MALFORMED
+    assert refusal(finished.open, mirrored=False)[0] is Reason.MALFORMED
 
 
 WRAPS = [("log-odds", 2.0**12), ("log-odds", -(2.0**12)), ("log-odds", 2.0**29), ("probability", 2.0**4)]
@@ -129,8 +139,7 @@ def test_a_prediction_spoilt_by_a_wrapped_truncation_is_refused(study, target, w
 
 WRONG = [
     *((target, place, wrap) for target, wrap in WRAPS for place in (0, 3)),
-    *((target, 4, -2.0) for target in outputs.LARGEST),
-    *((target, 4, 2.0**36) for target in outputs.LARGEST),
+    *((target, place, value) for target in outputs.LARGEST for place in (4, 5) for value in (-2.0, 2.0**36)),
 ]
 
 
@@ -143,9 +152,10 @@ def test_an_explanation_that_no_model_produces_is_refused(study, target, place, 
 
 
 @pytest.mark.parametrize("target", list(outputs.LARGEST))
-def test_a_flat_models_total_may_open_just_below_zero(study, target):
-    explanation = np.array([0.0, 0.0, 0.0, 1.0, -(2.0**-24)])
-    assert Finished(study, explanation=explanation).open(target=target).sum_of_squares < 0
+def test_a_flat_models_squares_may_open_just_below_zero(study, target):
+    explanation = np.array([0.0, 0.0, 0.0, 1.0, -(2.0**-24), -(2.0**-24)])
+    opened = Finished(study, explanation=explanation).open(target=target)
+    assert max(opened.sum_of_squares, opened.odd_squares) < 0
 
 
 MOST = {"log-odds": (2.0**8, 2.0**11 - 1, 2.0**35), "probability": (1.0, 7.9, 2.0**17)}
@@ -158,9 +168,9 @@ class TestBounds:
 
     @staticmethod
     def accepted(target, prediction, coefficient, total):
-        numbers = np.array([coefficient, -coefficient, coefficient, total])
+        numbers = np.array([coefficient, -coefficient, coefficient, total, total])
         try:
-            return outputs._checked(np.array([prediction]), numbers, target).target == target
+            return outputs._checked(np.array([prediction]), numbers, 2, target).target == target
         except Refused as refused:
             return refused.reason is not Reason.RESULT_OUT_OF_RANGE
 
@@ -190,4 +200,4 @@ class TestBounds:
     def test_it_is_opened_as_it_came(self):
         """Nothing is moved to 0 or 1 in silence."""
         numbers = np.array([0.1, 0.2, 0.3])
-        assert outputs._checked(np.array([-1e-5]), numbers, "probability").prediction == -1e-5
+        assert outputs._checked(np.array([-1e-5]), numbers, 1, "probability").prediction == -1e-5

@@ -44,8 +44,8 @@ def labels(heart, seed=3):
 def fitted(heart, y):
     """The fit, from what the engine opens, which works on differences from the prediction."""
     prediction = y.mean() + 0.1
-    weights, opened = heart.weights / 2.0**WEIGHT_BITS, heart.operator @ (y - prediction) / 2.0**20
-    return heart.fit(prediction, opened[:-1], opened[-1] + prediction, weights @ (y - prediction) ** 2)
+    opened = heart.operator @ (y - prediction) / 2.0**20
+    return heart.fit(prediction, opened[:-1], opened[-1] + prediction, *heart.squares(y - prediction))
 
 
 def test_only_numbers_move(heart):

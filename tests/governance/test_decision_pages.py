@@ -1,5 +1,6 @@
 """A decision's page: for whom, what it shows, in which forms it is handed out, and that every look is in the log."""
 
+import dataclasses
 import re
 from contextlib import ExitStack
 from functools import partial
@@ -20,9 +21,10 @@ from concordat.verifier import Options, bundle, verify
 from concordat.verifier.forms import FORMS
 from governance.models import Definition, Determination, Membership, Review, Study, Submission
 from governance.permissions import HOLDERS, Verb
+from governance.services import dossiers
 from governance.states import StudyState
 from ledger import selectors
-from ledger.models import LogEntry
+from ledger.models import ChainTransaction, LogEntry, TransactionState
 from ledger.services.subjects import destroy
 from tests.support.consortium import DOMAIN, Consortium
 from tests.support.decided import Decided
@@ -30,6 +32,7 @@ from tests.support.decision import SETTINGS
 from tests.support.officers import signed_in as browser
 from tests.support.snapshot import Snapshot
 from tests.support.triggers import without_rules
+from tests.support.witnesses import witness
 
 pytestmark = pytest.mark.django_db
 
@@ -127,7 +130,7 @@ def test_every_form_is_of_the_dossier_that_was_shown_and_is_recorded_with_role_a
 ) -> None:
     client = browser(reviewer)
     shown = look(client, decided.number).content.decode()
-    (digest,) = re.findall(r'name="digest" value="([^"]+)"', shown)
+    (digest,) = re.findall(r"Digest of the bundle: <code>([^<]+)</code>", shown)
     files = {}
     for form, suffix in FILES.items():
         answer = take(client, shown, decided.number, form)
@@ -159,6 +162,21 @@ def test_the_bundle_and_the_requesters_disclosure_show_the_result(decided: Decid
     assert result.story["result"] is not None
 
 
+def test_chain_and_witnesses_go_on_and_the_files_stay_those_of_the_page(decided: Decided, reviewer: User) -> None:
+    """Each look makes a new head, which is anchored and cosigned while the reader reads."""
+    client = browser(reviewer)
+    shown = look(client, decided.number).content.decode()
+    (digest,) = re.findall(r"Digest of the bundle: <code>([^<]+)</code>", shown)
+    ChainTransaction.objects.update(state=TransactionState.MINED, block=7, hash="0x" + "ab" * 32)
+    for slug in ("cleveland", "budapest", "zurich", "notary"):
+        witness(decided.consortium.homes[slug]).cosign()
+    assert canonical.digest(take(client, shown, decided.number, "bundle").content) == digest
+    again = look(client, decided.number).content.decode()
+    assert digest not in again
+    assert "4 of 4 witnesses" in again
+    assert verify(take(client, again, decided.number, "bundle").content).holds
+
+
 def test_what_has_changed_since_the_page_was_made_is_not_passed_off_as_it(decided: Decided, reviewer: User) -> None:
     client = browser(reviewer)
     shown = look(client, decided.number).content.decode()
@@ -172,7 +190,8 @@ def test_what_no_page_asks_for_is_refused_in_words(decided: Decided, reviewer: U
     client = browser(reviewer)
     client.get(reverse("admin:decisions"))
     token = client.cookies["csrftoken"].value
-    for changes in ({"form": "docx"}, {"size": "x"}, {"size": "9" * 30}, {"size": "9999"}):
+    other = dataclasses.replace(dossiers.hand_out(by=reviewer, number=decided.number), number="C-0000000-1").seen
+    for changes in ({"form": "docx"}, {"seen": "x"}, {"seen": other}):
         answer = take(client, "", decided.number, **{"form": "pdf", "csrfmiddlewaretoken": token} | changes)
         assert answer.status_code == 302, changes
         assert 'class="error"' in client.get(answer.url).content.decode(), changes

@@ -74,14 +74,14 @@ def test_a_forest_is_registered_in_probability_alone(consortium: Consortium) -> 
 
 def test_how_many_numbers_a_job_opens_is_noted(consortium: Consortium) -> None:
     groups = {feature["group"] for feature in SCHEMA["features"]}
-    assert consortium.registered().scalars == len(groups) + 3
+    assert consortium.registered().scalars == len(groups) + 4
 
 
 def test_canaries_and_what_ifs_count_as_what_they_could_be(consortium: Consortium) -> None:
     groups = {feature["group"] for feature in SCHEMA["features"]}
     more = {"canaries": 2, "what_ifs": 4, "opened": [*documents.OPENED["explain"], "what_ifs"]}
     known = consortium.register(consortium.content(consortium.approved(), consortium.import_model(), **more))
-    assert known.scalars == 3 * (len(groups) + 3 + 4)
+    assert known.scalars == 3 * (len(groups) + 4 + 4)
 
 
 def test_slopes_are_of_the_numbers_alone(consortium: Consortium) -> None:
@@ -89,7 +89,7 @@ def test_slopes_are_of_the_numbers_alone(consortium: Consortium) -> None:
     content = consortium.content(consortium.approved(), consortium.import_model(), design=digest(plan))
     content["extraction"] = documents.extraction_of(content, selectors.manifest(content["model"]), groups=5)
     known = definitions.register(institution=consortium.at["cleveland"], content=content, schema=SCHEMA, design=plan)
-    assert known.scalars == 5 + 3
+    assert known.scalars == 5 + 4
 
 
 def test_a_design_that_nobody_runs_is_refused(consortium: Consortium) -> None:

@@ -13,7 +13,8 @@ import numpy as np
 from compute.node.home import NodeHome
 from concordat import answers, canonical, clock, consent, definition, design, model, request, signatures, ticket, votes
 from concordat.canonical import digest
-from concordat.definition import OPENED, extraction_of
+from concordat.definition import extraction_of, opens
+from concordat.reasons import Reason, Refused
 from concordat.request import Prepared
 from concordat.schema import FeatureSchema
 from concordat.signatures import SigningKey
@@ -52,6 +53,7 @@ class Consortium:
     ground: str = "consent"
     kept: dict = field(default_factory=dict)
     """The opening of every share of the model, once it is published."""
+    given_design: dict | None = None
 
     def __post_init__(self) -> None:
         self.homes = {
@@ -111,7 +113,15 @@ class Consortium:
 
     @cached_property
     def design(self) -> dict:
-        return design.build(self.schema, seed="tests")
+        return self.given_design or design.build(self.schema, seed="tests")
+
+    @property
+    def tabular(self) -> bool:
+        return self.design["method"] == "lime-tabular"
+
+    @cached_property
+    def plan(self) -> "design.Plan":
+        return design.read_design(self.design)
 
     @cached_property
     def tensors(self) -> dict[str, np.ndarray]:
@@ -191,7 +201,7 @@ class Consortium:
             "recipients": [REQUESTER],
             "purposes": [PURPOSE],
             "data_use": ["DUO:0000006"],
-            "opened": OPENED["explain"],
+            "opened": opens("explain", mirrored=not self.tabular),
             "disclosure": "full" if self.kind == "linear" else "none",
             "budgets": {"jobs_a_day": 100, "jobs": 1000, "scalars": 20_000},
             "minimum_cell": 5,
@@ -203,7 +213,9 @@ class Consortium:
             "quorum": {"of": [*PARTIES, REQUESTER], "needed": 3},
             "valid_until": clock.rfc3339(clock.now() + timedelta(days=300)),
         } | changes
-        return {"extraction": extraction_of(document, self.manifest, len(self.design["groups"])), **document}
+        groups = len(self.design["groups"])
+        extraction = extraction_of(document, self.manifest, groups, secret_operator=self.tabular)
+        return {"extraction": extraction, **document}
 
     @cached_property
     def disclosure(self) -> str | None:
@@ -291,6 +303,7 @@ class Consortium:
             "party_keys": self.party_keys,
             "key": self.identity(REQUESTER),
             "now": clock.now(),
+            "secrets": [self.plan.at(rows[0]).secret for rows in self.records] if self.tabular else [],
         }
         return request.prepare(self.records, **fields | changes)
 
@@ -323,6 +336,7 @@ class Case:
             "dealer": agreed["dealer"],
             "epoch": 0,
             "batch": new_uuid(),
+            "ahead": [],
             "verdict": 4,
             "issued": clock.rfc3339(now),
             "expires": clock.rfc3339(now + timedelta(minutes=2)),
@@ -389,3 +403,6 @@ class FakeCoordinator:
 
     def result(self, job: str, receipt: str, sealed: str | None) -> None:
         self.results.append((receipt, sealed))
+
+    def checkpoint(self, old: int) -> str:
+        raise Refused(Reason.NOT_FOUND, detail="This coordinator has no log.")

@@ -16,7 +16,6 @@ from django.db import transaction
 from concordat import answers, clock, display, outputs, receipt, ring, signatures, ticket
 from concordat.canaries import known_result
 from concordat.canonical import digest
-from concordat.design import read_design
 from concordat.events import Event
 from concordat.keystore import Keystore
 from concordat.request import read_request
@@ -45,13 +44,13 @@ COEFFICIENTS = np.linspace(-1.25, 1.0, 10)
 
 
 Numbers = tuple[Sequence[float], Sequence[float]]
-"""The prediction; coefficients, intercept and sum of squares."""
+"""The prediction; coefficients, intercept and sums of squares."""
 
 
 def computed(of: Consortium) -> Numbers:
     """What the consortium's model computes of the person's record."""
-    record, design = ring.decode(ring.encode(of.vector)), read_design(of.design)
-    prediction, explanation = known_result(of.kind, of.tensors, design, record, of.target)
+    record = ring.decode(ring.encode(of.vector))
+    prediction, explanation = known_result(of.kind, of.tensors, of.plan, record, of.target)
     return [prediction], list(explanation)
 
 
@@ -75,7 +74,7 @@ class Decision:
     entries: dict[str, LogEntry] = field(default_factory=dict)
 
     @classmethod
-    def make(cls, root: Path, **changes: str) -> "Decision":
+    def make(cls, root: Path, **changes: Any) -> "Decision":
         """Record everything, under `SETTINGS`."""
         return cls.of(Consortium(root, coordinator=Keystore(settings.KEYS_DIR).identity, **changes))
 
@@ -295,7 +294,7 @@ class Decision:
 
     def numbers(self) -> Numbers:
         """Somebody made them up."""
-        return [PREDICTION], [*COEFFICIENTS, -0.5, 4.0]
+        return [PREDICTION], [*COEFFICIENTS, -0.5, 4.0, *[3.0] * self.consortium.plan.mirrored]
 
     def _receipts(self) -> list[str]:
         committed, self.sealed = seal_shares(self.numbers(), job=self.job, output_key=self.request["output_key"])

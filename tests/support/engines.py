@@ -14,6 +14,7 @@ from compute.engine.execution import execute
 from concordat import design, model, ring
 from concordat.canonical import b64, unb64
 from concordat.design import read_design
+from concordat.outputs import sizes
 from concordat.reasons import Refused
 from concordat.schema import FeatureSchema
 
@@ -45,13 +46,19 @@ class Case:
         flat = model._flatten(self.tensors, self.shapes, self.kind)
         self.model_shares = ring.split(flat, PARTIES)
         self.records = [self.record, *self.others]
-        encoded = [ring.encode(np.concatenate([record, *self.what_ifs])) for record in self.records]
+        encoded = [
+            np.concatenate([ring.encode(np.concatenate([record, *self.what_ifs])), self.design.at(record).secret])
+            for record in self.records
+        ]
         self.input_shares = [ring.split(each, PARTIES) for each in encoded]
 
-    def job(self, rank, job, peers, *, startup_seconds=30, round_seconds=20):
+    def job(self, rank, job, peers, *, ahead=0, dealt=None, startup_seconds=30, round_seconds=20):
+        """`dealt` holds every engine's part of a batch, by rank."""
         common = {
             "job": job,
             "batch": job,
+            "ahead": ahead,
+            "dealt": dealt[rank] if dealt else None,
             "role": "dealer" if rank == DEALER else "party",
             "rank": rank,
             "parties": PARTIES,
@@ -75,15 +82,16 @@ class Case:
         }
 
     def expected(self, place=0):
-        """Of one record, in float64: predictions, coefficients with intercept, squared differences from the first."""
+        """Of one record, in float64: predictions, coefficients with intercept, and the sums of squares."""
         record = self.records[place]
         prediction = model.forward(self.kind, self.tensors, np.stack([record, *self.what_ifs]))
         y = model.forward(self.kind, self.tensors, self.design.perturbed(record))
         if self.target != model.KINDS[self.kind].scale:
             prediction, y = (1 / (1 + np.exp(-log_odds)) for log_odds in (prediction, y))
-        weights = self.design.weights / (1 << design.WEIGHT_BITS)
-        total = weights @ (y - prediction[0]) ** 2
-        return prediction, self.design.operator / (1 << design.OPERATOR_BITS) @ y, total
+        local, differences = self.design.at(record), y - prediction[0]
+        fitted = local.operator / (1 << local.operator_bits) @ differences
+        fitted[-1] += prediction[0]
+        return prediction, fitted, local.squares(differences)
 
 
 def random_case(kind, **kwargs):
@@ -127,8 +135,8 @@ def run_here(case, *, places=None, peers=None, **limits):
 
 
 def opened(case, answers, place=0):
-    """What only the requester can do: add the shares of a record. Predictions (1 + w,) and explanation (d + 2,)."""
-    lengths = {"prediction": 1 + len(case.what_ifs), "explanation": len(case.design.groups) + 2}
+    """What only the requester can do: add the shares of a record. Predictions (1 + w,) and the explanation."""
+    lengths = sizes(len(case.design.groups), mirrored=case.design.mirrored, what_ifs=len(case.what_ifs))
     outputs = [answer["outputs"][place] for answer in answers[:PARTIES]]
     return [
         ring.decode(ring.combine([ring.from_bytes(unb64(each[part]), (length,)) for each in outputs]), ring.RESULT_BITS)

@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from compute.engine.lime import Surrogate, explain
 from compute.engine.perturbed import rows_of
 from concordat import design, ring
-from concordat.design import WEIGHT_BITS, Design, read_design
+from concordat.design import OPERATOR_BITS, WEIGHT_BITS, Design, read_design
 from concordat.importers import from_sklearn
 from concordat.kinds import KINDS
 from concordat.kinds.kind import UNCLAMPED
@@ -33,6 +33,10 @@ from tests.support.reference import lime
 HEART = Path(__file__).parents[3] / "examples" / "heart_disease"
 LOG_ODDS_BOUND, PROBABILITY_BOUND = 1e-4, 1e-5
 """The most that a coefficient may be off: as a part of the largest one; absolutely."""
+
+INTERVAL_BOUND = 0.01
+"""The most that an end of an interval may be off, as a part of the largest coefficient: what is left over is a small
+difference of large sums, whose squares are rounded."""
 
 ESTIMATORS = {
     "linear": lambda: LogisticRegression(max_iter=1000),
@@ -115,7 +119,7 @@ def fitted(name, kind, method="masks"):
 
 
 def secure(case, x, target, parties=3):
-    """Prediction, coefficients with intercept (d + 1,), and the sum of squares, opened."""
+    """Prediction, coefficients with intercept (d + 1,), and the sums of squares, opened."""
     kind, tensors = case.imported.kind, case.imported.tensors
     bits = {name: 0 if name in KINDS[kind].whole else ring.BITS for name in tensors}
     weights = {name: shares(ring.encode(tensor, bits[name]), parties) for name, tensor in tensors.items()}
@@ -131,7 +135,7 @@ def secure(case, x, target, parties=3):
         ring.decode(ring.combine([getattr(result, part).numpy() for result in results]), ring.RESULT_BITS)
         for part in ("prediction", "explanation")
     )
-    return prediction[0], explanation[:-1], explanation[-1]
+    return prediction[0], *np.split(explanation, [len(case.design.groups) + 1])
 
 
 CASES = [("masks", kind, target) for kind in ("linear", "mlp", "trees") for target in ("log-odds", "probability")]
@@ -148,7 +152,7 @@ def test_a_secure_explanation_is_limes(name, method, kind, target):
     for x in case.patients(target):
         outputs = case.outputs(np.vstack([x, case.design.perturbed(x)]), target)
         expected, score = lime(case.design, outputs[1:], lambda _: kernel)
-        prediction, surrogate, total = secure(case, x, target)
+        prediction, surrogate, squares = secure(case, x, target)
         sizes = np.abs(expected[:-1])
         bound = PROBABILITY_BOUND if target == "probability" else LOG_ODDS_BOUND * sizes.max()
         assert np.abs(surrogate - expected)[:-1].max() < bound
@@ -162,8 +166,12 @@ def test_a_secure_explanation_is_limes(name, method, kind, target):
             if sizes[order[first - 1]] - sizes[order[first]] > 2 * bound:
                 assert set(order[:first]) == set(ours[:first])
         if sizes.max() > 2e-4:  # of a model that does not react, R² is that of the roundings
-            fit = case.design.fit(prediction, surrogate[:-1], surrogate[-1], total)
+            fit = case.design.fit(prediction, surrogate[:-1], surrogate[-1], *squares)
             assert fit.r_squared == pytest.approx(score, abs=1e-3)
+            plain = case.design.operator / (1 << OPERATOR_BITS) @ outputs[1:]
+            direct = case.design.fit(outputs[0], plain[:-1], plain[-1], *case.design.squares(outputs[1:] - outputs[0]))
+            off = np.abs(fit.intervals - direct.intervals).max() * case.design.step
+            assert off < max(bound, INTERVAL_BOUND * sizes.max())
 
 
 def test_extreme_log_odds_are_among_them():

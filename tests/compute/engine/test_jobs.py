@@ -51,10 +51,10 @@ def runs(cases):
 )
 def test_the_opened_shares_are_the_plaintext_result(cases, runs, name):
     prediction, explanation = opened(cases[name], runs[name])
-    wanted_prediction, wanted_coefficients, wanted_total = cases[name].expected()
+    wanted_prediction, wanted_coefficients, wanted_squares = cases[name].expected()
     assert prediction == pytest.approx(wanted_prediction, abs=1e-3)
-    assert explanation[:-1] == pytest.approx(wanted_coefficients, abs=1e-4 * np.abs(wanted_coefficients).max())
-    assert explanation[-1] == pytest.approx(wanted_total, rel=1e-3)
+    assert explanation[:-2] == pytest.approx(wanted_coefficients, abs=1e-4 * np.abs(wanted_coefficients).max())
+    assert explanation[-2:] == pytest.approx(wanted_squares, rel=1e-3, abs=1e-4)
 
 
 def test_the_extreme_record_is_extreme(cases, runs):
@@ -66,28 +66,29 @@ def test_the_opened_numbers_give_the_r_squared_of_the_plaintext(cases, runs):
     prediction, explanation = opened(cases["mlp"], runs["mlp"])
     expected, coefficients, squares = cases["mlp"].expected()
     fit = cases["mlp"].design.fit
-    plain = fit(expected[0], coefficients[:-1], coefficients[-1], squares)
-    secure = fit(prediction[0], explanation[:-2], explanation[-2], explanation[-1])
+    plain = fit(expected[0], coefficients[:-1], coefficients[-1], *squares)
+    secure = fit(prediction[0], explanation[:-3], *explanation[-3:])
     assert secure.r_squared == pytest.approx(plain.r_squared, abs=1e-3)
+    assert secure.intervals == pytest.approx(plain.intervals, abs=2e-3 * np.abs(plain.coefficients).max())
 
 
 def test_the_dealer_brings_no_result(runs):
     assert (runs["mlp"][DEALER]["outputs"], runs["mlp"][DEALER]["seeds"]) == ([], [])
 
 
-# n = 128, k = 13, d = 10, h = 16. Linear: product (26 numbers), then the rows (129, of 4 bytes) and the results (13);
-# beside it 26 comparisons of 64 bits, and their count, 5 rounds. The network's product has 221 numbers; then come
-# 129 · 16 ReLUs of 48 bits opened in full, and a matrix product (129 · 16 + 16). A probability opens the rows once more
-# (129, of 4 bytes), and where it is clamped 258 comparisons of 24 bits before that.
+# n = 128, k = 13, d = 10, h = 16. Linear: product (26 numbers), then the rows and the differences in pairs (193, of 4
+# bytes) and the results (14); beside it 26 comparisons of 64 bits, and their count, 5 rounds. The network's product has
+# 221 numbers; then come 129 · 16 ReLUs of 48 bits opened in full, and a matrix product (129 · 16 + 16). A probability
+# opens the rows once more (129, of 4 bytes), and where it is clamped 258 comparisons of 24 bits before that.
 @pytest.mark.parametrize(
     ("name", "rounds", "bytes_sent"),
     [
-        ("linear", [5, 5, 5, 5], [2_645, 2_645, 2_645, 7_782]),
-        ("mlp", [8, 8, 8, 7], [85_611, 85_611, 85_611, 161_046]),
-        ("trees", [8, 8, 8, 9], [114_257, 114_257, 114_257, 905_686]),
-        ("forest", [8, 8, 8, 9], [114_257, 114_257, 114_257, 905_686]),
-        ("risk", [12, 12, 12, 9], [91_592, 91_592, 91_592, 220_516]),
-        ("small risk", [5, 5, 5, 6], [3_724, 3_724, 3_724, 54_222]),
+        ("linear", [5, 5, 5, 5], [3_173, 3_173, 3_173, 10_358]),
+        ("mlp", [8, 8, 8, 7], [86_139, 86_139, 86_139, 163_622]),
+        ("trees", [8, 8, 8, 9], [114_785, 114_785, 114_785, 908_262]),
+        ("forest", [8, 8, 8, 9], [114_785, 114_785, 114_785, 908_262]),
+        ("risk", [12, 12, 12, 9], [92_120, 92_120, 92_120, 223_092]),
+        ("small risk", [5, 5, 5, 6], [4_252, 4_252, 4_252, 56_798]),
     ],
 )
 def test_rounds_and_bytes_are_exactly_these(runs, name, rounds, bytes_sent):

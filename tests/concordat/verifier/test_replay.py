@@ -53,6 +53,14 @@ def test_the_owners_model_computes_what_was_recorded(computed: Any, model: bytes
     assert "The weights fit the manifest's commitments." in check.sentence
 
 
+def test_a_design_that_depends_on_the_record_is_computed_again_as_well(dossier_of_a_tabular_computation: Any) -> None:
+    made = dossier_of_a_tabular_computation
+    kept = model_file.write(made.decision.consortium.manifest, made.decision.consortium.kept)
+    result = replayed(made, kept)
+    assert answer(result).status is Status.PASSED, answer(result).sentence
+    assert result.holds
+
+
 def test_plain_tensors_agree_and_are_their_owners_word(computed: Any) -> None:
     result = replayed(computed, archive(computed.decision.consortium.tensors))
     check = answer(result)
