@@ -17,7 +17,7 @@ before the first job.
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -30,7 +30,7 @@ from typing_extensions import TypedDict
 from concordat import clock, ring, sealing
 from concordat.canonical import Json
 from concordat.definition import MOST_RECORDS, Definition
-from concordat.design import Plan
+from concordat.design import Design, Fit, Plan
 from concordat.documents import Keyring, sign, verify
 from concordat.fields import STRICT, Digest, Slug, Time, Whole, plain
 from concordat.kinds import KINDS
@@ -43,12 +43,11 @@ from concordat.sealing import SealingKey
 from concordat.signatures import SigningKey
 
 TOLERANCE: Mapping[Scale, float] = {"log-odds": 2.0**-10, "probability": 2.0**-15}
-"""How far a number may be from the known one: what fixed-point arithmetic errs by, with some to spare. A change that is
-smaller passes."""
+"""How far a prediction, a coefficient or an end of an interval may be from the known one: what fixed-point arithmetic
+errs by, with much to spare. A change that is smaller passes. Sums of squares: `Design.squares_error`."""
 
-TOTAL_TOLERANCE = 0.01
-"""The same for the sums of squares, relative. R² can move by more, where the outputs are far from the prediction, and
-so can intervals, where the surrogate leaves little."""
+R_SQUARED_TOLERANCE = 2.0**-9
+"""The same for adjusted R²."""
 
 
 @with_config(STRICT)
@@ -175,45 +174,69 @@ def open_sheet(
     return sheet["canaries"]
 
 
-def agrees(opened: Opened, canary: Canary, what_ifs: Sequence[Canary], target: Scale) -> bool:
-    """Whether what was opened of a canary, whose what-ifs other canaries were, is what was known before."""
-    one = float(1 << ring.RESULT_BITS)
-    known = [canary["prediction"], *(other["prediction"] for other in what_ifs), *canary["explanation"]]
-    found = distance(opened, np.array(known) / one)
-    return found is not None and found.within(target)
+def agrees(opened: Opened, canary: Canary, what_ifs: Sequence[Canary], design: Plan) -> bool:
+    """Whether what was opened of a canary, whose what-ifs other canaries were, is what was known before, and so is what
+    is said of it: adjusted R² and the ends of intervals."""
+    numbers = [canary["prediction"], *(other["prediction"] for other in what_ifs), *canary["explanation"]]
+    local = design.at(ring.decode(np.array(canary["record"], dtype=np.int64)))
+    found = distance(opened, np.array(numbers) / (1 << ring.RESULT_BITS), local)
+    return found is not None and found.within(local, opened.target) and _says_alike(opened, canary, local)
 
 
 @dataclass(frozen=True)
 class Distance:
-    """How far numbers are off what is `known` of them, the last of which are `squares` sums of squares."""
+    """How far numbers are off what is `known` of them, the last of which are sums of squares, `squares`."""
 
     off: NDArray[np.float64]
-    known: NDArray[np.float64]
-    squares: int
+    squares: NDArray[np.float64]
 
     @property
     def most(self) -> float:
         """Of predictions, coefficients and intercept."""
-        return float(self.off[: -self.squares].max())
+        return float(self.off[: -len(self.squares)].max())
 
     @property
     def most_squares(self) -> float:
         """Of the sums of squares."""
-        return float(self.off[-self.squares :].max())
+        return float(self.off[-len(self.squares) :].max())
 
-    def within(self, target: Scale) -> bool:
-        """Whether fixed-point arithmetic explains it."""
-        slack = np.full(len(self.known), TOLERANCE[target])
-        slack[-self.squares :] += TOTAL_TOLERANCE * self.known[-self.squares :]
+    def within(self, local: Design, target: Scale) -> bool:
+        """Whether fixed-point arithmetic explains it. `local` is the design at the record."""
+        slack = np.full(len(self.off), TOLERANCE[target])
+        slack[-len(self.squares) :] = local.squares_error(self.squares, target)
         return bool((self.off <= slack).all())
 
 
-def distance(opened: Opened, known: NDArray[np.float64]) -> Distance | None:
+def distance(opened: Opened, known: NDArray[np.float64], local: Design) -> Distance | None:
     """From what is known: predictions of the record and its what-ifs, then what `known_result` answers for the record.
-    None if there are not as many numbers."""
+    None if there are not as many numbers as the design has opened."""
     squares = [opened.sum_of_squares, *([] if opened.odd_squares is None else [opened.odd_squares])]
     found = np.array([opened.prediction, *opened.what_ifs, *opened.coefficients, opened.intercept, *squares])
-    return Distance(np.abs(found - known), known, len(squares)) if len(known) == len(found) else None
+    if len(known) != len(found) or len(squares) != 1 + local.mirrored:
+        return None
+    return Distance(np.abs(found - known), known[-len(squares) :])
+
+
+def _says_alike(opened: Opened, canary: Canary, local: Design) -> bool:
+    """Whether adjusted R² and intervals are what follows from the known numbers.
+
+    Numbers that are all within their tolerance may still say something else together of a record of which the surrogate
+    leaves little. Where half of what its sums of squares may be off could say it, it passes.
+    """
+    one, target = float(1 << ring.RESULT_BITS), opened.target
+    surrogate, squares = np.split(np.array(canary["explanation"]) / one, [len(local.groups) + 1])
+    slack = local.squares_error(squares, target) / 2
+    sums = [squares, squares - slack, squares + slack]
+    known = [(canary["prediction"] / one, surrogate[:-1], surrogate[-1], *map(float, each)) for each in sums]
+    found, right, less, more = (local.fit(*numbers, target=target) for numbers in (opened.numbers, *known))
+
+    def near(of: Callable[[Fit], NDArray[np.float64] | float], tolerance: float) -> bool:
+        allowed = np.maximum(np.abs(of(less) - of(right)), np.abs(of(more) - of(right))) + tolerance
+        return bool((np.abs(of(found) - of(right)) <= allowed).all())
+
+    return near(lambda fit: fit.adjusted_r_squared, R_SQUARED_TOLERANCE) and (
+        not local.mirrored or near(lambda fit: np.asarray(fit.intervals), TOLERANCE[target] / local.step)
+    )
 
 
 def came_back_right(
@@ -242,7 +265,7 @@ def came_back_right(
         if refused.reason not in (Reason.RESULT_OUT_OF_RANGE, Reason.MALFORMED):  # a share of another length
             raise
         return False
-    return agrees(opened, canary, what_ifs, target)
+    return agrees(opened, canary, what_ifs, design)
 
 
 def _context(model: str, requester: str) -> dict[str, Json]:

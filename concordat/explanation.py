@@ -132,7 +132,7 @@ def explain(opened: Opened, *, design: Plan, schema: FeatureSchema, record: Enco
     if (opened.odd_squares is not None) != design.mirrored:
         raise Refused(Reason.MALFORMED, detail="The result belongs to another design.")
     local = design.at(record.vector)
-    fit = local.fit(opened.prediction, opened.coefficients, opened.intercept, opened.sum_of_squares, opened.odd_squares)
+    fit = local.fit(*opened.numbers, target=opened.target)
     factors = [
         _factor(group, features, estimate, record, opened.target, local.wording)
         for group, features, estimate in zip(design.groups, groups, fit.estimates, strict=True)

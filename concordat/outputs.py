@@ -66,6 +66,11 @@ class Opened:
     target: Scale
     what_ifs: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
+    @property
+    def numbers(self) -> tuple[float, NDArray[np.float64], float, float, float | None]:
+        """What a surrogate is judged by, as `Design.fit` takes it."""
+        return self.prediction, self.coefficients, self.intercept, self.sum_of_squares, self.odd_squares
+
 
 def seal_outputs(
     *, job: str, node: str, records: Sequence[tuple[bytes, bytes]], output_key: str

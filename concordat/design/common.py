@@ -15,7 +15,7 @@ would make the opened result random.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -26,8 +26,9 @@ from typing_extensions import TypedDict
 
 from concordat.design.wording import Wording
 from concordat.fields import STRICT, DecimalText, Digest, Slug, Text
+from concordat.kinds.kind import Scale
 from concordat.reasons import Reason, Refused
-from concordat.ring import Ring
+from concordat.ring import RESULT_BITS, Ring
 from concordat.schema import Feature, FeatureSchema
 
 OPERATOR_BITS: Literal[20] = 20
@@ -50,6 +51,13 @@ RELIABLE = 0.5
 
 CONFIDENCE = 0.95
 """Of the coefficients' intervals."""
+
+OUTPUT_ERROR: Mapping[Scale, float] = {"log-odds": 2.0**-15, "probability": 2.0**-16}
+"""How far the outputs that the engine squares may be off, as their weighted root mean square: three times the most that
+was measured (docs/decisions/0025)."""
+
+LEAST_OUTPUT: Mapping[Scale, float] = {"log-odds": 2.0**-10, "probability": 2.0**-15}
+"""Differences that are smaller leave of their squares nothing but roundings."""
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -174,6 +182,21 @@ class Design(ABC):
             sums.append(own @ differences**2 + pairs @ (first - second) ** 2)
         return np.array(sums)
 
+    def squares_error(self, sums: Floats, target: Scale) -> Floats:
+        """How far fixed-point arithmetic may have each of these `squares` off.
+
+        If outputs with weights w are off by e, then by Minkowski's inequality the root of their weighted sum of squares
+        is off by no more than sqrt(sum w e²), and the sum S by 2 sqrt(S · sum w e²) and that much. Differences within a
+        pair are off by twice as much as an output.
+        """
+        weights = [self.weights.sum()]
+        if self.mirrored:
+            own, pairs = odd_weights(self.weights)
+            weights.append(own.sum() + 4 * pairs.sum())
+        whole = np.array(weights) / (1 << WEIGHT_BITS)
+        rooted = 2 * OUTPUT_ERROR[target] * np.sqrt(whole * np.maximum(sums, 0))
+        return np.asarray(rooted + LEAST_OUTPUT[target] ** 2 * whole + 4 * 2.0**-RESULT_BITS)
+
     def fit(
         self,
         prediction: float,
@@ -181,10 +204,15 @@ class Design(ABC):
         intercept: float,
         sum_of_squares: float,
         odd_squares: float | None = None,
+        *,
+        target: Scale,
     ) -> Fit:
         """Judge the opened numbers (`judge`): R² and intervals follow from them, so nothing more need be opened.
 
-        `odd_squares` is the sum of `odd_weights` over the same differences; None of a design that is not mirrored.
+        `odd_squares` is the sum of `odd_weights` over the same differences; None of a design that is not mirrored. What
+        the surrogate leaves of it cannot be told from nothing where it is less than the arithmetic's error
+        (`squares_error`), and what is below nothing is error itself: no interval is narrower than that much makes it, also
+        of a model that is exactly linear.
         """
         weights = self.weights / (1 << WEIGHT_BITS)
         b = coefficients
@@ -194,7 +222,8 @@ class Design(ABC):
             means, gram = moments(self.regressors, weights)
             plain = b + self.ridge * (np.linalg.pinv(gram, hermitian=True) @ b)  # without the penalty
             surrogate = intercept + means @ (b - plain) - prediction + self.regressors @ plain
-            margins = self._margins(gram, odd_squares - self.squares(surrogate)[-1])
+            error = self.squares_error(np.array([sum_of_squares, odd_squares]), target)[-1]
+            margins = self._margins(gram, max(abs(odd_squares - self.squares(surrogate)[-1]), error))
             intervals = (b[:, None] + margins[:, None] * [-1, 1]) / self.step
         return replace(judged, coefficients=b / self.step, intervals=intervals)
 
@@ -211,8 +240,7 @@ class Design(ABC):
         first, second = np.split(self.regressors, 2)
         half, weights = (first - second) / 2, np.add(*np.split(self.weights, 2)) / (1 << WEIGHT_BITS)
         degrees = len(half) - half.shape[1]
-        # Squares are rounded: of an exactly linear model as much as nothing is left, on either side of it.
-        variance = max(residual, 0.0) / 2 / degrees
+        variance = residual / 2 / degrees
         shrink = np.linalg.inv(gram + self.ridge * np.eye(len(gram)))
         spread = shrink @ (half.T @ (weights[:, None] * half)) @ shrink
         margins: Floats = stdtrit(degrees, (1 + CONFIDENCE) / 2) * np.sqrt(variance * np.diag(spread))

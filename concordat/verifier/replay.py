@@ -17,7 +17,8 @@ from concordat.verifier.evidence import NotCheckable
 
 
 def recomputed(case: Case, given: bytes) -> str:
-    """The model computes what was recorded, within what fixed-point arithmetic errs by (`canaries.TOLERANCE`).
+    """The model computes what was recorded, within what fixed-point arithmetic errs by (`canaries.TOLERANCE`, and
+    `Design.squares_error`).
 
     Raises:
         Refused: REPLAY_DIFFERS, and what `model_file.load` refuses.
@@ -36,15 +37,14 @@ def recomputed(case: Case, given: bytes) -> str:
     target, rows, columns = scale_of(case.definition), 1 + case.request["what_ifs"], columns_of(case.model)
     length = rows * columns + case.design.secrets
     shared = ring.combine([ring.from_bytes(unb64(share["share"]), (length,)) for share in inputs.values()])
-    known = [
-        known_result(case.model["kind"], tensors, case.design, record, target)
-        for record in ring.decode(shared[: rows * columns]).reshape(rows, columns)
-    ]
+    records = ring.decode(shared[: rows * columns]).reshape(rows, columns)
+    known = [known_result(case.model["kind"], tensors, case.design, record, target) for record in records]
     predictions, (explanation, *_) = zip(*known, strict=True)
-    found = canaries.distance(opened, np.array([*predictions, *explanation]))
+    local = case.design.at(records[0])
+    found = canaries.distance(opened, np.array([*predictions, *explanation]), local)
     assert found is not None  # `open_result` has seen to it that there are as many numbers
     allowed = f"{TOLERANCE[target]:.1e} in {target}"
-    if not found.within(target):
+    if not found.within(local, target):
         squares = f"a sum of squares by up to {found.most_squares:.1e}"
         raise Refused(
             Reason.REPLAY_DIFFERS, detail=f"It is off by up to {found.most:.1e}, {squares}; allowed is {allowed}."

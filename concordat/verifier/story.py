@@ -81,8 +81,7 @@ def _result(case: Case) -> dict[str, Json]:
     that depends on the record is null without the record, and so is whether its operator is the design's."""
     opened, design, local = case.result, case.design, case.local
     log_odds = log_odds_of(opened.prediction, opened.target)
-    numbers = opened.prediction, opened.coefficients, opened.intercept, opened.sum_of_squares, opened.odd_squares
-    fit = local.fit(*numbers) if local else None
+    fit = local.fit(*opened.numbers, target=opened.target) if local else None
     estimates = fit.estimates if fit else [Estimate(float(each), None, None) for each in opened.coefficients]
     labels = {
         group: ", ".join(feature.label for feature in features)

@@ -59,11 +59,11 @@ def test_invented_records_are_within_the_schemas_ranges_and_not_all_alike(kind, 
 
 def test_what_came_back_right_is_right_also_with_what_ifs():
     first, second, third = invented()
-    assert agrees(came_back(first), first, [], "log-odds")
-    assert agrees(came_back(first, [second, third]), first, [second, third], "log-odds")
-    assert not agrees(came_back(first, [third, second]), first, [second, third], "log-odds")
-    assert not agrees(came_back(first), first, [second], "log-odds")
-    assert not agrees(came_back(first), second, [], "log-odds")
+    assert agrees(came_back(first), first, [], DESIGN)
+    assert agrees(came_back(first, [second, third]), first, [second, third], DESIGN)
+    assert not agrees(came_back(first, [third, second]), first, [second, third], DESIGN)
+    assert not agrees(came_back(first), first, [second], DESIGN)
+    assert not agrees(came_back(first), second, [], DESIGN)
 
 
 @given(st.integers(0, 11), st.floats(-8, 8).filter(lambda change: abs(change) > 2.0**-9))
@@ -78,15 +78,15 @@ def test_a_change_of_any_number_is_noticed(place, change):
         moved = numbers[:-1].copy()
         moved[place - 1] += change
         changed = came_back(canary, coefficients=moved)
-    assert not agrees(changed, canary, [], "log-odds")
+    assert not agrees(changed, canary, [], DESIGN)
 
 
 @pytest.mark.parametrize(("place", "name"), [(-2, "sum_of_squares"), (-1, "odd_squares")])
 def test_another_sum_of_squares_is_noticed(place, name):
     (canary,) = CANARY
     total = canary["explanation"][place] / ONE
-    assert agrees(came_back(canary, **{name: 1.009 * total}), canary, [], "log-odds")
-    assert not agrees(came_back(canary, **{name: 1.02 * total + 0.01}), canary, [], "log-odds")
+    assert agrees(came_back(canary, **{name: 1.009 * total}), canary, [], DESIGN)
+    assert not agrees(came_back(canary, **{name: 1.02 * total + 0.01}), canary, [], DESIGN)
 
 
 def test_a_canary_of_a_design_that_is_not_mirrored_has_no_odd_part():
@@ -95,10 +95,10 @@ def test_a_canary_of_a_design_that_is_not_mirrored_has_no_odd_part():
     (canary,) = canaries.invent(1, **made)
     assert len(canary["explanation"]) == len(plan.groups) + 2
     *numbers, total = np.array(canary["explanation"]) / ONE
-    back = Opened(canary["prediction"] / ONE, np.array(numbers[:-1]), numbers[-1], total, None, "log-odds")
-    assert agrees(back, canary, [], "log-odds")
-    assert not agrees(replace(back, sum_of_squares=1.02 * total + 0.01), canary, [], "log-odds")
-    assert not agrees(replace(back, odd_squares=1.0), canary, [], "log-odds")
+    back = Opened(canary["prediction"] / ONE, np.array(numbers[:-1]), numbers[-1], total, None, DESIGN)
+    assert agrees(back, canary, [], DESIGN)
+    assert not agrees(replace(back, sum_of_squares=1.02 * total + 0.01), canary, [], DESIGN)
+    assert not agrees(replace(back, odd_squares=1.0), canary, [], DESIGN)
 
 
 CANARY = invented(count=1)

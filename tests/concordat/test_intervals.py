@@ -49,9 +49,9 @@ def outputs(plan, target="log-odds"):
     return y if target == "log-odds" else 1 / (1 + np.exp(-y))
 
 
-def fit(plan, y, prediction):
+def fit(plan, y, prediction, target="log-odds"):
     fitted = plan.operator @ y / 2.0**OPERATOR_BITS
-    return plan.fit(prediction, fitted[:-1], fitted[-1], *plan.squares(y - prediction))
+    return plan.fit(prediction, fitted[:-1], fitted[-1], *plan.squares(y - prediction), target=target)
 
 
 def directly(plan, y):
@@ -108,7 +108,7 @@ def test_of_slopes_it_is_of_differences_alone():
 def test_they_follow_from_the_opened_numbers(method, target):
     """Of masks within a tenth: a pair's weights differ."""
     prediction, *y = outputs(plan(method), target)
-    found = fit(plan(method), np.array(y), prediction)
+    found = fit(plan(method), np.array(y), prediction, target)
     margins = np.diff(found.intervals, axis=1)[:, 0] / 2
     assert found.intervals.mean(axis=1) == pytest.approx(found.coefficients)
     slack = ROUNDED * np.abs(found.coefficients).max()
@@ -194,7 +194,7 @@ def test_they_hold_the_mean_over_designs_as_often_as_they_say(method, target):
     """120 seeds; docs/explanation/secure-lime.md has real models."""
     designs = [plan(method, seed=f"seed {number}") for number in range(120)]
     y = [outputs(each, target) for each in designs]
-    fits = [fit(each, of_it[1:], of_it[0]) for each, of_it in zip(designs, y, strict=True)]
+    fits = [fit(each, of_it[1:], of_it[0], target) for each, of_it in zip(designs, y, strict=True)]
     true = np.mean([each.coefficients for each in fits], axis=0)
     held = [(each.intervals[:, 0] <= true) & (true <= each.intervals[:, 1]) for each in fits]
     assert 0.92 < np.mean(held) < 0.98

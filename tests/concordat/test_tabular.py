@@ -135,7 +135,7 @@ def test_coefficients_and_fit_are_those_of_explain_instance(sampler):
     b = local.operator / (1 << local.operator_bits) @ (np.array(y) - p)
     b[-1] += p
     total = local.weights / (1 << design.WEIGHT_BITS) @ (np.array(y) - p) ** 2
-    fit = local.fit(p, b[:-1], b[-1], total)
+    fit = local.fit(p, b[:-1], b[-1], total, target="log-odds")
     assert fit.coefficients == pytest.approx([value for _, value in sorted(found.local_exp[1])], abs=2e-3)
     assert fit.intercept == pytest.approx(found.intercept[0], abs=2e-3)
     assert fit.r_squared == pytest.approx(found.score, abs=1e-3)

@@ -166,10 +166,11 @@ def test_a_secure_explanation_is_limes(name, method, kind, target):
             if sizes[order[first - 1]] - sizes[order[first]] > 2 * bound:
                 assert set(order[:first]) == set(ours[:first])
         if sizes.max() > 2e-4:  # of a model that does not react, R² is that of the roundings
-            fit = case.design.fit(prediction, surrogate[:-1], surrogate[-1], *squares)
+            fit = case.design.fit(prediction, surrogate[:-1], surrogate[-1], *squares, target=target)
             assert fit.r_squared == pytest.approx(score, abs=1e-3)
             plain = case.design.operator / (1 << OPERATOR_BITS) @ outputs[1:]
-            direct = case.design.fit(outputs[0], plain[:-1], plain[-1], *case.design.squares(outputs[1:] - outputs[0]))
+            sums = case.design.squares(outputs[1:] - outputs[0])
+            direct = case.design.fit(outputs[0], plain[:-1], plain[-1], *sums, target=target)
             off = np.abs(fit.intervals - direct.intervals).max() * case.design.step
             assert off < max(bound, INTERVAL_BOUND * sizes.max())
 

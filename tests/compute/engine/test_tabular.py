@@ -101,7 +101,7 @@ def test_a_secure_explanation_is_limes_own(name, sampler, kind, target):
         assert np.abs(surrogate - expected)[:-1].max() < bound
         assert surrogate[-1] == pytest.approx(expected[-1], rel=1e-5, abs=WITHIN[target])
         assert prediction == pytest.approx(outputs[place], rel=1e-5, abs=WITHIN[target])
-        fit = plan.at(case.X[place]).fit(prediction, surrogate[:-1], surrogate[-1], total)
+        fit = plan.at(case.X[place]).fit(prediction, surrogate[:-1], surrogate[-1], total, target=target)
         assert fit.r_squared == pytest.approx(score, abs=1e-3)
 
 
