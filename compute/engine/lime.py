@@ -24,15 +24,12 @@ from compute.engine.calculus import Calculus
 from compute.engine.perturbed import order
 from compute.engine.protocol import Protocol, parallel
 from compute.engine.rows import Rows
-from concordat.design import OPERATOR_BITS, WEIGHT_BITS, Design, odd_weights
+from concordat.design import LARGEST_DIFFERENCE, OPERATOR_BITS, WEIGHT_BITS, Design, odd_weights, square_bits
 from concordat.kinds import KINDS
-from concordat.kinds.kind import LOG_ODDS, Scale
+from concordat.kinds.kind import Scale
 from concordat.outputs import LARGEST
 from concordat.reasons import Reason, Refused
 from concordat.ring import RESULT_BITS
-
-SIZE: dict[Scale, int] = {"log-odds": 2 * int(LOG_ODDS), "probability": 1}
-"""What differences of outputs stay below or at: proven for a model when it is imported."""
 
 SCALE: dict[Scale, int] = {"log-odds": 53, "probability": sigmoid.PROBABILITY_BITS}
 """The largest scale at which they stay below 2^62, so that nothing else is mistaken for them modulo 2^64."""
@@ -92,7 +89,7 @@ class Surrogate:
     def check(self, target: Scale) -> None:
         """Raises Refused(FIELD_INVALID) if results might not fit: a row of the operator is too large, or there are too
         many rows."""
-        largest = int(self.operator.abs().sum(dim=1).max()) * SIZE[target]
+        largest = int(self.operator.abs().sum(dim=1).max()) * LARGEST_DIFFERENCE[target]
         bits = SCALE[target] - lifting.BITS
         if largest << bits >= 1 << TRUNCATED or largest >= int(LARGEST[target]) << self.bits:
             raise Refused(Reason.FIELD_INVALID, detail="The operator's entries are too large.", field="design")
@@ -102,8 +99,7 @@ class Surrogate:
     def square_bits(self, target: Scale) -> int:
         """The scale of the differences that are squared: the largest at which their weighted sums fit."""
         largest = self.weights.clamp(min=0).sum(dim=1) + self.pairs.sum(dim=1)
-        total = int(largest.max()) * SIZE[target] ** 2
-        return min((TRUNCATED - total.bit_length()) // 2, SCALE[target] - lifting.BITS - 1)
+        return min(square_bits(int(largest.max()), target), SCALE[target] - lifting.BITS - 1)
 
     def blocks(self, most: int) -> Iterator[slice]:
         """All rows in turn, up to `most` at once, but two at least; no pair is divided."""

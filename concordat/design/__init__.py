@@ -16,6 +16,7 @@ from concordat.canonical import Json
 from concordat.design import masks, slopes, tabular
 from concordat.design.common import (
     CONFIDENCE,
+    LARGEST_DIFFERENCE,
     OPERATOR_BITS,
     RELIABLE,
     WEIGHT_BITS,
@@ -23,6 +24,7 @@ from concordat.design.common import (
     Estimate,
     Fit,
     odd_weights,
+    square_bits,
 )
 from concordat.design.masks import MaskDesign, build
 from concordat.design.slopes import SlopeDesign
@@ -35,6 +37,7 @@ from concordat.schema import FeatureSchema
 
 __all__ = [
     "CONFIDENCE",
+    "LARGEST_DIFFERENCE",
     "METHODS",
     "OPERATOR_BITS",
     "RELIABLE",
@@ -54,6 +57,7 @@ __all__ = [
     "check_secret",
     "odd_weights",
     "read_design",
+    "square_bits",
 ]
 
 Plan = Design | TabularDesign

@@ -26,7 +26,7 @@ from typing_extensions import TypedDict
 
 from concordat.design.wording import Wording
 from concordat.fields import STRICT, DecimalText, Digest, Slug, Text
-from concordat.kinds.kind import Scale
+from concordat.kinds.kind import LOG_ODDS, Scale
 from concordat.reasons import Reason, Refused
 from concordat.ring import RESULT_BITS, Ring
 from concordat.schema import Feature, FeatureSchema
@@ -52,12 +52,14 @@ RELIABLE = 0.5
 CONFIDENCE = 0.95
 """Of the coefficients' intervals."""
 
-OUTPUT_ERROR: Mapping[Scale, float] = {"log-odds": 2.0**-15, "probability": 2.0**-16}
-"""How far the outputs that the engine squares may be off, as their weighted root mean square: three times the most that
-was measured (docs/decisions/0025)."""
+LARGEST_DIFFERENCE: Mapping[Scale, int] = {"log-odds": 2 * int(LOG_ODDS), "probability": 1}
+"""What differences of outputs stay below or at: proven for a model when it is imported."""
 
-LEAST_OUTPUT: Mapping[Scale, float] = {"log-odds": 2.0**-10, "probability": 2.0**-15}
-"""Differences that are smaller leave of their squares nothing but roundings."""
+SUMMED = 62
+"""The engine's weighted sums of squares stay below 2^62."""
+
+OUTPUT_ERROR: Mapping[Scale, float] = {"log-odds": 2.0**-17, "probability": 2.0**-15}
+"""How far off the engine's outputs may be, as their weighted root mean square (docs/decisions/0025)."""
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -185,17 +187,21 @@ class Design(ABC):
     def squares_error(self, sums: Floats, target: Scale) -> Floats:
         """How far fixed-point arithmetic may have each of these `squares` off.
 
-        If outputs with weights w are off by e, then by Minkowski's inequality the root of their weighted sum of squares
-        is off by no more than sqrt(sum w e²), and the sum S by 2 sqrt(S · sum w e²) and that much. Differences within a
-        pair are off by twice as much as an output.
+        Outputs that are off by e as their weighted root mean square have the root of a sum S of weight W off by
+        sqrt(W)·e, by Minkowski's inequality; within pairs both are off. And differences are rounded at random to
+        multiples of r before they are squared: with standard deviations of r/2 at most, six of which are allowed.
         """
-        weights = [self.weights.sum()]
+        own, pairs = [self.weights], [np.zeros(1, dtype=np.int64)]
         if self.mirrored:
-            own, pairs = odd_weights(self.weights)
-            weights.append(own.sum() + 4 * pairs.sum())
-        whole = np.array(weights) / (1 << WEIGHT_BITS)
-        rooted = 2 * OUTPUT_ERROR[target] * np.sqrt(whole * np.maximum(sums, 0))
-        return np.asarray(rooted + LEAST_OUTPUT[target] ** 2 * whole + 4 * 2.0**-RESULT_BITS)
+            for each, more in zip((own, pairs), odd_weights(self.weights), strict=True):
+                each.append(more)
+        rounding = 2.0 ** -square_bits(max(int(w.sum() + p.sum()) for w, p in zip(own, pairs, strict=True)), target)
+        one = 1 << WEIGHT_BITS
+        whole = np.array([w.sum() + 4 * p.sum() for w, p in zip(own, pairs, strict=True)]) / one
+        heaviest = np.array([max(w.max(), p.max()) for w, p in zip(own, pairs, strict=True)]) / one
+        root = OUTPUT_ERROR[target] * np.sqrt(whole) + 3 * rounding * np.sqrt(heaviest)
+        least = rounding**2 / 2 * whole + 4 * 2.0**-RESULT_BITS  # of the roundings' own squares
+        return np.asarray(2 * root * np.sqrt(np.maximum(sums, 0)) + root**2 + least)
 
     def fit(
         self,
@@ -211,8 +217,8 @@ class Design(ABC):
 
         `odd_squares` is the sum of `odd_weights` over the same differences; None of a design that is not mirrored. What
         the surrogate leaves of it cannot be told from nothing where it is less than the arithmetic's error
-        (`squares_error`), and what is below nothing is error itself: no interval is narrower than that much makes it, also
-        of a model that is exactly linear.
+        (`squares_error`), and what is below nothing is error itself: no interval is narrower than that makes it, also of
+        an exactly linear model.
         """
         weights = self.weights / (1 << WEIGHT_BITS)
         b = coefficients
@@ -277,6 +283,12 @@ def judge(
     # A model that does not react at all has nothing to explain: its flat surrogate is no explanation.
     r_squared = min(1.0, 1 - float(residual) / total) if total > 0 else 0.0
     return Fit(b, intercept, r_squared, 1 - (1 - r_squared) * (n - 1) / (n - d - 1), None)
+
+
+def square_bits(weight: int, target: Scale) -> int:
+    """The scale of the differences that are squared: the largest at which their sum fits, whose weights, at 2^10, add
+    up to `weight`."""
+    return (SUMMED - (weight * LARGEST_DIFFERENCE[target] ** 2).bit_length()) // 2
 
 
 def odd_weights(weights: Whole) -> tuple[Whole, Whole]:

@@ -24,6 +24,7 @@ from concordat.design.common import KERNEL_WIDTH, KERNEL_WIDTHS, RIDGE, RIDGES, 
 from concordat.design.training import Sampler, Statistics
 from concordat.design.wording import Wording, drawn_anew
 from concordat.fields import STRICT, DecimalText, Digest, Slug, Text, plain, read
+from concordat.kinds.kind import Scale
 from concordat.reasons import Reason, Refused
 from concordat.ring import Ring
 from concordat.schema import Feature, FeatureSchema
@@ -115,6 +116,8 @@ class LocalDesign(Design):
         intercept: float,
         sum_of_squares: float,
         odd_squares: float | None = None,
+        *,
+        target: Scale,
     ) -> common.Fit:
         """As for every design, with the record's own row among the others, and with `lime`'s weights unrounded. The
         record's own difference is none, so it is in the sum of squares already."""

@@ -85,8 +85,26 @@ def test_a_change_of_any_number_is_noticed(place, change):
 def test_another_sum_of_squares_is_noticed(place, name):
     (canary,) = CANARY
     total = canary["explanation"][place] / ONE
-    assert agrees(came_back(canary, **{name: 1.009 * total}), canary, [], DESIGN)
-    assert not agrees(came_back(canary, **{name: 1.02 * total + 0.01}), canary, [], DESIGN)
+    known = np.array(canary["explanation"][-2:]) / ONE
+    error = dict(zip((-2, -1), DESIGN.squares_error(known, "log-odds"), strict=True))[place]
+    assert error < 1e-3 * total
+    for sign in (-1, 1):
+        assert agrees(came_back(canary, **{name: total + 0.5 * sign * error}), canary, [], DESIGN)
+        assert not agrees(came_back(canary, **{name: total + 1.1 * sign * error}), canary, [], DESIGN)
+
+
+def test_changes_that_are_small_each_are_noticed_by_the_intervals_that_they_make():
+    """Coefficients within their tolerance, and the sum within its error, narrow what the surrogate leaves together."""
+    flat = np.array(canaries.known_result("linear", tensors("linear"), DESIGN, RECORD, "log-odds")[1])
+    canary = {
+        "record": ring.encode(RECORD).tolist(),
+        "prediction": 0,
+        "explanation": [round(each * ONE) for each in [*flat[:-1], flat[-1] + 0.5]],
+    }
+    assert agrees(came_back(canary), canary, [], DESIGN)
+    moved = came_back(canary, coefficients=flat[:-3] * (1 + 2.0**-11 / np.abs(flat[:-3]).max()))
+    assert np.abs(moved.coefficients - flat[:-3]).max() < TOLERANCE["log-odds"]
+    assert agrees(moved, canary, [], DESIGN) is False
 
 
 def test_a_canary_of_a_design_that_is_not_mirrored_has_no_odd_part():
@@ -97,11 +115,12 @@ def test_a_canary_of_a_design_that_is_not_mirrored_has_no_odd_part():
     *numbers, total = np.array(canary["explanation"]) / ONE
     back = Opened(canary["prediction"] / ONE, np.array(numbers[:-1]), numbers[-1], total, None, DESIGN)
     assert agrees(back, canary, [], DESIGN)
-    assert not agrees(replace(back, sum_of_squares=1.02 * total + 0.01), canary, [], DESIGN)
+    assert not agrees(replace(back, sum_of_squares=1.001 * total + 0.001), canary, [], DESIGN)
     assert not agrees(replace(back, odd_squares=1.0), canary, [], DESIGN)
 
 
 CANARY = invented(count=1)
+RECORD = ring.decode(np.array(CANARY[0]["record"]))
 
 
 @pytest.fixture

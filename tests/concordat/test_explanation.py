@@ -97,7 +97,7 @@ def test_a_factor_speaks_of_the_patients_value_in_its_unit(linear):
     assert heart_rate.coefficient == pytest.approx(-0.8 * (122 - 140) / 26, rel=0.1)
     assert heart_rate.sentence == (
         f"Maximum heart rate (122 beats/min) raises the predicted log-odds by {heart_rate.coefficient:.2f} "
-        "(95% interval 0.53 to 0.53) compared with the reference."
+        "(95% interval 0.52 to 0.53) compared with the reference."
     )
 
 
@@ -215,7 +215,7 @@ Predicted probability  90.2%   (log-odds +2.21)
 
 What moved this prediction, compared with the reference patient:
   ▲ +1.43 [+1.43 to +1.43] ████████  Angina on exercise         yes
-  ▲ +0.53 [+0.53 to +0.53] ███       Maximum heart rate         122 beats/min
+  ▲ +0.53 [+0.52 to +0.53] ███       Maximum heart rate         122 beats/min
   ▲ +0.32 [+0.32 to +0.32] ██        Age                        64 years
   ▲ +0.22 [+0.22 to +0.22] █         ST depression on exercise  1 mm
   · +0.00 [+0.00 to +0.00]           Sex                        male
@@ -358,9 +358,10 @@ class TestIntervals:
         assert factor(self.explained(record, 0.2, odd=40.0), "fbs").direction == "does not change"
 
     @pytest.mark.parametrize("odd", [0.0, -(2.0**-20), -1.0])
-    def test_squares_that_open_below_the_surrogates_own_leave_nothing(self, record, odd):
+    def test_squares_that_open_below_the_surrogates_own_leave_the_arithmetics_error(self, record, odd):
         age = factor(self.explained(record, 0.2, odd=odd), "age")
-        assert (age.low, age.high) == pytest.approx((0.2, 0.2), abs=1e-6)
+        assert age.low < 0.2 - 0.001
+        assert age.high > 0.2 + 0.001
         assert age.direction == "raises"
 
     def test_the_document_has_the_ends(self, risk, record):

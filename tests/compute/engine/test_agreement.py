@@ -21,6 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from compute.engine.lime import Surrogate, explain
 from compute.engine.perturbed import rows_of
 from concordat import design, ring
+from concordat.canaries import known_result
 from concordat.design import OPERATOR_BITS, WEIGHT_BITS, Design, read_design
 from concordat.importers import from_sklearn
 from concordat.kinds import KINDS
@@ -171,6 +172,11 @@ def test_a_secure_explanation_is_limes(name, method, kind, target):
             plain = case.design.operator / (1 << OPERATOR_BITS) @ outputs[1:]
             sums = case.design.squares(outputs[1:] - outputs[0])
             direct = case.design.fit(outputs[0], plain[:-1], plain[-1], *sums, target=target)
+            _, known = known_result(
+                case.imported.kind, case.imported.tensors, case.design, ring.decode(ring.encode(x)), target
+            )
+            known = known[len(surrogate) :]
+            assert np.all(np.abs(squares - known) < case.design.squares_error(known, target) / 2)
             off = np.abs(fit.intervals - direct.intervals).max() * case.design.step
             assert off < max(bound, INTERVAL_BOUND * sizes.max())
 

@@ -217,7 +217,7 @@ def test_the_sums_of_squares_fit_and_use_what_room_there_is(target, n):
     surrogate = Surrogate.of_arrays(torch.zeros(2, n, dtype=torch.int64), weights, mirrored=True)
     surrogate.check(target)
     bits = surrogate.square_bits(target)
-    most = n * (lime.SIZE[target] << bits) ** 2 << 10
+    most = n * (LARGEST_DIFFERENCE[target] << bits) ** 2 << 10
     assert most < 1 << 62  # and that of differences in half as many pairs
     assert most << 4 >= 1 << 62 or bits == lime.SCALE[target] - 33
 

@@ -6,9 +6,9 @@ import torch
 
 from compute.engine import lifting
 from compute.engine.arithmetic import TRUNCATED
-from compute.engine.lime import LEAST_BITS, SCALE, SIZE, Surrogate
+from compute.engine.lime import LEAST_BITS, SCALE, Surrogate
 from compute.engine.sigmoid import clamped
-from concordat.design import OPERATOR_BITS, WEIGHT_BITS
+from concordat.design import LARGEST_DIFFERENCE, OPERATOR_BITS, WEIGHT_BITS
 from concordat.outputs import LARGEST, LARGEST_SQUARES, PROBABILITY_ERROR
 from concordat.reasons import Refused
 from tests.compute.engine.test_primitives import logistic
@@ -24,7 +24,7 @@ def surrogate(row_sum):
 
 @pytest.mark.parametrize("target", list(SCALE))
 def test_the_engine_refuses_a_design_whose_coefficients_might_be_taken_for_failures(target):
-    row_sum = (int(LARGEST[target]) << OPERATOR_BITS) // SIZE[target]
+    row_sum = (int(LARGEST[target]) << OPERATOR_BITS) // LARGEST_DIFFERENCE[target]
     surrogate(row_sum - 1).check(target)
     with pytest.raises(Refused, match="too large"):
         surrogate(row_sum).check(target)
