@@ -22,7 +22,7 @@ from concordat.canonical import Json
 from concordat.commitments import Share
 from concordat.definition import MOST_RECORDS
 from concordat.documents import Keyring, sign, verify_from
-from concordat.fields import STRICT, Digest, Slug, Time, Uuid, plain, read
+from concordat.fields import STRICT, Digest, Slug, Text, Time, Uuid, plain, read
 from concordat.outputs import OutputShares
 from concordat.sealing import SealingKey
 from concordat.signatures import SigningKey
@@ -40,20 +40,25 @@ Act = Literal[
     "no usable testimony",
     "false alarm",
     "no canary",
+    "unusable alarm",
+    "false operator",
 ]
 """What a node did: sent another message, or handed in another share of the result, than its shares and seeds give;
 dealt wrong correlations; laid open another key than the dealer gave it, another secret than it sent its peer, other
 digests than it had signed for, another share of the model, or nothing that can be read. Or what the requester did:
-raised an alarm about a canary whose result is what the owner had sealed to it, or about a record that is none of the
-canaries sealed to it. No other words: findings stand in the log for all to read."""
+raised an alarm about a canary whose result is what the owner had sealed to it, about a record that is none of the
+canaries on the sheet that it shows, or one that cannot be examined, as no client sends it; or shared another operator
+than its design gives. No other words: findings stand in the log for all to read."""
 
-REQUESTERS_ACTS: frozenset[Act] = frozenset({"false alarm", "no canary"})
+REQUESTERS_ACTS: frozenset[Act] = frozenset({"false alarm", "no canary", "unusable alarm", "false operator"})
 
 
 @with_config(STRICT)
 class CanaryShares(TypedDict):
-    """Of one canary, by party: its input shares, and the output shares that came back."""
+    """Of one canary, by party: its input shares, and the output shares that came back; and the owner's signed sheet
+    (JWS) that it stands on."""
 
+    sheet: str
     inputs: dict[Slug, Share]
     outputs: dict[Slug, OutputShares]
 
@@ -63,7 +68,8 @@ class Alarm(TypedDict):
     """The requester's statement that the record at `place` is a canary and came back wrong.
 
     `request` is the request's digest, `name` its identifier, and `commitments` are its to that record's input shares,
-    by party; `shares` is a `CanaryShares`, sealed to the owner.
+    by party; `shares` is a `CanaryShares`, sealed to the owner's key of the identifier `sealed_to`, and `sheet` the digest
+    of the owner's sheet in it.
     """
 
     job: Uuid
@@ -74,6 +80,8 @@ class Alarm(TypedDict):
     place: Place
     commitments: dict[Slug, Digest]
     shares: str
+    sealed_to: Text
+    sheet: Digest
     time: Time
 
 
@@ -110,13 +118,14 @@ class Tape(TypedDict):
 @with_config(STRICT)
 class Testimony(TypedDict):
     """A node's signed answer to an alarm (by digest). `commitments` are those of the request that it computed for;
-    `tape` is sealed to the owner."""
+    `tape` is sealed to the owner's key of the identifier `sealed_to`."""
 
     job: Uuid
     node: Slug
     alarm: Digest
     commitments: dict[Slug, Digest]
     tape: str
+    sealed_to: Text
     time: Time
 
 
@@ -167,6 +176,8 @@ def raise_alarm(
         "place": place,
         "commitments": dict(commitments),
         "shares": sealing.seal(owner_key, content, context=_context("canary", job, requester)),
+        "sealed_to": sealing.sealing_key_id(owner_key),
+        "sheet": canonical.digest(shares["sheet"].encode()),
         "time": clock.rfc3339(time),
     }
     return sign(payload, Alarm, kind="alarm", key=key)
@@ -202,6 +213,7 @@ def testify(
         "alarm": alarm,
         "commitments": dict(commitments),
         "tape": sealing.seal(owner_key, content, context=_context("tape", job, node)),
+        "sealed_to": sealing.sealing_key_id(owner_key),
         "time": clock.rfc3339(time),
     }
     return sign(payload, Testimony, kind="testimony", key=key)

@@ -113,10 +113,10 @@ def test_a_canary_of_a_design_that_is_not_mirrored_has_no_odd_part():
     (canary,) = canaries.invent(1, **made)
     assert len(canary["explanation"]) == len(plan.groups) + 2
     *numbers, total = np.array(canary["explanation"]) / ONE
-    back = Opened(canary["prediction"] / ONE, np.array(numbers[:-1]), numbers[-1], total, None, DESIGN)
-    assert agrees(back, canary, [], DESIGN)
-    assert not agrees(replace(back, sum_of_squares=1.001 * total + 0.001), canary, [], DESIGN)
-    assert not agrees(replace(back, odd_squares=1.0), canary, [], DESIGN)
+    back = Opened(canary["prediction"] / ONE, np.array(numbers[:-1]), numbers[-1], total, None, "log-odds")
+    assert agrees(back, canary, [], plan)
+    assert not agrees(replace(back, sum_of_squares=1.001 * total + 0.001), canary, [], plan)
+    assert not agrees(replace(back, odd_squares=1.0), canary, [], plan)
 
 
 CANARY = invented(count=1)

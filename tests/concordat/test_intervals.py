@@ -140,7 +140,7 @@ def test_they_do_not_depend_on_the_records_own_output(method, prediction):
 
 @METHODS
 def test_of_a_linear_model_as_much_is_left_as_the_arithmetic_may_err_by(method):
-    """And not nothing, whatever opens: less cannot be told. Ridge shrinks its coefficients, nearly alike for every seed."""
+    """And not nothing, whatever opens: less cannot be told. Ridge shrinks alike for every seed."""
     y = plan(method).perturbed(network()[1]).sum(axis=1)
     found = fit(plan(method), y, 1.0)
     assert np.diff(found.intervals, axis=1).max() < 2 * LEAST

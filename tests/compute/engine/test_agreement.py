@@ -172,9 +172,8 @@ def test_a_secure_explanation_is_limes(name, method, kind, target):
             plain = case.design.operator / (1 << OPERATOR_BITS) @ outputs[1:]
             sums = case.design.squares(outputs[1:] - outputs[0])
             direct = case.design.fit(outputs[0], plain[:-1], plain[-1], *sums, target=target)
-            _, known = known_result(
-                case.imported.kind, case.imported.tensors, case.design, ring.decode(ring.encode(x)), target
-            )
+            record = ring.decode(ring.encode(x))
+            _, known = known_result(case.imported.kind, case.imported.tensors, case.design, record, target)
             known = known[len(surrogate) :]
             assert np.all(np.abs(squares - known) < case.design.squares_error(known, target) / 2)
             off = np.abs(fit.intervals - direct.intervals).max() * case.design.step

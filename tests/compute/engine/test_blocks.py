@@ -19,6 +19,7 @@ from compute.engine.protocol import rehearse
 from compute.engine.rows import Composed, Masked, Private, Shifted, Stacked
 from compute.engine.streams import new_key
 from concordat import design, ring
+from concordat.design import LARGEST_DIFFERENCE
 from concordat.kinds import KINDS
 from concordat.reasons import Reason, Refused
 from tests.support.engines import SCHEMA, Case, opened, random_case, run_here
