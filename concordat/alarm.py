@@ -10,7 +10,7 @@ not name as one, and the seeds of one say nothing about another. The owner knows
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Len
@@ -25,7 +25,7 @@ from concordat.documents import Keyring, sign, verify_from
 from concordat.fields import STRICT, Digest, Slug, Text, Time, Uuid, plain, read
 from concordat.outputs import OutputShares
 from concordat.sealing import SealingKey
-from concordat.signatures import SigningKey
+from concordat.signatures import SigningKey, peek
 
 Place = Annotated[int, Ge(0)]
 
@@ -52,6 +52,12 @@ than its design gives. No other words: findings stand in the log for all to read
 
 REQUESTERS_ACTS: frozenset[Act] = frozenset({"false alarm", "no canary", "unusable alarm", "false operator"})
 
+TAPES_KEPT = timedelta(days=1)
+"""How long nodes keep what they testify with, from the end of a job."""
+
+IN_TIME = TAPES_KEPT - timedelta(hours=1)
+"""How long after a job's first receipt an alarm can be examined: the nodes must hear of it as well."""
+
 
 @with_config(STRICT)
 class CanaryShares(TypedDict):
@@ -68,8 +74,8 @@ class Alarm(TypedDict):
     """The requester's statement that the record at `place` is a canary and came back wrong.
 
     `request` is the request's digest, `name` its identifier, and `commitments` are its to that record's input shares,
-    by party; `shares` is a `CanaryShares`, sealed to the owner's key of the identifier `sealed_to`, and `sheet` the digest
-    of the owner's sheet in it.
+    by party; `shares` is a `CanaryShares`, sealed to the owner's key of the identifier `sealed_to`, and `sheet` the
+    digest of the owner's sheet in it.
     """
 
     job: Uuid
@@ -186,6 +192,11 @@ def raise_alarm(
 def read_alarm(token: str, keyring: Keyring) -> Alarm:
     """The alarm in a JWS signed by the requester that it names."""
     return verify_from(token, Alarm, kind="alarm", signer="requester", keyring=keyring)
+
+
+def peek_alarm(token: str) -> Alarm:
+    """The alarm in a JWS that was verified before. Raises Refused for its shape."""
+    return read(peek(token)[1], Alarm)
 
 
 def open_shares(alarm: Alarm, key: SealingKey) -> CanaryShares:

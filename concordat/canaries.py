@@ -157,8 +157,8 @@ def read_sheet(token: str, *, owner: str, keyring: Keyring) -> Sheet:
 
 def open_sheet(
     sealed: str, *, requester: str, definition: Definition, owner: str, keyring: Keyring, key: SealingKey
-) -> list[Canary]:
-    """The canaries for a definition's jobs, enough of them.
+) -> tuple[str, list[Canary]]:
+    """The signed sheet (JWS) for a definition's jobs, and its canaries, enough of them.
 
     Raises:
         Refused: SEAL_BROKEN; what `documents.verify` refuses; CANARIES_MISSING for those of another model, design or
@@ -171,7 +171,7 @@ def open_sheet(
         raise Refused(Reason.CANARIES_MISSING, detail="Those that are here are for something else.")
     if len(sheet["canaries"]) < definition["canaries"]:
         raise Refused(Reason.CANARIES_MISSING, detail="There are fewer than the definition asks for.")
-    return sheet["canaries"]
+    return token, sheet["canaries"]
 
 
 def agrees(opened: Opened, canary: Canary, what_ifs: Sequence[Canary], design: Plan) -> bool:

@@ -366,8 +366,9 @@ EVENTS: dict[Event, EventInfo] = {
         ("model", "institution", "design", "target", "requesters"),
     ),
     Event.CANARY_FAILED: EventInfo(
-        "A record with a known result came back with another one; the job's result is withheld from then on.",
-        ("job", "request", "definition", "model", "institution"),
+        "A record with a known result came back with another one; the job's result is withheld from then on. "
+        "`examination` says whether the nodes were asked for what names who cheated, or it was too late for that.",
+        ("job", "request", "definition", "model", "institution", "examination"),
         (),
         ("alarm",),
     ),
@@ -378,8 +379,8 @@ EVENTS: dict[Event, EventInfo] = {
         ("alarm",),
     ),
     Event.DEPARTURE_FOUND: EventInfo(
-        "The model's owner replayed the false canary, and says which nodes departed from the protocol, or that the "
-        "requester's alarm was false.",
+        "The model's owner examined the false canary, and says which nodes departed from the protocol, or that the "
+        "requester's alarm was false or of no use.",
         ("job", "request", "definition", "institution", "departures"),
         (),
         ("alarm", "testimonies", "finding"),

@@ -107,6 +107,7 @@ class Reason(StrEnum):
     CANARIES_MISSING = "canaries-missing"
     CANARY_FAILED = "canary-failed"
     TAPE_MISSING = "tape-missing"
+    ALARM_TOO_LATE = "alarm-too-late"
     RESULT_NOT_READY = "result-not-ready"
     RESULT_WITHHELD = "result-withheld"
     # services behind
@@ -482,6 +483,11 @@ REASONS: dict[Reason, ReasonInfo] = {
         "This node no longer has, or never had, the seeds of that computation.",
         "Seeds are kept for a day, and destroyed once they were given; without them nobody can be named.",
         410,
+    ),
+    Reason.ALARM_TOO_LATE: ReasonInfo(
+        "A record with a known result was said to have come back wrong, too late to be examined.",
+        "The result is withheld, and no node can be named: open results within a day.",
+        409,
     ),
     Reason.RESULT_NOT_READY: ReasonInfo("The result is not there yet.", "Ask again shortly.", 409),
     Reason.RESULT_WITHHELD: ReasonInfo(

@@ -85,8 +85,15 @@ def issue(
 
 
 def read_ticket(token: str, keys: Mapping[str, VerifyKey]) -> Ticket:
-    """The ticket in a JWS signed by the coordinator, whose keys `keys` are, whatever the time."""
-    return verify(token, Ticket, kind="ticket", keys=keys)
+    """The ticket in a JWS signed by the coordinator, whose keys `keys` are, whatever the time.
+
+    Raises Refused: what `verify` refuses; FIELD_INVALID if one name stands for two batches.
+    """
+    ticket = verify(token, Ticket, kind="ticket", keys=keys)
+    named = [ticket["batch"], *ticket["ahead"]]
+    if len(set(named)) < len(named):
+        raise Refused(Reason.FIELD_INVALID, detail="Every batch has a name of its own.", field="ahead")
+    return ticket
 
 
 def check_time(ticket: Ticket, now: datetime) -> None:

@@ -1,10 +1,11 @@
 """The model owner's part after an alarm: replay the canary's run, and sign who departed from the protocol.
 
-If nobody did, the alarm itself is judged: by the canaries that the owner has sealed to that requester, which cannot get
-rid of a genuine result by calling it a canary's.
+The alarm itself is judged first, by what it holds, the nodes' receipts and the owner's own signature on the sheet that
+the canary is on: a requester cannot get rid of a genuine result by calling it a canary's, or by an alarm that nobody
+can examine. No testimony is needed for that, and no folder of one's own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TypedDict
 
 from compute.engine.execution import prepare
@@ -13,19 +14,21 @@ from compute.engine.session import Seeds
 from compute.node.engine_job import party_part
 from compute.node.home import NodeHome
 from concordat import alarm, canonical, clock, definition, model, outputs, receipt, ring
-from concordat.alarm import Alarm, CanaryShares, Departure, Tape, Testimony
-from concordat.canaries import Canary, Sheet, came_back_right
+from concordat.alarm import Act, Alarm, CanaryShares, Departure, Tape, Testimony
+from concordat.canaries import Canary, Sheet, came_back_right, read_sheet
 from concordat.canonical import unb64
-from concordat.client import sheets
 from concordat.client.api import Api, Testimonies
 from concordat.commitments import INPUT_SHARE, open_share
 from concordat.definition import Definition
-from concordat.design import check_secret, read_design
+from concordat.design import Plan, check_secret, read_design
 from concordat.fields import plain, read
+from concordat.keystore import Kind
 from concordat.model import Manifest
+from concordat.outputs import OutputShares
 from concordat.reasons import Reason, Refused
 from concordat.receipt import Receipt
-from concordat.sealing import SealingKey
+from concordat.ring import Ring
+from concordat.signatures import VerifyKey, keyring
 
 _DIGEST_BYTES = 32
 
@@ -34,9 +37,22 @@ class _Case(TypedDict):
     said: Alarm
     agreed: Definition
     manifest: Manifest
+    design: Plan
     receipts: Mapping[str, Receipt]
-    shares: CanaryShares
-    tapes: Mapping[str, Tape | None]
+
+
+class _Shown(TypedDict):
+    """What an alarm that can be examined holds: by party the record's input share, and the output shares."""
+
+    records: Mapping[str, bytes]
+    outputs: Mapping[str, OutputShares]
+
+
+class _False(Exception):
+    """The alarm is the requester's own act."""
+
+    def __init__(self, act: Act) -> None:
+        self.act = act
 
 
 def find(home: NodeHome, api: Api, job: str) -> list[Departure]:
@@ -46,18 +62,22 @@ def find(home: NodeHome, api: Api, job: str) -> list[Departure]:
     wrong.
 
     Raises:
-        Refused: WRONG_INSTITUTION unless the alarm is addressed to us; NODE_SILENT while a testimony is missing, naming
-            the node; RECEIPTS_DISAGREE for a node that testifies about other input than the requester's, naming it;
-            OPENING_MISMATCH for shares that the requester did not commit to; OPERATOR_FALSE if it computed with another
-            operator than its design gives for the canary; CANARIES_MISSING if no node is to blame, and what we sealed
-            to the requester is not here to compare with; and what is wrong with a signature.
+        Refused: WRONG_INSTITUTION unless the alarm is addressed to us; KEY_UNKNOWN if we have lost the sealing key that
+            it was sealed to; NODE_SILENT while a testimony is missing, or is about other input than the requester's,
+            naming the node; and what is wrong with a signature.
     """
     answer = api.testimonies(job)
     if answer["finding"]:  # handed in before; a finding is for good
         return _found(home, answer)
     case = _read(home, answer)
-    departures = _false_tapes(case) or _replayed(case, answer) or _false_alarm(home, case, answer)
     said = case["said"]
+    try:
+        shown = _shown(home, case)
+    except _False as alarms:
+        departures: list[Departure] = [{"node": said["requester"], "act": alarms.act, "round": 0}]
+    else:
+        tapes = _tapes(home, case, answer)
+        departures = _false_tapes(case, tapes) or _replayed(case, shown, tapes, answer)
     token = alarm.find(
         job=said["job"],
         owner=home.institution,
@@ -93,22 +113,86 @@ def _read(home: NodeHome, answer: Testimonies) -> _Case:
     for field, name in named.items():
         if canonical.digest(found[field]) != name:
             raise Refused(Reason.DIGEST_MISMATCH, field=field)
+    design = read_design(answer["design"])
+    return _Case(said=said, agreed=agreed, manifest=manifest, design=design, receipts=receipts)
+
+
+def _shown(home: NodeHome, case: _Case) -> _Shown:
+    """What the alarm holds. Raises _False for what no client sends, or if it is not about a canary that came back
+    wrong."""
+    said, agreed, design = case["said"], case["agreed"], case["design"]
+    if not _ever(home, "sealing", said["sealed_to"]):
+        raise _False("unusable alarm")
+    key = home.keys.sealing_key(said["sealed_to"])
+    try:
+        shares = alarm.open_shares(said, key)
+        if not set(shares["inputs"]) == set(shares["outputs"]) == set(said["commitments"]) == set(agreed["parties"]):
+            raise _False("unusable alarm")
+        records = {party: _record(said, shares, party, index) for index, party in enumerate(agreed["parties"])}
+        for party, handed_in in shares["outputs"].items():
+            for part in outputs.PARTS:
+                outputs.open_output(handed_in, case["receipts"][party], part, said["place"])
+        (length,) = {len(record) for record in records.values()}
+        shared = ring.combine([ring.from_bytes(record, (length // 8,)) for record in records.values()])
+        variants, rest = divmod(len(shared) - design.secrets, len(design.columns))
+        if variants < 1 or rest:
+            raise _False("unusable alarm")
+        check_secret(design, shared)
+    except Refused as refused:
+        raise _False("false operator" if refused.reason is Reason.OPERATOR_FALSE else "unusable alarm") from None
+    except ValueError:  # shares of several lengths
+        raise _False("unusable alarm") from None
+    rows = shared[: variants * len(design.columns)].reshape(variants, -1)
+    known = _known(_sheet(home, case, shares["sheet"]), rows)
+    target = definition.scale_of(agreed)
+    handed_in = shares["outputs"]
+    if came_back_right(handed_in, case["receipts"], known, design=design, target=target, place=said["place"]):
+        raise _False("false alarm")
+    return _Shown(records=records, outputs=shares["outputs"])
+
+
+def _sheet(home: NodeHome, case: _Case, token: str) -> Sheet:
+    """The sheet that the requester shows, which we once signed for it. Raises _False for any other.
+
+    Any key of ours counts, whatever became of it since: what it was sealed with then is not the requester's fault.
+    """
+    said, agreed = case["said"], case["agreed"]
+    if canonical.digest(token.encode()) != said["sheet"]:
+        raise _False("unusable alarm")
+    keys = (key for key in home.pins.history(home.institution).keys if key.kind == "identity")
+    own = keyring(*(VerifyKey.from_b64(key.public) for key in keys))
+    try:
+        sheet = read_sheet(token, owner=home.institution, keyring={home.institution: own})
+    except Refused:
+        raise _False("no canary") from None
+    ours = (home.institution, said["requester"], agreed["model"], agreed["design"], agreed["target"])
+    if (sheet["owner"], sheet["requester"], sheet["model"], sheet["design"], sheet["target"]) != ours:
+        raise _False("no canary")
+    return sheet
+
+
+def _ever(home: NodeHome, kind: Kind, key_id: str) -> bool:
+    """Whether we ever had a key of that identifier."""
+    return any(key.kind == kind and key.key_id == key_id for key in home.pins.history(home.institution).keys)
+
+
+def _tapes(home: NodeHome, case: _Case, answer: Testimonies) -> dict[str, Tape | None]:
+    """What each node laid open. Raises Refused(NODE_SILENT) naming one that did not."""
+    known, about = home.pins.lasting_keyring, canonical.digest(answer["alarm"].encode())
     testimonies = {each["node"]: each for each in (alarm.read_testimony(one, known) for one in answer["testimonies"])}
-    about = canonical.digest(answer["alarm"].encode())
-    for node in definition.nodes(agreed):
-        if node not in testimonies or testimonies[node]["alarm"] != about:
+    for node in definition.nodes(case["agreed"]):
+        told = testimonies.get(node)
+        if told is None or (told["alarm"], told["commitments"]) != (about, case["said"]["commitments"]):
             raise Refused(Reason.NODE_SILENT, detail=f"There is no testimony of {node} yet.", field=node)
-        if testimonies[node]["commitments"] != said["commitments"]:
-            detail = f"{node} computed for another input than the requester names: compare both with the request."
-            raise Refused(Reason.RECEIPTS_DISAGREE, detail=detail, field=node)
-    key = home.keys.sealing
-    tapes = {node: _tape(testimonies[node], key) for node in receipts}
-    shares = alarm.open_shares(said, key)
-    return _Case(said=said, agreed=agreed, manifest=manifest, receipts=receipts, shares=shares, tapes=tapes)
+    return {node: _tape(home, testimonies[node]) for node in case["receipts"]}
 
 
-def _tape(testimony: Testimony, key: SealingKey) -> Tape | None:
-    """What a node laid open; None for what cannot be opened or read, which is as good as silence."""
+def _tape(home: NodeHome, testimony: Testimony) -> Tape | None:
+    """What a node laid open; None for what cannot be opened or read, which is as good as silence. Raises
+    Refused(KEY_UNKNOWN) if it is we who have lost the key."""
+    if not _ever(home, "sealing", testimony["sealed_to"]):
+        return None
+    key = home.keys.sealing_key(testimony["sealed_to"])
     try:
         tape = alarm.open_tape(testimony, key)
         for text in (tape["key"], *(each["key"] for each in tape["drawn"])):
@@ -120,11 +204,11 @@ def _tape(testimony: Testimony, key: SealingKey) -> Tape | None:
     return tape
 
 
-def _false_tapes(case: _Case) -> list[Departure]:
+def _false_tapes(case: _Case, laid_open: Mapping[str, Tape | None]) -> list[Departure]:
     """Who lays open something else than it signed for."""
     departures: list[Departure] = []
     ranks = definition.nodes(case["agreed"])
-    for node, tape in case["tapes"].items():
+    for node, tape in laid_open.items():
         if tape is None:
             departures.append({"node": node, "act": "no usable testimony", "round": 0})
             continue
@@ -151,17 +235,14 @@ def _has_weights(manifest: Manifest, node: str, tape: Tape) -> bool:
         return False
 
 
-def _replayed(case: _Case, answer: Testimonies) -> list[Departure]:
+def _replayed(case: _Case, shown: _Shown, laid_open: Mapping[str, Tape | None], answer: Testimonies) -> list[Departure]:
     agreed, said = case["agreed"], case["said"]
-    tapes = {node: tape for node, tape in case["tapes"].items() if tape is not None}
+    tapes = {node: tape for node, tape in laid_open.items() if tape is not None}
     ranks, place = definition.nodes(agreed), said["place"]
     starts, results = [], []
-    shared = []
-    for index, party in enumerate(agreed["parties"]):
+    for party in agreed["parties"]:
         weights = tapes[party]["weights"]
         assert weights is not None
-        record = _record(case, party, index)
-        shared.append(ring.from_bytes(record, (len(record) // 8,)))
         starts += prepare(
             party_part(
                 case["manifest"],
@@ -169,15 +250,14 @@ def _replayed(case: _Case, answer: Testimonies) -> list[Departure]:
                 design=answer["design"],
                 schema=answer["schema"],
                 weights=model.read_share(case["manifest"], party, weights),
-                records=[record],
+                records=[shown["records"][party]],
             )
         )
-        handed_in = case["shares"]["outputs"][party]
+        handed_in = shown["outputs"][party]
         prediction, explanation = (
             outputs.open_output(handed_in, case["receipts"][party], part, place) for part in outputs.PARTS
         )
         results.append((prediction, explanation))
-    check_secret(read_design(answer["design"]), ring.combine(shared))
     evidence = Evidence(
         sent={
             (rank, each["peer"]): _digests(each["sent"])
@@ -197,47 +277,20 @@ def _replayed(case: _Case, answer: Testimonies) -> list[Departure]:
     ]
 
 
-def _false_alarm(home: NodeHome, case: _Case, answer: Testimonies) -> list[Departure]:
-    """What the requester did, if the record that it names is none of its canaries, or came back as we had sealed it."""
-    said, agreed, target = case["said"], case["agreed"], case["agreed"]["target"]
-    sheets_here = sheets.kept(
-        home.directory,
-        owner=home.institution,
-        requester=said["requester"],
-        model=agreed["model"],
-        design=agreed["design"],
-        target=target,
-        keyring=home.pins.lasting_keyring,
-    )
-    shares = case["shares"]
-    design = read_design(answer["design"])
-    shared = [_record(case, party, index) for index, party in enumerate(agreed["parties"])]
-    known = _known(sheets_here, shared, design.secrets)
-    if known is None:
-        return [{"node": said["requester"], "act": "no canary", "round": 0}]
-    if came_back_right(shares["outputs"], case["receipts"], known, design=design, target=target, place=said["place"]):
-        return [{"node": said["requester"], "act": "false alarm", "round": 0}]
-    return []
-
-
-def _record(case: _Case, party: str, index: int) -> bytes:
+def _record(said: Alarm, shares: CanaryShares, party: str, index: int) -> bytes:
     """A party's share of the record that the alarm names, as the requester committed to it."""
-    said, share = case["said"], case["shares"]["inputs"][party]
+    share = shares["inputs"][party]
     return open_share(said["commitments"][party], INPUT_SHARE, share, said["name"], party, index, said["place"])
 
 
-def _known(sealed: Sequence[Sheet], shares: Sequence[bytes], secrets: int) -> list[Canary] | None:
-    """The canary that these shares are a record of, and those that stand for its what-ifs, all of one sheet; behind
-    them are the secrets of its design."""
-    numbers = ring.combine([ring.from_bytes(share, (len(share) // 8,)) for share in shares])
-    for sheet in sealed:
-        columns = len(sheet["canaries"][0]["record"])
-        rows = numbers[: len(numbers) - secrets].reshape(-1, columns)
-        by_record = {tuple(canary["record"]): canary for canary in sheet["canaries"]}
-        known = [by_record[record] for record in map(tuple, rows.tolist()) if record in by_record]
-        if len(known) == len(rows):
-            return known
-    return None
+def _known(sheet: Sheet, rows: Ring) -> list[Canary]:
+    """The canary that the first of these rows is, and those that the others, its what-ifs, are. Raises _False if one of
+    them is not on the sheet."""
+    by_record = {tuple(canary["record"]): canary for canary in sheet["canaries"]}
+    try:
+        return [by_record[tuple(row)] for row in rows.tolist()]
+    except KeyError:
+        raise _False("no canary") from None
 
 
 def _digests(text: str) -> list[bytes]:

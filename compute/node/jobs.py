@@ -5,6 +5,7 @@ speak for us. Everything else is answered, by an acceptance or by a refusal with
 acceptance says that this node has dropped out.
 """
 
+import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -175,6 +176,10 @@ class Node:
     def _accept(self, token: str, ticket: Ticket, received: datetime) -> str:
         documents = self._coordinator.job(ticket["job"])
         grant = self._check(token, documents, received, ticket["ticket"])
+        if self._pool.holds(ticket["ahead"]) or self.replay.used(ticket["ahead"]):
+            raise Refused(
+                Reason.RANDOMNESS_USED, detail="A batch that is to be dealt has a name that was dealt before."
+            )
         now = self._now()
         expires = min(now + timedelta(seconds=RESERVATION_SECONDS), clock.parse(ticket["expires"]))
         endpoint = self._slot.take(ticket, grant.role, grant.rank, now=now, until=expires)
@@ -241,9 +246,16 @@ class Node:
             result = engine.run(engine_job(grant, documents, accepted, batch if dealt else None), COMPUTE_SECONDS)
         self._check(seen.token, documents, seen.claimed, seen.ticket)
         self._tapes.keep(grant.ticket["job"], _tape(grant, result), now=self._now())
-        for name, part in zip(grant.ticket["ahead"], result.batches, strict=False):  # none, if they are too large
-            self._pool.keep(name, plain(part), terms=_terms(grant), now=self._now())
+        self._keep_ahead(grant, result)
         return self._sign(grant, result, started)
+
+    def _keep_ahead(self, grant: Grant, result: EngineResult) -> None:
+        """As far as possible: a batch that is not kept is not used, and this job does not need it."""
+        for name, part in zip(grant.ticket["ahead"], result.batches, strict=False):  # none, if they are too large
+            try:
+                self._pool.keep(name, plain(part), terms=_terms(grant), now=self._now())
+            except (sqlite3.Error, Refused) as error:
+                log.warning("batch.dropped", job=grant.ticket["job"], error=type(error).__name__)
 
     def _sign(self, grant: Grant, result: EngineResult, started: datetime) -> tuple[str, str | None]:
         committed, sealed = None, None

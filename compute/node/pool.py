@@ -6,13 +6,15 @@ node's acceptance says so, and erased before the engine is told of it: no crash 
 serve twice, and the replay cache knows its name for ever besides.
 """
 
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from compute.node.state import transaction
 from concordat import __version__, canonical, clock
 from concordat.canonical import Json
+from concordat.reasons import Reason, Refused
 from concordat.ticket import AHEAD_FOR
 
 MOST = 64
@@ -43,16 +45,25 @@ class Pool:
             database.execute(_SCHEMA)
 
     def keep(self, batch: str, content: Mapping[str, Json], *, terms: str, now: datetime) -> None:
-        """Keep this node's part of a batch, until `AHEAD_FOR` has passed. One of the same name is replaced: whoever
-        deals a name twice has the others hold the second, too."""
+        """Keep this node's part of a batch, until `AHEAD_FOR` has passed. Raises Refused(RANDOMNESS_USED) if there is
+        one of that name."""
         row = (batch, terms, canonical.encode(content), clock.rfc3339(now + AHEAD_FOR))
         with transaction(self._path) as database:
-            database.execute("DELETE FROM batches WHERE batch = ? OR expires <= ?", (batch, clock.rfc3339(now)))
-            database.execute("INSERT INTO batches (batch, terms, content, expires) VALUES (?, ?, ?, ?)", row)
+            database.execute("DELETE FROM batches WHERE expires <= ?", (clock.rfc3339(now),))
+            try:
+                database.execute("INSERT INTO batches (batch, terms, content, expires) VALUES (?, ?, ?, ?)", row)
+            except sqlite3.IntegrityError:
+                raise Refused(Reason.RANDOMNESS_USED, detail="There is a batch of that name.") from None
             database.execute(
                 "DELETE FROM batches WHERE rowid NOT IN (SELECT rowid FROM batches ORDER BY rowid DESC LIMIT ?)",
                 (MOST,),
             )
+
+    def holds(self, batches: Sequence[str]) -> bool:
+        """Whether a batch of one of these names is here."""
+        with transaction(self._path) as database:
+            names = {row[0] for row in database.execute("SELECT batch FROM batches")}
+        return not names.isdisjoint(batches)
 
     def claim(self, batch: str, *, terms: str, ticket: str, now: datetime, until: datetime) -> bool:
         """Whether a batch is here for a job on these terms: then for this ticket's alone from now on, and only until

@@ -6,6 +6,7 @@ computation: once one of a request's tickets has started, whatever became of it,
 """
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -79,6 +80,13 @@ class ReplayCache:
                 )
         except sqlite3.IntegrityError:
             raise Refused(Reason.TICKET_REPLAYED) from None
+
+    def used(self, batches: Sequence[str]) -> bool:
+        """Whether a ticket has used a batch of one of these names."""
+        with transaction(self._path) as database:
+            return any(
+                database.execute("SELECT 1 FROM tickets WHERE batch = ?", (batch,)).fetchone() for batch in batches
+            )
 
     def answered(self, ticket: str, answer: str, *, accepted: bool) -> None:
         """Keep the signed answer, before it is sent."""

@@ -2,13 +2,17 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 
 @contextmanager
 def transaction(path: Path) -> Iterator[sqlite3.Connection]:
-    """One transaction, durable before this returns (`synchronous=FULL`), on a connection of its own."""
+    """One transaction, durable before this returns (`synchronous=FULL`), on a connection of its own.
+
+    What it has erased is overwritten in the file; and the write-ahead log, which still has it, is emptied as well, if
+    no other connection is reading, or else after a later transaction. The disk's own copies are another matter.
+    """
     path.touch(mode=0o600)  # the files beside it get the same mode
     with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as database:
         database.execute("PRAGMA journal_mode = WAL")
@@ -21,3 +25,6 @@ def transaction(path: Path) -> Iterator[sqlite3.Connection]:
             database.execute("ROLLBACK")
             raise
         database.execute("COMMIT")
+        if database.total_changes:
+            with suppress(sqlite3.Error):  # another reader is at it: then the next transaction does
+                database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -5,7 +5,7 @@ model's, it lays open that record's run; by then no node and no coordinator has 
 their run cannot be computed again from what nodes keep.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import with_config
@@ -14,11 +14,9 @@ from typing_extensions import TypedDict
 from compute.engine.runner import SeedsDocument
 from compute.node.state import transaction
 from concordat import canonical, clock
-from concordat.alarm import Conversation
+from concordat.alarm import TAPES_KEPT, Conversation
 from concordat.fields import STRICT, Digest, Slug, Uuid, plain, read
 from concordat.reasons import Reason, Refused
-
-KEPT = timedelta(days=1)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS tapes (
@@ -62,7 +60,9 @@ class Tapes:
         content = canonical.encode(plain(tape)).decode()
         with transaction(self._path) as database:
             database.execute("DELETE FROM tapes WHERE expires <= ?", (clock.rfc3339(now),))
-            database.execute("INSERT OR REPLACE INTO tapes VALUES (?, ?, ?)", (job, content, clock.rfc3339(now + KEPT)))
+            database.execute(
+                "INSERT OR REPLACE INTO tapes VALUES (?, ?, ?)", (job, content, clock.rfc3339(now + TAPES_KEPT))
+            )
 
     def of(self, job: str, *, now: datetime) -> JobTape:
         """A job's tape. Raises Refused(TAPE_MISSING) if there is none, or its day is over."""

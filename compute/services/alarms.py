@@ -1,7 +1,7 @@
 """When a canary came back wrong: withhold the job, ask its nodes to testify, and keep what the owner finds."""
 
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -31,6 +31,9 @@ ASKED_AGAIN = timedelta(minutes=1)
 def raise_alarm(*, job: Job, alarm: str, request: str, by: Institution) -> Job:
     """Withhold a job whose canary came back wrong; nothing of it is released again. The same alarm again is no harm.
 
+    An alarm that comes when nodes may have destroyed their tapes withholds as well: a requester may disown what it was
+    given. The log then says that it is too late to be examined, and no node is asked or named.
+
     Args:
         request: the job's signed request (JWS).
 
@@ -57,6 +60,8 @@ def raise_alarm(*, job: Job, alarm: str, request: str, by: Institution) -> Job:
     if locked.job_state not in AVAILABLE:
         raise Refused(Reason.WRONG_STATE, detail=f"The job is {locked.state}.", field="state")
     locked.results.update(sealed="")
+    now = clock.now()
+    late = _too_late(locked, now)
     entry = record(
         event=Event.CANARY_FAILED,
         public={
@@ -65,13 +70,21 @@ def raise_alarm(*, job: Job, alarm: str, request: str, by: Institution) -> Job:
             "definition": locked.definition.digest,
             "model": locked.model.digest,
             "institution": by.slug,
+            "examination": "too late to be examined" if late else "asked for",
         },
         documents={"alarm": alarm},
     )
-    kept = Alarm.objects.create(job=locked, document=alarm, received=clock.now(), entry=entry.index)
-    withheld = transition(locked, JobState.WITHHELD, reason=Reason.CANARY_FAILED)
-    transaction.on_commit(lambda: ask(kept))
+    kept = Alarm.objects.create(job=locked, document=alarm, received=now, entry=entry.index)
+    withheld = transition(locked, JobState.WITHHELD, reason=Reason.ALARM_TOO_LATE if late else Reason.CANARY_FAILED)
+    if not late:
+        transaction.on_commit(lambda: ask(kept))
     return withheld
+
+
+def _too_late(job: Job, received: datetime) -> bool:
+    """Whether a node may have destroyed its tape in time, by our own clock."""
+    first = job.results.earliest("received")
+    return received > first.received + alarms.IN_TIME
 
 
 def ask(alarm: Alarm) -> None:
@@ -89,12 +102,13 @@ def ask_again() -> None:
     now = clock.now()
     waiting = Alarm.objects.filter(Q(asked=None) | Q(asked__lt=now - ASKED_AGAIN), received__gt=now - ASKED_FOR)
     for alarm in waiting.select_related("job__definition").prefetch_related("testimonies"):
-        if len(alarm.testimonies.all()) < len(alarm.job.nodes):
+        if len(alarm.testimonies.all()) < len(alarm.job.nodes) and not _too_late(alarm.job, alarm.received):
             ask(alarm)
 
 
 def name_silent() -> None:
-    """For the sweep: log which nodes have not testified in time, once for each alarm. They may still do so."""
+    """For the sweep: log which nodes have not testified in time, once for each alarm that came in time itself. They may
+    still testify."""
     in_time = clock.now() - timedelta(seconds=settings.TESTIMONY_SECONDS)
     for alarm in Alarm.objects.filter(closed=None, received__lte=in_time).select_related("job"):
         _close(alarm)
@@ -104,6 +118,8 @@ def name_silent() -> None:
 def _close(alarm: Alarm) -> None:
     job = lock(alarm.job)
     if not Alarm.objects.filter(pk=alarm.pk, closed=None).update(closed=clock.now()):
+        return
+    if _too_late(job, alarm.received):
         return
     heard = set(alarm.testimonies.values_list("node__slug", flat=True))
     for node in job.nodes:
@@ -126,13 +142,15 @@ def take_testimony(*, alarm: Alarm, testimony: str, node: Institution) -> Testim
 
     Raises:
         Refused: what `alarm.read_testimony` refuses; WRONG_INSTITUTION for another node's; CONFLICT for one about
-            something else, or a second one.
+            something else, or other commitments than the alarm's, which are the request's; or for a second one.
     """
     said = alarms.read_testimony(testimony, governance.keyring([node.slug]))
     if said["node"] != node.slug:
         raise Refused(Reason.WRONG_INSTITUTION, detail="This is another node's testimony.", field="node")
     if (said["job"], said["alarm"]) != (str(alarm.job.uuid), digest(alarm.document.encode())):
         raise Refused(Reason.CONFLICT, detail="The testimony is about another alarm.", field="alarm")
+    if said["commitments"] != alarms.peek_alarm(alarm.document)["commitments"]:
+        raise Refused(Reason.CONFLICT, detail="The request committed to another input.", field="commitments")
     lock(alarm.job)
     known = alarm.testimonies.filter(node=node).first()
     if known is not None and known.document != testimony:
@@ -146,7 +164,8 @@ def take_finding(*, alarm: Alarm, finding: str, by: Institution) -> Finding:
 
     Raises:
         Refused: what `alarm.read_finding` refuses; WRONG_INSTITUTION unless the owner signed it; CONFLICT for one about
-            something else, or a second one; NODE_SILENT while a node has not testified.
+            something else, or a second one; NODE_SILENT while a node has not testified, unless the
+            finding is about the alarm itself.
     """
     said = alarms.read_finding(finding, governance.keyring([by.slug]))
     job = lock(alarm.job)
@@ -164,7 +183,8 @@ def take_finding(*, alarm: Alarm, finding: str, by: Institution) -> Finding:
     if known is not None:
         return known
     testimonies = list(alarm.testimonies.values_list("document", flat=True))
-    if len(testimonies) < len(job.nodes):
+    alarms_own = bool(said["departures"]) and all(each["act"] in alarms.REQUESTERS_ACTS for each in said["departures"])
+    if not alarms_own and len(testimonies) < len(job.nodes):
         raise Refused(Reason.NODE_SILENT, detail="Not every node has testified.")
     record(
         event=Event.DEPARTURE_FOUND,

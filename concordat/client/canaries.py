@@ -28,12 +28,14 @@ class Batch:
         place: of the person's own.
         canaries: of every record, the canary and those that stand for its what-ifs; empty at `place`.
         secrets: of every record, what its design has it shared with (`Design.secret`).
+        sheet: the owner's signed sheet (JWS) that the canaries are on; empty without any.
     """
 
     records: Sequence[NDArray[np.float64]]
     secrets: Sequence[Ring]
     place: int
     canaries: Sequence[Sequence[Canary]]
+    sheet: str
 
 
 def mix(home: ClientHome, definition: CheckedDefinition, rows: NDArray[np.float64]) -> Batch:
@@ -45,10 +47,10 @@ def mix(home: ClientHome, definition: CheckedDefinition, rows: NDArray[np.float6
     """
     wanted = definition.content["canaries"]
     if not wanted:
-        return _batch(definition, [rows], 0, [[]])
+        return _batch(definition, [rows], 0, [[]], "")
     if not definition.sealed_canaries:
         raise Refused(Reason.CANARIES_MISSING)
-    sheet = canaries.open_sheet(
+    token, sheet = canaries.open_sheet(
         definition.sealed_canaries,
         requester=home.institution,
         definition=definition.content,
@@ -61,7 +63,7 @@ def mix(home: ClientHome, definition: CheckedDefinition, rows: NDArray[np.float6
     place = chance.randrange(wanted + 1)
     records = [canaries.rows(canary, what_ifs) for canary, *what_ifs in chosen]
     mixed = [*records[:place], rows, *records[place:]]
-    return _batch(definition, mixed, place, [*chosen[:place], [], *chosen[place:]])
+    return _batch(definition, mixed, place, [*chosen[:place], [], *chosen[place:]], token)
 
 
 def check(
@@ -72,6 +74,7 @@ def check(
     request: Request,
     request_digest: str,
     known: Sequence[Sequence[Canary]],
+    sheet: str,
     inputs: Sequence[Mapping[str, Share]],
     outputs: Mapping[str, Sequence[OutputShares]],
     receipts: Mapping[str, Receipt],
@@ -79,7 +82,8 @@ def check(
     """Open every canary. None if all are right; else an alarm (JWS) about the first that is not.
 
     Args:
-        known: the canaries by record (`Batch.canaries`).
+        known: the canaries by record (`Batch.canaries`), and
+        sheet: the signed sheet (JWS) that they are on.
         inputs: the openings of the input shares, by record.
         outputs: every party's output shares, by record.
     """
@@ -96,7 +100,7 @@ def check(
                 owner=owner,
                 place=place,
                 commitments=request["commitments"][place],
-                shares={"inputs": dict(inputs[place]), "outputs": shares},
+                shares={"sheet": sheet, "inputs": dict(inputs[place]), "outputs": shares},
                 owner_key=home.pins.sealing(owner),
                 time=clock.now(),
                 key=home.keys.identity,
@@ -109,6 +113,7 @@ def _batch(
     records: Sequence[NDArray[np.float64]],
     place: int,
     known: Sequence[Sequence[Canary]],
+    sheet: str,
 ) -> Batch:
     secrets = [definition.design.at(record[0]).secret for record in records]
-    return Batch(records, secrets, place, known)
+    return Batch(records, secrets, place, known, sheet)

@@ -7,7 +7,6 @@ from concordat import definition as definitions
 from concordat import model_file
 from concordat.canaries import Canary, invent, seal_sheet, sign_sheet
 from concordat.canonical import Json, digest
-from concordat.client import sheets
 from concordat.client.api import Api
 from concordat.client.home import ClientHome
 from concordat.commitments import Share
@@ -96,8 +95,6 @@ def seal_canaries(
 ) -> list[Canary]:
     """Make records up, compute their results in plaintext, seal both to each of `requesters`, and hand them in.
 
-    What was sealed to whom is kept here, to compare alarms with.
-
     Every requester gets others, so that none knows what a colleague's nodes might be tested with. Answers all of them.
 
     Raises:
@@ -117,7 +114,6 @@ def seal_canaries(
             target=target,
             key=home.keys.identity,
         )
-        sheets.keep(home.directory, sheet)
         sealed[requester] = seal_sheet(sheet, model=model, requester=requester, public=public)
         invented += canaries
     api.seal_canaries(model, design=design.digest, target=target, sealed=sealed)

@@ -202,6 +202,7 @@ def open_result(
         request=asked,
         request_digest=name,
         known=content["canaries"],
+        sheet=content["sheet"],
         inputs=content["openings"],
         outputs=outputs,
         receipts=receipts,

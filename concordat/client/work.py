@@ -70,6 +70,7 @@ class Work:
             "what_ifs": [dict(each) for each in what_ifs],
             "place": batch.place,
             "canaries": [[dict(each) for each in canaries] for canaries in batch.canaries],
+            "sheet": batch.sheet,
         }
         write_private(work.folder / "request.json", json.dumps(content).encode(), replace=True)
         return work
@@ -91,8 +92,8 @@ class Work:
 
     @property
     def content(self) -> dict[str, Any]:
-        """`request, definition, token, digest, sealed, openings, values, what_ifs, place, canaries`, as `begin` was
-        given them."""
+        """`request, definition, token, digest, sealed, openings, values, what_ifs, place, canaries, sheet`, as `begin`
+        was given them."""
         return self._json("request.json")
 
     @property

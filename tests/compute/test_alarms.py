@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import numpy as np
@@ -19,16 +20,16 @@ from compute.selectors import request_of
 from compute.services import alarms, results
 from compute.services.sweep import sweep
 from concordat import alarm, canaries, canonical, clock, outputs, receipt, ring, signatures
-from concordat.client import sheets
 from concordat.client.api import Api
 from concordat.client.session import Session
 from concordat.design import read_design
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
+from concordat.sealing import SealingKey
 from concordat.states import JobState
 from ledger.models import LogEntry
 from tests.support.at_work import step
-from tests.support.consortium import NODES, OWNER, PARTIES, REQUESTER, new_uuid
+from tests.support.consortium import NODES, OWNER, PARTIES, REQUESTER, SCHEMA, new_uuid
 
 CANARY = 1
 CHECKOUT = Path(__file__).parents[2]
@@ -68,8 +69,24 @@ def opened(world, job, prepared):
     return shares, outputs.add_up(shares, receipts, groups=groups, mirrored=True, target="log-odds", place=CANARY)
 
 
-def raised(world, about, prepared, shares, **changes):
-    """The requester's alarm about the canary."""
+def sheet(world, *, record=None, off=0, key=None, **named):
+    """A sheet with a canary that the owner has signed for the requester, whose known result is `off` by so much."""
+    agreed, home = world.consortium.definition, world.consortium.homes[OWNER]
+    record = world.consortium.records[CANARY][0] if record is None else record
+    plan = read_design(world.consortium.design)
+    prediction, explanation = canaries.known_result("mlp", world.consortium.tensors, plan, record, "log-odds")
+    one = 1 << ring.RESULT_BITS
+    canary = {
+        "record": ring.encode(record).tolist(),
+        "prediction": round(prediction * one) + off,
+        "explanation": [round(number * one) for number in explanation],
+    }
+    about = {"owner": OWNER, "requester": REQUESTER, "model": agreed["model"], "design": agreed["design"]} | named
+    return canaries.sign_sheet([canary], **about, target="log-odds", key=key or home.keys.identity)
+
+
+def raised(world, about, prepared, shares, *, on=None, inputs=None, **changes):
+    """The requester's alarm about the canary, which is on the sheet `on`."""
     _, asked = signatures.peek(prepared.token)
     fields = {
         "job": str(about.uuid),
@@ -79,7 +96,11 @@ def raised(world, about, prepared, shares, **changes):
         "owner": OWNER,
         "place": CANARY,
         "commitments": asked["commitments"][CANARY],
-        "shares": {"inputs": dict(prepared.openings[CANARY]), "outputs": shares},
+        "shares": {
+            "sheet": sheet(world) if on is None else on,
+            "inputs": dict(prepared.openings[CANARY]) if inputs is None else inputs,
+            "outputs": shares,
+        },
         "owner_key": world.consortium.homes[OWNER].pins.sealing(OWNER),
         "time": clock.now(),
         "key": world.consortium.identity(REQUESTER),
@@ -152,51 +173,74 @@ def test_tapes_hold_no_share_and_are_destroyed_once_they_were_given(world, nodes
         with pytest.raises(Refused) as caught:
             kept.of(str(job.uuid), now=clock.now())
         assert caught.value.reason is Reason.TAPE_MISSING
-    _judge_the_alarm(world, job)
+    assert found(world, job) == [{"node": REQUESTER, "act": "false alarm", "round": 0}]
 
 
-def _judge_the_alarm(world, job):
-    """No node departed from the protocol: what the owner finds depends on what it had sealed to the requester."""
-    assert _would_find(world, job) is Reason.CANARIES_MISSING
-    with _sealed(world, requester="zurich"):
-        assert _would_find(world, job) is Reason.CANARIES_MISSING
-    with _sealed(world, record=np.ones(len(world.consortium.schema.columns))):
-        assert _would_find(world, job) == [{"node": REQUESTER, "act": "no canary", "round": 0}]
-    with _sealed(world, off=3 << ring.RESULT_BITS):
-        assert _would_find(world, job) == []
-    with _sealed(world):
-        assert found(world, job) == [{"node": REQUESTER, "act": "false alarm", "round": 0}]
+def test_an_alarm_is_judged_by_what_it_holds_and_without_testimonies(world, computed):
+    job, prepared = computed
+    shares, _ = opened(world, job, prepared)
+    party, other, *_ = PARTIES
+    own = dict(prepared.openings[CANARY])
+    lost = SealingKey.generate()
+    wrong = {
+        "no canary": [
+            {"on": sheet(world, record=np.ones(len(world.consortium.schema.columns)))},
+            {"on": sheet(world, requester="zurich")},
+            {"on": sheet(world, key=world.consortium.identity(REQUESTER))},
+            {"on": ""},
+        ],
+        "false alarm": [{}],
+        "unusable alarm": [
+            {"owner_key": lost.public},
+            {"shares": {}},
+            {"shares": shares | {party: shares[other]}},
+            {"inputs": {}},
+            {"inputs": own | {party: own[other]}},
+            {"inputs": own | {"notary": own[other]}},
+            {"shares": shares | {"notary": shares[other]}},
+        ],
+    }
+    job.refresh_from_db()
+    for act, alarms_of in wrong.items():
+        for changes in alarms_of:
+            token = raised(world, job, prepared, **({"shares": shares} | changes))
+            assert _would_find(world, job, token) == [{"node": REQUESTER, "act": act, "round": 0}], changes
+    token = raised(world, job, prepared, shares, on=sheet(world, off=3 << ring.RESULT_BITS))
+    assert _would_find(world, job, token) is Reason.NODE_SILENT  # it came back wrong: now the nodes are heard
+
+    hand_in(world, job, raised(world, job, prepared, shares))
+    assert found(world, job) == [{"node": REQUESTER, "act": "false alarm", "round": 0}]
     entry = LogEntry.objects.get(event=Event.DEPARTURE_FOUND)
     assert entry.public["departures"] == [f"{REQUESTER}: false alarm, round 0"]
+    assert not models.Testimony.objects.exists()
 
 
-@contextmanager
-def _sealed(world, *, requester=REQUESTER, record=None, off=0):
-    """The owner has sealed a canary to a requester, whose known result is `off` by so much."""
-    agreed, home = world.consortium.definition, world.consortium.homes[OWNER]
-    record = world.consortium.records[CANARY][0] if record is None else record
-    plan = read_design(world.consortium.design)
-    prediction, explanation = canaries.known_result("mlp", world.consortium.tensors, plan, record, "log-odds")
-    one = 1 << ring.RESULT_BITS
-    canary = {
-        "record": ring.encode(record).tolist(),
-        "prediction": round(prediction * one) + off,
-        "explanation": [round(number * one) for number in explanation],
+def test_an_owner_that_sealed_a_wrong_result_finds_nobody(world, nodes, computed):
+    job, prepared = computed
+    shares, _ = opened(world, job, prepared)
+    hand_in(world, job, raised(world, job, prepared, shares, on=sheet(world, off=3 << ring.RESULT_BITS)))
+    nodes.deliver()
+    assert found(world, job) == []
+
+
+def _would_find(world, job, token):
+    """What the owner would find about an alarm, or why it finds nothing; the coordinator does not hear of it."""
+    answer = {
+        "prediction": str(job.uuid),
+        "alarm": token,
+        "testimonies": [],
+        "receipts": list(job.results.values_list("receipt", flat=True)),
+        "definition": job.definition.content,
+        "schema": SCHEMA,
+        "design": world.consortium.design,
+        "manifest": job.model.manifest,
+        "finding": "",
     }
-    named = {"owner": OWNER, "requester": requester, "model": agreed["model"], "design": agreed["design"]}
-    sheets.keep(home.directory, canaries.sign_sheet([canary], **named, target="log-odds", key=home.keys.identity))
-    yield
-    shutil.rmtree(home.directory / "canaries")
-
-
-def _would_find(world, job):
-    """What the owner would find, or why it finds nothing; the coordinator does not hear of it."""
-    with owner_api(world) as api, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(api, "finding", lambda *_: None)
-        try:
-            return find(world.consortium.homes[OWNER], api, str(job.uuid))
-        except Refused as refused:
-            return refused.reason
+    api = SimpleNamespace(testimonies=lambda _: answer, finding=lambda *_: None)
+    try:
+        return find(world.consortium.homes[OWNER], api, str(job.uuid))
+    except Refused as refused:
+        return refused.reason
 
 
 def _leaves(value):
@@ -257,13 +301,13 @@ def test_nodes_are_asked_again_while_they_are_silent(world, recorded, time_machi
     assert [sent[0] for sent in world.sent[asked:]] == ["node.testify"] * 4
 
 
-def tell(world, job, token, node):
+def tell(world, job, token, node, commitments=None):
     """A node's testimony on an alarm, with nothing in it."""
     told = alarm.testify(
         job=str(job.uuid),
         node=node,
         alarm=canonical.digest(token.encode()),
-        commitments={},
+        commitments=alarm.peek_alarm(token)["commitments"] if commitments is None else commitments,
         tape={"key": "", "drawn": [], "conversations": [], "weights": None},
         owner_key=world.consortium.homes[OWNER].pins.sealing(OWNER),
         time=clock.now(),
@@ -277,6 +321,9 @@ def test_who_has_not_testified_in_time_is_named_in_the_log_once(world, recorded,
     token = raised(world, job, prepared, {})
     hand_in(world, job, token)
     tell(world, job, token, "notary")
+    with pytest.raises(Refused) as caught:  # who testifies about other input is as good as silent
+        tell(world, job, token, PARTIES[0], commitments={"zurich": canonical.digest("other input")})
+    assert (caught.value.reason, caught.value.field) == (Reason.CONFLICT, "commitments")
     time_machine.move_to(clock.now() + timedelta(seconds=settings.TESTIMONY_SECONDS - 60))
     sweep()
     assert not LogEntry.objects.filter(event=Event.TESTIMONY_MISSING).exists()
@@ -289,8 +336,24 @@ def test_who_has_not_testified_in_time_is_named_in_the_log_once(world, recorded,
     assert Alarm.objects.get().testimonies.count() == 2
 
 
+def test_an_alarm_after_the_tapes_are_gone_withholds_and_names_nobody(world, recorded, settings, time_machine):
+    job, prepared = recorded
+    time_machine.move_to(clock.now() + alarm.IN_TIME + timedelta(minutes=1))
+    asked = len(world.sent)
+    withheld = hand_in(world, job, raised(world, job, prepared, {}))
+    assert (withheld.job_state, withheld.reason) == (JobState.WITHHELD, Reason.ALARM_TOO_LATE)
+    entry = LogEntry.objects.get(event=Event.CANARY_FAILED)
+    assert entry.public["examination"] == "too late to be examined"
+    for seconds in (120, settings.TESTIMONY_SECONDS):
+        time_machine.move_to(clock.now() + timedelta(seconds=seconds))
+        sweep()
+    assert "node.testify" not in [sent[0] for sent in world.sent[asked:]]
+    assert not LogEntry.objects.filter(event=Event.TESTIMONY_MISSING).exists()
+
+
 @pytest.mark.parametrize(
-    ("who", "act"), [(REQUESTER, "wrong message"), ("zurich", "false alarm"), ("zurich", "no canary")]
+    ("who", "act"),
+    [(REQUESTER, "wrong message"), ("zurich", "false alarm"), ("zurich", "no canary"), ("zurich", "unusable alarm")],
 )
 def test_a_finding_names_nobody_for_what_another_could_have_done(world, recorded, who, act):
     job, prepared = recorded
@@ -333,7 +396,7 @@ def test_a_tape_is_kept_for_a_day(tmp_path):
 def test_nobody_is_named_while_a_node_is_silent_and_the_testimonies_are_the_owners_alone(world, nodes, computed):
     job, prepared = computed
     shares, _ = opened(world, job, prepared)
-    hand_in(world, job, raised(world, job, prepared, shares))
+    hand_in(world, job, raised(world, job, prepared, shares, on=sheet(world, off=3 << ring.RESULT_BITS)))
     with pytest.raises(Refused) as caught:
         found(world, job)
     assert (caught.value.reason, caught.value.field) == (Reason.NODE_SILENT, "cleveland")
