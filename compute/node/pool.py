@@ -20,6 +20,9 @@ from concordat.ticket import AHEAD_FOR
 MOST = 64
 """Batches that are kept; the oldest make room."""
 
+MOST_BYTES = 128 << 20
+"""Of all of them together; the same."""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS batches (
     batch   TEXT PRIMARY KEY,
@@ -57,6 +60,11 @@ class Pool:
             database.execute(
                 "DELETE FROM batches WHERE rowid NOT IN (SELECT rowid FROM batches ORDER BY rowid DESC LIMIT ?)",
                 (MOST,),
+            )
+            database.execute(
+                "DELETE FROM batches WHERE rowid IN (SELECT place FROM (SELECT rowid AS place, "
+                "sum(length(content)) OVER (ORDER BY rowid DESC) AS total FROM batches) WHERE total > ?)",
+                (MOST_BYTES,),
             )
 
     def holds(self, batches: Sequence[str]) -> bool:

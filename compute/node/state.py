@@ -27,4 +27,5 @@ def transaction(path: Path) -> Iterator[sqlite3.Connection]:
         database.execute("COMMIT")
         if database.total_changes:
             with suppress(sqlite3.Error):  # another reader is at it: then the next transaction does
+                database.execute("PRAGMA busy_timeout = 0")
                 database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

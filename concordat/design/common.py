@@ -217,8 +217,8 @@ class Design(ABC):
 
         `odd_squares` is the sum of `odd_weights` over the same differences; None of a design that is not mirrored. What
         the surrogate leaves of it cannot be told from nothing where it is less than the arithmetic's error
-        (`squares_error`), and what is below nothing is error itself: no interval is narrower than that, also of an exactly
-        linear model.
+        (`squares_error`), and what is below nothing is error itself: no interval is narrower than that, not even of an
+        exactly linear model.
         """
         weights = self.weights / (1 << WEIGHT_BITS)
         b = coefficients

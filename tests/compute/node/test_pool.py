@@ -1,10 +1,12 @@
 """What was dealt ahead: bound to its terms, used once or never, gone afterwards."""
 
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
 import tempfile
+from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from compute.node import pool
 from compute.node.pool import Pool, terms
 from concordat import clock
 from concordat.canonical import digest
+from concordat.reasons import Reason, Refused
 from tests.support.consortium import new_uuid
 
 NOW = clock.now()
@@ -39,6 +42,32 @@ def kept(path):
 
 def claim(path, batch, *, ticket="ticket", now=NOW, on=TERMS):
     return Pool(path).claim(batch, terms=on, ticket=ticket, now=now, until=now + timedelta(minutes=1))
+
+
+def test_a_name_is_dealt_once(path, kept):
+    with pytest.raises(Refused) as caught:
+        Pool(path).keep(kept, CONTENT, terms=TERMS, now=NOW)
+    assert caught.value.reason is Reason.RANDOMNESS_USED
+    assert Pool(path).holds([new_uuid(), kept])
+    assert not Pool(path).holds([new_uuid()])
+
+
+def test_the_oldest_make_room_for_so_many_bytes(path, kept, monkeypatch):
+    monkeypatch.setattr(pool, "MOST_BYTES", 200)
+    newer = new_uuid()
+    Pool(path).keep(newer, CONTENT, terms=TERMS, now=NOW)
+    assert not Pool(path).holds([kept])
+    assert Pool(path).holds([newer])
+
+
+def test_a_used_key_is_not_in_the_write_ahead_log_either(path):
+    batch = new_uuid()
+    Pool(path).keep(batch, CONTENT | {"keys": ["a secret key"]}, terms=TERMS, now=NOW)
+    with closing(sqlite3.connect(path)) as other:  # the log is not removed while somebody has the file open
+        other.execute("SELECT 1 FROM batches").fetchall()
+        claim(path, batch)
+        Pool(path).take("ticket")
+        assert all(b"a secret key" not in file.read_bytes() for file in path.parent.glob("state.sqlite3*"))
 
 
 def test_a_batch_is_used_by_the_one_ticket_that_claimed_it(path, kept):
