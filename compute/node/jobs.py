@@ -177,9 +177,7 @@ class Node:
         documents = self._coordinator.job(ticket["job"])
         grant = self._check(token, documents, received, ticket["ticket"])
         if self._pool.holds(ticket["ahead"]) or self.replay.used(ticket["ahead"]):
-            raise Refused(
-                Reason.RANDOMNESS_USED, detail="A batch that is to be dealt has a name that was dealt before."
-            )
+            raise Refused(Reason.RANDOMNESS_USED, detail="A batch ahead has a name that was used.")
         now = self._now()
         expires = min(now + timedelta(seconds=RESERVATION_SECONDS), clock.parse(ticket["expires"]))
         endpoint = self._slot.take(ticket, grant.role, grant.rank, now=now, until=expires)

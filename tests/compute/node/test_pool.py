@@ -163,7 +163,8 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(name=names)
     def keep(self, name):
         self.dealt += 1
-        Pool(self.path).keep(name, {"serial": self.dealt}, terms=TERMS, now=NOW)
+        with suppress(Refused):
+            Pool(self.path).keep(name, {"serial": self.dealt}, terms=TERMS, now=NOW)
 
     @rule(name=names, ticket=tickets)
     def claim(self, name, ticket):
