@@ -124,6 +124,7 @@ class Reason(StrEnum):
     ENTRY_ALTERED = "entry-altered"
     INCLUSION_INVALID = "inclusion-invalid"
     CONSISTENCY_INVALID = "consistency-invalid"
+    CHECKPOINT_OLDER = "checkpoint-older"
     CHECKPOINT_INVALID = "checkpoint-invalid"
     COSIGNATURE_INVALID = "cosignature-invalid"
     WITNESS_ELSEWHERE = "witness-elsewhere"
@@ -527,6 +528,11 @@ REASONS: dict[Reason, ReasonInfo] = {
     ),
     Reason.CONSISTENCY_INVALID: ReasonInfo(
         "The log was rewritten between two checkpoints.", "Do not rely on this log.", 409
+    ),
+    Reason.CHECKPOINT_OLDER: ReasonInfo(
+        "The log's head is shorter than one that was seen before.",
+        "Ask again shortly. If it stays shorter, the log may have been restored from a backup: ask its operator.",
+        409,
     ),
     Reason.CHECKPOINT_INVALID: ReasonInfo(
         "The checkpoint is not signed by the log's key, or was changed.", "Do not rely on this log.", 409

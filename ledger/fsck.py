@@ -132,7 +132,7 @@ def _checkpoints(entries: int) -> int:
 def _cosignatures() -> None:
     """Each one that counts is its witness's, over the head that it is kept with."""
     for row in SignedCheckpoint.objects.filter(cosignatures__isnull=False).distinct().iterator():
-        keys = witnesses.of(row.size)
+        keys = witnesses.of(row.size).keys
         for kept in Cosignature.objects.filter(checkpoint=row, witness__in=list(keys)):
             try:
                 lines = note.parse_lines(kept.line)

@@ -166,12 +166,14 @@ class ChainAnswer(TypedDict):
 
 @with_config(ANSWER)
 class WitnessesAnswer(TypedDict):
-    """Which institutions' nodes cosigned a head of `size` entries, of which, and how many it takes."""
+    """Which institutions' nodes cosigned a head of `size` entries, of which, and how many it takes. Unless the dossier
+    carries the log there may be more witnesses: then `all_shown` is false, and `of` and `needed` prove nothing."""
 
     size: int
     of: list[str]
     cosigned: list[str]
     needed: int
+    all_shown: bool
 
 
 @with_config(ANSWER)

@@ -78,7 +78,10 @@ class Case:
 
     @cached_property
     def histories(self) -> Mapping[str, KeyHistory]:
-        """Each institution's keys, from its enrolment and the key changes that the log holds, to this day."""
+        """Each institution's keys, from its enrolment and the key changes that the log holds, to this day.
+
+        Raises Refused(CONFLICT) for an identity key of two institutions, which could then speak for both.
+        """
         enrolled = {entry.text("institution"): entry for entry in self.evidence.of(Event.INSTITUTION_ENROLLED)}
         found = {slug: KeyHistory(each, place=enrolled[slug].index) for slug, each in self.enrolments.items()}
         for entry in self.evidence.of(Event.KEY_CHANGED):
@@ -89,6 +92,7 @@ class Case:
             reported = {"kind": said.kind, "ground": said.document["ground"], "sequence": said.document["sequence"]}
             if any(entry.leaf["public"].get(field) != value for field, value in reported.items()):
                 raise Refused(Reason.DIGEST_MISMATCH, detail=f"The entry {entry.number} reports the change wrongly.")
+        _check_own(found)
         return found
 
     @cached_property
@@ -304,3 +308,12 @@ class Case:
         if digest(plain(request)) != self.ticket["request"] or request["request"] != self.decision.text("request"):
             raise Refused(Reason.DIGEST_MISMATCH, detail="The job was done for another request.", field="request")
         return request
+
+
+def _check_own(histories: Mapping[str, KeyHistory]) -> None:
+    owners: dict[str, str] = {}
+    for slug, history in histories.items():
+        for key in history.keys:
+            if key.kind == "identity" and owners.setdefault(key.key_id, slug) != slug:
+                detail = f"{slug} has an identity key that {owners[key.key_id]} has, too."
+                raise Refused(Reason.CONFLICT, detail=detail)

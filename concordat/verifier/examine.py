@@ -146,7 +146,7 @@ def examine(files: Mapping[str, bytes], options: Options | None = None) -> Resul
         "keys": lambda: _trusted(case, options.keys),
         **{name: _bound(question, case) for name, question in _CASE.items()},
         **_replay(case, options.model),
-        "witnesses": lambda: witnessing.witnessed(case, required=options.witnessed),
+        "witnesses": lambda: witnessing.witnessed(case, options.keys, required=options.witnessed),
         "chain anchor": lambda: chain.anchored(evidence, options.rpc),
         "chain approvals": lambda: chain.authorised(evidence, options.rpc, case.decision.text("definition")),
     }

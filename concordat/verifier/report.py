@@ -243,6 +243,12 @@ def _witnesses(found: Mapping[str, Any] | None) -> str:
             "<p><strong>Not witnessed:</strong> no institution's node has cosigned a head that covers this decision. "
             "Nothing here shows that others were given the same log.</p>"
         )
+    if not found["all_shown"]:
+        return (
+            f"<p>{_t(', '.join(found['cosigned']))} cosigned the head of {found['size']} entries, which covers this "
+            "decision. <strong>Whether that is enough is not shown:</strong> this dossier does not carry the log, so "
+            "there may be witnesses that it does not name.</p>"
+        )
     few = "" if len(found["cosigned"]) >= found["needed"] else " <strong>That is too few.</strong>"
     return (
         f"<p>{len(found['cosigned'])} of {len(found['of'])} witnesses ({_t(', '.join(found['cosigned']))}) cosigned "

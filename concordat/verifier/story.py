@@ -140,7 +140,13 @@ def _witnesses(case: Case) -> dict[str, Json] | None:
     found = witnessing.read(case)
     if found is None:
         return None
-    return {"size": found.head.size, "of": found.of, "cosigned": found.cosigned, "needed": found.needed}
+    return {
+        "size": found.head.size,
+        "of": found.of,
+        "cosigned": found.cosigned,
+        "needed": found.needed,
+        "all_shown": found.all_shown,
+    }
 
 
 def _opened(question: Callable[[], str]) -> str | None:

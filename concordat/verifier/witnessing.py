@@ -1,8 +1,11 @@
 """Whether institutions' nodes saw the same log: their cosignatures on a head that covers the decision.
 
-A coordinator that shows one history here and another one there cannot get enough of them on both.
+A coordinator that shows one history here and another one there cannot get enough of them on both. How many are enough
+follows from all enrolments, so the dossier has to show that it left none out; where it cannot, for want of the whole
+log, only the reader can say whose cosignatures count.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from concordat import canonical, checkpoint, cosignature, merkle, witnesses
@@ -10,40 +13,53 @@ from concordat.checkpoint import Checkpoint
 from concordat.reasons import Reason, Refused
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import NotCheckable
+from concordat.witnesses import Witnesses
 
 
 @dataclass(frozen=True)
 class Witnessed:
-    """A head, all of its witnesses, and those that have cosigned it, in order."""
+    """A head, its witnesses, those that have cosigned it, in order, and whether they are shown to be all witnesses."""
 
     head: Checkpoint
     of: tuple[str, ...]
     cosigned: tuple[str, ...]
+    all_shown: bool
 
     @property
     def needed(self) -> int:
         return witnesses.needed(len(self.of))
 
 
-def witnessed(case: Case, *, required: bool) -> str:
+def witnessed(case: Case, kids: Mapping[str, str], *, required: bool) -> str:
     """As many witnesses as it takes have cosigned a head that covers the decision, and the dossier's head extends it.
 
     Too few of them prove nothing either way, unless the reader says that they are `required`.
+
+    Args:
+        kids: ids of the keys that the reader trusts, by name. They say who the witnesses are where the dossier does not
+            carry the log.
     """
     found = read(case)
     if found is None or not found.cosigned:
         return _lacking(Reason.WITNESSES_MISSING, "No witness has cosigned a head that covers this.", required)
+    whose = "witnesses"
+    if not found.all_shown:
+        found, whose = read(case, witnesses.trusted(case.histories, kids)) or found, "witnesses that you named"
+        if not found.of:
+            detail = "The dossier does not carry the log, so it may leave witnesses out: name those that you trust."
+            return _lacking(Reason.INCOMPLETE, detail, required)
     said = (
-        f"{len(found.cosigned)} of {len(found.of)} witnesses ({', '.join(found.cosigned)}) cosigned the head of "
+        f"{len(found.cosigned)} of {len(found.of)} {whose} ({', '.join(found.cosigned)}) cosigned the head of "
         f"{found.head.size} entries, which covers the decision; {found.needed} are needed."
     )
     return said if len(found.cosigned) >= found.needed else _lacking(Reason.WITNESSES_TOO_FEW, said, required)
 
 
-def read(case: Case) -> Witnessed | None:
-    """The witnessed head; None where the dossier has none.
+def read(case: Case, among: Witnesses | None = None) -> Witnessed | None:
+    """The witnessed head; None where the dossier has none. Its witnesses are those of the dossier's enrolments, or those
+    that the reader has chosen.
 
-    Raises Refused: CHECKPOINT_INVALID, CONSISTENCY_INVALID, COSIGNATURE_INVALID.
+    Raises Refused: CHECKPOINT_INVALID, CONSISTENCY_INVALID, COSIGNATURE_INVALID, CONFLICT.
     """
     evidence, head = case.evidence, case.evidence.head
     if evidence.witnessed is None:
@@ -54,8 +70,9 @@ def read(case: Case) -> Witnessed | None:
         raise Refused(Reason.CHECKPOINT_INVALID, detail="The witnessed head does not cover the decision.")
     if not merkle.verify_consistency(seen.size, head.size, seen.root, head.root, path):
         raise Refused(Reason.CONSISTENCY_INVALID, detail="The dossier's head does not extend the witnessed one.")
-    keys = witnesses.at(case.histories, seen.size)
-    return Witnessed(seen, tuple(sorted(keys)), tuple(sorted(cosignature.verify(note, keys, origin=head.origin))))
+    found = among or witnesses.at(case.histories, seen.size)
+    cosigned = cosignature.verify(note, found.keys, origin=head.origin)
+    return Witnessed(seen, found.of, tuple(sorted(cosigned)), all_shown=evidence.whole is not None)
 
 
 def _lacking(reason: Reason, detail: str, required: bool) -> str:
