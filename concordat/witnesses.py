@@ -31,10 +31,24 @@ class Witnesses:
         if len(set(self.keys.values())) < len(self.keys):
             raise Refused(Reason.CONFLICT, detail="Two witnesses of the log have the same identity key.")
 
+
+@dataclass(frozen=True)
+class Witnessed:
+    """Of the witnesses of one head, in order, those whose cosignatures count, and how many are enough."""
+
+    cosigned: tuple[str, ...]
+    of: tuple[str, ...]
+
     @property
     def needed(self) -> int:
-        """k for these n."""
         return needed(len(self.of))
+
+    @property
+    def enough(self) -> bool:
+        return len(self.cosigned) >= self.needed
+
+    def __str__(self) -> str:
+        return f"{len(self.cosigned)} of {len(self.of)} ({self.needed} needed)"
 
 
 def faults(witnesses: int) -> int:

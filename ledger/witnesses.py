@@ -1,7 +1,6 @@
 """Who witnesses the log, read from the log itself, and how many of them have cosigned a head."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
 from django.conf import settings
@@ -12,7 +11,7 @@ from concordat.enrolment import verify_enrolment
 from concordat.events import Event
 from concordat.key_change import KeyHistory
 from concordat.signatures import VerifyKey
-from concordat.witnesses import Witnesses
+from concordat.witnesses import Witnessed, Witnesses
 from ledger import selectors
 from ledger.models import Cosignature, LogEntry, SignedCheckpoint
 
@@ -21,25 +20,6 @@ _TELLING = (Event.INSTITUTION_ENROLLED, Event.KEY_CHANGED)
 
 _HEADS = 100
 """How many heads are looked at, from the latest, for one with enough cosignatures."""
-
-
-@dataclass(frozen=True)
-class Witnessed:
-    """Of the witnesses of one head, in order, those whose cosignatures count, and how many are enough."""
-
-    cosigned: tuple[str, ...]
-    of: tuple[str, ...]
-
-    @property
-    def needed(self) -> int:
-        return witnesses.needed(len(self.of))
-
-    @property
-    def enough(self) -> bool:
-        return len(self.cosigned) >= self.needed
-
-    def __str__(self) -> str:
-        return f"{len(self.cosigned)} of {len(self.of)} ({self.needed} needed)"
 
 
 def of(size: int) -> Witnesses:

@@ -158,8 +158,8 @@ def opened(directory: Path) -> None:
 @cli.command()
 @HOME
 def witness(directory: Path) -> None:
-    """Show this node as a witness of the log: its verifier key (C2SP), the head it cosigned last, and every head, signed
-    by the log's key, that did not extend what it had cosigned. The exit status is 1 if there is one."""
+    """Show this node as a witness of the log: its verifier key (C2SP), the head it cosigned last, and every head that
+    the log's key signed and that did not extend what was cosigned. The exit status is 1 if there is one."""
     home = NodeHome(directory)
     origin, heads = home.pins.log_origin, Heads(home.state)
     name, key = cosignature.name_of(origin, home.institution), home.keys.identity.public

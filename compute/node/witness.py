@@ -50,7 +50,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Contradiction:
-    """Two notes that the log's key signed: one cosigned here, and one of the same size or a larger one that was refused.
+    """Two notes that the log's key signed: one cosigned here, and one of the same or a larger size that was refused.
 
     Of the same size they prove by themselves that the log was rewritten. Of a larger one the log owed a proof that it
     extends the other, and gave one that does not hold: a log that was not rewritten can show a true one to anybody.

@@ -14,6 +14,7 @@ models/        the models that we own, in one piece, by the manifest's digest (m
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import NotRequired
 
 from pydantic import with_config
 from typing_extensions import TypedDict
@@ -32,10 +33,12 @@ FILE = "client.json"
 
 @with_config(STRICT)
 class Config(TypedDict):
-    """The content of `client.json`: our short name, and the coordinator's address without a path."""
+    """The content of `client.json`: our short name, and the coordinator's address without a path. `witnessed`: no
+    result is shown before enough of the pinned witnesses have cosigned a head of the log that covers it."""
 
     institution: Slug
     coordinator: WebAddress
+    witnessed: NotRequired[bool]
 
 
 class ClientHome:

@@ -20,7 +20,7 @@ from concordat.client import canaries, consents
 from concordat.client.api import Api, Result, Status
 from concordat.client.governance import CheckedDefinition, fetch_definition
 from concordat.client.home import ClientHome
-from concordat.client.log import check_entry, follow
+from concordat.client.log import Followed, check_entry, follow
 from concordat.client.work import Work
 from concordat.definition import scale_of
 from concordat.events import Event
@@ -38,6 +38,7 @@ from concordat.states import AVAILABLE, ended
 from concordat.ticket import read_ticket
 from concordat.verifier.disclosure import Disclosure
 from concordat.what_if import Change, WhatIf
+from concordat.witnesses import Witnessed
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
 _ALARM_ATTEMPTS = 4
@@ -45,14 +46,15 @@ _ALARM_ATTEMPTS = 4
 
 @dataclass(frozen=True)
 class OpenedPrediction:
-    """A verified result: its explanation, the answers to what-ifs, its record number, and how many log entries the
-    proof covers."""
+    """A verified result: its explanation, the answers to what-ifs, its record number, how many log entries the proof
+    covers, and how many witnesses had cosigned that head by then."""
 
     explanation: Explanation
     what_ifs: tuple[WhatIf, ...]
     text: str
     record: str
     log_size: int
+    witnessed: Witnessed
 
 
 def prepare(
@@ -193,7 +195,7 @@ def open_result(
     for node, receipt in receipts.items():
         if (receipt["job"], receipt["ticket"]) != (job, ticket["ticket"]):
             raise Refused(Reason.RECEIPTS_DISAGREE, detail="A receipt is for another job.", field=node)
-    size = _check_logged(home, api, result, job=job)
+    log = _check_logged(home, api, result, job=job)
     outputs, content, asked = _unseal(work, result), work.content, peek_request(work.content["token"])
     alarm = canaries.check(
         home,
@@ -225,7 +227,7 @@ def open_result(
         content["what_ifs"], list(opened.what_ifs), schema=definition.schema, values=record.values, target=target
     )
     text = render_text(explanation) + what_if.render_text(answers, explanation.probability)
-    return OpenedPrediction(explanation, answers, text, result["record"], size)
+    return OpenedPrediction(explanation, answers, text, result["record"], log.head.size, log.witnessed)
 
 
 def _alarm(home: ClientHome, api: Api, work: Work, sleep: Callable[[float], None]) -> NoReturn:
@@ -238,9 +240,9 @@ def _alarm(home: ClientHome, api: Api, work: Work, sleep: Callable[[float], None
         entry = api.raise_alarm(job, work.alarm)["entry"]
         try:
             documents = {"alarm": canonical.digest(work.alarm.encode())}
-            check_entry(api, follow(home, api), entry, event=Event.CANARY_FAILED, job=job, documents=documents)
+            check_entry(api, follow(home, api).head, entry, event=Event.CANARY_FAILED, job=job, documents=documents)
         except Refused as refused:
-            if refused.reason is not Reason.RESULT_NOT_READY:
+            if refused.reason not in (Reason.RESULT_NOT_READY, Reason.WITNESSES_TOO_FEW):
                 raise
         else:
             raise Refused(Reason.CANARY_FAILED, detail=f"{sentence} The alarm is entry {entry} of the log.")
@@ -323,18 +325,18 @@ def _unseal(work: Work, result: Result) -> dict[str, list[OutputShares]]:
     }
 
 
-def _check_logged(home: ClientHome, api: Api, result: Result, *, job: str) -> int:
+def _check_logged(home: ClientHome, api: Api, result: Result, *, job: str) -> Followed:
     """Both entries are in the log under a checkpoint that the coordinator signed, and name these very receipts."""
     if result["record"] != record_number.format(result["prediction_entry"]):
         raise Refused(Reason.RECORD_NUMBER_INVALID, detail="The record's number is another entry's.", field="record")
-    head = follow(home, api)
+    log = follow(home, api)
     receipts = canonical.digest([each["receipt"] for each in result["results"]])
     for event, index in (
         (Event.PREDICTION_RECORDED, result["prediction_entry"]),
         (Event.EXPLANATION_RECORDED, result["explanation_entry"]),
     ):
-        check_entry(api, head, index, event=event, job=job, documents={"receipts": receipts})
-    return head.size
+        check_entry(api, log.head, index, event=event, job=job, documents={"receipts": receipts})
+    return log
 
 
 def _job(work: Work) -> str:

@@ -13,21 +13,15 @@ from concordat.checkpoint import Checkpoint
 from concordat.reasons import Reason, Refused
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import NotCheckable
-from concordat.witnesses import Witnesses
+from concordat.witnesses import Witnessed, Witnesses
 
 
 @dataclass(frozen=True)
-class Witnessed:
-    """A head, its witnesses, those that have cosigned it, in order, and whether they are shown to be all witnesses."""
+class Covering(Witnessed):
+    """A head that covers the decision, who has cosigned it, and whether its witnesses are shown to be all."""
 
     head: Checkpoint
-    of: tuple[str, ...]
-    cosigned: tuple[str, ...]
     all_shown: bool
-
-    @property
-    def needed(self) -> int:
-        return witnesses.needed(len(self.of))
 
 
 def witnessed(case: Case, kids: Mapping[str, str], *, required: bool) -> str:
@@ -52,12 +46,12 @@ def witnessed(case: Case, kids: Mapping[str, str], *, required: bool) -> str:
         f"{len(found.cosigned)} of {len(found.of)} {whose} ({', '.join(found.cosigned)}) cosigned the head of "
         f"{found.head.size} entries, which covers the decision; {found.needed} are needed."
     )
-    return said if len(found.cosigned) >= found.needed else _lacking(Reason.WITNESSES_TOO_FEW, said, required)
+    return said if found.enough else _lacking(Reason.WITNESSES_TOO_FEW, said, required)
 
 
-def read(case: Case, among: Witnesses | None = None) -> Witnessed | None:
-    """The witnessed head; None where the dossier has none. Its witnesses are those of the dossier's enrolments, or those
-    that the reader has chosen.
+def read(case: Case, among: Witnesses | None = None) -> Covering | None:
+    """The witnessed head; None where the dossier has none. Its witnesses are those of the dossier's enrolments, or
+    `among` those that the reader has chosen.
 
     Raises Refused: CHECKPOINT_INVALID, CONSISTENCY_INVALID, COSIGNATURE_INVALID, CONFLICT.
     """
@@ -72,7 +66,7 @@ def read(case: Case, among: Witnesses | None = None) -> Witnessed | None:
         raise Refused(Reason.CONSISTENCY_INVALID, detail="The dossier's head does not extend the witnessed one.")
     found = among or witnesses.at(case.histories, seen.size)
     cosigned = cosignature.verify(note, found.keys, origin=head.origin)
-    return Witnessed(seen, found.of, tuple(sorted(cosigned)), all_shown=evidence.whole is not None)
+    return Covering(tuple(sorted(cosigned)), found.of, seen, all_shown=evidence.whole is not None)
 
 
 def _lacking(reason: Reason, detail: str, required: bool) -> str:

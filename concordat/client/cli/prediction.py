@@ -143,13 +143,16 @@ def open_command(app: App, request: str, viewer: str, decision: Decision) -> Non
     value = {
         "record": opened.record,
         "log_size": opened.log_size,
+        "cosigned": opened.witnessed.cosigned,
+        "witnesses": opened.witnessed.of,
         "explanation": opened.explanation.to_json(),
         "what_ifs": [{"what_if": each.words, "probability": f"{each.probability:.4f}"} for each in opened.what_ifs],
     }
     app.answer(
         value,
         lambda console: console.print(
-            f"{opened.text}\nRecord {opened.record}, verified in the log of {opened.log_size} entries.",
+            f"{opened.text}\nRecord {opened.record}, verified in the log of {opened.log_size} entries; cosigned by "
+            f"{opened.witnessed} witnesses so far.",
             markup=False,
         ),
     )

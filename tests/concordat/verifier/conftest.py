@@ -58,6 +58,7 @@ class Forger:
     opened: dict[str, Any] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
     cosigners: Mapping[str, SigningKey] = field(default_factory=dict)
+    without_log: bool = False
 
     def __post_init__(self) -> None:
         files = self.dossier.evidence
@@ -143,6 +144,8 @@ class Forger:
         }
         files |= {f"entries/{index:07d}.json": canonical.encode(self.contents[index]) for index in self.shown}
         files |= {f"documents/{name}": self.documents[name] for name in named}
+        if self.without_log:
+            del files["log.jsonl"]
         return self.dossier.sealed(files)
 
 
