@@ -175,5 +175,6 @@ def test_two_institutions_with_one_identity_key_are_refused(made, forger):
         own, institution="notary", name="Notary", jurisdiction="CH", roles=["dealer"], issued=clock.now()
     )
     forger.put("enrol notary", "enrolment", twin)
+    forger.cosigners = dict.fromkeys(("zurich", "notary"), own.identity)
     checks = {check.name: check for check in verify(forger.forge()).checks}
-    assert (checks["witnesses"].status, checks["keys"].reason) == (Status.FAILED, Reason.CONFLICT)
+    assert (checks["witnesses"].status, checks["witnesses"].reason) == (Status.FAILED, Reason.CONFLICT)
