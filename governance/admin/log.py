@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST
 
 from concordat import record_number
 from concordat.canonical import encode
+from concordat.clock import rfc3339
 from concordat.events import Event
 from concordat.reasons import Refused
 from governance import permissions
@@ -20,7 +21,7 @@ from governance.admin.base import ScopedReadOnly, institutions_of, user_of
 from governance.permissions import Verb
 from governance.services import dossiers
 from ledger import selectors, witnesses
-from ledger.models import Anchor, LogEntry
+from ledger.models import Anchor, LogEntry, TimeStamp
 
 
 @admin.register(LogEntry)
@@ -29,7 +30,7 @@ class LogEntryAdmin(ScopedReadOnly):
     list_display_links = ("number",)
     list_filter = ("event",)
     search_fields = ("references__value",)
-    fields = ("number", "event", "time", "status", "witnesses", "leaf_hash_hex", "said")
+    fields = ("number", "event", "time", "status", "witnesses", "stamp", "leaf_hash_hex", "said")
     readonly_fields = fields
     ordering = ("-index",)
     change_form_template = "governance/log_entry.html"
@@ -49,6 +50,10 @@ class LogEntryAdmin(ScopedReadOnly):
     def witnesses(self, entry: LogEntry) -> str:
         head = witnesses.best(entry.index)
         return f"{witnesses.witnessed(head)}, under {head.size} entries" if head else "none yet"
+
+    @admin.display(description="time")
+    def stamp(self, entry: LogEntry) -> str:
+        return _time(selectors.stamp_of(entry.index))
 
     @admin.display(description="leaf hash")
     def leaf_hash_hex(self, entry: LogEntry) -> str:
@@ -73,15 +78,16 @@ class LogEntryAdmin(ScopedReadOnly):
 
 @admin.register(Anchor)
 class AnchorAdmin(ScopedReadOnly):
-    list_display = ("sequence", "entries", "witnesses", "state", "block", "where", "reason")
+    list_display = ("sequence", "entries", "witnesses", "stamp", "state", "block", "where", "reason")
     list_display_links = ("sequence",)
-    list_select_related = ("checkpoint", "transaction")
+    list_select_related = ("checkpoint__stamp", "transaction")
     fields = (
         "sequence",
         "entries",
         "root",
         "witnesses",
         "cosigned",
+        "stamp",
         "state",
         "block",
         "transaction_hash",
@@ -102,6 +108,10 @@ class AnchorAdmin(ScopedReadOnly):
     @admin.display(description="cosigned by")
     def cosigned(self, anchor: Anchor) -> str:
         return ", ".join(witnesses.witnessed(anchor.checkpoint).cosigned) or "nobody yet"
+
+    @admin.display(description="time")
+    def stamp(self, anchor: Anchor) -> str:
+        return _time(getattr(anchor.checkpoint, "stamp", None))
 
     @admin.display(description="entries")
     def entries(self, anchor: Anchor) -> int:
@@ -131,6 +141,14 @@ class AnchorAdmin(ScopedReadOnly):
     @admin.display(description="reason")
     def reason(self, anchor: Anchor) -> str:
         return anchor.transaction.reason
+
+
+def _time(stamp: TimeStamp | None) -> str:
+    """By when the authority had the head; or that only the operator says so, and why, if a stamp failed."""
+    if stamp is not None:
+        return f"not later than {rfc3339(stamp.time)}, by {stamp.authority}"
+    failed = selectors.unstamped() if settings.TSA_URL else ""
+    return "asserted by the operator" + (f" ({failed})" if failed else "")
 
 
 def _offers_dossier(user: User, entry: LogEntry) -> bool:
