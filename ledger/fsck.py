@@ -1,5 +1,5 @@
-"""Re-derive the log from its entries and compare: entries, documents, tiles, checkpoints, cosignatures, time stamps, and
-the chain.
+"""Re-derive the log from its entries and compare: entries, documents, tiles, checkpoints, cosignatures, time stamps,
+and the chain.
 
 Answers the first divergence, with its reason and place. It changes nothing.
 """

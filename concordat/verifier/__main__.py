@@ -12,6 +12,7 @@ from pathlib import Path
 from concordat import canonical
 from concordat.files import write_private
 from concordat.reasons import Reason, Refused
+from concordat.timestamps import read_roots
 from concordat.verifier import bundle
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import Evidence
@@ -44,17 +45,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="a key id that you trust, of `log` or of an institution; may be repeated",
     )
     parser.add_argument("--witnessed", action="store_true", help="too few witnesses of the log are a failure")
+    parser.add_argument(
+        "--tsa", type=Path, metavar="FILE", help="root certificate (PEM) of the time-stamping authority that you trust"
+    )
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the readable dossier, as concluded here")
     parser.add_argument("--json", action="store_true", help="print the whole answer as JSON")
     options = parser.parse_args(arguments)
     try:
         data = options.bundle.read_bytes()
         disclosure = options.disclosure.read_bytes() if options.disclosure else None
+        tsa = options.tsa.read_bytes() if options.tsa else None
+        if tsa is not None:
+            read_roots(tsa)
     except OSError as error:
         parser.error(f"{error.filename}: {error.strerror}")
+    except Refused as refused:
+        parser.error(f"--tsa: {refused.detail}")
     for name in dict(options.key).keys() - (_names(data) or dict(options.key).keys()):
         parser.error(f"--key: the dossier has no institution “{name}”")
-    result = verify(data, Options(dict(options.key), options.rpc, disclosure, options.witnessed))
+    result = verify(data, Options(dict(options.key), options.rpc, disclosure, options.witnessed, tsa))
     if options.html:
         try:
             write_private(options.html, html(result.to_json()).encode(), replace=True)

@@ -182,6 +182,7 @@ def _trust(trust: Mapping[str, Any]) -> Iterable[str]:
         "with what the institutions tell you themselves.</p>"
     )
     yield _witnesses(trust["witnesses"])
+    yield _time(trust["time"])
     anchors = ((a["sequence"], a["size"], a["block"], a["state"], a["root"]) for a in trust["anchors"])
     caption = f"Heads of the log on chain {chain['id']}, contract {chain['anchor_log'] or 'none'}"
     if trust["anchors"]:
@@ -191,7 +192,7 @@ def _trust(trust: Mapping[str, Any]) -> Iterable[str]:
     if chain["self_hosted"]:
         yield (
             "<p><strong>Self-hosted anchor:</strong> the coordinator runs this chain alone, so the anchor proves the "
-            "order of events to nobody but its owner. Times are asserted by the operator.</p>"
+            "order of events to nobody but its owner.</p>"
         )
     keys = ((name, ", ".join(kids)) for name, kids in trust["institutions"].items())
     yield _table("Identity keys of the institutions", ("Institution", "Key id"), keys)
@@ -208,6 +209,21 @@ def _witnesses(found: Mapping[str, Any] | None) -> str:
         f"<p>{len(found['cosigned'])} of {len(found['of'])} witnesses ({_t(', '.join(found['cosigned']))}) cosigned "
         f"the head of {found['size']} entries, which covers this decision; {found['needed']} are needed, so that no "
         f"two histories can have enough of them.{few}</p>"
+    )
+
+
+def _time(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return "<p><strong>Time asserted by the operator:</strong> no authority stamped a head that covers this.</p>"
+    stamp = f"{_t(found['latest'])}, over the head of {found['size']} entries, which covers this decision"
+    if not found["attested"]:
+        return (
+            "<p><strong>Time asserted by the operator,</strong> until a time stamp in the name of "
+            f"“{_t(found['authority'])}” is checked against that authority (<code>--tsa</code>): {stamp}.</p>"
+        )
+    return (
+        f"<p>Time attested by the authority “{_t(found['authority'])}”: not later than {stamp}. How long before, the "
+        "operator asserts.</p>"
     )
 
 
