@@ -9,7 +9,7 @@ log.jsonl                     every entry of the log, a line each, so that nothi
     anchors.json                  the first and the last head on the chain that cover the decision
     witnesses.json                a head that covers the decision, with the witnesses' cosignatures, if there is one
     timestamp.txt  timestamp.tsr  the first head that covers the decision and has a time stamp, and the stamp (RFC 3161)
-    timestamp.json                the proof that the bundle's head extends that one; the three are absent without a stamp
+    timestamp.json                the proof that the bundle's head extends that one; all absent without a stamp
     openings.json                 salts and values of the private fields that this reader may see
     dossier.json  dossier.html    what the above amounts to, for machines and for people
     disclosure.json               the requester's own disclosure of the result; added later, so not in the manifest
