@@ -37,8 +37,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Case:
-    """One job in the clear. Offsets or masks, in the mirrored `order`, operator and weights are public; the rest is what
-    gets shared."""
+    """One job in the clear. Offsets or masks, in the mirrored `order`, operator and weights are public; the rest is
+    what gets shared."""
 
     name: Name
     design: DesignName

@@ -29,7 +29,7 @@ from typing_extensions import TypedDict
 from concordat import clock, ring, sealing
 from concordat.canonical import Json
 from concordat.definition import MOST_RECORDS, Definition
-from concordat.design import OPERATOR_BITS, Design
+from concordat.design import Plan
 from concordat.documents import Keyring, sign, verify
 from concordat.fields import STRICT, Digest, Slug, Time, Whole, plain
 from concordat.kinds import KINDS
@@ -74,7 +74,7 @@ class Sheet(TypedDict):
 
 
 def known_result(
-    kind: str, tensors: Tensors, design: Design, record: NDArray[np.float64], target: Scale
+    kind: str, tensors: Tensors, design: Plan, record: NDArray[np.float64], target: Scale
 ) -> tuple[float, NDArray[np.float64]]:
     """In plaintext, what the secure engine computes of one encoded record (columns,) with weights as they are encoded.
 
@@ -90,13 +90,14 @@ def known_result(
     outputs = KINDS[kind].forward(encoded, np.vstack([record, design.perturbed(record)]))
     if target != KINDS[kind].scale:
         outputs = 1 / (1 + np.exp(-outputs))
-    prediction, y = float(outputs[0]), outputs[1:]
-    squares = design.squares(y - prediction)
-    return prediction, np.concatenate([design.operator / (1 << OPERATOR_BITS) @ y, squares])
+    prediction, differences, local = float(outputs[0]), outputs[1:] - outputs[0], design.at(record)
+    fitted = local.operator / (1 << local.operator_bits) @ differences
+    fitted[-1] += prediction
+    return prediction, np.concatenate([fitted, local.squares(differences)])
 
 
 def invent(
-    count: int, *, kind: str, tensors: Tensors, schema: FeatureSchema, design: Design, target: Scale
+    count: int, *, kind: str, tensors: Tensors, schema: FeatureSchema, design: Plan, target: Scale
 ) -> list[Canary]:
     """Made-up records within the schema's ranges, and their results. Only the model's owner can compute them."""
     chance = np.random.default_rng(secrets.randbits(128))

@@ -166,9 +166,11 @@ def scale_of(definition: Definition) -> Scale:
     return target
 
 
-def extraction_of(definition: Definition, manifest: Manifest, groups: int) -> Extraction | None:
-    """What a definition states as its `extraction`, from its other fields, the model's manifest and the number of
-    `groups` of its design."""
+def extraction_of(
+    definition: Definition, manifest: Manifest, groups: int, *, secret_operator: bool = False
+) -> Extraction | None:
+    """What a definition states as its `extraction`, from its other fields, the model's manifest, the number of `groups`
+    of its design, and whether that is fitted by a `secret_operator`."""
     if definition["kind"] != "explain":
         return None
     return estimate(
@@ -176,6 +178,7 @@ def extraction_of(definition: Definition, manifest: Manifest, groups: int) -> Ex
         scalars=opened_scalars(definition, groups),
         budget=definition["budgets"]["scalars"],
         jobs=definition["budgets"]["jobs"] * len(definition["requesters"]),
+        secret_operator=secret_operator,
     )
 
 
@@ -197,6 +200,7 @@ def check(
     manifest: Manifest,
     groups: int,
     mirrored: bool,
+    secret_operator: bool = False,
     disclosure: str | None = None,
     keyring: Keyring | None = None,
     now: datetime | None = None,
@@ -207,6 +211,7 @@ def check(
         manifest: the checked manifest of the model that the definition names.
         groups: how many groups of features the design has that it names; 0 for a kind without one.
         mirrored: whether that design is; False for a kind without one.
+        secret_operator: whether the requester shares the design's operator as a secret.
         disclosure: the owner's signed disclosure statement (JWS), where the rule below asks for one.
         keyring: identity keys by institution, to verify the statement with.
         now: refuse a definition that has expired by then.
@@ -232,7 +237,7 @@ def check(
     if now is not None and now >= clock.parse(definition["valid_until"]):
         raise Refused(Reason.DEFINITION_EXPIRED, field="valid_until")
     _check_disclosure(definition, manifest, disclosure, keyring or {})
-    if definition["extraction"] != extraction_of(definition, manifest, groups):
+    if definition["extraction"] != extraction_of(definition, manifest, groups, secret_operator=secret_operator):
         raise _invalid("extraction", "This is not what its model, design and budgets give away.")
     return definition
 

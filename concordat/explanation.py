@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from concordat.canonical import Json
-from concordat.design import CONFIDENCE, RELIABLE, Design, Estimate
+from concordat.design import CONFIDENCE, RELIABLE, Estimate, Plan
 from concordat.design.wording import Wording
 from concordat.kinds.kind import Scale
 from concordat.outputs import Opened
@@ -119,7 +119,7 @@ class Explanation:
         }
 
 
-def explain(opened: Opened, *, design: Design, schema: FeatureSchema, record: EncodedRecord) -> Explanation:
+def explain(opened: Opened, *, design: Plan, schema: FeatureSchema, record: EncodedRecord) -> Explanation:
     """Fit, rank and put into words.
 
     Raises:
@@ -131,16 +131,15 @@ def explain(opened: Opened, *, design: Design, schema: FeatureSchema, record: En
         raise Refused(Reason.MALFORMED, detail="The result belongs to another design.")
     if (opened.odd_squares is not None) != design.mirrored:
         raise Refused(Reason.MALFORMED, detail="The result belongs to another design.")
-    fit = design.fit(
-        opened.prediction, opened.coefficients, opened.intercept, opened.sum_of_squares, opened.odd_squares
-    )
+    local = design.at(record.vector)
+    fit = local.fit(opened.prediction, opened.coefficients, opened.intercept, opened.sum_of_squares, opened.odd_squares)
     factors = [
-        _factor(group, features, estimate, record, opened.target, design.wording)
+        _factor(group, features, estimate, record, opened.target, local.wording)
         for group, features, estimate in zip(design.groups, groups, fit.estimates, strict=True)
     ]
     return Explanation(
         target=opened.target,
-        wording=design.wording,
+        wording=local.wording,
         prediction=opened.prediction,
         intercept=fit.intercept,
         factors=tuple(sorted(factors, key=lambda factor: (-abs(factor.coefficient), factor.group))),

@@ -46,12 +46,13 @@ class Extraction(TypedDict):
     statement: Text
 
 
-def estimate(manifest: Manifest, *, scalars: int, budget: int, jobs: int) -> Extraction:
+def estimate(manifest: Manifest, *, scalars: int, budget: int, jobs: int, secret_operator: bool = False) -> Extraction:
     """The estimate for explanations of one model.
 
     Args:
         scalars: how many numbers one job opens; at least one.
         budget: how many the definition allows altogether, and how many `jobs`.
+        secret_operator: whether requesters choose the linear map of an explanation, which nobody else sees.
     """
     kind = KINDS[manifest["kind"]]
     shapes = [(tensor["name"], tuple(tensor["shape"])) for tensor in manifest["tensors"]]
@@ -65,6 +66,12 @@ def estimate(manifest: Manifest, *, scalars: int, budget: int, jobs: int) -> Ext
         f"The budgets allow {explanations} explanations, so {opened} numbers; what is opened under other definitions "
         "of the model adds to them.",
     ]
+    if secret_operator:
+        words.append(
+            "The linear map that makes an explanation is the requester's secret, and not checked: a requester that "
+            "deviates has other linear functions of the model's answers to the design's rows opened, as many numbers, "
+            "and may put more than one answer into a number."
+        )
     if kind.told_by_one_explanation:
         words.append("One explanation tells the model.")
     else:

@@ -8,7 +8,7 @@ reference record (docs/decisions/0015).
 import numpy as np
 from numpy.typing import NDArray
 
-from concordat.design import Design
+from concordat.design import Plan
 from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema
 
@@ -26,12 +26,12 @@ def impossible(schema: FeatureSchema, records: Floats) -> NDArray[np.bool_]:
     return broken
 
 
-def impossible_share(design: Design, schema: FeatureSchema, records: Floats) -> float:
+def impossible_share(design: Plan, schema: FeatureSchema, records: Floats) -> float:
     """Which part, from 0 to 1, of the perturbed records of these encoded records (m, k) is impossible."""
     return float(np.mean([impossible(schema, design.perturbed(record)).mean() for record in records]))
 
 
-def check(design: Design, schema: FeatureSchema, record: Floats, *, most: str) -> None:
+def check(design: Plan, schema: FeatureSchema, record: Floats, *, most: str) -> None:
     """Hold the perturbed records of one encoded record (k,) against the share that a definition allows.
 
     Raises:
@@ -43,7 +43,7 @@ def check(design: Design, schema: FeatureSchema, record: Floats, *, most: str) -
         raise Refused(Reason.DESIGN_IMPLAUSIBLE, detail=detail, field="design")
 
 
-def check_reference(design: Design, schema: FeatureSchema, *, most: str) -> None:
+def check_reference(design: Plan, schema: FeatureSchema, *, most: str) -> None:
     """The same for the reference record, the one that everybody has. A design that fails here fails for the most
     ordinary patient; that it passes says nothing about others.
 

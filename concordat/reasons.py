@@ -129,6 +129,7 @@ class Reason(StrEnum):
     ANCHOR_MISSING = "anchor-missing"
     INCOMPLETE = "incomplete"
     OPENING_MISMATCH = "opening-mismatch"
+    OPERATOR_FALSE = "operator-false"
     DOCUMENT_ALTERED = "document-altered"
     BUNDLE_ALTERED = "bundle-altered"
     SEQUENCE_BROKEN = "sequence-broken"
@@ -535,6 +536,11 @@ REASONS: dict[Reason, ReasonInfo] = {
     ),
     Reason.OPENING_MISMATCH: ReasonInfo(
         "A disclosed value is not the one that was committed to.", "Do not rely on the disclosed value.", 409
+    ),
+    Reason.OPERATOR_FALSE: ReasonInfo(
+        "The requester computed with an operator that its design does not give for the record.",
+        "Do not rely on the explanation: the requester chose what it says. The prediction is not concerned.",
+        409,
     ),
     Reason.DOCUMENT_ALTERED: ReasonInfo(
         "A document differs from the digest in the log.", "Do not rely on the document.", 409

@@ -90,6 +90,7 @@ class Prepared:
 def prepare(
     records: Sequence[NDArray[np.float64]],
     *,
+    secrets: Sequence[Ring] = (),
     request: str,
     requester: str,
     definition: Definition,
@@ -108,6 +109,8 @@ def prepare(
 
     Args:
         records: (1 + w, columns) each: a record as `FeatureSchema.encode_row` encodes it, and w variants of it.
+        secrets: of each record what its design has it shared with (`Design.secret`), as ring elements; none at all
+            where the design is public.
         request: a fresh UUID; the same one for every repetition of this request.
         person: the handle (UUID) of the clinician who decides with the result.
         ground: the one that the protocol states for this requester and purpose.
@@ -120,10 +123,12 @@ def prepare(
     parties = definition["parties"]
     if set(party_keys) != set(parties):
         raise Refused(Reason.WRONG_PARTY, detail="A sealing key is needed for each party of the definition.")
-    shares = [
-        dict(zip(parties, map(ring.to_bytes, ring.split(ring.encode(record), len(parties))), strict=True))
-        for record in records
+    empty = np.zeros(0, dtype=np.int64)
+    numbers = [
+        np.concatenate([ring.encode(record).ravel(), secret])
+        for record, secret in zip(records, secrets or [empty] * len(records), strict=True)
     ]
+    shares = [dict(zip(parties, map(ring.to_bytes, ring.split(each, len(parties))), strict=True)) for each in numbers]
     salts = [{party: new_salt() for party in parties} for _ in records]
     output_key = SealingKey.generate()
     basis: RequestBasis = {"ground": ground, "consent": consent}
@@ -257,15 +262,17 @@ def check_ground(request: Request, bases: Sequence[Basis]) -> Ground:
 
 
 def open_input(
-    sealed: str, request: Request, *, party: str, parties: list[str], columns: int, key: SealingKey
+    sealed: str, request: Request, *, party: str, parties: list[str], columns: int, key: SealingKey, secrets: int = 0
 ) -> list[Ring]:
-    """A party's own share of each record and its variants: (1 + w, columns) ring elements at 16 bits.
+    """A party's own share of each record: in one row, (1 + w)·columns ring elements at 16 bits of the record and its
+    variants, and the `secrets` of its design.
 
     Args:
         parties: the definition's, in order; a share is committed to with its place among them.
+        secrets: how many there are (`Plan.secrets`).
 
     Raises:
-        Refused: WRONG_PARTY, SEAL_BROKEN, COMMITMENT_MISMATCH, or MALFORMED for another number of columns.
+        Refused: WRONG_PARTY, SEAL_BROKEN, COMMITMENT_MISMATCH, or MALFORMED for another number of columns or secrets.
     """
     if party not in parties or request["sealing_keys"].get(party) != key.kid:
         raise Refused(Reason.WRONG_PARTY)
@@ -278,7 +285,7 @@ def open_input(
         name = request["request"]
         if not open_commitment(commitment[party], INPUT_SHARE, salt, name, party, index, place, share):
             raise Refused(Reason.COMMITMENT_MISMATCH)
-        found.append(ring.from_bytes(share, (1 + request["what_ifs"], columns)))
+        found.append(ring.from_bytes(share, ((1 + request["what_ifs"]) * columns + secrets,)))
     return found
 
 

@@ -11,12 +11,13 @@ import torch
 from compute.engine.arithmetic import Party
 from compute.engine.certificates import Identity
 from compute.engine.job import EngineJob, PartyJob
-from compute.engine.lime import Surrogate, explain
+from compute.engine.lime import explain
 from compute.engine.perturbed import rows_of
 from compute.engine.protocol import Protocol, parallel
 from compute.engine.ranges import count_outside
 from compute.engine.rows import Private, Rows, Stacked
 from compute.engine.session import Session, Start
+from compute.engine.tabular import surrogate_of
 from concordat import ring
 from concordat.canonical import Json, b64, unb64
 from concordat.design import read_design
@@ -90,8 +91,7 @@ def prepare(job: PartyJob) -> list[Start[Found]]:
     if job["target"] not in KINDS[job["kind"]].targets:
         raise Refused(Reason.FIELD_INVALID, detail="This kind of model is not explained on this scale.", field="target")
     design = read_design(job["design"])
-    surrogate = Surrogate.of(design, what_ifs=job["what_ifs"])
-    surrogate.check(job["target"])
+    surrogate_of(design, torch.zeros(design.secrets, dtype=torch.int64), job["what_ifs"]).check(job["target"])
     columns = len(design.columns)
     shapes = [(tensor["name"], tuple(tensor["shape"])) for tensor in job["tensors"]]
     if shapes != shapes_of(job["kind"], dict(shapes), columns):
@@ -99,10 +99,12 @@ def prepare(job: PartyJob) -> list[Start[Found]]:
     sizes = [math.prod(shape) for _, shape in shapes]
     flat = torch.from_numpy(_share(job["model"], sum(sizes), "model"))
     tensors = {name: part.reshape(shape) for (name, shape), part in zip(shapes, torch.split(flat, sizes), strict=True)}
-    records = [torch.from_numpy(_share(each, (1 + job["what_ifs"]) * columns, "records")) for each in job["records"]]
+    lengths = [(1 + job["what_ifs"]) * columns, design.secrets]
+    records = [torch.from_numpy(_share(each, sum(lengths), "records")) for each in job["records"]]
     ends = [_bounds(job[name], columns, name).repeat(1 + job["what_ifs"]) for name in ("lowest", "highest")]
 
-    def start(record: torch.Tensor, party: Party) -> Protocol[Found]:
+    def start(shared: torch.Tensor, party: Party) -> Protocol[Found]:
+        record, secret = torch.split(shared, lengths)
         x, more = torch.split(record.reshape(-1, columns), [1, job["what_ifs"]])
         rows: Rows = rows_of(design, x[0])
         if job["what_ifs"]:
@@ -111,7 +113,13 @@ def prepare(job: PartyJob) -> list[Start[Found]]:
             {
                 "outside": count_outside(party, record, *ends),
                 "explained": explain(
-                    party, job["kind"], tensors, rows, surrogate, job["target"], clamped=job["clamped"]
+                    party,
+                    job["kind"],
+                    tensors,
+                    rows,
+                    surrogate_of(design, secret, job["what_ifs"]),
+                    job["target"],
+                    clamped=job["clamped"],
                 ),
             }
         )

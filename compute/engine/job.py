@@ -59,7 +59,8 @@ class PartyJob(EngineJob):
 
     `lowest` and `highest` are what each column of an encoded record may be, at 2^16. `model` and `records` are
     base64url of little-endian int64 ring elements: the tensors in the listed order, each row by row, and the encoded
-    records, each of which is explained, and is followed by `what_ifs` more that are predicted only.
+    records, each of which is explained, and is followed by `what_ifs` more that are predicted only, and by the numbers
+    of the design that depend on the record (`Plan.secrets` of them).
     """
 
     kind: Text

@@ -1,7 +1,8 @@
-"""Secure LIME on a public design: shares of prediction, coefficients, intercept and sums of squares.
+"""Secure LIME: shares of prediction, coefficients, intercept and sums of squares.
 
-The surrogate's coefficients are a public linear map A of the model's outputs y (`concordat.design`), so A·y is
-local on shares. The outputs at the perturbed records themselves are never opened to anyone.
+The surrogate's coefficients are a linear map A of the model's outputs y (`concordat.design`). Where A is public, A·y is
+local on shares; where it is as secret as the record, it is one product more (`tabular`). The outputs at the perturbed
+records themselves are never opened to anyone.
 
 All is computed from the differences y - p from the record's own prediction p: they can be had before anything is known
 of the other rows, and A·y = A·(y - p), plus p for the intercept, since A maps constants to the intercept alone. The
@@ -45,9 +46,9 @@ LEAST_BITS = 8
 
 @dataclass(frozen=True)
 class Surrogate:
-    """The public part of a design, with the record's own row before its n rows, and w what-ifs below them.
+    """The linear map of a design, with the record's own row before its n rows, and w what-ifs below them.
 
-    `operator` (1 + w + d + 1, 1 + n + w) at 2^20: its rows give the predictions of the record and of the what-ifs, d
+    `operator` (1 + w + d + 1, 1 + n + w) at 2^bits: its rows give the predictions of the record and of the what-ifs, d
     coefficients and the intercept. `weights` (s, 1 + n + w) and `pairs` (s, p) at 2^10: of the squares of rows, and of
     the differences in the first p pairs of perturbed ones, whose rows follow each other, for each of s sums of squares.
     """
@@ -56,14 +57,17 @@ class Surrogate:
     weights: Tensor
     pairs: Tensor
     predictions: int
+    bits: int
 
-    @classmethod
-    def of(cls, design: Design, what_ifs: int = 0) -> "Surrogate":
+    @staticmethod
+    def of(design: Design, what_ifs: int = 0) -> "Surrogate":
         operator, weights = torch.from_numpy(design.operator), torch.from_numpy(design.weights)
-        return cls.of_arrays(operator, weights, what_ifs, mirrored=design.mirrored)
+        return Surrogate.of_arrays(operator, weights, what_ifs, mirrored=design.mirrored)
 
-    @classmethod
-    def of_arrays(cls, operator: Tensor, weights: Tensor, what_ifs: int = 0, *, mirrored: bool = False) -> "Surrogate":
+    @staticmethod
+    def of_arrays(
+        operator: Tensor, weights: Tensor, what_ifs: int = 0, bits: int = OPERATOR_BITS, *, mirrored: bool = False
+    ) -> "Surrogate":
         """From the (d + 1, n) operator and (n,) weights of a design, whose rows will be in their `order`. Columns stand
         for the record's own output, and for the differences of the others from it."""
         fitted, n = operator.shape
@@ -73,17 +77,24 @@ class Surrogate:
             squares, pairs = torch.stack([weights, own]), torch.stack([torch.zeros_like(differences), differences])
         predictions = 1 + what_ifs
         whole = torch.zeros(predictions + fitted, 1 + n + what_ifs, dtype=torch.int64)
-        whole[:predictions, 0] = whole[-1, 0] = 1 << OPERATOR_BITS
-        whole[1:predictions, 1 + n :] = torch.eye(what_ifs, dtype=torch.int64) << OPERATOR_BITS
+        whole[:predictions, 0] = whole[-1, 0] = 1 << bits
+        whole[1:predictions, 1 + n :] = torch.eye(what_ifs, dtype=torch.int64) << bits
         whole[predictions:, 1 : 1 + n] = operator[:, rows]
-        return cls(whole, torch.nn.functional.pad(squares[:, rows], (1, what_ifs)), pairs, predictions)
+        return Surrogate(whole, torch.nn.functional.pad(squares[:, rows], (1, what_ifs)), pairs, predictions, bits)
+
+    def weigh(self, party: Party, block: slice, lifted: lifting.Lifted) -> Protocol[tuple[Share, Share]]:
+        """Of a block of rows, and the differences in its pairs below them, (predictions + d + 1,) the operator times
+        the rows' numbers and (s,) the weights times all squares. Local."""
+        yield from ()
+        weights = torch.cat([self.weights[:, block], self.pairs[:, self.pairs_in(block)]], dim=1)
+        return self.operator[:, block] @ lifted.number[: block.stop - block.start], weights @ lifted.square
 
     def check(self, target: Scale) -> None:
         """Raises Refused(FIELD_INVALID) if results might not fit: a row of the operator is too large, or there are too
         many rows."""
         largest = int(self.operator.abs().sum(dim=1).max()) * SIZE[target]
         bits = SCALE[target] - lifting.BITS
-        if largest << bits >= 1 << TRUNCATED or largest >= int(LARGEST[target]) << OPERATOR_BITS:
+        if largest << bits >= 1 << TRUNCATED or largest >= int(LARGEST[target]) << self.bits:
             raise Refused(Reason.FIELD_INVALID, detail="The operator's entries are too large.", field="design")
         if self.square_bits(target) < LEAST_BITS:
             raise Refused(Reason.FIELD_INVALID, detail="There are too many rows.", field="design")
@@ -140,6 +151,8 @@ def explain(
     Rows come in blocks, one after the other, so that memory does not grow with n: each block is a run of the model, and
     what is kept of it are sums. Rounds are those of a block but for the last, times the number of blocks, and the last.
 
+    A secret operator costs one round more for each block (`Surrogate.weigh`).
+
     Where probabilities are made of log-odds, `clamped` says whether these may exceed ±50 in any of the rows.
 
     What is lifted stays below 2^30 and what is truncated below 2^62 (`Surrogate.check`, `Surrogate.square_bits`).
@@ -156,12 +169,11 @@ def explain(
         first, second = y[1 + 2 * pairs.start - block.start :][: 2 * (pairs.stop - pairs.start)].reshape(-1, 2).T
         squared = torch.cat([differences, first - second])
         lifted = yield from lifting.lift(party, lifting.narrow(squared), bits - square_bits)
-        numbers = numbers + surrogate.operator[:, block] @ lifted.number[: len(y)]
-        weights = torch.cat([surrogate.weights[:, block], surrogate.pairs[:, pairs]], dim=1)
-        squares = squares + weights @ lifted.square
+        weighed = yield from surrogate.weigh(party, block, lifted)
+        numbers, squares = numbers + weighed[0], squares + weighed[1]
     results = yield from parallel(
         {
-            "numbers": arithmetic.truncate(party, numbers, bits + OPERATOR_BITS - RESULT_BITS),
+            "numbers": arithmetic.truncate(party, numbers, bits + surrogate.bits - RESULT_BITS),
             "squares": arithmetic.truncate(party, squares, 2 * square_bits + WEIGHT_BITS - RESULT_BITS),
         }
     )

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from compute.engine.arithmetic import Share
-from compute.engine.rows import Masked, Rows, Shifted
-from concordat.design import Design, MaskDesign, SlopeDesign
+from compute.engine.rows import Given, Masked, Private, Rows, Shifted, Stacked
+from concordat.design import MaskDesign, Plan, SlopeDesign, TabularDesign
 
 
-def rows_of(design: Design, record: Share) -> Rows:
+def rows_of(design: Plan, record: Share) -> Rows:
     """(n + 1, k) rows of the secret record (k,) at 2^16."""
     rows = order(design.n, mirrored=design.mirrored)
     match design:
@@ -19,6 +19,8 @@ def rows_of(design: Design, record: Share) -> Rows:
             return Masked(record, _below(1, design.column_masks[rows]))
         case SlopeDesign():
             return Shifted(record, _below(0, design.offsets[rows]))
+        case TabularDesign():
+            return Stacked((Private(record[None]), Given(torch.from_numpy(design.rows))))
     raise TypeError(f"the engine has no rows for a {type(design).__name__}")
 
 

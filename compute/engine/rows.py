@@ -2,8 +2,8 @@
 
 The first layer is the only one that sees the rows. For masks (rows, k) of 0 and 1, W·(M_i ∘ x) = M_i·(W ∘ x); for
 offsets Z, W·(x + Z_i) = W·x + Z_i·W; for secret components C, whose public masks say which are present,
-W·(M_i·C) = M_i·(C·W). Each is one product of two secrets, for all rows together, and local sums. A private design has
-secret rows and one matrix product.
+W·(M_i·C) = M_i·(C·W). Each is one product of two secrets, for all rows together, and local sums. Rows that do not
+depend on the record are given in public, and cost none; secret rows cost a matrix product.
 """
 
 from dataclasses import dataclass, replace
@@ -104,6 +104,27 @@ class Composed:
     def times(self, party: Party, weight: Share) -> Protocol[Share]:
         products = yield from arithmetic.product(party, self.components, weight.T, "matmul")
         return self.masks @ products
+
+    def at_most(self, party: Party, features: Share, thresholds: Share) -> Protocol[Bits]:
+        values = yield from self.times(party, features)
+        return (yield from _at_most(party, values, thresholds))
+
+
+@dataclass(frozen=True)
+class Given:
+    """Public rows (rows, k) at 2^16 that do not depend on the record."""
+
+    rows: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def part(self, wanted: slice) -> Self:
+        return replace(self, rows=self.rows[wanted])
+
+    def times(self, party: Party, weight: Share) -> Protocol[Share]:
+        yield from ()
+        return self.rows @ weight.T
 
     def at_most(self, party: Party, features: Share, thresholds: Share) -> Protocol[Bits]:
         values = yield from self.times(party, features)

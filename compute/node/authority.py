@@ -21,7 +21,7 @@ from concordat import canonical, consent, definition, model, plausibility, proto
 from concordat import ticket as tickets
 from concordat.answers import place
 from concordat.definition import Definition, Role
-from concordat.design import Design, read_design
+from concordat.design import Plan, read_design
 from concordat.model import Manifest
 from concordat.reasons import Reason, Refused
 from concordat.request import Request
@@ -32,7 +32,8 @@ from concordat.ticket import Ticket
 
 @dataclass(frozen=True, repr=False)
 class Shares:
-    """A party's own shares in the clear, little-endian int64: of each record with its what-ifs, and of the weights."""
+    """A party's own shares in the clear, little-endian int64: of each record with its what-ifs and secrets, and of the
+    weights."""
 
     records: list[bytes]
     weights: bytes
@@ -101,6 +102,7 @@ def check(
         manifest=manifest,
         groups=len(design.groups),
         mirrored=design.mirrored,
+        secret_operator=design.secrets > 0,
         disclosure=documents["disclosure"],
         keyring=pins.lasting_keyring,
         now=now,
@@ -138,18 +140,18 @@ def check(
         required=rules["chain"] == "required",
     )
     role, rank = place(ticket, home.institution)
-    shares = _open_shares(documents, asked, manifest, home) if role == "party" else None
+    shares = _open_shares(documents, asked, manifest, home, secrets=design.secrets) if role == "party" else None
     scalars = definition.opened_scalars(agreed, len(design.groups))
     return Grant(ticket, asked, manifest, role, rank, shares, scalars, agreed["budgets"]["scalars"])
 
 
-def _check_design(design: Design, documents: JobDocuments, agreed: Definition, manifest: Manifest) -> None:
+def _check_design(design: Plan, documents: JobDocuments, agreed: Definition, manifest: Manifest) -> None:
     if canonical.digest(documents["schema"]) != agreed["schema"]:
         raise Refused(Reason.DIGEST_MISMATCH, detail="The definition names another one.", field="schema")
     schema = FeatureSchema.from_json(documents["schema"])
     if documents["design"].get("schema") != agreed["schema"]:
         raise Refused(Reason.DIGEST_MISMATCH, detail="The design was made for another schema.", field="design")
-    design.features(schema)  # the model is proven for offsets of numbers only
+    design.features(schema)  # the model is proven for offsets of numbers, and for rows within reach, only
     plausibility.check_reference(design, schema, most=agreed["impossible"])
     if len(schema.columns) != model.columns_of(manifest):
         raise Refused(Reason.FIELD_INVALID, detail="Schema and model differ in columns.", field="schema")
@@ -173,7 +175,9 @@ def _check_consent_stands(documents: JobDocuments, asked: Request, home: NodeHom
             raise Refused(reason)
 
 
-def _open_shares(documents: JobDocuments, asked: Request, manifest: Manifest, home: NodeHome) -> Shares:
+def _open_shares(
+    documents: JobDocuments, asked: Request, manifest: Manifest, home: NodeHome, *, secrets: int
+) -> Shares:
     if documents["input"] is None or documents["model_share"] is None:
         raise Refused(Reason.WRONG_PARTY, detail="A share of this party is missing.")
     records = request.open_input(
@@ -182,6 +186,7 @@ def _open_shares(documents: JobDocuments, asked: Request, manifest: Manifest, ho
         party=home.institution,
         parties=manifest["parties"],
         columns=model.columns_of(manifest),
+        secrets=secrets,
         key=home.keys.sealing_key(asked["sealing_keys"][home.institution]),
     )
     key = home.keys.sealing_key(manifest["sealing_keys"][home.institution])

@@ -6,6 +6,7 @@ from typing import Any
 from concordat import ring
 from concordat.canonical import Json, b64
 from concordat.definition import Definition
+from concordat.design import read_design
 from concordat.model import Manifest, columns_of
 from concordat.schema import FeatureSchema
 
@@ -20,7 +21,8 @@ def party_part(
     records: Sequence[bytes],
 ) -> dict[str, Json]:
     """The fields that a `PartyJob` has and an `EngineJob` has not. Shares are little-endian int64: of the weights, and
-    of each record with its what-ifs below it."""
+    of each record with its what-ifs below it, and the secrets of its design."""
+    rows = len(records[0]) // 8 - read_design(design).secrets
     lowest, highest = FeatureSchema.from_json(schema).bounds
     return {
         "kind": manifest["kind"],
@@ -32,5 +34,5 @@ def party_part(
         "highest": ring.encode(highest).tolist(),
         "model": b64(weights),
         "records": [b64(record) for record in records],
-        "what_ifs": len(records[0]) // (8 * columns_of(manifest)) - 1,
+        "what_ifs": rows // columns_of(manifest) - 1,
     }

@@ -8,12 +8,13 @@ from compute.engine.replay import Evidence, replay
 from compute.engine.session import Seeds
 from compute.node.engine_job import party_part
 from compute.node.home import NodeHome
-from concordat import alarm, canonical, clock, definition, model, outputs, receipt
+from concordat import alarm, canonical, clock, definition, model, outputs, receipt, ring
 from concordat.alarm import Alarm, CanaryShares, Departure, Tape, Testimony
 from concordat.canonical import unb64
 from concordat.client.api import Api, Testimonies
 from concordat.commitments import INPUT_SHARE, open_share
 from concordat.definition import Definition
+from concordat.design import check_secret, read_design
 from concordat.fields import plain, read
 from concordat.model import Manifest
 from concordat.reasons import Reason, Refused
@@ -40,7 +41,8 @@ def find(home: NodeHome, api: Api, job: str) -> list[Departure]:
     Raises:
         Refused: WRONG_INSTITUTION unless the alarm is addressed to us; NODE_SILENT while a testimony is missing, naming
             the node; RECEIPTS_DISAGREE for a node that testifies about other input than the requester's, naming it;
-            OPENING_MISMATCH for shares that the requester did not commit to; and what is wrong with a signature.
+            OPENING_MISMATCH for shares that the requester did not commit to; OPERATOR_FALSE if it computed with another
+            operator than its design gives for the canary; and what is wrong with a signature.
     """
     answer = api.testimonies(job)
     if answer["finding"]:  # handed in before; a finding is for good
@@ -146,12 +148,14 @@ def _replayed(case: _Case, answer: Testimonies) -> list[Departure]:
     tapes = {node: tape for node, tape in case["tapes"].items() if tape is not None}
     ranks, place = definition.nodes(agreed), said["place"]
     starts, results = [], []
+    shared = []
     for index, party in enumerate(agreed["parties"]):
         weights = tapes[party]["weights"]
         assert weights is not None
         record = open_share(
             said["commitments"][party], INPUT_SHARE, case["shares"]["inputs"][party], said["name"], party, index, place
         )
+        shared.append(ring.from_bytes(record, (len(record) // 8,)))
         starts += prepare(
             party_part(
                 case["manifest"],
@@ -167,6 +171,7 @@ def _replayed(case: _Case, answer: Testimonies) -> list[Departure]:
             outputs.open_output(handed_in, case["receipts"][party], part, place) for part in outputs.PARTS
         )
         results.append((prediction, explanation))
+    check_secret(read_design(answer["design"]), ring.combine(shared))
     evidence = Evidence(
         sent={
             (rank, each["peer"]): _digests(each["sent"])

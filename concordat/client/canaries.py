@@ -17,6 +17,7 @@ from concordat.outputs import OutputShares, add_up
 from concordat.reasons import Reason, Refused
 from concordat.receipt import Receipt
 from concordat.request import Request
+from concordat.ring import Ring
 
 
 @dataclass(frozen=True, repr=False)
@@ -26,9 +27,11 @@ class Batch:
     Attributes:
         place: of the person's own.
         canaries: of every record, the canary and those that stand for its what-ifs; empty at `place`.
+        secrets: of every record, what its design has it shared with (`Design.secret`).
     """
 
     records: Sequence[NDArray[np.float64]]
+    secrets: Sequence[Ring]
     place: int
     canaries: Sequence[Sequence[Canary]]
 
@@ -37,11 +40,12 @@ def mix(home: ClientHome, definition: CheckedDefinition, rows: NDArray[np.float6
     """Hide a person's encoded record, with its what-ifs (1 + w, columns), among the definition's number of canaries.
 
     Raises:
-        Refused: CANARIES_MISSING if the model's owner has sealed none to us, and what `canaries.open_sheet` refuses.
+        Refused: CANARIES_MISSING if the model's owner has sealed none to us, what `canaries.open_sheet` refuses, and
+            VALUE_OUT_OF_RANGE for a record to which a tabular design gives no operator that fits.
     """
     wanted = definition.content["canaries"]
     if not wanted:
-        return Batch([rows], 0, [[]])
+        return _batch(definition, [rows], 0, [[]])
     if not definition.sealed_canaries:
         raise Refused(Reason.CANARIES_MISSING)
     sheet = canaries.open_sheet(
@@ -56,7 +60,8 @@ def mix(home: ClientHome, definition: CheckedDefinition, rows: NDArray[np.float6
     chosen = [[canary, *chance.choices(sheet, k=len(rows) - 1)] for canary in chance.sample(sheet, wanted)]
     place = chance.randrange(wanted + 1)
     records = [canaries.rows(canary, what_ifs) for canary, *what_ifs in chosen]
-    return Batch([*records[:place], rows, *records[place:]], place, [*chosen[:place], [], *chosen[place:]])
+    mixed = [*records[:place], rows, *records[place:]]
+    return _batch(definition, mixed, place, [*chosen[:place], [], *chosen[place:]])
 
 
 def check(
@@ -122,3 +127,13 @@ def _right(
             raise
         return False
     return canaries.agrees(opened, canary, what_ifs, target)
+
+
+def _batch(
+    definition: CheckedDefinition,
+    records: Sequence[NDArray[np.float64]],
+    place: int,
+    known: Sequence[Sequence[Canary]],
+) -> Batch:
+    secrets = [definition.design.at(record[0]).secret for record in records]
+    return Batch(records, secrets, place, known)

@@ -9,7 +9,7 @@ from concordat.client.api import Api, DefinitionAnswer
 from concordat.client.ballots import Ballots, Cast
 from concordat.client.home import ClientHome
 from concordat.definition import Definition
-from concordat.design import Design, check_design
+from concordat.design import Plan, check_design
 from concordat.model import Manifest, check_manifest
 from concordat.protocol import Protocol
 from concordat.reasons import Reason, Refused
@@ -31,12 +31,12 @@ class CheckedDefinition:
     protocol: Protocol
     manifest: Manifest
     schema: FeatureSchema
-    plan: Design | None
+    plan: Plan | None
     approvals: dict[str, bool]
     sealed_canaries: str
 
     @property
-    def design(self) -> Design:
+    def design(self) -> Plan:
         """The design of perturbations. Raises Refused(KIND_NOT_ALLOWED) for a kind that has none."""
         if self.plan is None:
             raise Refused(Reason.KIND_NOT_ALLOWED, field="definition")
@@ -67,6 +67,7 @@ def fetch_definition(home: ClientHome, api: Api, digest: str) -> CheckedDefiniti
         manifest=manifest,
         groups=len(plan.groups) if plan else 0,
         mirrored=plan is not None and plan.mirrored,
+        secret_operator=plan is not None and plan.secrets > 0,
         disclosure=answer["disclosure"] or None,
         keyring=known,
     )

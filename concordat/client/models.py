@@ -8,7 +8,7 @@ from concordat.canaries import Canary, invent, seal_sheet
 from concordat.canonical import Json, digest
 from concordat.client.api import Api
 from concordat.client.home import ClientHome
-from concordat.design import Design
+from concordat.design import Plan
 from concordat.fields import plain
 from concordat.kinds.kind import UNCLAMPED, Scale, Tensors
 from concordat.model import Manifest, check_manifest, prove, publish
@@ -75,7 +75,7 @@ def seal_canaries(
     kind: str,
     tensors: Tensors,
     schema: FeatureSchema,
-    design: Design,
+    design: Plan,
     target: Scale,
     requesters: Sequence[str],
     count: int = CANARIES,

@@ -98,6 +98,7 @@ def prepare(
     batch = canaries.mix(home, definition, np.stack([record.vector, *variants]))
     prepared = prepare_request(
         batch.records,
+        secrets=batch.secrets,
         request=request,
         requester=home.institution,
         definition=definition.content,

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -25,15 +26,15 @@ def read_csv(path: Path, row: int, schema: FeatureSchema) -> dict[str, Value]:
     Raises:
         Refused: FILE_UNREADABLE, NOT_FOUND if there is no such row, and what the schema refuses.
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            cells = next(islice(csv.DictReader(file), row - 1, None), None)
-    except (UnicodeDecodeError, csv.Error) as error:
-        detail = f"{path.name} is not a table in UTF-8, with a line for each row."
-        raise Refused(Reason.FILE_UNREADABLE, detail=detail) from error
+    cells = next(islice(_cells(path), row - 1, None), None)
     if cells is not None:
-        return schema.from_row({name: cell for name, cell in cells.items() if isinstance(cell, str)})
+        return schema.from_row(cells)
     raise Refused(Reason.NOT_FOUND, detail="The table has no such row.", field="row")
+
+
+def read_table(path: Path, schema: FeatureSchema) -> list[dict[str, Value]]:
+    """Values from every row of a table. Raises Refused: FILE_UNREADABLE, and what the schema refuses."""
+    return [schema.from_row(cells) for cells in _cells(path)]
 
 
 def read_json(path: Path) -> dict[str, Value]:
@@ -43,6 +44,16 @@ def read_json(path: Path) -> dict[str, Value]:
         detail = f"{path.name} is no record: a JSON object with a value for each feature."
         raise Refused(Reason.FILE_UNREADABLE, detail=detail)
     return values
+
+
+def _cells(path: Path) -> Iterator[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for cells in csv.DictReader(file):
+                yield {name: cell for name, cell in cells.items() if isinstance(cell, str)}
+    except (UnicodeDecodeError, csv.Error) as error:
+        detail = f"{path.name} is not a table in UTF-8, with a line for each row."
+        raise Refused(Reason.FILE_UNREADABLE, detail=detail) from error
 
 
 def _json(path: Path) -> object:

@@ -1,15 +1,19 @@
-"""Public LIME designs: which perturbed records are computed, and the linear map from their outputs to coefficients.
+"""LIME designs: which perturbed records are computed, and the linear map from their outputs to coefficients.
 
 A design is a document that a definition names by its digest. `masks` replace groups of features by the reference;
-`slopes` move numbers a little. `build` makes the document of a method, `read_design` reads one, and `check_design` also
-rebuilds it from its seed.
+`slopes` move numbers a little; `tabular` has rows that the `lime` package draws from training data, and a linear map
+that depends on the record (`TabularDesign.at`). `build` makes the document of a method, `read_design` reads one, and
+`check_design` also rebuilds it from its seed.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
+from concordat import ring
 from concordat.canonical import Json
-from concordat.design import masks, slopes
+from concordat.design import masks, slopes, tabular
 from concordat.design.common import (
     CONFIDENCE,
     OPERATOR_BITS,
@@ -23,7 +27,10 @@ from concordat.design.common import (
 from concordat.design.masks import MaskDesign, build
 from concordat.design.slopes import SlopeDesign
 from concordat.design.slopes import build as build_slopes
+from concordat.design.tabular import LocalDesign, TabularDesign
+from concordat.design.tabular import build as build_tabular
 from concordat.reasons import Reason, Refused
+from concordat.ring import Ring
 from concordat.schema import FeatureSchema
 
 __all__ = [
@@ -35,31 +42,40 @@ __all__ = [
     "Design",
     "Estimate",
     "Fit",
+    "LocalDesign",
     "MaskDesign",
+    "Plan",
     "SlopeDesign",
+    "TabularDesign",
     "build",
     "build_slopes",
+    "build_tabular",
     "check_design",
+    "check_secret",
     "odd_weights",
     "read_design",
 ]
+
+Plan = Design | TabularDesign
+"""What a document says. `at` a record it is a `Design`, the same for all records or not."""
 
 
 @dataclass(frozen=True)
 class Method:
     """How documents of one method are read, and rebuilt from their seed for a schema; both refuse."""
 
-    read: Callable[[Json], Design]
-    check: Callable[[Json, FeatureSchema], Design]
+    read: Callable[[Json], Plan]
+    check: Callable[[Json, FeatureSchema], Plan]
 
 
 METHODS: Mapping[str, Method] = {
     masks.METHOD: Method(MaskDesign.from_json, masks.check),
     slopes.METHOD: Method(SlopeDesign.from_json, slopes.check),
+    tabular.METHOD: Method(TabularDesign.from_json, tabular.check),
 }
 
 
-def read_design(document: Json) -> Design:
+def read_design(document: Json) -> Plan:
     """Read a design document of any method.
 
     Raises:
@@ -68,7 +84,7 @@ def read_design(document: Json) -> Design:
     return _method(document).read(document)
 
 
-def check_design(document: Json, schema: FeatureSchema) -> Design:
+def check_design(document: Json, schema: FeatureSchema) -> Plan:
     """Rebuild a design from its seed and compare: nobody chose the perturbations by hand.
 
     Raises:
@@ -82,6 +98,23 @@ def check_design(document: Json, schema: FeatureSchema) -> Design:
     design = method.check(document, schema)
     design.features(schema)
     return design
+
+
+def check_secret(plan: Plan, shared: Ring) -> None:
+    """That what was shared of a record is what the plan gives for it, within one unit.
+
+    Args:
+        shared: the encoded record (k,) at 2^16, its what-ifs, and the secrets, in one row.
+
+    Raises:
+        Refused: OPERATOR_FALSE; VALUE_OUT_OF_RANGE for a record to which the plan gives no operator that fits.
+    """
+    if not plan.secrets:
+        return
+    record, secret = shared[: len(plan.columns)], shared[-plan.secrets :]
+    off = plan.at(ring.decode(record)).secret - secret
+    if ((off + 1).view(np.uint64) > 2).any():  # modulo 2^64, in which shares are added up
+        raise Refused(Reason.OPERATOR_FALSE)
 
 
 def _method(document: Json) -> Method:

@@ -16,7 +16,7 @@ would make the opened result random.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -27,6 +27,7 @@ from typing_extensions import TypedDict
 from concordat.design.wording import Wording
 from concordat.fields import STRICT, DecimalText, Digest, Slug, Text
 from concordat.reasons import Reason, Refused
+from concordat.ring import Ring
 from concordat.schema import Feature, FeatureSchema
 
 OPERATOR_BITS: Literal[20] = 20
@@ -114,13 +115,16 @@ class Design(ABC):
         columns: (k,) names of the schema's.
         regressors: (n, d) what the outputs are regressed on.
         step: in units of the regressors; a coefficient as it is said is the fitted one divided by it.
-        operator: (d + 1, n) int64 at 2^20; ``operator @ y`` is the fitted coefficients and, last, the intercept.
+        operator: (d + 1, n) int64 at 2^operator_bits; ``operator @ y`` is the fitted coefficients and, last, the
+            intercept.
         weights: (n,) int64 at 2^10, of the regression and of its ``sum w (y - mean)²`` with the weighted mean.
         mirrored: whether the records are n/2 > d pairs, record i with i + n/2, whose regressors lie the same way on
             both sides of one centre; the squares of their odd parts are then opened too.
+        secrets: how many numbers the requester shares with each record besides: none, where a design is public.
     """
 
-    wording: ClassVar[Wording]
+    operator_bits: ClassVar[int] = OPERATOR_BITS
+    secrets: ClassVar[int] = 0
     step: float = 1.0
     groups: tuple[str, ...]
     columns: tuple[str, ...]
@@ -136,6 +140,20 @@ class Design(ABC):
     def n(self) -> int:
         """How many perturbed records are computed."""
         return len(self.weights)
+
+    @property
+    @abstractmethod
+    def wording(self) -> Wording:
+        """What its coefficients are called."""
+
+    def at(self, record: Floats) -> "Design":
+        """The design for one encoded record (k,): the same one for all records."""
+        return self
+
+    @property
+    def secret(self) -> Ring:
+        """(secrets,) what the requester shares with the record that the design is for: nothing, where it is public."""
+        return np.zeros(0, dtype=np.int64)
 
     @abstractmethod
     def perturbed(self, record: Floats) -> Floats:
@@ -164,43 +182,33 @@ class Design(ABC):
         sum_of_squares: float,
         odd_squares: float | None = None,
     ) -> Fit:
-        """Judge the opened numbers, in public: R² and intervals follow from them, so nothing more need be opened.
+        """Judge the opened numbers, in public (`judge`): R² and intervals follow from them, so nothing more need be
+        opened. Raises nothing: whatever was opened is some fit, if a bad one.
 
-        `sum_of_squares` is that of the weighted differences between outputs y and prediction p. The intercept has no
-        penalty, so the surrogate's weighted mean is that of y, m, and TSS = sum w (y - p)² - (sum w) (m - p)². With
-        centred regressors Z, weights W, ridge a and G = Z'WZ, the fitted b solves (G + aI) b = Z'Wy. The residual sum
-        of squares is TSS - 2 b'Z'Wy + b'Gb = TSS - 2 b'(G + aI) b + b'Gb. Adjusted R² counts d coefficients.
-
-        `odd_squares` is the sum of `odd_weights` over the same differences; None of a design that is not mirrored.
+        `odd_squares` is the sum of `odd_weights` over the outputs' differences; None of a design that is not mirrored.
         """
         weights = self.weights / (1 << WEIGHT_BITS)
-        means = np.average(self.regressors, axis=0, weights=weights)
-        centred = self.regressors - means
-        gram = centred.T @ (weights[:, None] * centred)
-        b = coefficients
-        total = sum_of_squares - float(weights.sum() * (intercept + means @ b - prediction) ** 2)
-        residual = total - 2 * (b @ gram @ b + self.ridge * (b @ b)) + b @ gram @ b
-        n, d = self.regressors.shape
-        # A model that does not react at all has nothing to explain: its flat surrogate is no explanation.
-        r_squared = min(1.0, 1 - float(residual) / total) if total > 0 else 0.0
+        fit = judge(self.regressors, weights, self.ridge, prediction, coefficients, intercept, sum_of_squares)
         intervals = None
         if odd_squares is not None:
-            plain = b + self.ridge * (np.linalg.pinv(gram, hermitian=True) @ b)  # without the penalty
-            surrogate = intercept + means @ (b - plain) - prediction + self.regressors @ plain
-            margins = self._margins(gram, odd_squares - self.squares(surrogate)[-1])
-            intervals = (b[:, None] + margins[:, None] * [-1, 1]) / self.step
-        return Fit(b / self.step, intercept, r_squared, 1 - (1 - r_squared) * (n - 1) / (n - d - 1), intervals)
+            margins = self._margins(prediction, coefficients, intercept, odd_squares)
+            intervals = (coefficients[:, None] + margins[:, None] * [-1, 1]) / self.step
+        return replace(fit, coefficients=coefficients / self.step, intervals=intervals)
 
-    def _margins(self, gram: Floats, residual: float) -> Floats:
-        """(d,) half of each coefficient's interval, from what the unpenalised surrogate leaves of `odd_squares`.
+    def _margins(self, prediction: float, b: Floats, intercept: float, odd_squares: float) -> Floats:
+        """(d,) half of each fitted coefficient's interval, from what the unpenalised surrogate leaves of `odd_squares`.
 
-        With half differences h, weights w = w+ + w-, and G and a as for `fit`, b varies as (G + aI)⁻¹ sum w h u with
+        With half differences h, weights w = w+ + w-, and G and a as for `judge`, b varies as (G + aI)⁻¹ sum w h u with
         the odd parts u that are left over, whose variance is taken to be s² / w: Student's t with n/2 - d degrees.
         Exact where the weights of a pair are equal. Otherwise left-over odd parts and the surrogate's need not be
         orthogonal, since (w+ - w-) / w is not quite linear in the regressors: a few percent of s.
         """
         from scipy.special import stdtrit  # half a second, which who fits nothing does not have to wait
 
+        means, gram = moments(self.regressors, self.weights / (1 << WEIGHT_BITS))
+        plain = b + self.ridge * (np.linalg.pinv(gram, hermitian=True) @ b)  # without the penalty
+        surrogate = intercept + means @ (b - plain) - prediction + self.regressors @ plain
+        residual = odd_squares - float(self.squares(surrogate)[-1])
         first, second = np.split(self.regressors, 2)
         half, weights = (first - second) / 2, np.add(*np.split(self.weights, 2)) / (1 << WEIGHT_BITS)
         degrees = len(half) - half.shape[1]
@@ -225,6 +233,38 @@ def odd_weights(weights: Whole) -> tuple[Whole, Whole]:
     first, second = np.split(weights, 2)
     pairs = 2 * first * second // (first + second)
     return 2 * (weights - np.tile(pairs, 2)), pairs
+
+
+def judge(
+    regressors: Floats,
+    weights: Floats,
+    ridge: float,
+    prediction: float,
+    b: Floats,
+    intercept: float,
+    sum_of_squares: float,
+) -> Fit:
+    """How well opened coefficients b (d,) fit, from what was opened: R² follows, so nothing more need be opened.
+
+    `sum_of_squares` is that of the weighted differences between outputs y and prediction p. The intercept has no
+    penalty, so the surrogate's weighted mean is that of y, m, and TSS = sum w (y - p)² - (sum w) (m - p)². With
+    centred regressors Z, weights W, ridge a and G = Z'WZ, the fitted b solves (G + aI) b = Z'Wy. The residual sum
+    of squares is TSS - 2 b'Z'Wy + b'Gb = TSS - 2 b'(G + aI) b + b'Gb. Adjusted R² counts d coefficients.
+    """
+    means, gram = moments(regressors, weights)
+    total = sum_of_squares - float(weights.sum() * (intercept + means @ b - prediction) ** 2)
+    residual = total - 2 * (b @ gram @ b + ridge * (b @ b)) + b @ gram @ b
+    n, d = regressors.shape
+    # A model that does not react at all has nothing to explain: its flat surrogate is no explanation.
+    r_squared = min(1.0, 1 - float(residual) / total) if total > 0 else 0.0
+    return Fit(b, intercept, r_squared, 1 - (1 - r_squared) * (n - 1) / (n - d - 1), None)
+
+
+def moments(regressors: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """(d,) weighted means and (d, d) Z'WZ of the centred regressors (n, d)."""
+    means = np.average(regressors, axis=0, weights=weights)
+    centred = regressors - means
+    return means, centred.T @ (weights[:, None] * centred)
 
 
 def kernel(squared_distances: Floats, d: int, kernel_width: float) -> Floats:

@@ -6,12 +6,15 @@ Every property verifies what it answers, and raises Refused with the reason if t
 from collections.abc import Mapping
 from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
+
 from concordat import canonical, model, plausibility
 from concordat import definition as definitions
 from concordat.answers import Acceptance, check_acceptances
 from concordat.canonical import digest
 from concordat.definition import Definition
-from concordat.design import Design, check_design, read_design
+from concordat.design import Design, Plan, check_design, read_design
 from concordat.documents import Keyring
 from concordat.enrolment import Enrolment, Roster, verify_enrolment, verify_roster
 from concordat.events import Event
@@ -27,7 +30,7 @@ from concordat.request import Request, read_request
 from concordat.schema import FeatureSchema
 from concordat.signatures import VerifyKey, keyring, peek
 from concordat.ticket import Ticket, read_ticket
-from concordat.verifier.disclosure import Disclosure, check_input, open_result
+from concordat.verifier.disclosure import Disclosure, open_record, open_result
 from concordat.verifier.evidence import Entry, Evidence, NotCheckable
 
 
@@ -169,12 +172,13 @@ class Case:
             if entry.leaf["documents"].get(name) != document.get(name):
                 raise Refused(Reason.DIGEST_MISMATCH, detail=f"The definition names another {name}.", field=name)
         disclosed = "disclosure" in entry.leaf["documents"]
-        design = read_design(self.evidence.json(entry, "design"))
+        plan = read_design(self.evidence.json(entry, "design"))
         return definitions.check(
             document,
             manifest=self.model,
-            groups=len(design.groups),
-            mirrored=design.mirrored,
+            groups=len(plan.groups),
+            mirrored=plan.mirrored,
+            secret_operator=plan.secrets > 0,
             disclosure=self.evidence.token(entry, "disclosure") if disclosed else None,
             keyring=self.keyring_at(*self.evidence.of(Event.DISCLOSURE_SIGNED), entry),
             now=self.decision.time,
@@ -238,7 +242,7 @@ class Case:
         return FeatureSchema.from_json(canonical.decode(self.evidence.documents[self.definition["schema"]]))
 
     @cached_property
-    def design(self) -> Design:
+    def design(self) -> Plan:
         """The design of perturbations that the definition names, as its seed gives it."""
         design = check_design(canonical.decode(self.evidence.documents[self.definition["design"]]), self.schema)
         plausibility.check_reference(design, self.schema, most=self.definition["impossible"])
@@ -251,8 +255,22 @@ class Case:
             raise NotCheckable(Reason.NOT_DISCLOSED)
         if not self._disclosed_here or digest(peek(self.disclosure["request"])[1]) != self.ticket["request"]:
             raise Refused(Reason.OPENING_MISMATCH, detail="The disclosure is about another decision.")
-        check_input(self.disclosure, self.request, self.definition, self.model)
+        self.record  # noqa: B018  (what is disclosed of it has to fit)
         return open_result(self.disclosure, self.request, self.definition, self.receipts, self.design)
+
+    @cached_property
+    def record(self) -> NDArray[np.float64] | None:
+        """(columns,) the encoded record, where the requester disclosed it with the result."""
+        if self.disclosure is None:
+            return None
+        return open_record(self.disclosure, self.request, self.definition, self.design)
+
+    @cached_property
+    def local(self) -> Design | None:
+        """The design for this record; None where it differs from record to record and this one is not disclosed."""
+        if isinstance(self.design, Design):
+            return self.design
+        return None if self.record is None else self.design.at(self.record)
 
     @property
     def _disclosed_here(self) -> bool:

@@ -68,12 +68,18 @@ def disclosed(case: Case) -> str:
     """The shares that the requester discloses fit every commitment, and add up to the result shown here."""
     parties = len(case.disclosure["outputs"]) if case.result and case.disclosure else 0
     about = "input and result" if case.disclosure and "inputs" in case.disclosure else "result"
-    return f"The {parties} parties' disclosed shares of the {about} fit every commitment."
+    fit = f"The {parties} parties' disclosed shares of the {about} fit every commitment."
+    if not case.design.secrets:
+        return fit
+    if case.record is None:
+        return f"{fit} Whether the explanation's operator is the design's, only the record can tell."
+    return f"{fit} The explanation's operator is the one that the design gives for the record."
 
 
 def definition(case: Case) -> str:
     """The definition is the one that the decision names, fits its model, and nobody chose its perturbations by hand."""
+    drawn = "their seed" if not case.design.secrets else "their seed and the statistics that their owner states"
     return (
         f"The computation was the one with the digest {digest(plain(case.definition))}; "
-        f"its {case.design.n} perturbations follow from their seed."
+        f"its {case.design.n} perturbations follow from {drawn}."
     )

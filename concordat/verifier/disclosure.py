@@ -8,16 +8,17 @@ may be left out: then the record itself stays private.
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, NotRequired
 
+import numpy as np
 from annotated_types import Ge
+from numpy.typing import NDArray
 from pydantic import with_config
 from typing_extensions import TypedDict
 
 from concordat import canonical, ring
 from concordat.commitments import INPUT_SHARE, Share, open_share
 from concordat.definition import Definition, scale_of
-from concordat.design import Design
+from concordat.design import Plan, check_secret
 from concordat.fields import STRICT, Slug, Text, Uuid, read
-from concordat.model import Manifest, columns_of
 from concordat.outputs import Opened, OutputShares, add_up
 from concordat.reasons import Reason, Refused
 from concordat.receipt import Receipt
@@ -44,7 +45,7 @@ def parse(data: bytes) -> Disclosure:
 
 
 def open_result(
-    disclosure: Disclosure, request: Request, definition: Definition, receipts: dict[str, Receipt], design: Design
+    disclosure: Disclosure, request: Request, definition: Definition, receipts: dict[str, Receipt], design: Plan
 ) -> Opened:
     """What the output shares add up to. Raises Refused: OPENING_MISMATCH, and what `outputs.add_up` refuses."""
     _check_parties(definition["parties"], disclosure["outputs"])
@@ -59,19 +60,31 @@ def open_result(
     )
 
 
-def check_input(disclosure: Disclosure, request: Request, definition: Definition, model: Manifest) -> None:
-    """The input shares, if there are any, are those of the request. Raises Refused(OPENING_MISMATCH)."""
+def open_record(
+    disclosure: Disclosure, request: Request, definition: Definition, design: Plan
+) -> NDArray[np.float64] | None:
+    """(columns,) the encoded record, if its shares are disclosed: those of the request, and with them the operator that
+    the design gives for it, where that is the requester's to compute.
+
+    Raises:
+        Refused: OPENING_MISMATCH, OPERATOR_FALSE.
+    """
     inputs = disclosure.get("inputs")
     if inputs is None:
-        return
+        return None
     _check_parties(definition["parties"], inputs)
     place = disclosure["place"]
     if place >= len(request["commitments"]):
         raise Refused(Reason.OPENING_MISMATCH, detail="The request has no such record.", field="place")
-    commitments = request["commitments"][place]
-    for index, party in enumerate(definition["parties"]):
-        share = open_share(commitments[party], INPUT_SHARE, inputs[party], request["request"], party, index, place)
-        ring.from_bytes(share, (1 + request["what_ifs"], columns_of(model)))
+    commitments, columns = request["commitments"][place], len(design.columns)
+    length = (1 + request["what_ifs"]) * columns + design.secrets
+    shares = [
+        open_share(commitments[party], INPUT_SHARE, inputs[party], request["request"], party, index, place)
+        for index, party in enumerate(definition["parties"])
+    ]
+    shared = ring.combine([ring.from_bytes(share, (length,)) for share in shares])
+    check_secret(design, shared)
+    return ring.decode(shared[:columns])
 
 
 def _check_parties(parties: Sequence[str], shares: Mapping[str, Share] | Mapping[str, OutputShares]) -> None:

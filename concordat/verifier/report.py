@@ -150,6 +150,12 @@ def _came_out(result: Mapping[str, Any] | None) -> Iterable[str]:
         "<p>An interval says how far another choice of perturbed records would have moved the coefficient; where zero "
         "is in it, the direction is not certain. It does not say whether the model is right.</p>"
     )
+    if result["adjusted_r_squared"] is None:
+        yield (
+            "<p>Fit of the explanation: it depends on the record, which is not disclosed here. Nor is it known without "
+            "the record whether the requester computed with the operator that the design gives for it.</p>"
+        )
+        return
     fit = "reliable" if result["reliable"] else "UNRELIABLE"
     yield f"<p>Fit of the explanation: adjusted R² {_t(result['adjusted_r_squared'])} ({fit}).</p>"
 

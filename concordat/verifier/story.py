@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from concordat.canonical import Json, digest
-from concordat.design import CONFIDENCE
+from concordat.design import CONFIDENCE, Estimate
 from concordat.events import EVENTS
 from concordat.explanation import decimal, log_odds_of, maybe_decimal, probability_of
 from concordat.fields import plain
@@ -75,27 +75,29 @@ def _computed(case: Case) -> dict[str, Json]:
 
 
 def _result(case: Case) -> dict[str, Json]:
-    """What was opened, on the scale `target`; `log_odds` is null where that is probability."""
-    opened, design = case.result, case.design
+    """What was opened, on the scale `target`; `log_odds` is null where that is probability. How well a surrogate fits
+    that depends on the record is null without the record, and so is whether its operator is the design's."""
+    opened, design, local = case.result, case.design, case.local
     log_odds = log_odds_of(opened.prediction, opened.target)
-    fit = design.fit(
-        opened.prediction, opened.coefficients, opened.intercept, opened.sum_of_squares, opened.odd_squares
-    )
+    fit = None
+    if local:
+        fit = local.fit(
+            opened.prediction, opened.coefficients, opened.intercept, opened.sum_of_squares, opened.odd_squares
+        )
+    estimates = fit.estimates if fit else [Estimate(float(each), None, None) for each in opened.coefficients]
     labels = {
-        group: ", ".join(feature.label for feature in case.schema.features if feature.group == group)
-        for group in design.groups
+        group: ", ".join(feature.label for feature in features)
+        for group, features in zip(design.groups, design.features(case.schema), strict=True)
     }
-    factors = sorted(
-        zip(design.groups, fit.estimates, strict=True), key=lambda each: (-abs(each[1].coefficient), each[0])
-    )
+    factors = sorted(zip(design.groups, estimates, strict=True), key=lambda each: (-abs(each[1].coefficient), each[0]))
     return {
         "target": opened.target,
         "prediction": decimal(opened.prediction),
         "log_odds": maybe_decimal(log_odds),
         "probability": decimal(probability_of(opened.prediction, opened.target)),
-        "intercept": decimal(fit.intercept),
-        "adjusted_r_squared": decimal(fit.adjusted_r_squared),
-        "reliable": fit.reliable,
+        "intercept": decimal(opened.intercept),
+        "adjusted_r_squared": None if fit is None else decimal(fit.adjusted_r_squared),
+        "reliable": None if fit is None else fit.reliable,
         "compared": design.wording.caption,
         "intercept_of": design.wording.intercept,
         "confidence": decimal(CONFIDENCE),

@@ -8,7 +8,7 @@ from django.db import transaction
 from concordat import clock, plausibility, votes
 from concordat import definition as definitions
 from concordat.canonical import Json, digest
-from concordat.design import Design, check_design
+from concordat.design import Plan, check_design
 from concordat.events import Event
 from concordat.fields import plain, read
 from concordat.reasons import Reason, Refused
@@ -89,6 +89,7 @@ def register(
         manifest=manifest,
         groups=groups,
         mirrored=plan is not None and plan.mirrored,
+        secret_operator=plan is not None and plan.secrets > 0,
         disclosure=disclosure.statement if disclosure else None,
         keyring=selectors.lasting_keyring([manifest["owner"]]),
         now=now,
@@ -190,8 +191,8 @@ def _ends_authority(definition: Definition, revoking: str) -> bool:
 
 def _check_design(
     document: definitions.Definition, schema: FeatureSchema, design: Mapping[str, Json] | None
-) -> Design | None:
-    """The design that the definition names; None where it names none."""
+) -> Plan | None:
+    """The design that the definition names, checked; None where it names none."""
     if (digest(design) if design is not None else "") != document["design"]:
         raise Refused(Reason.DIGEST_MISMATCH, field="design")
     if design is None:

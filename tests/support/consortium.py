@@ -50,6 +50,7 @@ class Consortium:
     target: str = "log-odds"
     broker: str = "redis://127.0.0.1:1/0"
     ground: str = "consent"
+    given_design: dict | None = None
 
     def __post_init__(self) -> None:
         self.homes = {
@@ -109,7 +110,15 @@ class Consortium:
 
     @cached_property
     def design(self) -> dict:
-        return design.build(self.schema, seed="tests")
+        return self.given_design or design.build(self.schema, seed="tests")
+
+    @property
+    def tabular(self) -> bool:
+        return self.design["method"] == "lime-tabular"
+
+    @cached_property
+    def plan(self) -> "design.Plan":
+        return design.read_design(self.design)
 
     @cached_property
     def tensors(self) -> dict[str, np.ndarray]:
@@ -200,7 +209,9 @@ class Consortium:
             "quorum": {"of": [*PARTIES, REQUESTER], "needed": 3},
             "valid_until": clock.rfc3339(clock.now() + timedelta(days=300)),
         } | changes
-        return {"extraction": extraction_of(document, self.manifest, len(self.design["groups"])), **document}
+        groups = len(self.design["groups"])
+        extraction = extraction_of(document, self.manifest, groups, secret_operator=self.tabular)
+        return {"extraction": extraction, **document}
 
     @cached_property
     def disclosure(self) -> str | None:
@@ -288,6 +299,7 @@ class Consortium:
             "party_keys": self.party_keys,
             "key": self.identity(REQUESTER),
             "now": clock.now(),
+            "secrets": [self.plan.at(rows[0]).secret for rows in self.records] if self.tabular else [],
         }
         return request.prepare(self.records, **fields | changes)
 

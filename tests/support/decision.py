@@ -50,7 +50,7 @@ class Decision:
     entries: dict[str, LogEntry] = field(default_factory=dict)
 
     @classmethod
-    def make(cls, root: Path, **changes: str) -> "Decision":
+    def make(cls, root: Path, **changes: Any) -> "Decision":
         """Record everything, under `SETTINGS`."""
         return cls.of(Consortium(root, coordinator=Keystore(settings.KEYS_DIR).identity, **changes))
 

@@ -46,7 +46,10 @@ class Case:
         flat = model._flatten(self.tensors, self.shapes, self.kind)
         self.model_shares = ring.split(flat, PARTIES)
         self.records = [self.record, *self.others]
-        encoded = [ring.encode(np.concatenate([record, *self.what_ifs])) for record in self.records]
+        encoded = [
+            np.concatenate([ring.encode(np.concatenate([record, *self.what_ifs])), self.design.at(record).secret])
+            for record in self.records
+        ]
         self.input_shares = [ring.split(each, PARTIES) for each in encoded]
 
     def job(self, rank, job, peers, *, startup_seconds=30, round_seconds=20):
@@ -82,8 +85,10 @@ class Case:
         y = model.forward(self.kind, self.tensors, self.design.perturbed(record))
         if self.target != model.KINDS[self.kind].scale:
             prediction, y = (1 / (1 + np.exp(-log_odds)) for log_odds in (prediction, y))
-        squares = self.design.squares(y - prediction[0])
-        return prediction, self.design.operator / (1 << design.OPERATOR_BITS) @ y, squares
+        local, differences = self.design.at(record), y - prediction[0]
+        fitted = local.operator / (1 << local.operator_bits) @ differences
+        fitted[-1] += prediction[0]
+        return prediction, fitted, local.squares(differences)
 
 
 def random_case(kind, **kwargs):

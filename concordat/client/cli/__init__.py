@@ -9,6 +9,7 @@ from concordat import __version__
 from concordat.client.cli.common import App, Commands
 from concordat.client.cli.consent import consent
 from concordat.client.cli.definition import definition
+from concordat.client.cli.design import design
 from concordat.client.cli.dossier import dossier, verify_command
 from concordat.client.cli.home import init, pin
 from concordat.client.cli.keys import keys
@@ -72,6 +73,7 @@ for command in (
     pin,
     keys,
     study,
+    design,
     definition,
     consent,
     subject,

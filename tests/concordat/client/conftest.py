@@ -140,7 +140,7 @@ class World:
     # --- what is agreed on
 
     def agree(
-        self, kind: str = "mlp", *, tensors: Any = None, ground: str = "consent", **changes: Any
+        self, kind: str = "mlp", *, tensors: Any = None, ground: str = "consent", plan: Any = None, **changes: Any
     ) -> CheckedDefinition:
         """From the protocol to a definition that everyone has approved; boards and chain are taken as said yes."""
         owner, api = self.homes["cleveland"], self.api("cleveland")
@@ -183,7 +183,8 @@ class World:
         )
         if kind == "linear":
             models.disclose_weights(owner, api, model=model.digest, study=STUDY)
-        plan = design.build(FeatureSchema.from_json(SCHEMA), seed="tests")
+        plan = plan or design.build(FeatureSchema.from_json(SCHEMA), seed="tests")
+        checked = design.read_design(plan)
         document = {
             "v": 3,
             "study": STUDY,
@@ -215,7 +216,8 @@ class World:
             "quorum": {"of": [*PARTIES, "long-beach"], "needed": 3},
             "valid_until": valid_until,
         } | changes
-        document = {"extraction": extraction_of(document, model.manifest, len(plan["groups"])), **document}
+        extraction = extraction_of(document, model.manifest, len(checked.groups), secret_operator=checked.secrets > 0)
+        document = {"extraction": extraction, **document}
         name = api.register_definition(document, SCHEMA, plan)["digest"]
         for slug in (*PARTIES, "long-beach"):
             governance.vote(self.homes[slug], self.api(slug), name, approve=True)
@@ -228,7 +230,7 @@ class World:
             kind=kind,
             tensors=self.tensors,
             schema=schema,
-            design=design.read_design(plan),
+            design=checked,
             target=document["target"],
             requesters=["long-beach"],
         )
@@ -254,9 +256,16 @@ class World:
 
     # --- the nodes
 
-    def compute(self, definition: CheckedDefinition, *, spoil: Callable[[Any, int], Any] = _as_it_is) -> None:
+    def compute(
+        self,
+        definition: CheckedDefinition,
+        *,
+        spoil: Callable[[Any, int], Any] = _as_it_is,
+        engine: Callable[..., Any] | None = None,
+    ) -> None:
         """What the nodes do with the one job: accept, compute, hand in. `spoil` alters the opened explanation of the
-        record at a place."""
+        record at a place. The `engine` computes both parts of each record from the nodes' documents and shares of it;
+        without one it is done in the clear."""
         job = Job.objects.get()
         dispatch.reserve(job=job)
         job.refresh_from_db()
@@ -283,14 +292,18 @@ class World:
                 party=party,
                 parties=PARTIES,
                 columns=len(definition.schema.columns),
+                secrets=definition.design.secrets,
                 key=self.homes[party].keys.sealing,
             )
             for party in PARTIES
         ]
         computed: dict[str, list[tuple[bytes, bytes]]] = {party: [] for party in PARTIES}
         for place, of_record in enumerate(zip(*shares, strict=True)):
-            records = ring.decode(ring.combine(of_record))
-            prediction, explanation = self.in_the_clear(definition, records)
+            if engine is None:
+                records = ring.decode(ring.combine(of_record)).reshape(-1, len(definition.schema.columns))
+                prediction, explanation = self.in_the_clear(definition, records)
+            else:
+                prediction, explanation = engine(documents, of_record)
             parts = zip(ring.split(prediction, 3), ring.split(spoil(explanation, place), 3), strict=True)
             for party, (first, second) in zip(PARTIES, parts, strict=True):
                 computed[party].append((ring.to_bytes(first), ring.to_bytes(second)))

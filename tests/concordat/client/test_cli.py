@@ -22,6 +22,7 @@ from concordat import canonical, clock
 from concordat.client.cli import common, main
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
+from concordat.design import check_design
 from concordat.enrolment import verify_enrolment
 from concordat.events import Event
 from concordat.fields import plain
@@ -414,3 +415,22 @@ def test_a_person_is_exported_and_then_erased(world: World, run: Run, tmp_path: 
     erased = run("subject", "erase", subject, "--ground", "objection", "--yes")
     assert erased.stdout.startswith("Erased; recorded as C-")
     assert run("subject", "export", subject, tmp_path / "again.json").exit_code == 1
+
+
+def test_a_design_of_limes_sampler_is_made_where_the_training_data_are(run: Run, tmp_path: Path) -> None:
+    schema, table, file = FOLDER / "schema.json", FOLDER / "uci_heart_4_hospitals.csv", tmp_path / "design.json"
+    answer = machine(run("design", "lime-tabular", schema, table, file, "--samples", 100, "--seed", 5, output="json"))
+    document = canonical.decode(file.read_bytes())
+    plan = check_design(document, FeatureSchema.from_json(SCHEMA))
+    assert (answer["design"], answer["seed"], answer["impossible"]) == (plan.digest, "5", "0.0000")
+    assert plan.n == 99
+    assert (
+        "Seed 5; 0.0% of the 99 rows"
+        in run("design", "lime-tabular", schema, table, tmp_path / "again.json", "--samples", 100, "--seed", 5).stdout
+    )
+    assert "File exists" in run("design", "lime-tabular", schema, table, file).output
+    broken = tmp_path / "broken.csv"
+    broken.write_text("age\n12\n")
+    refused = run("design", "lime-tabular", schema, broken, tmp_path / "none.json")
+    assert refused.exit_code == 1
+    assert "The table has no column sex." in refused.output

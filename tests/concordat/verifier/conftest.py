@@ -17,6 +17,7 @@ from concordat.verifier.examine import summary
 from ledger import dossier
 from ledger.models import LogEntry
 from ledger.services.publish import publish
+from tests.support import tabular
 from tests.support.decision import SETTINGS, Decision
 
 DISCLOSED = ("request_statement", "display", "consent", "subject", "statement")
@@ -153,7 +154,7 @@ def dossier_of_a_forest(
         return _made(tmp_path_factory.mktemp("consortium"), kind="forest", target="probability")
 
 
-def _made(root: Path, **changes: str) -> Dossier:
+def _made(root: Path, **changes: Any) -> Dossier:
     """Recorded in a transaction that is rolled back, so that the database stays empty for others."""
     from django.db import transaction
 
@@ -178,3 +179,12 @@ def made(dossier_of_a_decision: Dossier) -> Dossier:
 @pytest.fixture
 def forger(made: Dossier) -> Forger:
     return Forger(made)
+
+
+@pytest.fixture(scope="session")
+def dossier_of_a_tabular_design(
+    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Dossier:
+    """The same for a design whose operator is the requester's secret."""
+    with django_db_blocker.unblock():
+        return _made(tmp_path_factory.mktemp("consortium"), given_design=tabular.document())

@@ -87,6 +87,23 @@ def test_a_disclosure_may_open_the_record_too(made):
     assert result.holds
 
 
+def test_a_secret_operator_is_known_to_be_the_designs_with_the_record_alone(dossier_of_a_tabular_design):
+    made = dossier_of_a_tabular_design
+    disclosed = made.decision.disclosure
+    result = verify(made.data, Options(disclosure=canonical.encode(disclosed)))
+    assert result.holds
+    assert status(result, "disclosure").sentence.endswith("only the record can tell.")
+    assert (result.story["result"]["adjusted_r_squared"], result.story["result"]["reliable"]) == (None, None)
+    assert "it depends on the record, which is not disclosed here" in html(result.to_json())
+
+    disclosed = disclosed | {"inputs": made.decision.prepared.openings[0]}
+    result = verify(made.data, Options(disclosure=canonical.encode(disclosed)))
+    assert result.holds
+    assert status(result, "disclosure").sentence.endswith("is the one that the design gives for the record.")
+    assert result.story["result"]["reliable"] in (True, False)
+    assert "statistics that their owner states" in status(result, "definition").sentence
+
+
 def test_a_disclosure_may_travel_inside_the_bundle(made):
     disclosed = made.files | {bundle.DISCLOSURE: canonical.encode(made.decision.disclosure)}
     result = verify(bundle.write(disclosed))
