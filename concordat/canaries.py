@@ -51,12 +51,12 @@ so can intervals, where the surrogate leaves little."""
 
 @with_config(STRICT)
 class Canary(TypedDict):
-    """An encoded record at 2^16, and what comes out for it at 2^24: the prediction, then d coefficients, intercept, sum
-    of squares and, of a mirrored design, that of odd parts."""
+    """An encoded record at 2^16, and what comes out for it at 2^24, for each of the model's answers: the prediction; d
+    coefficients, intercept, sum of squares and, of a mirrored design, that of odd parts."""
 
     record: list[Whole]
-    prediction: Whole
-    explanation: list[Whole]
+    prediction: list[Whole]
+    explanation: list[list[Whole]]
 
 
 @with_config(STRICT)
@@ -75,11 +75,12 @@ class Sheet(TypedDict):
 
 def known_result(
     kind: str, tensors: Tensors, design: Plan, record: NDArray[np.float64], target: Scale
-) -> tuple[float, NDArray[np.float64]]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """In plaintext, what the secure engine computes of one encoded record (columns,) with weights as they are encoded.
 
     Returns:
-        The prediction, and (d + 2,) coefficients, intercept and sum of squares, (d + 3,) with that of odd parts.
+        (K,) predictions, one for each of the model's answers, and for each (K, d + 2) coefficients, intercept and sum
+        of squares, (K, d + 3) with that of odd parts.
     """
     whole = KINDS[kind].whole
     encoded = {
@@ -90,10 +91,11 @@ def known_result(
     outputs = KINDS[kind].forward(encoded, np.vstack([record, design.perturbed(record)]))
     if target != KINDS[kind].scale:
         outputs = 1 / (1 + np.exp(-outputs))
-    prediction, differences, local = float(outputs[0]), outputs[1:] - outputs[0], design.at(record)
-    fitted = local.operator / (1 << local.operator_bits) @ differences
-    fitted[-1] += prediction
-    return prediction, np.concatenate([fitted, local.squares(differences)])
+    outputs, local = outputs.reshape(len(outputs), -1).T, design.at(record)
+    prediction, differences = outputs[:, 0], outputs[:, 1:] - outputs[:, :1]
+    fitted = differences @ (local.operator / (1 << local.operator_bits)).T
+    fitted[:, -1] += prediction
+    return prediction, np.column_stack([fitted, [local.squares(each) for each in differences]])
 
 
 def invent(
@@ -111,11 +113,15 @@ def invent(
         found.append(
             {
                 "record": record.tolist(),
-                "prediction": round(prediction * (1 << ring.RESULT_BITS)),
-                "explanation": [round(number * (1 << ring.RESULT_BITS)) for number in explanation],
+                "prediction": _whole(prediction),
+                "explanation": [_whole(each) for each in explanation],
             }
         )
     return found
+
+
+def _whole(numbers: NDArray[np.float64]) -> list[int]:
+    return [round(number * (1 << ring.RESULT_BITS)) for number in numbers]
 
 
 def seal_sheet(
@@ -165,10 +171,17 @@ def open_sheet(
     return sheet["canaries"]
 
 
-def agrees(opened: Opened, canary: Canary, what_ifs: Sequence[Canary], target: Scale) -> bool:
+def agrees(opened: Sequence[Opened], canary: Canary, what_ifs: Sequence[Canary], target: Scale) -> bool:
     """Whether what was opened of a canary, whose what-ifs other canaries were, is what was known before."""
+    lengths = {len(canary["explanation"]), *(len(each["prediction"]) for each in (canary, *what_ifs))}
+    return lengths == {len(opened)} and all(
+        _agrees(each, [*(one["prediction"][place] for one in (canary, *what_ifs)), *explanation], target)
+        for place, (each, explanation) in enumerate(zip(opened, canary["explanation"], strict=True))
+    )
+
+
+def _agrees(opened: Opened, known: Sequence[int], target: Scale) -> bool:
     one = float(1 << ring.RESULT_BITS)
-    known = [canary["prediction"], *(other["prediction"] for other in what_ifs), *canary["explanation"]]
     squares = [opened.sum_of_squares, *([] if opened.odd_squares is None else [opened.odd_squares])]
     found = [opened.prediction, *opened.what_ifs, *opened.coefficients, opened.intercept, *squares]
     if len(known) != len(found):

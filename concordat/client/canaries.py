@@ -13,6 +13,7 @@ from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.commitments import Share
 from concordat.definition import scale_of
+from concordat.model import answers_of
 from concordat.outputs import OutputShares, add_up
 from concordat.reasons import Reason, Refused
 from concordat.receipt import Receipt
@@ -121,6 +122,7 @@ def _right(
             target=target,
             what_ifs=len(what_ifs),
             place=place,
+            answers=answers_of(definition.manifest),
         )
     except Refused as refused:
         if refused.reason not in (Reason.RESULT_OUT_OF_RANGE, Reason.MALFORMED):  # a share of another length
