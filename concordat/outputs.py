@@ -136,10 +136,20 @@ def add_up(
             raise Refused(Reason.NODE_SILENT, detail=f"There are no output shares of {party}.")
         for part, length in lengths.items():
             found[part].append(ring.from_bytes(open_output(shares[party], receipt, part, place), (length,)))
-    parts = (ring.decode(ring.combine(found[part]), ring.RESULT_BITS).reshape(answers, -1) for part in PARTS)
-    prediction, explanation = (part * unit(answers) for part in parts)
-    explanation[:, groups + 1 :] *= unit(answers)  # of squares
-    return tuple(_checked(*each, groups, target) for each in zip(prediction, explanation, strict=True))
+    prediction, explanation = (ring.combine(found[part]) for part in PARTS)
+    return read_numbers(prediction, explanation, groups=groups, target=target, answers=answers)
+
+
+def read_numbers(
+    prediction: Ring, explanation: Ring, *, groups: int, target: Scale, answers: int = 1
+) -> tuple[Opened, ...]:
+    """What was opened of each answer, from the ring elements that shares add up to (`sizes`). Raises
+    Refused(RESULT_OUT_OF_RANGE)."""
+    predictions, explanations = (
+        ring.decode(part, ring.RESULT_BITS).reshape(answers, -1) * unit(answers) for part in (prediction, explanation)
+    )
+    explanations[:, groups + 1 :] *= unit(answers)  # of squares
+    return tuple(_checked(*each, groups, target) for each in zip(predictions, explanations, strict=True))
 
 
 def sizes(groups: int, *, mirrored: bool, what_ifs: int = 0, answers: int = 1) -> dict[Part, int]:

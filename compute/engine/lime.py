@@ -176,20 +176,19 @@ def explain(
         pairs = surrogate.pairs_in(block)
         paired = y[1 + 2 * pairs.start - block.start :][: 2 * (pairs.stop - pairs.start)]
         first, second = paired.reshape(-1, 2, answers).unbind(dim=1)
-        squared = torch.cat([differences, first - second])
+        squared = torch.cat([differences, first - second]).flatten()
         lifted = yield from lifting.lift(party, lifting.narrow(squared), bits - square_bits)
-        weighed = yield from surrogate.weigh(party, block, lifted)
+        weighed = yield from surrogate.weigh(party, block, lifted.columns(answers))
         numbers, squares = numbers + weighed[0], squares + weighed[1]
     results = yield from parallel(
         {
-            "numbers": arithmetic.truncate(party, numbers, bits + surrogate.bits - RESULT_BITS),
-            "squares": arithmetic.truncate(party, squares, 2 * square_bits + WEIGHT_BITS - RESULT_BITS),
+            "numbers": arithmetic.truncate(party, numbers.T.flatten(), bits + surrogate.bits - RESULT_BITS),
+            "squares": arithmetic.truncate(party, squares.T.flatten(), 2 * square_bits + WEIGHT_BITS - RESULT_BITS),
         }
     )
-    final = torch.cat([results["numbers"], results["squares"]])
+    final = torch.cat([results[name].reshape(answers, -1) for name in ("numbers", "squares")], dim=1)
     final = final + party.zero(final.shape)
-    parts = final[: surrogate.predictions], final[surrogate.predictions :]
-    return Explained(*(part.T.flatten() for part in parts))
+    return Explained(final[:, : surrogate.predictions].flatten(), final[:, surrogate.predictions :].flatten())
 
 
 def _outputs(
