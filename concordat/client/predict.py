@@ -13,8 +13,9 @@ from uuid import uuid4
 
 import numpy as np
 
-from concordat import canonical, clock, display, merkle, plausibility, record_number, what_if
+from concordat import canonical, classes, clock, display, merkle, plausibility, record_number, what_if
 from concordat.canonical import Json, unb64
+from concordat.classes import Classes, ClassesIf, check_shown
 from concordat.client import canaries, consents
 from concordat.client.api import Api, Result, Status
 from concordat.client.governance import CheckedDefinition, fetch_definition
@@ -26,7 +27,8 @@ from concordat.events import Event
 from concordat.explanation import LANGUAGE, TEMPLATE, Explanation, explain, render_text
 from concordat.fields import plain, read
 from concordat.legal_basis import Ground, basis_of
-from concordat.outputs import OutputShares, add_up, unseal
+from concordat.model import answers_of
+from concordat.outputs import Opened, OutputShares, add_up, unseal
 from concordat.reasons import Reason, Refused
 from concordat.receipt import check_receipts
 from concordat.request import Urgency, check_kind, peek_request
@@ -45,11 +47,12 @@ _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
 @dataclass(frozen=True)
 class OpenedPrediction:
     """A verified result: its explanation, the answers to what-ifs, its record number, and how many log entries the
-    proof covers."""
+    proof covers. `text` is what is shown, as the `template` has it."""
 
-    explanation: Explanation
-    what_ifs: tuple[WhatIf, ...]
+    explanation: Explanation | Classes
+    what_ifs: tuple[WhatIf, ...] | tuple[ClassesIf, ...]
     text: str
+    template: str
     record: str
     log_size: int
 
@@ -166,7 +169,7 @@ def cancel(work: Work, api: Api) -> Status:
     return api.cancel_prediction(_job(work))
 
 
-def open_result(home: ClientHome, api: Api, work: Work) -> OpenedPrediction:
+def open_result(home: ClientHome, api: Api, work: Work, *, shown: Sequence[str] = ()) -> OpenedPrediction:
     """Verify what came back, add the shares up, and explain.
 
     Checked, in this order: the coordinator's ticket, every node's receipt against pinned keys, that all receipts
@@ -174,15 +177,19 @@ def open_result(home: ClientHome, api: Api, work: Work) -> OpenedPrediction:
     each canary against its known result, each output share against its commitment. A false canary raises the alarm,
     and nothing else is opened.
 
+    Args:
+        shown: of which of several classes the text shows the factors; of the most probable ones unless it says so.
+
     Raises:
         Refused: the first check that fails, by its own reason; CANARY_FAILED; RESULT_NOT_READY while the log has not
-            published the entries. The chain is not waited for.
+            published the entries. The chain is not waited for. FIELD_INVALID for a class that the model does not know.
     """
     job, name = _job(work), work.content["digest"]
     if work.alarm:  # the same again is no harm, and may not have arrived
         api.raise_alarm(job, work.alarm)
         raise Refused(Reason.CANARY_FAILED)
     definition = fetch_definition(home, api, work.content["definition"])
+    check_shown(shown, definition.manifest["classes"])
     result = api.result(job)
     ticket = read_ticket(result["ticket"], keyring(home.pins.coordinator))
     tokens = [each["receipt"] for each in result["results"]]
@@ -212,18 +219,14 @@ def open_result(home: ClientHome, api: Api, work: Work) -> OpenedPrediction:
         receipts,
         groups=len(definition.design.groups),
         mirrored=definition.design.mirrored,
-        target=(target := scale_of(definition.content)),
+        target=scale_of(definition.content),
         what_ifs=asked["what_ifs"],
         place=content["place"],
+        answers=answers_of(definition.manifest),
     )
-    record = definition.schema.encode_row(work.content["values"])
-    explanation = explain(opened, design=definition.design, schema=definition.schema, record=record)
+    told = _tell(definition, opened, content["values"], content["what_ifs"], shown)
     work.opened(result)
-    answers = what_if.answer(
-        content["what_ifs"], list(opened.what_ifs), schema=definition.schema, values=record.values, target=target
-    )
-    text = render_text(explanation) + what_if.render_text(answers, explanation.probability)
-    return OpenedPrediction(explanation, answers, text, result["record"], size)
+    return OpenedPrediction(*told, result["record"], size)
 
 
 def show(
@@ -233,7 +236,7 @@ def show(
     token = display.show(
         request=work.request,
         job=_job(work),
-        template=TEMPLATE,
+        template=opened.template,
         language=LANGUAGE,
         rendered=opened.text,
         viewer=viewer,
@@ -266,6 +269,34 @@ def disclose(work: Work, *, with_record: bool = False) -> dict[str, Json]:
     if with_record:
         document["inputs"] = content["openings"][place]
     return dict(plain(read(document, Disclosure)))
+
+
+def _tell(
+    definition: CheckedDefinition,
+    opened: Sequence[Opened],
+    values: Mapping[str, Value],
+    changes: Sequence[Change],
+    shown: Sequence[str],
+) -> tuple[Explanation | Classes, tuple[WhatIf, ...] | tuple[ClassesIf, ...], str, str]:
+    """Explanation, answers to what-ifs, and the text with its template."""
+    design, schema, names = definition.design, definition.schema, definition.manifest["classes"]
+    record = schema.encode_row(values)
+    if names:
+        found = classes.explain(opened, names, design=design, schema=schema, record=record)
+        asked = classes.answer(changes, opened, names, schema=schema, values=record.values)
+        text = classes.render_text(found, shown) + classes.render_what_ifs(asked, found)
+        return found, asked, text, classes.TEMPLATE
+    (only,) = opened
+    explanation = explain(only, design=design, schema=schema, record=record)
+    answers = what_if.answer(
+        changes, list(only.what_ifs), schema=schema, values=record.values, target=scale_of(definition.content)
+    )
+    return (
+        explanation,
+        answers,
+        render_text(explanation) + what_if.render_text(answers, explanation.probability),
+        TEMPLATE,
+    )
 
 
 def _who(home: ClientHome, ground: Ground, *, consent: str, subject: str) -> tuple[str, str]:

@@ -48,5 +48,14 @@ def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> float:
 
 
 KIND = Kind(
-    "log-odds", _sizes, _shapes, _forward, _secure, _prove, max, told_by_one_explanation=False, measured="", several=True
+    "log-odds",
+    _sizes,
+    _shapes,
+    _forward,
+    _secure,
+    _prove,
+    max,
+    told_by_one_explanation=False,
+    measured="",
+    several=True,
 )

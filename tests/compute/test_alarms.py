@@ -63,7 +63,7 @@ def opened(world, job, prepared):
         if output.sealed
     }
     groups = len(world.consortium.schema.groups)
-    return shares, outputs.add_up(shares, receipts, groups=groups, mirrored=True, target="log-odds", place=CANARY)
+    return shares, *outputs.add_up(shares, receipts, groups=groups, mirrored=True, target="log-odds", place=CANARY)
 
 
 def raised(world, about, prepared, shares, **changes):
@@ -111,7 +111,7 @@ def found(world, job):
 def test_a_node_that_cheats_on_a_canary_is_named_by_the_models_owner(cheating, world, nodes, computed):
     job, prepared = computed
     shares, numbers = opened(world, job, prepared)
-    known, _ = canaries.known_result(
+    (known,), _ = canaries.known_result(
         "mlp",
         world.consortium.tensors,
         read_design(world.consortium.design),

@@ -43,7 +43,7 @@ def test_an_explained_prediction(world, nodes):
         for output in released.outputs
         if output.sealed
     }
-    opened = add_up(shares, receipts, groups=len(world.consortium.schema.groups), mirrored=True, target="log-odds")
+    (opened,) = add_up(shares, receipts, groups=len(world.consortium.schema.groups), mirrored=True, target="log-odds")
 
     record, tensors = world.consortium.vector, world.consortium.tensors
     design = read_design(world.consortium.design)
