@@ -32,7 +32,8 @@ def _shapes(columns: int, sizes: Shape = (mlp.HIDDEN, FEWEST)) -> Shapes:
 
 def _forward(tensors: Tensors, X: Floats) -> Floats:
     z = mlp.activations(tensors, X) @ tensors["output.weight"].T + tensors["output.bias"]
-    return z - z.mean(axis=1, keepdims=True)
+    centred: Floats = z - z.mean(axis=1, keepdims=True)
+    return centred
 
 
 def _secure(calculus: Calculus, tensors: Mapping[str, Secret]) -> Generator[Any, Any, Secret]:

@@ -250,7 +250,8 @@ class Case:
 
     @cached_property
     def result(self) -> tuple[Opened, ...]:
-        """The result, for each of the model's answers, from the shares that the requester disclosed. Raises NotCheckable(NOT_DISCLOSED)."""
+        """The result, for each of the model's answers, from the shares that the requester disclosed. Raises
+        NotCheckable(NOT_DISCLOSED)."""
         if self.disclosure is None:
             raise NotCheckable(Reason.NOT_DISCLOSED)
         if not self._disclosed_here or digest(peek(self.disclosure["request"])[1]) != self.ticket["request"]:

@@ -52,7 +52,8 @@ def open_result(
     design: Plan,
     answers: int,
 ) -> tuple[Opened, ...]:
-    """What the output shares add up to, for each of the model's answers. Raises Refused: OPENING_MISMATCH, and what `outputs.add_up` refuses."""
+    """What the output shares add up to, for each of the model's answers. Raises Refused: OPENING_MISMATCH, and what
+    `outputs.add_up` refuses."""
     _check_parties(definition["parties"], disclosure["outputs"])
     return add_up(
         disclosure["outputs"],

@@ -89,11 +89,8 @@ def _result(case: Case) -> dict[str, Json]:
         (only,) = opened
         return {**_answer(case, only, probability_of(only.prediction, only.target)), "classes": []}
     probabilities = softmax(np.array([each.prediction for each in opened]))
-    classes = [
-        {"class": name, **_answer(case, each, float(probability))}
-        for name, each, probability in zip(names, opened, probabilities, strict=True)
-    ]
-    classes.sort(key=lambda each: -float(cast(str, each["probability"])))
+    ranked = sorted(zip(probabilities.tolist(), names, opened, strict=True), key=lambda each: -each[0])
+    classes = [{"class": name, **_answer(case, each, probability)} for probability, name, each in ranked]
     return {**classes[0], "classes": cast(Json, classes)}
 
 
