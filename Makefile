@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PYTHONDONTWRITEBYTECODE := 1
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-full lint bench bench-extraction bench-verdict docs screenshots clean
+.PHONY: help setup demo serve test test-full lint bench bench-extraction bench-verdict bench-log docs screenshots clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ bench-extraction: setup ## what explanations give away of a secret model, by att
 
 bench-verdict: setup ## what the authority check costs among 10,000 studies and 1,000,000 consents
 	@$(BIN)/python -m bench.verdict
+
+bench-log: setup ## what the log costs at 1,000,000 entries: recording, proofs, memory
+	@$(BIN)/python -m bench.log
 
 docs: setup ## write the generated pages: registries, API schema, third-party notice
 	$(BIN)/python -m config.reference

@@ -16,7 +16,9 @@ from api.views import (
     reliances,
     studies,
     subjects,
+    tiles,
     token,
+    witness,
 )
 
 
@@ -63,8 +65,13 @@ urlpatterns = [
     path("ledger/entries/<int:index>", ledger.Entry.as_view(), name="ledger-entry"),
     path("ledger/inclusion", ledger.Inclusion.as_view(), name="ledger-inclusion"),
     path("ledger/consistency", ledger.Consistency.as_view(), name="ledger-consistency"),
+    path("log/checkpoint", tiles.LogCheckpoint.as_view(), name="log-checkpoint"),
+    path("log/tile/entries/<path:path>", tiles.EntryBundle.as_view(), name="log-entries"),
+    path("log/tile/<str:level>/<path:path>", tiles.HashTile.as_view(), name="log-tile"),
     path("dossiers/<str:record>", dossiers.Dossier.as_view(), name="dossier"),
     path("node/status", node.Status.as_view(), name="node-status"),
+    path("node/checkpoint", witness.WitnessCheckpoint.as_view(), name="node-checkpoint"),
+    path("node/cosignature", witness.NewCosignature.as_view(), name="node-cosignature"),
     path("node/jobs/<uuid:job>", node.NodeJob.as_view(), name="node-job"),
     path("node/jobs/<uuid:job>/answer", node.NodeAnswer.as_view(), name="node-answer"),
     path("node/jobs/<uuid:job>/result", node.NodeResult.as_view(), name="node-result"),

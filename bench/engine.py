@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from bench import costs, peers, plot, start, tables
+from bench import ahead, costs, peers, plot, start, tables
 from bench.jobs import MODELS, Engine, Job, jobs
 from bench.measure import ROOT, Row, Stopped, measure
 from bench.rows import Name
@@ -54,6 +54,7 @@ def main() -> None:
     for reason in stopped:
         console.print(reason)
     console.print(costs.table(Job("concordat", model, 1000) for model in MODELS))
+    console.print(ahead.table(measure_all(ahead.jobs(), console)[0]))
     console.print(start.table([start.measure() for _ in range(start.RUNS)]))
     console.print(peers.table())
     wanted.output.mkdir(parents=True, exist_ok=True)

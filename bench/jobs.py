@@ -17,7 +17,8 @@ ONE_WAY_MS = 25
 
 @dataclass(frozen=True)
 class Job:
-    """One job for one engine; `delay_ms` is the one-way delay put on top of the loopback's."""
+    """One job for one engine; `delay_ms` is the one-way delay put on top of the loopback's, and `ahead` says that this
+    engine's correlated randomness was dealt before."""
 
     engine: Engine
     model: Name
@@ -26,6 +27,7 @@ class Job:
     design: DesignName = "slopes"
     parties: int = 3
     delay_ms: int = 0
+    ahead: bool = False
 
     @property
     def seconds_one_way(self) -> float:

@@ -10,6 +10,10 @@ from concordat.reasons import Reason, Refused
 _IMPATIENT = {"socket_connect_timeout": 2, "socket_timeout": 5, "max_retries": 1, "interval_start": 0}
 """The database holds what is to be done and the sweep repeats it: better to fail now than to hold a request up."""
 
+_LAPSES = {"node.witness": 60.0}
+"""Seconds after which a message that nobody took is worth nothing, as another has come: so a node that is away for a
+week does not find one for every head of the log."""
+
 
 def to_node(task: str, argument: str, *, institution: str) -> None:
     """Queue a task for an institution's node. Raises Refused(BROKER_UNAVAILABLE)."""
@@ -25,6 +29,7 @@ def _send(task: str, argument: str, *, queue: str, prefix: str) -> None:
     options = {**_IMPATIENT, "global_keyprefix": prefix}
     try:
         with current_app.connection_for_write(transport_options=options) as connection:
-            current_app.send_task(task, [argument], queue=queue, connection=connection, retry=False)
+            lapse = _LAPSES.get(task)
+            current_app.send_task(task, [argument], queue=queue, connection=connection, retry=False, expires=lapse)
     except (KombuError, OperationalError, RedisError, OSError) as error:
         raise Refused(Reason.BROKER_UNAVAILABLE) from error

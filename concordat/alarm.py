@@ -2,7 +2,8 @@
 
     requester   signs an alarm, and seals to the model's owner the shares behind the canary's commitments
     nodes       seal to the owner the seeds of that record's run, and the digests of all their messages
-    owner       replays the run (`compute.engine.replay`) and signs a finding that names who departed from the protocol
+    owner       replays the run (`compute.engine.replay`) and signs a finding that names who departed from the protocol,
+                or, if nobody did and the canary is as it was sealed, the requester
 
 All of it is about a canary, which is nobody's record: a node gives up the seeds of no record that the requester does
 not name as one, and the seeds of one say nothing about another. The owner knows the model, and learns nothing more.
@@ -37,11 +38,16 @@ Act = Literal[
     "other conversations",
     "other weights",
     "no usable testimony",
+    "false alarm",
+    "no canary",
 ]
 """What a node did: sent another message, or handed in another share of the result, than its shares and seeds give;
 dealt wrong correlations; laid open another key than the dealer gave it, another secret than it sent its peer, other
-digests than it had signed for, another share of the model, or nothing that can be read. No other words: findings stand
-in the log for all to read."""
+digests than it had signed for, another share of the model, or nothing that can be read. Or what the requester did:
+raised an alarm about a canary whose result is what the owner had sealed to it, or about a record that is none of the
+canaries sealed to it. No other words: findings stand in the log for all to read."""
+
+REQUESTERS_ACTS: frozenset[Act] = frozenset({"false alarm", "no canary"})
 
 
 @with_config(STRICT)
@@ -116,7 +122,7 @@ class Testimony(TypedDict):
 
 @with_config(STRICT)
 class Departure(TypedDict):
-    """Who did what. `round` is 0 for what comes before or after the rounds."""
+    """Who did what: a node, or the requester. `round` is 0 for what comes before or after the rounds."""
 
     node: Slug
     act: Act
@@ -125,8 +131,9 @@ class Departure(TypedDict):
 
 @with_config(STRICT)
 class Finding(TypedDict):
-    """The owner's signed finding on an alarm (by digest): the first departures from the protocol. None means that the
-    result is what the protocol gives: then it was the canary that was wrong."""
+    """The owner's signed finding on an alarm (by digest): the first departures from the protocol, or that the alarm was
+    false. None means that the result is what the protocol gives, and not what the owner had sealed: then it was the
+    canary that was wrong."""
 
     job: Uuid
     owner: Slug

@@ -30,6 +30,9 @@ class Acceptance(TypedDict):
     """A reserved engine slot until `expires`, at `address` (host:port) and with this very `certificate` (base64url of
     DER), which its engine made for this job and no other engine can show.
 
+    `dealt` says whether the node holds its part of the ticket's batch since an earlier job. Where all nodes do, it is
+    used, and otherwise it is dealt in the job.
+
     `ticket_digest` is the whole ticket's: who accepts one for this request accepts it for no other.
     """
 
@@ -41,6 +44,7 @@ class Acceptance(TypedDict):
     rank: Annotated[int, Ge(0)]
     address: Text
     certificate: Text
+    dealt: bool
     expires: Time
 
 
@@ -56,7 +60,16 @@ class Refusal(TypedDict):
     time: Time
 
 
-def accept(ticket: Ticket, *, node: str, address: str, certificate: str, expires: datetime, key: SigningKey) -> str:
+def accept(
+    ticket: Ticket,
+    *,
+    node: str,
+    address: str,
+    certificate: str,
+    dealt: bool = False,
+    expires: datetime,
+    key: SigningKey,
+) -> str:
     """Accept a ticket in the role and rank that it gives this node.
 
     Raises:
@@ -72,6 +85,7 @@ def accept(ticket: Ticket, *, node: str, address: str, certificate: str, expires
         "rank": rank,
         "address": address,
         "certificate": certificate,
+        "dealt": dealt,
         "expires": clock.rfc3339(expires),
     }
     return sign(payload, Acceptance, kind="acceptance", key=key)

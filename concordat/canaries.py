@@ -34,8 +34,9 @@ from concordat.documents import Keyring, sign, verify
 from concordat.fields import STRICT, Digest, Slug, Time, Whole, plain
 from concordat.kinds import KINDS
 from concordat.kinds.kind import Scale, Tensors
-from concordat.outputs import Opened
+from concordat.outputs import Opened, OutputShares, add_up
 from concordat.reasons import Reason, Refused
+from concordat.receipt import Receipt
 from concordat.schema import FeatureSchema
 from concordat.sealing import SealingKey
 from concordat.signatures import SigningKey
@@ -124,7 +125,7 @@ def _whole(numbers: NDArray[np.float64]) -> list[int]:
     return [round(number * (1 << ring.RESULT_BITS)) for number in numbers]
 
 
-def seal_sheet(
+def sign_sheet(
     canaries: Sequence[Canary],
     *,
     owner: str,
@@ -132,10 +133,9 @@ def seal_sheet(
     model: str,
     design: str,
     target: Scale,
-    public: str,
     key: SigningKey,
 ) -> str:
-    """The signed sheet, sealed to the requester whose public sealing key `public` is."""
+    """The signed sheet (JWS)."""
     sheet: dict[str, Json] = {
         "v": 1,
         "owner": owner,
@@ -146,8 +146,19 @@ def seal_sheet(
         "canaries": [plain(canary) for canary in canaries],
         "issued": clock.rfc3339(clock.now()),
     }
-    token = sign(sheet, Sheet, kind="canaries", key=key)
-    return sealing.seal(public, token.encode(), context=_context(model, requester))
+    return sign(sheet, Sheet, kind="canaries", key=key)
+
+
+def seal_sheet(sheet: str, *, model: str, requester: str, public: str) -> str:
+    """The same, sealed to its requester, whose public sealing key `public` is."""
+    return sealing.seal(public, sheet.encode(), context=_context(model, requester))
+
+
+def read_sheet(token: str, *, owner: str, keyring: Keyring) -> Sheet:
+    """The sheet in a JWS signed by the model's owner. Raises Refused: KEY_UNKNOWN; what `documents.verify` refuses."""
+    if owner not in keyring:
+        raise Refused(Reason.KEY_UNKNOWN, detail="No key of the model's owner is known.")
+    return verify(token, Sheet, kind="canaries", keys=keyring[owner])
 
 
 def open_sheet(
@@ -160,9 +171,7 @@ def open_sheet(
             target, or if there are too few.
     """
     token = sealing.open(key, sealed, context=_context(definition["model"], requester)).decode()
-    if owner not in keyring:
-        raise Refused(Reason.KEY_UNKNOWN, detail="No key of the model's owner is known.")
-    sheet = verify(token, Sheet, kind="canaries", keys=keyring[owner])
+    sheet = read_sheet(token, owner=owner, keyring=keyring)
     said = (sheet["owner"], sheet["requester"], sheet["model"], sheet["design"], sheet["target"])
     if said != (owner, requester, definition["model"], definition["design"], definition["target"]):
         raise Refused(Reason.CANARIES_MISSING, detail="Those that are here are for something else.")
@@ -189,6 +198,37 @@ def _agrees(opened: Opened, known: Sequence[int], target: Scale) -> bool:
     off, slack = np.abs(np.array(found) - np.array(known) / one), np.full(len(known), TOLERANCE[target])
     slack[-len(squares) :] += TOTAL_TOLERANCE * np.array(known[-len(squares) :]) / one
     return bool((off <= slack).all())
+
+
+def came_back_right(
+    shares: Mapping[str, OutputShares],
+    receipts: Mapping[str, Receipt],
+    known: Sequence[Canary],
+    *,
+    design: Plan,
+    target: Scale,
+    place: int,
+    answers: int,
+) -> bool:
+    """Whether the parties' output shares of the record at `place` add up to what is known of a canary, the first of
+    `known`, and of its what-ifs, the others. Raises Refused as `outputs.add_up` does for shares that are not theirs."""
+    canary, *what_ifs = known
+    try:
+        opened = add_up(
+            shares,
+            receipts,
+            groups=len(design.groups),
+            mirrored=design.mirrored,
+            target=target,
+            what_ifs=len(what_ifs),
+            place=place,
+            answers=answers,
+        )
+    except Refused as refused:
+        if refused.reason not in (Reason.RESULT_OUT_OF_RANGE, Reason.MALFORMED):  # a share of another length
+            raise
+        return False
+    return agrees(opened, canary, what_ifs, target)
 
 
 def _context(model: str, requester: str) -> dict[str, Json]:

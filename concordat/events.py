@@ -75,6 +75,7 @@ class Event(StrEnum):
     RESULT_WITHHELD = "result.withheld"
     CANARIES_SEALED = "canaries.sealed"
     CANARY_FAILED = "canary.failed"
+    TESTIMONY_MISSING = "testimony.missing"
     DEPARTURE_FOUND = "departure.found"
     RESULT_DISPLAYED = "result.displayed"
     DOSSIER_READ = "dossier.read"
@@ -370,8 +371,15 @@ EVENTS: dict[Event, EventInfo] = {
         (),
         ("alarm",),
     ),
+    Event.TESTIMONY_MISSING: EventInfo(
+        "A node that was asked about a false canary did not testify in time.",
+        ("job", "request", "definition", "institution"),
+        (),
+        ("alarm",),
+    ),
     Event.DEPARTURE_FOUND: EventInfo(
-        "The model's owner replayed the false canary, and says which nodes departed from the protocol.",
+        "The model's owner replayed the false canary, and says which nodes departed from the protocol, or that the "
+        "requester's alarm was false.",
         ("job", "request", "definition", "institution", "departures"),
         (),
         ("alarm", "testimonies", "finding"),

@@ -125,6 +125,10 @@ class Reason(StrEnum):
     INCLUSION_INVALID = "inclusion-invalid"
     CONSISTENCY_INVALID = "consistency-invalid"
     CHECKPOINT_INVALID = "checkpoint-invalid"
+    COSIGNATURE_INVALID = "cosignature-invalid"
+    WITNESS_ELSEWHERE = "witness-elsewhere"
+    WITNESSES_MISSING = "witnesses-missing"
+    WITNESSES_TOO_FEW = "witnesses-too-few"
     ANCHOR_MISMATCH = "anchor-mismatch"
     ANCHOR_MISSING = "anchor-missing"
     INCOMPLETE = "incomplete"
@@ -524,6 +528,24 @@ REASONS: dict[Reason, ReasonInfo] = {
     ),
     Reason.CHECKPOINT_INVALID: ReasonInfo(
         "The checkpoint is not signed by the log's key, or was changed.", "Do not rely on this log.", 409
+    ),
+    Reason.COSIGNATURE_INVALID: ReasonInfo(
+        "A witness's cosignature does not belong to the checkpoint.", "Do not rely on this log.", 409
+    ),
+    Reason.WITNESS_ELSEWHERE: ReasonInfo(
+        "The witness stands at another size of the log than the proof starts from.",
+        "Prove consistency from the size that the witness names.",
+        409,
+    ),
+    Reason.WITNESSES_MISSING: ReasonInfo(
+        "No witness has cosigned a head of the log that covers this.",
+        "Wait for the witnesses, or ask the institutions why their nodes do not cosign.",
+        409,
+    ),
+    Reason.WITNESSES_TOO_FEW: ReasonInfo(
+        "Too few witnesses have cosigned a head of the log that covers this.",
+        "Wait for the witnesses, or ask the institutions why their nodes do not cosign.",
+        409,
     ),
     Reason.ANCHOR_MISMATCH: ReasonInfo(
         "The root on chain is not the log's root at that size.", "Do not rely on this log.", 409

@@ -1,10 +1,10 @@
 """The coordinator's ticket: it invites nodes to one job, once and for minutes, and authorises nothing by itself."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from annotated_types import Ge
+from annotated_types import Ge, Len
 from pydantic import with_config
 from typing_extensions import TypedDict
 
@@ -19,10 +19,17 @@ from concordat.signatures import SigningKey, VerifyKey
 
 VALID_FOR, LONGEST = timedelta(minutes=5), timedelta(minutes=10)
 
+MOST_AHEAD = 4
+"""Batches of correlated randomness that are dealt in one job for later ones, at most."""
+
+AHEAD_FOR = timedelta(days=1)
+"""How long such a batch waits for its job."""
+
 
 @with_config(STRICT)
 class Ticket(TypedDict):
-    """`request`, `definition`, `model` and `design` are digests; `batch` names the correlated randomness.
+    """`request`, `definition`, `model` and `design` are digests; `batch` names the correlated randomness, and `ahead`
+    the batches that are dealt in this job for later ones of the same definition.
 
     `verdict` is the log index of the coordinator's decision and `epoch` the state of authority that it was taken in.
     """
@@ -37,6 +44,7 @@ class Ticket(TypedDict):
     dealer: Slug
     epoch: Annotated[int, Ge(0)]
     batch: Uuid
+    ahead: Annotated[list[Uuid], Len(0, MOST_AHEAD)]
     verdict: Annotated[int, Ge(0)]
     issued: Time
     expires: Time
@@ -50,6 +58,7 @@ def issue(
     definition: Definition,
     epoch: int,
     batch: str,
+    ahead: Sequence[str] = (),
     verdict: int,
     key: SigningKey,
     now: datetime,
@@ -67,6 +76,7 @@ def issue(
         "dealer": definition["dealer"],
         "epoch": epoch,
         "batch": batch,
+        "ahead": list(ahead),
         "verdict": verdict,
         "issued": clock.rfc3339(now),
         "expires": clock.rfc3339(now + valid_for),

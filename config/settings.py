@@ -36,9 +36,10 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 30,
-        # secure_delete: a destroyed key must not linger in free pages.
+        # secure_delete: a destroyed key must not linger in free pages. cache_size: 32 MB a connection, for the log's
+        # indexes on random identifiers.
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; "
-        "PRAGMA secure_delete=ON;",
+        "PRAGMA secure_delete=ON; PRAGMA cache_size=-32768;",
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -53,11 +54,14 @@ CHAIN_SELF_HOSTED: bool = env.bool("CONCORDAT_CHAIN_SELF_HOSTED", default=True)
 ANCHOR_ADDRESS = _address("CONCORDAT_ANCHOR_ADDRESS")
 REGISTRY_ADDRESS = _address("CONCORDAT_REGISTRY_ADDRESS")
 LOG_ORIGIN: str = env.str("CONCORDAT_LOG_ORIGIN", default="localhost/concordat")
+WITNESS_SECONDS: int = env.int("CONCORDAT_WITNESS_SECONDS", default=10)
 
 # --- jobs
 TICKET_SECONDS: int = env.int("CONCORDAT_TICKET_SECONDS", default=120)
 RESERVATION_SECONDS: int = env.int("CONCORDAT_RESERVATION_SECONDS", default=60)
 COMPUTE_SECONDS: int = env.int("CONCORDAT_COMPUTE_SECONDS", default=120)
+TESTIMONY_SECONDS: int = env.int("CONCORDAT_TESTIMONY_SECONDS", default=86_400)
+BATCHES_AHEAD: int = env.int("CONCORDAT_BATCHES_AHEAD", default=1)
 
 # --- how often one caller may call, a minute: an institution, or before it is signed in an address
 CALLS_A_MINUTE: dict[str, int] = {
@@ -67,6 +71,7 @@ CALLS_A_MINUTE: dict[str, int] = {
     "key-changes": env.int("CONCORDAT_KEY_CHANGES_A_MINUTE", default=10),
     "attachments": env.int("CONCORDAT_ATTACHMENTS_A_MINUTE", default=30),
     "subjects": env.int("CONCORDAT_SUBJECTS_A_MINUTE", default=30),
+    "tiles": env.int("CONCORDAT_TILES_A_MINUTE", default=600),
 }
 
 INSTALLED_APPS = [

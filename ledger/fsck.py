@@ -1,4 +1,4 @@
-"""Re-derive the log from its entries and compare: entries, documents, tiles, checkpoints, and the chain.
+"""Re-derive the log from its entries and compare: entries, documents, tiles, checkpoints, cosignatures, and the chain.
 
 Answers the first divergence, with its reason and place. It changes nothing.
 """
@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from concordat import canonical, checkpoint, merkle
+from concordat import canonical, checkpoint, cosignature, merkle, note
 from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
-from ledger import selectors
+from concordat.tiles import WIDTH
+from ledger import selectors, witnesses
 from ledger.chain.client import ChainClient
-from ledger.models import Anchor, LogEntry, LogHead, SignedCheckpoint, Tile
-from ledger.tree import WIDTH, Tree
+from ledger.models import Anchor, Cosignature, LogEntry, LogHead, SignedCheckpoint, Tile
+from ledger.tree import Tree
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def fsck(chain: ChainClient | None = None) -> Report:
         leaves = _entries()
         _tiles(leaves)
         checkpoints = _checkpoints(len(leaves))
+        _cosignatures()
         anchors = _anchors(chain) if chain else 0
     except _Found as found:
         divergence = found.divergence
@@ -125,6 +127,19 @@ def _checkpoints(entries: int) -> int:
             raise _Found(Reason.CONSISTENCY_INVALID, place, row.size - 1)
         count += 1
     return count
+
+
+def _cosignatures() -> None:
+    """Each one that counts is its witness's, over the head that it is kept with."""
+    for row in SignedCheckpoint.objects.filter(cosignatures__isnull=False).distinct().iterator():
+        keys = witnesses.of(row.size)
+        for kept in Cosignature.objects.filter(checkpoint=row, witness__in=list(keys)):
+            try:
+                lines = note.parse_lines(kept.line)
+                cosignature.check(row.body, lines, {kept.witness: keys[kept.witness]}, origin=settings.LOG_ORIGIN)
+            except Refused as refused:
+                place = f"cosignature of {kept.witness} under {row.size} entries"
+                raise _Found(refused.reason, place, row.size - 1) from refused
 
 
 def _anchors(chain: ChainClient) -> int:

@@ -9,11 +9,22 @@ from uuid import UUID
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from concordat import canonical
+from concordat import canonical, tiles
 from concordat.events import Event
+from concordat.merkle import HASH_BYTES
 from concordat.reasons import Reason, Refused
+from concordat.tiles import WIDTH, TilePath
 from ledger import vault
-from ledger.models import Anchor, ChainTransaction, Document, LogEntry, Reference, SignedCheckpoint, TransactionState
+from ledger.models import (
+    Anchor,
+    ChainTransaction,
+    Document,
+    LogEntry,
+    Reference,
+    SignedCheckpoint,
+    Tile,
+    TransactionState,
+)
 from ledger.tree import Tree
 
 
@@ -76,6 +87,22 @@ def consistency(first: int, second: int) -> list[bytes]:
     if not 0 < first <= second:
         raise Refused(Reason.NOT_FOUND, field="first")
     return Tree().consistency(first, second)
+
+
+def tile(path: TilePath) -> bytes:
+    """The bytes of a tile (C2SP tlog-tiles): hashes, or a bundle of entries.
+
+    Raises Refused(NOT_FOUND) for one that the published tree does not have, or not that wide.
+    """
+    published = latest_checkpoint()
+    if path.width > tiles.width_at(published.size if published else 0, path.level or 0, path.index):
+        raise Refused(Reason.NOT_FOUND, detail="The published log has no such tile.", field="path")
+    if path.level is not None:
+        hashes = Tile.objects.values_list("hashes", flat=True).get(level=path.level, index=path.index)
+        return bytes(hashes)[: path.width * HASH_BYTES]
+    start = path.index * WIDTH
+    leaves = LogEntry.objects.filter(index__gte=start, index__lt=start + path.width).order_by("index")
+    return tiles.bundle(bytes(leaf) for leaf in leaves.values_list("leaf", flat=True))
 
 
 def document(digest: str) -> bytes:

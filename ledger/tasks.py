@@ -13,11 +13,14 @@ log = structlog.get_logger()
 
 @shared_task(name="ledger.publish")
 def publish() -> None:
-    """Integrate new entries and sign the head."""
+    """Integrate new entries, sign the head, and let those know who ask its witnesses."""
     try:
-        publishing.publish()
+        published = publishing.publish()
     except Refused as refused:
         log.error("ledger.publish_refused", reason=refused.reason)
+    else:
+        if published is not None:
+            publishing.head_published.send(sender=None, size=published.size)
 
 
 @shared_task(name="ledger.anchor")

@@ -4,14 +4,16 @@ Tiles are 256 hashes wide (C2SP tlog-tiles), so a proof in a log of a million en
 """
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
+
+from django.db.models import Q
 
 from concordat import merkle
 from concordat.merkle import HASH_BYTES
 from concordat.reasons import Reason, Refused
+from concordat.tiles import HEIGHT, WIDTH
 from ledger.models import Tile
-
-HEIGHT = 8
-WIDTH = 1 << HEIGHT
 
 
 class Tree:
@@ -26,10 +28,12 @@ class Tree:
 
     def inclusion(self, index: int, size: int) -> list[bytes]:
         """The RFC 9162 proof of leaf `index` in the tree of `size` leaves."""
+        self._read_around(index, size)
         return merkle.inclusion_proof(index, size, self.subtree)
 
     def consistency(self, first: int, second: int) -> list[bytes]:
         """The RFC 9162 proof that the tree of `second` leaves begins with the one of `first`."""
+        self._read_around(first, second)
         return merkle.consistency_proof(first, second, self.subtree)
 
     def subtree(self, start: int, stop: int) -> bytes:
@@ -44,6 +48,7 @@ class Tree:
     def append(self, size: int, leaves: Sequence[bytes]) -> None:
         """Add leaf hashes behind the first `size` leaves. Raises Refused(SEQUENCE_BROKEN) if there are not `size`."""
         level, start, new = 0, size, list(leaves)
+        changed: list[Tile] = []
         while new:
             first, offset = divmod(start, WIDTH)
             stored = _split(self._tile(level, first))
@@ -56,20 +61,39 @@ class Tree:
             complete: list[bytes] = []
             for begin in range(0, len(row), WIDTH):
                 tile = row[begin : begin + WIDTH]
-                self._store(level, first + begin // WIDTH, b"".join(tile))
+                index, hashes = first + begin // WIDTH, b"".join(tile)
+                changed.append(Tile(level=level, index=index, hashes=hashes))
                 if len(tile) == WIDTH:
                     complete.append(merkle.root(tile))
+                    self._tiles.pop((level, index), None)  # so that a long append holds its edge only
+                else:
+                    self._tiles[level, index] = hashes
             level, start, new = level + 1, first, complete
+        Tile.objects.bulk_create(
+            changed, update_conflicts=True, unique_fields=["level", "index"], update_fields=["hashes"]
+        )
+
+    def _read_around(self, *places: int) -> None:
+        """Read every tile that has one of these leaves under it, in one query: those that a proof can ask for."""
+        wanted: set[tuple[int, int]] = set()
+        level = 0
+        while places and max(places) >> HEIGHT * level:
+            wanted |= {(level, place >> HEIGHT * (level + 1)) for place in places}
+            level += 1
+        wanted -= self._tiles.keys()
+        at = [Q(level=level, index=index) for level, index in sorted(wanted)]
+        if at:
+            found = Tile.objects.filter(reduce(or_, at)).values_list("level", "index", "hashes")
+            self._tiles |= dict.fromkeys(wanted, b"") | {
+                (level, index): bytes(hashes) for level, index, hashes in found
+            }
 
     def _tile(self, level: int, index: int) -> bytes:
         if (level, index) not in self._tiles:
-            hashes = Tile.objects.filter(level=level, index=index).values_list("hashes", flat=True).first()
-            self._tiles[level, index] = bytes(hashes or b"")
+            # Not first(): its ORDER BY lets PostgreSQL walk through all tiles for the one that there is.
+            found = Tile.objects.filter(level=level, index=index).values_list("hashes", flat=True)
+            self._tiles[level, index] = bytes(next(iter(found), b""))
         return self._tiles[level, index]
-
-    def _store(self, level: int, index: int, hashes: bytes) -> None:
-        Tile.objects.update_or_create(level=level, index=index, defaults={"hashes": hashes})
-        self._tiles[level, index] = hashes
 
 
 def _split(hashes: bytes) -> list[bytes]:

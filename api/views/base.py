@@ -53,6 +53,16 @@ def body(request: Request, shape: type[Shape]) -> dict[str, Any]:
     return serializer.validated_data
 
 
+def number(request: Request, name: str) -> int:
+    """A whole number from the query. Raises Refused: FIELD_MISSING, FIELD_INVALID."""
+    text = request.query_params.get(name)
+    if text is None:
+        raise Refused(Reason.FIELD_MISSING, field=name)
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise Refused(Reason.FIELD_INVALID, detail="A whole number is expected.", field=name)
+    return int(text)
+
+
 def paged(answer: type[Shape]) -> serializers.Serializer:
     """The shape of a list of these."""
     name = answer.__name__.removesuffix("Answer") + "Page"

@@ -8,17 +8,20 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.scopes import Scope
-from api.views.base import Resource, Shape
+from api.views.base import Resource, Shape, number
 from concordat import clock
 from concordat.canonical import b64
 from concordat.reasons import Reason, Refused
-from ledger import selectors
+from ledger import selectors, witnesses
 
 
 class CheckpointAnswer(Shape):
     size = serializers.IntegerField()
-    note = serializers.CharField(help_text="The signed head of the log (C2SP tlog-checkpoint).")
+    note = serializers.CharField(help_text="The signed head of the log with its cosignatures (C2SP tlog-checkpoint).")
     time = serializers.CharField()
+    cosigned = serializers.ListField(child=serializers.CharField(), help_text="The witnesses that have cosigned it.")
+    witnesses = serializers.ListField(child=serializers.CharField(), help_text="All witnesses of this head.")
+    needed = serializers.IntegerField(help_text="How many cosignatures are enough.")
 
 
 class EntryAnswer(Shape):
@@ -42,7 +45,17 @@ class Checkpoint(Resource):
         latest = selectors.latest_checkpoint()
         if latest is None:
             raise Refused(Reason.NOT_FOUND, detail="The log has not published a head yet.")
-        return Response({"size": latest.size, "note": latest.note, "time": clock.rfc3339(latest.time)})
+        found = witnesses.witnessed(latest)
+        return Response(
+            {
+                "size": latest.size,
+                "note": witnesses.note(latest),
+                "time": clock.rfc3339(latest.time),
+                "cosigned": found.cosigned,
+                "witnesses": found.of,
+                "needed": found.needed,
+            }
+        )
 
 
 class Entry(Resource):
@@ -73,7 +86,7 @@ class Inclusion(Resource):
         responses=ProofAnswer,
     )
     def get(self, request: Request) -> Response:
-        return _proof(selectors.inclusion(_number(request, "index"), _number(request, "size")))
+        return _proof(selectors.inclusion(number(request, "index"), number(request, "size")))
 
 
 class Consistency(Resource):
@@ -86,17 +99,8 @@ class Consistency(Resource):
         responses=ProofAnswer,
     )
     def get(self, request: Request) -> Response:
-        return _proof(selectors.consistency(_number(request, "first"), _number(request, "second")))
+        return _proof(selectors.consistency(number(request, "first"), number(request, "second")))
 
 
 def _proof(hashes: list[bytes]) -> Response:
     return Response({"proof": [b64(each) for each in hashes]})
-
-
-def _number(request: Request, name: str) -> int:
-    text = request.query_params.get(name)
-    if text is None:
-        raise Refused(Reason.FIELD_MISSING, field=name)
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise Refused(Reason.FIELD_INVALID, detail="A whole number is expected.", field=name)
-    return int(text)

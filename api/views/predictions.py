@@ -64,6 +64,10 @@ class AlarmStatement(Shape):
     alarm = serializers.CharField(help_text="The signed alarm (JWS), the canary's shares sealed to the model's owner.")
 
 
+class AlarmAnswer(PredictionAnswer):
+    entry = serializers.IntegerField(help_text="Index of the alarm in the log.")
+
+
 class TestimoniesAnswer(Shape):
     prediction = serializers.UUIDField()
     alarm = serializers.CharField(help_text="The requester's signed alarm (JWS).")
@@ -166,13 +170,13 @@ class Alarms(Resource):
 
     scopes: ClassVar = {"POST": Scope.PREDICTIONS_WRITE}
 
-    @extend_schema(request=AlarmStatement, responses={201: PredictionAnswer})
+    @extend_schema(request=AlarmStatement, responses={201: AlarmAnswer})
     def post(self, request: Request, prediction: UUID) -> Response:
         job = selectors.job_of(self.caller, prediction)
         withheld = alarms.raise_alarm(
             job=job, request=selectors.request_of(job), by=self.caller, **body(request, AlarmStatement)
         )
-        return Response(_shown(withheld), status=status.HTTP_201_CREATED)
+        return Response({**_shown(withheld), "entry": withheld.alarm.entry}, status=status.HTTP_201_CREATED)
 
 
 class Testimonies(Resource):

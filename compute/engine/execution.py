@@ -10,7 +10,7 @@ import torch
 
 from compute.engine.arithmetic import Party
 from compute.engine.certificates import Identity
-from compute.engine.job import EngineJob, PartyJob
+from compute.engine.job import AnyJob, DealerJob, PartyJob
 from compute.engine.lime import explain
 from compute.engine.perturbed import rows_of
 from compute.engine.protocol import Protocol, parallel
@@ -21,6 +21,7 @@ from compute.engine.tabular import surrogate_of
 from concordat import ring
 from concordat.canonical import Json, b64, unb64
 from concordat.design import read_design
+from concordat.fields import plain
 from concordat.kinds import KINDS
 from concordat.model import shapes_of
 from concordat.reasons import Reason, Refused
@@ -29,7 +30,7 @@ Found = dict[str, Any]
 """How many bounds a record breaks, and this party's shares of what is `Explained` of it."""
 
 
-def execute(job: EngineJob, identity: Identity, listener: socket.socket) -> dict[str, Json]:
+def execute(job: AnyJob, identity: Identity, listener: socket.socket) -> dict[str, Json]:
     """Compute or deal, as the job says; shares come back as base64url of little-endian int64 at 2^24.
 
     Raises:
@@ -42,11 +43,11 @@ def execute(job: EngineJob, identity: Identity, listener: socket.socket) -> dict
     found: list[Found] = []
     with Session(job, identity, listener) as session:
         if starts:
-            parties = session.supply(starts)
+            parties = session.supply(starts, cast(PartyJob, job)["dealt"])
             dealt = time.monotonic()
             found = session.compute([start(party) for start, party in zip(starts, parties, strict=True)])
         else:
-            session.deal()
+            session.deal(cast(DealerJob, job)["dealt"])
             dealt = time.monotonic()
         computed = time.monotonic()
         session.leave()
@@ -73,6 +74,7 @@ def execute(job: EngineJob, identity: Identity, listener: socket.socket) -> dict
             {"key": b64(seeds.key), "drawn": [{"peer": peer, "key": b64(key)} for peer, key in seeds.drawn.items()]}
             for seeds in session.seeds
         ],
+        "batches": [plain(each) for each in session.batches],
         "cpu_seconds": f"{time.process_time() - cpu_began:.3f}",
         "seconds": f"{time.monotonic() - began:.3f}",
         "seconds_offline": f"{dealt - began:.3f}",

@@ -9,10 +9,11 @@ from typing_extensions import TypedDict
 
 from concordat import canonical
 from concordat.definition import MOST_RECORDS, MOST_WHAT_IFS, Role
-from concordat.fields import STRICT, Text, Uuid, Whole, plain, read
+from concordat.fields import STRICT, Digest, Text, Uuid, Whole, plain, read
 from concordat.kinds.kind import Scale
 from concordat.model import TensorShape
 from concordat.reasons import Reason, Refused
+from concordat.ticket import MOST_AHEAD
 
 Seconds = Annotated[int, Ge(1), Le(3600)]
 
@@ -34,16 +35,36 @@ class Seat(TypedDict):
 
 
 @with_config(STRICT)
+class PartyBatch(TypedDict):
+    """What a party keeps of correlated randomness that was dealt before its job: the digest of the plan, a key for each
+    run, and all corrections one after the other, which party 0 alone has. Base64url."""
+
+    plan: Digest
+    keys: list[str]
+    corrections: str
+
+
+@with_config(STRICT)
+class DealerBatch(TypedDict):
+    """What the dealer keeps of the same, and no key: by rank, SHA-256 of every part that it sent to that party."""
+
+    plan: Digest
+    sent: list[str]
+
+
+@with_config(STRICT)
 class EngineJob(TypedDict):
     """What every engine is told. Ranks 0 … parties-1 are the compute parties, rank `parties` is the dealer.
 
     `peers` are all engines by rank, this one included. `batch` names the correlated randomness, dealt for this job
-    alone. `startup_seconds` bounds the wait for the other engines to arrive, `round_seconds` each single wait for a
-    message afterwards.
+    alone; `ahead` says how many more batches the dealer deals meanwhile, for later jobs with the same plan.
+    `startup_seconds` bounds the wait for the other engines to arrive, `round_seconds` each single wait for a message
+    afterwards.
     """
 
     job: Uuid
     batch: Uuid
+    ahead: Annotated[int, Ge(0), Le(MOST_AHEAD)]
     role: Role
     rank: Annotated[int, Ge(0)]
     parties: Annotated[int, Ge(2), Le(16)]
@@ -53,16 +74,25 @@ class EngineJob(TypedDict):
 
 
 @with_config(STRICT)
+class DealerJob(EngineJob):
+    """`dealt` is what the dealer kept of the batch, if it was dealt before this job."""
+
+    dealt: DealerBatch | None
+
+
+@with_config(STRICT)
 class PartyJob(EngineJob):
     """A compute party is also told the model's kind and shapes, what is explained, whether log-odds are clamped on the
     way to probabilities, the public design, and its own two shares.
 
+    `dealt` is this party's part of the batch, if it was dealt before this job.
     `lowest` and `highest` are what each column of an encoded record may be, at 2^16. `model` and `records` are
     base64url of little-endian int64 ring elements: the tensors in the listed order, each row by row, and the encoded
     records, each of which is explained, and is followed by `what_ifs` more that are predicted only, and by the numbers
     of the design that depend on the record (`Plan.secrets` of them).
     """
 
+    dealt: PartyBatch | None
     kind: Text
     target: Scale
     clamped: bool
@@ -75,14 +105,17 @@ class PartyJob(EngineJob):
     what_ifs: Annotated[int, Ge(0), Le(MOST_WHAT_IFS)]
 
 
-def read_job(document: object, *, role: Role, rank: int) -> EngineJob:
+AnyJob = PartyJob | DealerJob
+
+
+def read_job(document: object, *, role: Role, rank: int) -> AnyJob:
     """The job for the engine whose seat is `role` and `rank`; a `PartyJob` if it is a party.
 
     Raises:
         Refused: FIELD_MISSING, FIELD_UNKNOWN or FIELD_INVALID naming the field. A dealer that is handed a share refuses
             it as an unknown field.
     """
-    job: EngineJob = read(document, PartyJob if role == "party" else EngineJob)
+    job: AnyJob = read(document, PartyJob) if role == "party" else read(document, DealerJob)
     if job["role"] != role:
         raise Refused(Reason.FIELD_INVALID, detail=f"This engine's seat is a {role}'s.", field="role")
     if job["rank"] != rank or (rank < job["parties"]) != (role == "party") or rank > job["parties"]:
@@ -97,9 +130,10 @@ def read_job(document: object, *, role: Role, rank: int) -> EngineJob:
     return job
 
 
-def common(job: EngineJob) -> str:
+def common(job: AnyJob) -> str:
     """The digest of what all engines of a job have been told alike."""
-    return canonical.digest({name: plain(job)[name] for name in ("job", "batch", "parties", "peers")})
+    told = {name: plain(job)[name] for name in ("job", "batch", "ahead", "parties", "peers")}
+    return canonical.digest({**told, "dealt": job["dealt"] is not None})
 
 
 def split_address(address: str) -> tuple[str, int]:

@@ -69,7 +69,7 @@ class Surrogate:
 
     @staticmethod
     def of_arrays(
-        operator: Tensor, weights: Tensor, what_ifs: int = 0, bits: int = OPERATOR_BITS, *, mirrored: bool = False
+        operator: Tensor, weights: Tensor, what_ifs: int = 0, *, mirrored: bool = False, bits: int = OPERATOR_BITS
     ) -> "Surrogate":
         """From the (d + 1, n) operator and (n,) weights of a design, whose rows will be in their `order`. Columns stand
         for the record's own output, and for the differences of the others from it."""
@@ -86,7 +86,7 @@ class Surrogate:
         return Surrogate(whole, torch.nn.functional.pad(squares[:, rows], (1, what_ifs)), pairs, predictions, bits)
 
     def weigh(self, party: Party, block: slice, lifted: lifting.Lifted) -> Protocol[tuple[Share, Share]]:
-        """Of a block of rows, and the differences in its pairs below them, a column for each answer:
+        """Of a block of rows, lifted with the differences in its pairs below them, a column for each answer:
         (predictions + d + 1, K) the operator times the rows' numbers and (s, K) the weights times all squares. Local.
         """
         yield from ()

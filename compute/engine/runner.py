@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 from pydantic import with_config
 from typing_extensions import TypedDict
 
-from compute.engine.job import Endpoint, Seat
+from compute.engine.job import DealerBatch, Endpoint, PartyBatch, Seat
 from concordat import canonical
 from concordat.alarm import Conversation, Drawn
 from concordat.canonical import Json
@@ -68,6 +68,7 @@ class _Answer(TypedDict):
     bytes_sent: int
     conversations: list[Conversation]
     seeds: list[SeedsDocument]
+    batches: list[PartyBatch | DealerBatch]
     cpu_seconds: DecimalText
     seconds: DecimalText
     seconds_offline: DecimalText
@@ -92,6 +93,7 @@ class EngineResult:
         bytes_sent: payload bytes sent; exact and constant for a kind, a design and numbers of parties and records.
         conversations: with all other engines.
         seeds: of a party, by record. Together with all other parties' seeds they lay open what was computed.
+        batches: this engine's parts of what was dealt for later jobs, in the order in which the ticket names them.
         cpu_seconds: processor time of the job, without start-up; a decimal such as "0.123".
         seconds: wall time of the job, likewise; of it
         seconds_offline: until the correlated randomness was there, and
@@ -103,6 +105,7 @@ class EngineResult:
     bytes_sent: int
     conversations: Sequence[Conversation]
     seeds: Sequence[SeedsDocument] = field(repr=False)
+    batches: Sequence[PartyBatch | DealerBatch] = field(repr=False)
     cpu_seconds: str
     seconds: str
     seconds_offline: str
@@ -114,7 +117,7 @@ class EngineProcess:
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
-        self._received = b""
+        self._received = bytearray()
         self._warm = False
 
     @classmethod
@@ -188,6 +191,7 @@ class EngineProcess:
             bytes_sent=done["bytes_sent"],
             conversations=done["conversations"],
             seeds=done["seeds"],
+            batches=done["batches"],
             cpu_seconds=done["cpu_seconds"],
             seconds=done["seconds"],
             seconds_offline=done["seconds_offline"],
@@ -226,7 +230,9 @@ class EngineProcess:
         deadline = time.monotonic() + timeout
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
-            while b"\n" not in self._received:
+            looked = 0
+            while (end := self._received.find(b"\n", looked)) < 0:
+                looked = len(self._received)
                 if not selector.select(max(0.0, deadline - time.monotonic())):
                     raise Refused(
                         Reason.ENGINE_FAILED, detail=f"The engine did not answer within {timeout:.0f} seconds."
@@ -235,7 +241,8 @@ class EngineProcess:
                 if not chunk:
                     raise Refused(Reason.ENGINE_FAILED, detail="The engine ended without an answer.")
                 self._received += chunk
-        line, _, self._received = self._received.partition(b"\n")
+        line = bytes(self._received[:end])
+        del self._received[: end + 1]
         document: dict[str, Any] = canonical.decode(line)
         if document.get("ok") is False:
             failure = read(document, _Failure)

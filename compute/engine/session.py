@@ -1,18 +1,24 @@
-"""One engine's part in one job: meet the others, deal or be dealt, compute, leave together."""
+"""One engine's part in one job: meet the others, deal or be dealt, compute, leave together.
+
+Correlated randomness may have been dealt before the job, in an earlier one with the same plan: then nobody waits for
+the dealer. It deals such batches while the parties compute, and hands them out when they leave.
+"""
 
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import cycle
 from typing import Self
 
-from compute.engine import correlations, streams, wires
+from compute.engine import batches, correlations, streams, wires
 from compute.engine.arithmetic import Party
+from compute.engine.batches import Taken
 from compute.engine.certificates import Identity
 from compute.engine.correlations import Correlation
-from compute.engine.dealing import AHEAD, Dealt, Rehearsal, deal, size
-from compute.engine.job import EngineJob, common, split_address
+from compute.engine.dealing import AHEAD, Dealt, Rehearsal
+from compute.engine.job import AnyJob, DealerBatch, PartyBatch, common, split_address
 from compute.engine.protocol import Protocol, T, rehearse, run_all
 from compute.engine.streams import KEY_BYTES, Stream
 from compute.engine.wires import Peer, Wires
@@ -47,13 +53,18 @@ class Session:
         wires: the connections.
         rounds: rounds of the parties' protocol; for the dealer, correlations dealt.
         seeds: a party's, by run.
+        batches: what was dealt in this job for later ones, once everybody has left.
     """
 
-    def __init__(self, job: EngineJob, identity: Identity, listener: socket.socket) -> None:
+    def __init__(self, job: AnyJob, identity: Identity, listener: socket.socket) -> None:
         """Connect. Raises Refused as `wires.connect` does."""
         self.rank, self.dealer = job["rank"], job["parties"]
         self.rounds = 0
         self.seeds: list[Seeds] = []
+        self.batches: list[PartyBatch] | list[DealerBatch] = []
+        self._ahead, self._asked = job["ahead"], b""
+        self._runs, self._lengths = 0, list[int]()
+        self._made: list[tuple[dict[int, list[bytes]], list[bytes]]] = []
         self._parties = [party for party in range(job["parties"]) if party != self.rank]
         self.wires: Wires = wires.connect(
             identity,
@@ -71,24 +82,34 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self.wires.close()
 
-    def supply(self, starts: Sequence[Start[T]]) -> list[Party]:
-        """Ask the dealer for what the runs of one protocol will need, and take it: one request, one answer.
+    def supply(self, starts: Sequence[Start[T]], dealt: PartyBatch | None) -> list[Party]:
+        """What the runs of one protocol will need: `dealt` before the job, or else by the dealer now, by one request
+        and one answer.
 
         Every run has keys of its own, so that what one of them used says nothing about another.
 
         Raises:
-            Refused: PEER_LOST; MALFORMED for an answer that is not the plan's.
+            Refused: RANDOMNESS_USED if `dealt` was dealt for another plan; PEER_LOST; MALFORMED for an answer that is
+                not the plan's.
         """
-        runs = len(starts)
-        rehearsal = Rehearsal()
+        runs, rehearsal = len(starts), Rehearsal()
         rehearse(starts[0](Party(self.rank, rehearsal)))
-        self.wires.send(self.dealer, correlations.encode(rehearsal.plan, runs))
+        self._prepare(rehearsal.plan, runs)
+        mine = self._lengths if self.rank == 0 else []
+        taken = batches.take(dealt, self._asked, runs=runs, lengths=mine) if dealt else None
+        if taken is None or self._ahead:
+            self.wires.send(self.dealer, self._asked)
         drawn = {other: [streams.new_key() for _ in starts] for other in self._parties}
         for other in self._parties:
             self.wires.send(other, *drawn[other])
         theirs = {other: self.wires.receive_parts(other, [KEY_BYTES] * runs) for other in self._parties}
-        keys = self.wires.receive_parts(self.dealer, [KEY_BYTES] * runs)
-        corrections = self._corrections(rehearsal.plan, runs)
+        if taken is None:
+            keys = self.wires.receive_parts(self.dealer, [KEY_BYTES] * runs)
+            coming = (self.wires.receive_parts(self.dealer, [length])[0] for length in self._lengths)
+        else:
+            self.wires.enter(self.dealer, received=taken.digests)
+            keys, coming = taken.keys, (part for part in taken.corrections)
+        corrections = _by_run(coming, runs)
         self.seeds = [
             Seeds(keys[place], {other: drawn[other][place] for other in self._parties}) for place in range(runs)
         ]
@@ -108,55 +129,87 @@ class Session:
         """Run them with the other parties. Raises Refused: PEER_LOST, MALFORMED."""
         return run_all(protocols, self._exchange)
 
-    def deal(self) -> None:
-        """Answer the parties' one request, which they all have to make alike.
+    def deal(self, dealt: DealerBatch | None) -> None:
+        """Answer the parties' one request, which they all have to make alike: with what this job needs, unless that was
+        `dealt` before, and with what later jobs will need, which is handed out when everybody leaves.
 
         Raises:
-            Refused: CONFLICT if their plans differ; FIELD_INVALID for no plan; PEER_LOST.
+            Refused: CONFLICT if their plans differ; FIELD_INVALID for no plan; RANDOMNESS_USED if `dealt` was dealt for
+                another; PEER_LOST.
         """
-        requests = {self.wires.receive(party, most=_LONGEST_PLAN) for party in self._parties}
-        if len(requests) != 1:
-            raise Refused(Reason.CONFLICT, detail="The parties ask for different randomness.", field="plan")
-        plan, runs = correlations.decode(requests.pop())
-        keys = {party: [streams.new_key() for _ in range(runs)] for party in self._parties}
-        for party in self._parties:
-            self.wires.send(party, *keys[party])
-        for same in zip(*(deal(plan, of_run) for of_run in zip(*keys.values(), strict=True)), strict=True):
-            for correction in same:
+        plan: Sequence[Correlation] = ()
+        if dealt is None or self._ahead:
+            requests = {self.wires.receive(party, most=_LONGEST_PLAN) for party in self._parties}
+            if len(requests) != 1:
+                raise Refused(Reason.CONFLICT, detail="The parties ask for different randomness.", field="plan")
+            plan, runs = correlations.decode(requests.pop())
+            self._prepare(plan, runs)
+        if dealt is None:
+            keys = batches.new_keys(self._parties, self._runs)
+            for party in self._parties:
+                self.wires.send(party, *keys[party])
+            for correction in batches.corrections(plan, keys):
                 self.wires.send(0, correction)
-        self.rounds = len(plan) * runs
+            self.rounds = len(plan) * self._runs
+        else:
+            for party, digests in enumerate(batches.take_digests(dealt, self._asked, parties=len(self._parties))):
+                self.wires.enter(party, sent=digests)
+        for _ in range(self._ahead):
+            keys = batches.new_keys(self._parties, self._runs)
+            self._made.append((keys, list(batches.corrections(plan, keys))))
+            self.rounds += len(plan) * self._runs
 
     def leave(self) -> None:
-        """Tell everybody that this engine has finished, and wait until all have.
+        """Tell everybody that this engine has finished, and wait until all have. Meanwhile the dealer hands out what it
+        has dealt for later jobs: nobody waits for that before the computation is over.
 
         Raises:
             Refused: PEER_LOST. Whoever leaves without error knows that nobody failed.
         """
         if self.rank == self.dealer:
             self.wires.gather(self._parties, most=len(DONE))
+            self.batches = [self._hand_out(*made) for made in self._made]
             for party in self._parties:
                 self.wires.send(party, DONE)
         else:
-            others = [*self._parties, self.dealer]
-            for other in others:
+            for other in (*self._parties, self.dealer):
                 self.wires.send(other, DONE)
-            for other in others:
+            for other in self._parties:
                 self.wires.receive(other, most=len(DONE))
+            self.batches = [self._take_in() for _ in range(self._ahead)]
+            self.wires.receive(self.dealer, most=len(DONE))
         self.wires.flush()
+
+    def _prepare(self, plan: Sequence[Correlation], runs: int) -> None:
+        self._asked, self._runs, self._lengths = correlations.encode(plan, runs), runs, batches.lengths(plan, runs)
+        if sum(self._lengths) > batches.LARGEST:
+            self._ahead = 0
+
+    def _hand_out(self, keys: Mapping[int, Sequence[bytes]], corrections: Sequence[bytes]) -> DealerBatch:
+        before = {party: len(self.wires.sent[party]) for party in self._parties}
+        for party in self._parties:
+            self.wires.send(party, *keys[party])
+        self.wires.send(0, *corrections)
+        return batches.keep_digests(self._asked, [self.wires.sent[party][before[party] :] for party in self._parties])
+
+    def _take_in(self) -> PartyBatch:
+        keys = self.wires.receive_parts(self.dealer, [KEY_BYTES] * self._runs)
+        corrections = self.wires.receive_parts(self.dealer, self._lengths) if self.rank == 0 else []
+        return batches.keep(self._asked, Taken(keys, corrections))
 
     def _exchange(self, mine: Sequence[bytes]) -> list[list[bytes]]:
         self.rounds += 1
         return self.wires.exchange(self._parties, mine)
 
-    def _corrections(self, plan: Sequence[Correlation], runs: int) -> list[Callable[[int], bytes]]:
-        """For each run, where it gets its corrections from. They come part by part, for all runs in turn."""
-        coming = ((run, size(part)) for each in plan for part in each.bound() for run in range(runs))
-        waiting: list[deque[bytes]] = [deque() for _ in range(runs)]
 
-        def take(run: int, count: int) -> bytes:
-            while not waiting[run]:
-                of, length = next(coming)
-                waiting[of] += self.wires.receive_parts(self.dealer, [length])
-            return waiting[run].popleft()
+def _by_run(coming: Iterator[bytes], runs: int) -> list[Callable[[int], bytes]]:
+    """For each run, where it gets its corrections from. They come part by part, for all runs in turn."""
+    turn = cycle(range(runs))
+    waiting: list[deque[bytes]] = [deque() for _ in range(runs)]
 
-        return [partial(take, run) for run in range(runs)]
+    def take(run: int, _: int) -> bytes:
+        while not waiting[run]:
+            waiting[next(turn)].append(next(coming))
+        return waiting[run].popleft()
+
+    return [partial(take, run) for run in range(runs)]

@@ -56,7 +56,7 @@ def surrogate_of(plan: Plan, secret: Share, what_ifs: int = 0) -> Surrogate:
         return Surrogate.of(plan, what_ifs)
     n, fitted = plan.n, len(plan.groups) + 1
     most = torch.full((n,), MOST_WEIGHT)
-    public = Surrogate.of_arrays(torch.zeros(fitted, n, dtype=torch.int64), most, what_ifs, OPERATOR_BITS)
+    public = Surrogate.of_arrays(torch.zeros(fitted, n, dtype=torch.int64), most, what_ifs, bits=OPERATOR_BITS)
     operator, weights = torch.split(secret, [fitted * n, n])
     beside = (1, what_ifs)
     return SecretSurrogate(

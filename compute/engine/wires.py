@@ -66,7 +66,7 @@ class Wires:
             raise _lost(self._failure)
         data = b"".join(parts)
         self.bytes_sent += len(data)
-        self.sent[peer] += map(_digest, parts)
+        self.sent[peer] += map(digest_of, parts)
         self._queues[peer].put(len(data).to_bytes(_HEADER, "little") + data)
 
     def receive(self, peer: int, *, most: int) -> bytes:
@@ -76,7 +76,7 @@ class Wires:
             Refused: PEER_LOST if none comes in time or the connection breaks; MALFORMED for a longer one.
         """
         data = self._next(peer, range(most + 1))
-        self.received[peer].append(_digest(data))
+        self.received[peer].append(digest_of(data))
         return data
 
     def receive_parts(self, peer: int, lengths: Sequence[int]) -> list[bytes]:
@@ -85,8 +85,14 @@ class Wires:
         data = memoryview(self._next(peer, range(total, total + 1)))
         ends = list(accumulate(lengths))
         parts = [bytes(data[end - length : end]) for end, length in zip(ends, lengths, strict=True)]
-        self.received[peer] += map(_digest, parts)
+        self.received[peer] += map(digest_of, parts)
         return parts
+
+    def enter(self, peer: int, *, sent: Sequence[bytes] = (), received: Sequence[bytes] = ()) -> None:
+        """Digests of parts that went to a peer, or came from it, before this job and belong to it: they are signed for
+        as though they went now."""
+        self.sent[peer] += sent
+        self.received[peer] += received
 
     def _next(self, peer: int, lengths: range) -> bytes:
         try:
@@ -243,7 +249,8 @@ class _Arrivals:
         self.found[rank] = connection
 
 
-def _digest(part: bytes) -> bytes:
+def digest_of(part: bytes) -> bytes:
+    """What parties sign for of a part."""
     return hashlib.sha256(part).digest()
 
 

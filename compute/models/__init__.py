@@ -1,6 +1,7 @@
 """The tables, one module a family. They hold invariants only; what may happen is in `services`."""
 
 from compute.models.alarm import Alarm, CanarySheet, Finding, Testimony
+from compute.models.batch import Batch
 from compute.models.job import Job, SealedInput
 from compute.models.model_version import ModelVersion, SealedModelShare
 from compute.models.reservation import Answer
@@ -9,6 +10,7 @@ from compute.models.result import Display, PartyResult
 __all__ = [
     "Alarm",
     "Answer",
+    "Batch",
     "CanarySheet",
     "Display",
     "Finding",

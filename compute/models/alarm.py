@@ -29,12 +29,15 @@ class CanarySheet(models.Model):
 
 
 class Alarm(models.Model):
-    """One job's alarm; `asked` is when the nodes were last asked to testify."""
+    """One job's alarm; `asked` is when the nodes were last asked to testify, and `closed` when it was logged who had
+    not done so in time."""
 
     job = models.OneToOneField(Job, on_delete=models.PROTECT, related_name="alarm")
     document = models.TextField(help_text="The alarm as the requester signed it (JWS).")
     received = models.DateTimeField()
+    entry = models.PositiveBigIntegerField(null=True, help_text="Log index of the alarm.")
     asked = models.DateTimeField(null=True)
+    closed = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"alarm about {self.job}"

@@ -12,7 +12,8 @@ from compute.node import app
 from compute.node.coordinator import key_changes, owner_session
 from compute.node.home import NodeHome
 from compute.node.opened import OpenedNumbers
-from concordat import clock
+from compute.node.witness import Heads
+from concordat import clock, cosignature, note
 from concordat.client.api import Api
 from concordat.client.cli.home import whose
 from concordat.client.cli.keys import AFTERWARDS, EFFECTIVE, GROUND, KIND, OFFLINE, offline_key
@@ -156,9 +157,27 @@ def opened(directory: Path) -> None:
 
 @cli.command()
 @HOME
+def witness(directory: Path) -> None:
+    """Show this node as a witness of the log: its verifier key (C2SP), the head it cosigned last, and every head that
+    the log's key signed and that contradicts it. The exit status is 1 if there is one: the log was rewritten."""
+    home = NodeHome(directory)
+    origin, heads = home.pins.log_origin, Heads(home.state)
+    name, key = cosignature.name_of(origin, home.institution), home.keys.identity.public
+    seen, contradictions = heads.last(origin), heads.contradictions()
+    click.echo(f"verifier key\t{note.vkey(name, note.SignatureType.COSIGNATURE, key)}")
+    click.echo(f"cosigned last\t{seen.size} entries\t{seen.root.hex()}")
+    for each in contradictions:
+        click.echo(f"\nContradiction of {each.time}. This was cosigned here:\n\n{each.cosigned}", err=True)
+        click.echo(f"And this was refused ({each.reason}):\n\n{each.refused}", err=True)
+    sys.exit(1 if contradictions else 0)
+
+
+@cli.command()
+@HOME
 @click.argument("job", type=click.UUID)
 def replay(directory: Path, job: UUID) -> None:
-    """As the owner of JOB's model, find out which node departed from the protocol, and hand the finding in.
+    """As the owner of JOB's model, find out which node departed from the protocol, and hand the finding in: or that the
+    requester's alarm was false.
 
     For a job whose canary came back wrong, when all its nodes have testified.
     """

@@ -60,6 +60,13 @@ class Status(TypedDict):
     clock: Time
 
 
+@with_config(STRICT)
+class WitnessCall(TypedDict):
+    """`call` is the body of an add-checkpoint call (C2SP tlog-witness)."""
+
+    call: str
+
+
 class Coordinator(Protocol):
     """The coordinator, seen from a node. Each call raises Refused: its reason, or COORDINATOR_UNAVAILABLE."""
 
@@ -74,6 +81,10 @@ class Coordinator(Protocol):
     def testimony(self, job: str, testimony: str) -> None: ...
 
     def status(self, status: Status) -> None: ...
+
+    def checkpoint(self, old: int) -> str: ...
+
+    def cosign(self, size: int, lines: str) -> None: ...
 
 
 class HttpCoordinator:
@@ -107,6 +118,13 @@ class HttpCoordinator:
 
     def status(self, status: Status) -> None:
         self._session.post("node/status", plain(read(status, Status)))
+
+    def checkpoint(self, old: int) -> str:
+        return read(self._session.get("node/checkpoint", old=old), WitnessCall)["call"]
+
+    def cosign(self, size: int, lines: str) -> None:
+        body = {"size": size, "cosignature": lines}
+        self._session.post("node/cosignature", body, idempotency_key=f"cosignature-{size}")
 
 
 def key_changes(home: NodeHome) -> list[str]:

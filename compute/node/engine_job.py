@@ -1,14 +1,53 @@
-"""What a party's engine is told of a job besides who takes part."""
+"""What a node tells its engine of a job."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from compute.node.authority import Grant
+from compute.node.coordinator import JobDocuments
 from concordat import ring
+from concordat.answers import Acceptance
 from concordat.canonical import Json, b64
-from concordat.definition import Definition
+from concordat.definition import Definition, nodes
 from concordat.design import read_design
+from concordat.fields import read
 from concordat.model import Manifest, columns_of
 from concordat.schema import FeatureSchema
+
+MEETING_SECONDS = 20
+ROUND_SECONDS = 20
+
+
+def engine_job(
+    grant: Grant,
+    documents: JobDocuments,
+    accepted: Mapping[str, Acceptance],
+    dealt: Mapping[str, Json] | None,
+) -> dict[str, Json]:
+    """The whole `PartyJob` or `DealerJob`; `dealt` is this node's part of the batch, if all nodes have theirs."""
+    engines = [accepted[node] for node in nodes(grant.ticket)]
+    job: dict[str, Json] = {
+        "job": grant.ticket["job"],
+        "batch": grant.ticket["batch"],
+        "ahead": len(grant.ticket["ahead"]),
+        "dealt": dealt,
+        "role": grant.role,
+        "rank": grant.rank,
+        "parties": len(grant.ticket["parties"]),
+        "peers": [{"address": engine["address"], "certificate": engine["certificate"]} for engine in engines],
+        "startup_seconds": MEETING_SECONDS,
+        "round_seconds": ROUND_SECONDS,
+    }
+    if grant.shares is not None:
+        job |= party_part(
+            grant.manifest,
+            read(documents["definition"], Definition),
+            design=documents["design"],
+            schema=documents["schema"],
+            weights=grant.shares.weights,
+            records=grant.shares.records,
+        )
+    return job
 
 
 def party_part(

@@ -1,6 +1,10 @@
-"""The model owner's part after an alarm: replay the canary's run, and sign who departed from the protocol."""
+"""The model owner's part after an alarm: replay the canary's run, and sign who departed from the protocol.
 
-from collections.abc import Mapping
+If nobody did, the alarm itself is judged: by the canaries that the owner has sealed to that requester, which cannot get
+rid of a genuine result by calling it a canary's.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from compute.engine.execution import prepare
@@ -10,7 +14,9 @@ from compute.node.engine_job import party_part
 from compute.node.home import NodeHome
 from concordat import alarm, canonical, clock, definition, model, outputs, receipt, ring
 from concordat.alarm import Alarm, CanaryShares, Departure, Tape, Testimony
+from concordat.canaries import Canary, Sheet, came_back_right
 from concordat.canonical import unb64
+from concordat.client import sheets
 from concordat.client.api import Api, Testimonies
 from concordat.commitments import INPUT_SHARE, open_share
 from concordat.definition import Definition
@@ -36,19 +42,21 @@ class _Case(TypedDict):
 def find(home: NodeHome, api: Api, job: str) -> list[Departure]:
     """Find out who departed from the protocol in a job with a false canary, and hand the signed finding in.
 
-    None means that the result is what the protocol gives: then the canary's known result was wrong.
+    None means that the result is what the protocol gives, and not what we sealed: then the canary's known result was
+    wrong.
 
     Raises:
         Refused: WRONG_INSTITUTION unless the alarm is addressed to us; NODE_SILENT while a testimony is missing, naming
             the node; RECEIPTS_DISAGREE for a node that testifies about other input than the requester's, naming it;
             OPENING_MISMATCH for shares that the requester did not commit to; OPERATOR_FALSE if it computed with another
-            operator than its design gives for the canary; and what is wrong with a signature.
+            operator than its design gives for the canary; CANARIES_MISSING if no node is to blame, and what we sealed
+            to the requester is not here to compare with; and what is wrong with a signature.
     """
     answer = api.testimonies(job)
     if answer["finding"]:  # handed in before; a finding is for good
         return _found(home, answer)
     case = _read(home, answer)
-    departures = _false_tapes(case) or _replayed(case, answer)
+    departures = _false_tapes(case) or _replayed(case, answer) or _false_alarm(home, case, answer)
     said = case["said"]
     token = alarm.find(
         job=said["job"],
@@ -152,9 +160,7 @@ def _replayed(case: _Case, answer: Testimonies) -> list[Departure]:
     for index, party in enumerate(agreed["parties"]):
         weights = tapes[party]["weights"]
         assert weights is not None
-        record = open_share(
-            said["commitments"][party], INPUT_SHARE, case["shares"]["inputs"][party], said["name"], party, index, place
-        )
+        record = _record(case, party, index)
         shared.append(ring.from_bytes(record, (len(record) // 8,)))
         starts += prepare(
             party_part(
@@ -189,6 +195,57 @@ def _replayed(case: _Case, answer: Testimonies) -> list[Departure]:
         {"node": ranks[fault.rank], "act": fault.act, "round": fault.round}
         for fault in replay(starts, evidence, results)
     ]
+
+
+def _false_alarm(home: NodeHome, case: _Case, answer: Testimonies) -> list[Departure]:
+    """What the requester did, if the record that it names is none of its canaries, or came back as we had sealed it."""
+    said, agreed, target = case["said"], case["agreed"], case["agreed"]["target"]
+    sheets_here = sheets.kept(
+        home.directory,
+        owner=home.institution,
+        requester=said["requester"],
+        model=agreed["model"],
+        design=agreed["design"],
+        target=target,
+        keyring=home.pins.lasting_keyring,
+    )
+    shares = case["shares"]
+    design = read_design(answer["design"])
+    shared = [_record(case, party, index) for index, party in enumerate(agreed["parties"])]
+    known = _known(sheets_here, shared, design.secrets)
+    if known is None:
+        return [{"node": said["requester"], "act": "no canary", "round": 0}]
+    if came_back_right(
+        shares["outputs"],
+        case["receipts"],
+        known,
+        design=design,
+        target=target,
+        place=said["place"],
+        answers=model.answers_of(case["manifest"]),
+    ):
+        return [{"node": said["requester"], "act": "false alarm", "round": 0}]
+    return []
+
+
+def _record(case: _Case, party: str, index: int) -> bytes:
+    """A party's share of the record that the alarm names, as the requester committed to it."""
+    said, share = case["said"], case["shares"]["inputs"][party]
+    return open_share(said["commitments"][party], INPUT_SHARE, share, said["name"], party, index, said["place"])
+
+
+def _known(sealed: Sequence[Sheet], shares: Sequence[bytes], secrets: int) -> list[Canary] | None:
+    """The canary that these shares are a record of, and those that stand for its what-ifs, all of one sheet; behind
+    them are the secrets of its design."""
+    numbers = ring.combine([ring.from_bytes(share, (len(share) // 8,)) for share in shares])
+    for sheet in sealed:
+        columns = len(sheet["canaries"][0]["record"])
+        rows = numbers[: len(numbers) - secrets].reshape(-1, columns)
+        by_record = {tuple(canary["record"]): canary for canary in sheet["canaries"]}
+        known = [by_record[record] for record in map(tuple, rows.tolist()) if record in by_record]
+        if len(known) == len(rows):
+            return known
+    return None
 
 
 def _digests(text: str) -> list[bytes]:

@@ -1,4 +1,5 @@
-"""The node says every few minutes that it is there, so that people see whom to call when it falls silent.
+"""The node says every few minutes that it is there, so that people see whom to call when it falls silent; and it looks
+for a head of the log to cosign, in case nobody asked it to.
 
 Nothing depends on it: a node that cannot report goes on working, and the coordinator decides nothing by what it hears.
 The policy's content stays at home; its digest lets the institution's own people see which one is in force.
@@ -43,13 +44,14 @@ class Heartbeat:
 
     def _run(self) -> None:
         while not self._ended.is_set():
-            try:
-                self._node.forget_old_seeds()  # also where no job comes any more
-                self.beat()
-            except Refused as refused:
-                log.warning("heartbeat.refused", reason=refused.reason.value)
-            except sqlite3.Error as error:  # a busy or a full disk now may be neither at the next beat
-                log.warning("heartbeat.failed", error=type(error).__name__)
+            # Seeds are forgotten here as well, since there may be no job any more.
+            for part in (self._node.forget_old_seeds, self.beat, self._node.witness):
+                try:
+                    part()
+                except Refused as refused:
+                    log.warning("heartbeat.refused", reason=refused.reason.value)
+                except sqlite3.Error as error:  # a busy or a full disk now may be neither at the next beat
+                    log.warning("heartbeat.failed", error=type(error).__name__)
             self._ended.wait(self._seconds)
 
 

@@ -7,7 +7,8 @@ enrolment.jws   what the institution hands to the others, to be enrolled and pin
 pins.json       whom we believe
 policy.json     what we allow; without it, nothing
 revoked/        the definitions that the institution has revoked its approval of, a file each: believed before any vote
-state.sqlite3   what must never be forgotten
+state.sqlite3   what must never be forgotten; and for a day what was dealt ahead and the seeds of recent jobs (0600)
+canaries/       the canaries that the institution sealed as the owner of models, to compare alarms with
 data.csv        the institution's own rows, read by its own tools; the engine gets secret shares only
 """
 

@@ -5,7 +5,7 @@ speak for us. Everything else is answered, by an acceptance or by a refusal with
 acceptance says that this node has dropped out.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,26 +17,25 @@ from compute.engine.runner import EngineProcess, EngineResult
 from compute.node import authority, testimony
 from compute.node.authority import Grant
 from compute.node.coordinator import Coordinator, JobDocuments
-from compute.node.engine_job import party_part
+from compute.node.engine_job import engine_job
 from compute.node.home import NodeHome
 from compute.node.opened import OpenedNumbers
+from compute.node.pool import Pool, terms
 from compute.node.registry import Registry
 from compute.node.replay import ReplayCache, Seen
 from compute.node.seen_rosters import SeenRosters
 from compute.node.seen_votes import SeenVotes
 from compute.node.slot import EngineSlot
 from compute.node.tapes import JobTape, Tapes
+from compute.node.witness import Witness
 from concordat import answers, clock, outputs, receipt
-from concordat.answers import Acceptance
-from concordat.canonical import Json, digest, unb64
-from concordat.definition import Definition, nodes
-from concordat.fields import read
+from concordat.canonical import digest, unb64
+from concordat.definition import nodes
+from concordat.fields import plain
 from concordat.reasons import Reason, Refused
 from concordat.ticket import Ticket
 
 RESERVATION_SECONDS = 60
-MEETING_SECONDS = 20
-ROUND_SECONDS = 20
 COMPUTE_SECONDS = 90
 
 WATTS = Decimal(15)
@@ -61,7 +60,8 @@ class Node:
         self.slug = home.institution
         self.replay = ReplayCache(home.state)
         self.opened = OpenedNumbers(home.state)
-        self._tapes = Tapes(home.state)
+        self._tapes, self._pool = Tapes(home.state), Pool(home.state)
+        self._witness = Witness(home, coordinator, now=now)
         self._seen_votes, self._seen_rosters = SeenVotes(home.state), SeenRosters(home.state)
         self._coordinator = coordinator
         self._registry = registry or Registry(home.settings["rpc"], home.pins.domain)
@@ -141,12 +141,18 @@ class Node:
         self._coordinator.testimony(job, token)
         log.warning("alarm.answered", job=job)
 
+    def witness(self, _: str = "") -> None:
+        """Cosign the log's latest head, whichever it is by now. Repeatable. Raises Refused as `Witness.cosign` does."""
+        self._witness.cosign()
+
     def forget_old_seeds(self) -> None:
-        """Destroy the tapes whose day is over. Repeatable."""
+        """Destroy the tapes, and what was dealt ahead, whose day is over. Repeatable."""
         self._tapes.purge(now=self._now())
+        self._pool.purge(now=self._now())
 
     def recover(self) -> None:
         """After a restart: engines are gone, so everything that had not ended is refused now. Call before any task."""
+        self._pool.forget_claimed()
         for seen in self.replay.unfinished():
             with suppress(Refused):  # the coordinator's own time-out tells it, too
                 self._drop_out(seen, Reason.ENGINE_FAILED)
@@ -172,7 +178,10 @@ class Node:
         now = self._now()
         expires = min(now + timedelta(seconds=RESERVATION_SECONDS), clock.parse(ticket["expires"]))
         endpoint = self._slot.take(ticket, grant.role, grant.rank, now=now, until=expires)
-        answer = answers.accept(ticket, node=self.slug, **endpoint, expires=expires, key=self.home.keys.identity)
+        dealt = self._pool.claim(ticket["batch"], terms=_terms(grant), ticket=ticket["ticket"], now=now, until=expires)
+        answer = answers.accept(
+            ticket, node=self.slug, **endpoint, dealt=dealt, expires=expires, key=self.home.keys.identity
+        )
         self.replay.answered(ticket["ticket"], answer, accepted=True)
         log.info("ticket.accepted", job=ticket["job"], role=grant.role, rank=grant.rank)
         return answer
@@ -225,10 +234,15 @@ class Node:
             budget=grant.budget,
         )
         started = self._now()
+        batch, dealt = self._pool.take(seen.ticket), all(each["dealt"] for each in accepted.values())
+        if dealt and batch is None:
+            raise Refused(Reason.RANDOMNESS_USED, detail="This node no longer has what was dealt for the job.")
         with self._slot.conversation(seen.ticket) as engine:
-            result = engine.run(_engine_job(grant, documents, accepted), COMPUTE_SECONDS)
+            result = engine.run(engine_job(grant, documents, accepted, batch if dealt else None), COMPUTE_SECONDS)
         self._check(seen.token, documents, seen.claimed, seen.ticket)
         self._tapes.keep(grant.ticket["job"], _tape(grant, result), now=self._now())
+        for name, part in zip(grant.ticket["ahead"], result.batches, strict=False):  # none, if they are too large
+            self._pool.keep(name, plain(part), terms=_terms(grant), now=self._now())
         return self._sign(grant, result, started)
 
     def _sign(self, grant: Grant, result: EngineResult, started: datetime) -> tuple[str, str | None]:
@@ -264,28 +278,8 @@ class Node:
         return token, sealed
 
 
-def _engine_job(grant: Grant, documents: JobDocuments, accepted: Mapping[str, Acceptance]) -> dict[str, Json]:
-    engines = [accepted[node] for node in nodes(grant.ticket)]
-    job: dict[str, Json] = {
-        "job": grant.ticket["job"],
-        "batch": grant.ticket["batch"],
-        "role": grant.role,
-        "rank": grant.rank,
-        "parties": len(grant.ticket["parties"]),
-        "peers": [{"address": engine["address"], "certificate": engine["certificate"]} for engine in engines],
-        "startup_seconds": MEETING_SECONDS,
-        "round_seconds": ROUND_SECONDS,
-    }
-    if grant.shares is not None:
-        job |= party_part(
-            grant.manifest,
-            read(documents["definition"], Definition),
-            design=documents["design"],
-            schema=documents["schema"],
-            weights=grant.shares.weights,
-            records=grant.shares.records,
-        )
-    return job
+def _terms(grant: Grant) -> str:
+    return terms(definition=grant.ticket["definition"], what_ifs=grant.request["what_ifs"])
 
 
 def _tape(grant: Grant, result: EngineResult) -> JobTape:

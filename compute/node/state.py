@@ -9,6 +9,7 @@ from pathlib import Path
 @contextmanager
 def transaction(path: Path) -> Iterator[sqlite3.Connection]:
     """One transaction, durable before this returns (`synchronous=FULL`), on a connection of its own."""
+    path.touch(mode=0o600)  # the files beside it get the same mode
     with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as database:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")

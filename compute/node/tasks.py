@@ -1,4 +1,4 @@
-"""What the coordinator may ask of a node through the broker: four thin tasks that take a ticket or an identifier."""
+"""What the coordinator may ask of a node through the broker: five thin tasks that take a ticket or an identifier."""
 
 from collections.abc import Callable
 
@@ -25,6 +25,10 @@ def register(app: Celery, node: Node) -> None:
     @app.task(name="node.testify")
     def testify(job: str) -> None:
         _guarded("node.testify", node.testify, job)
+
+    @app.task(name="node.witness")
+    def witness(size: str) -> None:
+        _guarded("node.witness", node.witness, size)
 
     @app.task(name="node.release")
     def release(job: str) -> None:

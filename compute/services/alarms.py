@@ -3,6 +3,7 @@
 from contextlib import suppress
 from datetime import timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
@@ -55,9 +56,8 @@ def raise_alarm(*, job: Job, alarm: str, request: str, by: Institution) -> Job:
         raise Refused(Reason.CONFLICT, detail="The request committed to another input.", field="commitments")
     if locked.job_state not in AVAILABLE:
         raise Refused(Reason.WRONG_STATE, detail=f"The job is {locked.state}.", field="state")
-    kept = Alarm.objects.create(job=locked, document=alarm, received=clock.now())
     locked.results.update(sealed="")
-    record(
+    entry = record(
         event=Event.CANARY_FAILED,
         public={
             "job": str(locked.uuid),
@@ -68,6 +68,7 @@ def raise_alarm(*, job: Job, alarm: str, request: str, by: Institution) -> Job:
         },
         documents={"alarm": alarm},
     )
+    kept = Alarm.objects.create(job=locked, document=alarm, received=clock.now(), entry=entry.index)
     withheld = transition(locked, JobState.WITHHELD, reason=Reason.CANARY_FAILED)
     transaction.on_commit(lambda: ask(kept))
     return withheld
@@ -90,6 +91,33 @@ def ask_again() -> None:
     for alarm in waiting.select_related("job__definition").prefetch_related("testimonies"):
         if len(alarm.testimonies.all()) < len(alarm.job.nodes):
             ask(alarm)
+
+
+def name_silent() -> None:
+    """For the sweep: log which nodes have not testified in time, once for each alarm. They may still do so."""
+    in_time = clock.now() - timedelta(seconds=settings.TESTIMONY_SECONDS)
+    for alarm in Alarm.objects.filter(closed=None, received__lte=in_time).select_related("job"):
+        _close(alarm)
+
+
+@transaction.atomic
+def _close(alarm: Alarm) -> None:
+    job = lock(alarm.job)
+    if not Alarm.objects.filter(pk=alarm.pk, closed=None).update(closed=clock.now()):
+        return
+    heard = set(alarm.testimonies.values_list("node__slug", flat=True))
+    for node in job.nodes:
+        if node not in heard:
+            record(
+                event=Event.TESTIMONY_MISSING,
+                public={
+                    "job": str(job.uuid),
+                    "request": str(job.request_uuid),
+                    "definition": job.definition.digest,
+                    "institution": node,
+                },
+                documents={"alarm": alarm.document},
+            )
 
 
 @transaction.atomic
@@ -126,8 +154,10 @@ def take_finding(*, alarm: Alarm, finding: str, by: Institution) -> Finding:
         raise Refused(Reason.WRONG_INSTITUTION, detail="The model's owner finds out.", field="owner")
     if (said["job"], said["alarm"]) != (str(job.uuid), digest(alarm.document.encode())):
         raise Refused(Reason.CONFLICT, detail="The finding is about another alarm.", field="alarm")
-    if {each["node"] for each in said["departures"]} - set(job.nodes):
-        raise Refused(Reason.CONFLICT, detail="The finding names a node that was not in the job.", field="departures")
+    for each in said["departures"]:
+        if each["node"] not in ([job.requester.slug] if each["act"] in alarms.REQUESTERS_ACTS else job.nodes):
+            detail = "The finding names somebody who could not do this in the job."
+            raise Refused(Reason.CONFLICT, detail=detail, field="departures")
     known = Finding.objects.filter(alarm=alarm).first()
     if known is not None and known.document != finding:
         raise Refused(Reason.CONFLICT, detail="There is another finding about this job.", field="finding")

@@ -9,6 +9,7 @@ from django.db import transaction
 from compute import broker
 from compute.models import Answer, Job
 from compute.selectors import request_of
+from compute.services import batches
 from compute.services.endings import end
 from compute.services.jobs import move_on
 from compute.services.states import lock, note, transition
@@ -143,13 +144,16 @@ def _issue(job: Job) -> Job:
     if locked.ticket and now < clock.parse(read_own_ticket(locked)["expires"]):
         return locked
     assert locked.verdict is not None  # an authorised job has one
+    request = peek_request(request_of(locked))
+    batch, ahead = batches.choose(locked, request)
     locked.ticket = tickets.issue(
         ticket=str(uuid4()),
         job=str(locked.uuid),
-        request=peek_request(request_of(locked)),
+        request=request,
         definition=locked.definition.content,
         epoch=locked.epoch,
-        batch=str(uuid4()),
+        batch=batch,
+        ahead=ahead,
         verdict=locked.verdict,
         key=_key(),
         now=now,

@@ -7,6 +7,7 @@ from django.db import transaction
 
 from compute.models import Display, Job, PartyResult
 from compute.selectors import request_of
+from compute.services import batches
 from compute.services.dispatch import begin_computing, read_own_ticket
 from compute.services.jobs import private_fields
 from compute.services.states import lock, transition
@@ -168,6 +169,7 @@ def _record(job: Job, tokens: list[str], receipts: dict[str, Receipt]) -> Job:
         subject=UUID(request["subject"]),
         documents={"receipts": tokens, "design": document(job.definition.content["design"])},
     )
+    batches.note_dealt(job, read_own_ticket(job), request)
     Job.objects.filter(pk=job.pk).update(prediction_entry=prediction.index, explanation_entry=explanation.index)
     return transition(job, _S.RECORDED)
 

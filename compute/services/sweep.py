@@ -24,6 +24,7 @@ log = structlog.get_logger()
 def sweep() -> None:
     """Look at every job that can still move. Repeatable; one job's trouble does not stop the others."""
     alarms.ask_again()
+    alarms.name_silent()
     for job in Job.objects.filter(state__in=_STEPS).select_related("definition"):
         try:
             _STEPS[job.job_state](job)

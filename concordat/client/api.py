@@ -34,6 +34,13 @@ class Status(TypedDict):
 
 
 @with_config(ANSWER)
+class Alarmed(TypedDict):
+    """The log entry in which an alarm is said to stand."""
+
+    entry: int
+
+
+@with_config(ANSWER)
 class PartyAnswer(TypedDict):
     """One node's receipt (JWS) and its sealed output shares; the dealer's `sealed` is empty."""
 
@@ -271,9 +278,9 @@ class Api:
         """Hand in the signed display receipt (JWS)."""
         return self._post(f"predictions/{prediction}/display", {"display": display}, dict[str, Any])
 
-    def raise_alarm(self, prediction: str, alarm: str) -> Status:
+    def raise_alarm(self, prediction: str, alarm: str) -> Alarmed:
         """Hand in an alarm (JWS): a canary came back wrong. The result is withheld from then on."""
-        return self._post(f"predictions/{prediction}/alarm", {"alarm": alarm}, Status)
+        return self._post(f"predictions/{prediction}/alarm", {"alarm": alarm}, Alarmed)
 
     def testimonies(self, prediction: str) -> Testimonies:
         """What the model's owner finds out from who departed from the protocol."""

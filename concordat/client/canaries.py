@@ -14,7 +14,7 @@ from concordat.client.home import ClientHome
 from concordat.commitments import Share
 from concordat.definition import scale_of
 from concordat.model import answers_of
-from concordat.outputs import OutputShares, add_up
+from concordat.outputs import OutputShares
 from concordat.reasons import Reason, Refused
 from concordat.receipt import Receipt
 from concordat.request import Request
@@ -84,9 +84,12 @@ def check(
         inputs: the openings of the input shares, by record.
         outputs: every party's output shares, by record.
     """
+    design, target, answers = definition.design, scale_of(definition.content), answers_of(definition.manifest)
     for place, each in enumerate(known):
         shares = {party: of_party[place] for party, of_party in outputs.items() if place < len(of_party)}
-        if each and not _right(definition, shares, receipts, place, each):
+        if each and not canaries.came_back_right(
+            shares, receipts, each, design=design, target=target, place=place, answers=answers
+        ):
             owner = definition.manifest["owner"]
             return alarm.raise_alarm(
                 job=job,
@@ -102,33 +105,6 @@ def check(
                 key=home.keys.identity,
             )
     return None
-
-
-def _right(
-    definition: CheckedDefinition,
-    shares: Mapping[str, OutputShares],
-    receipts: Mapping[str, Receipt],
-    place: int,
-    known: Sequence[Canary],
-) -> bool:
-    canary, *what_ifs = known
-    target, design = scale_of(definition.content), definition.design
-    try:
-        opened = add_up(
-            shares,
-            receipts,
-            groups=len(design.groups),
-            mirrored=design.mirrored,
-            target=target,
-            what_ifs=len(what_ifs),
-            place=place,
-            answers=answers_of(definition.manifest),
-        )
-    except Refused as refused:
-        if refused.reason not in (Reason.RESULT_OUT_OF_RANGE, Reason.MALFORMED):  # a share of another length
-            raise
-        return False
-    return canaries.agrees(opened, canary, what_ifs, target)
 
 
 def _batch(

@@ -5,6 +5,7 @@ pins.json      whom we believe
 keys/          the keystore
 votes.json     the votes that we signed; revoked/ says which definitions we revoked (`concordat.client.ballots`)
 checkpoint.txt the head of the log that we saw last (`concordat.client.log`)
+canaries/      the canaries that we sealed, as the owner of models (mode 0700)
 consents/      the consents that we attested (mode 0700)
 work/          one folder a prediction (mode 0700)
 """

@@ -3,13 +3,17 @@
 checkpoint.txt   the latest signed head that was verified here (a C2SP signed note)
 """
 
+from collections.abc import Mapping
+
 from concordat import checkpoint, merkle
 from concordat.canonical import unb64
 from concordat.checkpoint import Checkpoint
 from concordat.client.api import Api
 from concordat.client.home import ClientHome
+from concordat.events import Event
 from concordat.files import write_private
 from concordat.reasons import Reason, Refused
+from concordat.verifier.evidence import read_leaf
 
 _FILE = "checkpoint.txt"
 
@@ -35,3 +39,26 @@ def follow(home: ClientHome, api: Api) -> Checkpoint:
             raise Refused(Reason.CONSISTENCY_INVALID)
     write_private(file, note.encode(), replace=True)
     return head
+
+
+def check_entry(
+    api: Api, head: Checkpoint, index: int, *, event: Event, job: str, documents: Mapping[str, str]
+) -> None:
+    """The log under `head` has the entry of an event about a job, with these documents (by digest).
+
+    Raises:
+        Refused: RESULT_NOT_READY while the log has not published it; INCLUSION_INVALID; ENTRY_ALTERED for an entry that
+            says something else; DOCUMENT_ALTERED for one that names another document.
+    """
+    if index >= head.size:
+        raise Refused(Reason.RESULT_NOT_READY, detail="The log has not published this entry yet.")
+    leaf = unb64(api.entry(index)["leaf"])
+    proof = [unb64(each) for each in api.inclusion(index, head.size)]
+    if not merkle.verify_inclusion(merkle.leaf_hash(leaf), index, head.size, proof, head.root):
+        raise Refused(Reason.INCLUSION_INVALID, field=str(event))
+    content = read_leaf(leaf)
+    if content["event"] is not event or content["public"].get("job") != job:
+        raise Refused(Reason.ENTRY_ALTERED, detail="The entry records something else.", field=str(event))
+    for name, digest in documents.items():
+        if content["documents"].get(name) != digest:
+            raise Refused(Reason.DOCUMENT_ALTERED, detail=f"The log names other {name}.", field=str(event))

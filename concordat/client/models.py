@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from concordat import definition as definitions
-from concordat.canaries import Canary, invent, seal_sheet
+from concordat.canaries import Canary, invent, seal_sheet, sign_sheet
 from concordat.canonical import Json, digest
+from concordat.client import sheets
 from concordat.client.api import Api
 from concordat.client.home import ClientHome
 from concordat.design import Plan
@@ -85,6 +86,8 @@ def seal_canaries(
 ) -> list[Canary]:
     """Make records up, compute their results in plaintext, seal both to each of `requesters`, and hand them in.
 
+    What was sealed to whom is kept here, to compare alarms with.
+
     Every requester gets others, so that none knows what a colleague's nodes might be tested with. Answers all of them.
 
     Raises:
@@ -94,16 +97,18 @@ def seal_canaries(
     sealed = {}
     for requester in requesters:
         canaries = invent(count, kind=kind, tensors=tensors, schema=schema, design=design, target=target)
-        sealed[requester] = seal_sheet(
+        public = home.pins.sealing(requester)
+        sheet = sign_sheet(
             canaries,
             owner=home.institution,
             requester=requester,
             model=model,
             design=design.digest,
             target=target,
-            public=home.pins.sealing(requester),
             key=home.keys.identity,
         )
+        sheets.keep(home.directory, sheet)
+        sealed[requester] = seal_sheet(sheet, model=model, requester=requester, public=public)
         invented += canaries
     api.seal_canaries(model, design=design.digest, target=target, sealed=sealed)
     return invented

@@ -9,18 +9,19 @@ commitments and against the log before it is added up; and nothing that was open
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 from uuid import uuid4
 
 import numpy as np
 
-from concordat import canonical, classes, clock, display, merkle, plausibility, record_number, what_if
-from concordat.canonical import Json, unb64
+from concordat import canonical, classes, clock, display, plausibility, record_number, what_if
+from concordat.canonical import Json
 from concordat.classes import Classes, ClassesIf, check_shown
 from concordat.client import canaries, consents
 from concordat.client.api import Api, Result, Status
 from concordat.client.governance import CheckedDefinition, fetch_definition
 from concordat.client.home import ClientHome
-from concordat.client.log import follow
+from concordat.client.log import check_entry, follow
 from concordat.client.work import Work
 from concordat.definition import scale_of
 from concordat.events import Event
@@ -29,7 +30,7 @@ from concordat.fields import plain, read
 from concordat.legal_basis import Ground, basis_of
 from concordat.model import answers_of
 from concordat.outputs import Opened, OutputShares, add_up, unseal
-from concordat.reasons import Reason, Refused
+from concordat.reasons import REASONS, Reason, Refused
 from concordat.receipt import check_receipts
 from concordat.request import Urgency, check_kind, peek_request
 from concordat.request import prepare as prepare_request
@@ -38,10 +39,10 @@ from concordat.signatures import keyring
 from concordat.states import AVAILABLE, ended
 from concordat.ticket import read_ticket
 from concordat.verifier.disclosure import Disclosure
-from concordat.verifier.evidence import read_leaf
 from concordat.what_if import Change, WhatIf
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
+_ALARM_ATTEMPTS = 4
 
 
 @dataclass(frozen=True)
@@ -169,25 +170,32 @@ def cancel(work: Work, api: Api) -> Status:
     return api.cancel_prediction(_job(work))
 
 
-def open_result(home: ClientHome, api: Api, work: Work, *, shown: Sequence[str] = ()) -> OpenedPrediction:
+def open_result(
+    home: ClientHome,
+    api: Api,
+    work: Work,
+    *,
+    shown: Sequence[str] = (),
+    sleep: Callable[[float], None] = time.sleep,
+) -> OpenedPrediction:
     """Verify what came back, add the shares up, and explain.
 
     Checked, in this order: the coordinator's ticket, every node's receipt against pinned keys, that all receipts
     name this request, both log entries against a signed checkpoint that extends the one that was last seen from here,
     each canary against its known result, each output share against its commitment. A false canary raises the alarm,
-    and nothing else is opened.
+    and nothing else is opened; that the alarm stands in the log is checked in the same way.
 
     Args:
         shown: of which of several classes the text shows the factors; of the most probable ones unless it says so.
 
     Raises:
-        Refused: the first check that fails, by its own reason; CANARY_FAILED; RESULT_NOT_READY while the log has not
+        Refused: the first check that fails, by its own reason; CANARY_FAILED, which says whether the log has the alarm:
+            until it has, call this again; RESULT_NOT_READY while the log has not
             published the entries. The chain is not waited for. FIELD_INVALID for a class that the model does not know.
     """
     job, name = _job(work), work.content["digest"]
-    if work.alarm:  # the same again is no harm, and may not have arrived
-        api.raise_alarm(job, work.alarm)
-        raise Refused(Reason.CANARY_FAILED)
+    if work.alarm:
+        _alarm(home, api, work, sleep)
     definition = fetch_definition(home, api, work.content["definition"])
     check_shown(shown, definition.manifest["classes"])
     result = api.result(job)
@@ -212,8 +220,7 @@ def open_result(home: ClientHome, api: Api, work: Work, *, shown: Sequence[str] 
     )
     if alarm is not None:
         work.alarmed(alarm)
-        api.raise_alarm(job, alarm)
-        raise Refused(Reason.CANARY_FAILED)
+        _alarm(home, api, work, sleep)
     opened = add_up(
         _own(work, outputs),
         receipts,
@@ -227,6 +234,28 @@ def open_result(home: ClientHome, api: Api, work: Work, *, shown: Sequence[str] 
     told = _tell(definition, opened, content["values"], content["what_ifs"], shown)
     work.opened(result)
     return OpenedPrediction(*told, result["record"], size)
+
+
+def _alarm(home: ClientHome, api: Api, work: Work, sleep: Callable[[float], None]) -> NoReturn:
+    """Hand the alarm in, for as often as it takes until it stands in the log: the same again is no harm.
+
+    Whoever runs the log could keep an alarm back that it has taken, and nobody else would hear of it.
+    """
+    job, sentence = _job(work), REASONS[Reason.CANARY_FAILED].sentence
+    for attempt in range(_ALARM_ATTEMPTS):
+        entry = api.raise_alarm(job, work.alarm)["entry"]
+        try:
+            documents = {"alarm": canonical.digest(work.alarm.encode())}
+            check_entry(api, follow(home, api), entry, event=Event.CANARY_FAILED, job=job, documents=documents)
+        except Refused as refused:
+            if refused.reason is not Reason.RESULT_NOT_READY:
+                raise
+        else:
+            raise Refused(Reason.CANARY_FAILED, detail=f"{sentence} The alarm is entry {entry} of the log.")
+        if attempt + 1 < _ALARM_ATTEMPTS:
+            sleep(_LONGEST_PAUSE)
+    detail = f"{sentence} The alarm was taken, and the log does not show it: open the result again until it does."
+    raise Refused(Reason.CANARY_FAILED, detail=detail)
 
 
 def show(
@@ -340,17 +369,7 @@ def _check_logged(home: ClientHome, api: Api, result: Result, *, job: str) -> in
         (Event.PREDICTION_RECORDED, result["prediction_entry"]),
         (Event.EXPLANATION_RECORDED, result["explanation_entry"]),
     ):
-        if index >= head.size:
-            raise Refused(Reason.RESULT_NOT_READY, detail="The log has not published this entry yet.")
-        leaf = unb64(api.entry(index)["leaf"])
-        proof = [unb64(each) for each in api.inclusion(index, head.size)]
-        if not merkle.verify_inclusion(merkle.leaf_hash(leaf), index, head.size, proof, head.root):
-            raise Refused(Reason.INCLUSION_INVALID, field=str(event))
-        content = read_leaf(leaf)
-        if content["event"] is not event or content["public"].get("job") != job:
-            raise Refused(Reason.ENTRY_ALTERED, detail="The entry records something else.", field=str(event))
-        if content["documents"].get("receipts") != receipts:
-            raise Refused(Reason.DOCUMENT_ALTERED, detail="The log names other receipts.", field=str(event))
+        check_entry(api, head, index, event=event, job=job, documents={"receipts": receipts})
     return head.size
 
 

@@ -182,33 +182,32 @@ class Design(ABC):
         sum_of_squares: float,
         odd_squares: float | None = None,
     ) -> Fit:
-        """Judge the opened numbers, in public (`judge`): R² and intervals follow from them, so nothing more need be
-        opened. Raises nothing: whatever was opened is some fit, if a bad one.
+        """Judge the opened numbers (`judge`): R² and intervals follow from them, so nothing more need be opened.
 
-        `odd_squares` is the sum of `odd_weights` over the outputs' differences; None of a design that is not mirrored.
+        `odd_squares` is the sum of `odd_weights` over the same differences; None of a design that is not mirrored.
         """
         weights = self.weights / (1 << WEIGHT_BITS)
-        fit = judge(self.regressors, weights, self.ridge, prediction, coefficients, intercept, sum_of_squares)
+        b = coefficients
+        judged = judge(self.regressors, weights, self.ridge, prediction, b, intercept, sum_of_squares)
         intervals = None
         if odd_squares is not None:
-            margins = self._margins(prediction, coefficients, intercept, odd_squares)
-            intervals = (coefficients[:, None] + margins[:, None] * [-1, 1]) / self.step
-        return replace(fit, coefficients=coefficients / self.step, intervals=intervals)
+            means, gram = moments(self.regressors, weights)
+            plain = b + self.ridge * (np.linalg.pinv(gram, hermitian=True) @ b)  # without the penalty
+            surrogate = intercept + means @ (b - plain) - prediction + self.regressors @ plain
+            margins = self._margins(gram, odd_squares - self.squares(surrogate)[-1])
+            intervals = (b[:, None] + margins[:, None] * [-1, 1]) / self.step
+        return replace(judged, coefficients=b / self.step, intervals=intervals)
 
-    def _margins(self, prediction: float, b: Floats, intercept: float, odd_squares: float) -> Floats:
-        """(d,) half of each fitted coefficient's interval, from what the unpenalised surrogate leaves of `odd_squares`.
+    def _margins(self, gram: Floats, residual: float) -> Floats:
+        """(d,) half of each coefficient's interval, from what the unpenalised surrogate leaves of `odd_squares`.
 
-        With half differences h, weights w = w+ + w-, and G and a as for `judge`, b varies as (G + aI)⁻¹ sum w h u with
+        With half differences h, weights w = w+ + w-, and G and a as for `fit`, b varies as (G + aI)⁻¹ sum w h u with
         the odd parts u that are left over, whose variance is taken to be s² / w: Student's t with n/2 - d degrees.
         Exact where the weights of a pair are equal. Otherwise left-over odd parts and the surrogate's need not be
         orthogonal, since (w+ - w-) / w is not quite linear in the regressors: a few percent of s.
         """
         from scipy.special import stdtrit  # half a second, which who fits nothing does not have to wait
 
-        means, gram = moments(self.regressors, self.weights / (1 << WEIGHT_BITS))
-        plain = b + self.ridge * (np.linalg.pinv(gram, hermitian=True) @ b)  # without the penalty
-        surrogate = intercept + means @ (b - plain) - prediction + self.regressors @ plain
-        residual = odd_squares - float(self.squares(surrogate)[-1])
         first, second = np.split(self.regressors, 2)
         half, weights = (first - second) / 2, np.add(*np.split(self.weights, 2)) / (1 << WEIGHT_BITS)
         degrees = len(half) - half.shape[1]
@@ -220,19 +219,11 @@ class Design(ABC):
         return margins
 
 
-def odd_weights(weights: Whole) -> tuple[Whole, Whole]:
-    """(n,) and (n/2,) at 2^10, from the weights (n,) of a mirrored design: ``sum own y² + sum pairs (y+ - y-)²`` is
-    twice the weighted sum of squared odd parts.
-
-    The odd part of a pair is (w+ y+ - w- y-) / (w+ + w-), half the difference where both weigh the same. It is what
-    coefficients depend on: their normal equations have, besides sums that the intercept takes up, only its products
-    with the regressors' half differences, weighted with w+ + w-. Its square, so weighted and doubled, is that of the
-    difference times the harmonic mean of the weights, and that of each output times twice what its own weight is more
-    than that mean. The mean is rounded down, so that the sum stays one of squares.
-    """
-    first, second = np.split(weights, 2)
-    pairs = 2 * first * second // (first + second)
-    return 2 * (weights - np.tile(pairs, 2)), pairs
+def moments(regressors: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """(d,) weighted means of the regressors (n, d), and G (d, d) their weighted products about them."""
+    means: Floats = np.average(regressors, axis=0, weights=weights)
+    centred = regressors - means
+    return means, centred.T @ (weights[:, None] * centred)
 
 
 def judge(
@@ -244,7 +235,7 @@ def judge(
     intercept: float,
     sum_of_squares: float,
 ) -> Fit:
-    """How well opened coefficients b (d,) fit, from what was opened: R² follows, so nothing more need be opened.
+    """How well opened coefficients b (d,) fit.
 
     `sum_of_squares` is that of the weighted differences between outputs y and prediction p. The intercept has no
     penalty, so the surrogate's weighted mean is that of y, m, and TSS = sum w (y - p)² - (sum w) (m - p)². With
@@ -260,11 +251,19 @@ def judge(
     return Fit(b, intercept, r_squared, 1 - (1 - r_squared) * (n - 1) / (n - d - 1), None)
 
 
-def moments(regressors: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """(d,) weighted means and (d, d) Z'WZ of the centred regressors (n, d)."""
-    means = np.average(regressors, axis=0, weights=weights)
-    centred = regressors - means
-    return means, centred.T @ (weights[:, None] * centred)
+def odd_weights(weights: Whole) -> tuple[Whole, Whole]:
+    """(n,) and (n/2,) at 2^10, from the weights (n,) of a mirrored design: ``sum own y² + sum pairs (y+ - y-)²`` is
+    twice the weighted sum of squared odd parts.
+
+    The odd part of a pair is (w+ y+ - w- y-) / (w+ + w-), half the difference where both weigh the same. It is what
+    coefficients depend on: their normal equations have, besides sums that the intercept takes up, only its products
+    with the regressors' half differences, weighted with w+ + w-. Its square, so weighted and doubled, is that of the
+    difference times the harmonic mean of the weights, and that of each output times twice what its own weight is more
+    than that mean. The mean is rounded down, so that the sum stays one of squares.
+    """
+    first, second = np.split(weights, 2)
+    pairs = 2 * first * second // (first + second)
+    return 2 * (weights - np.tile(pairs, 2)), pairs
 
 
 def kernel(squared_distances: Floats, d: int, kernel_width: float) -> Floats:

@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="NAME=KEY",
         help="a key id that you trust, of `log` or of an institution; may be repeated",
     )
+    parser.add_argument("--witnessed", action="store_true", help="too few witnesses of the log are a failure")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the readable dossier, as concluded here")
     parser.add_argument("--json", action="store_true", help="print the whole answer as JSON")
     options = parser.parse_args(arguments)
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"{error.filename}: {error.strerror}")
     for name in dict(options.key).keys() - (_names(data) or dict(options.key).keys()):
         parser.error(f"--key: the dossier has no institution “{name}”")
-    result = verify(data, Options(keys=dict(options.key), rpc=options.rpc, disclosure=disclosure))
+    result = verify(data, Options(dict(options.key), options.rpc, disclosure, options.witnessed))
     if options.html:
         try:
             write_private(options.html, html(result.to_json()).encode(), replace=True)

@@ -172,13 +172,13 @@ class Case:
             if entry.leaf["documents"].get(name) != document.get(name):
                 raise Refused(Reason.DIGEST_MISMATCH, detail=f"The definition names another {name}.", field=name)
         disclosed = "disclosure" in entry.leaf["documents"]
-        plan = read_design(self.evidence.json(entry, "design"))
+        design = read_design(self.evidence.json(entry, "design"))
         return definitions.check(
             document,
             manifest=self.model,
-            groups=len(plan.groups),
-            mirrored=plan.mirrored,
-            secret_operator=plan.secrets > 0,
+            groups=len(design.groups),
+            mirrored=design.mirrored,
+            secret_operator=design.secrets > 0,
             disclosure=self.evidence.token(entry, "disclosure") if disclosed else None,
             keyring=self.keyring_at(*self.evidence.of(Event.DISCLOSURE_SIGNED), entry),
             now=self.decision.time,

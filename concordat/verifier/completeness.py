@@ -41,13 +41,12 @@ BY_REFERENCE: Mapping[str, tuple[Event, ...]] = {
         _E.EXPLANATION_RECORDED,
         _E.RESULT_WITHHELD,
         _E.CANARY_FAILED,
+        _E.TESTIMONY_MISSING,
         _E.DEPARTURE_FOUND,
         _E.RESULT_DISPLAYED,
     ),
     "consent": (_E.CONSENT_GIVEN, _E.CONSENT_WITHDRAWN, _E.CONSENT_LAPSED),
     "institution": (
-        _E.INSTITUTION_ENROLLED,
-        _E.KEY_CHANGED,
         _E.ROSTER_PUBLISHED,
         _E.DELEGATION_SIGNED,
         _E.DELEGATION_ENDED,
@@ -56,6 +55,9 @@ BY_REFERENCE: Mapping[str, tuple[Event, ...]] = {
     ),
 }
 """The events that concern a decision, by the public field that says so."""
+
+WITNESSES: frozenset[Event] = frozenset({_E.INSTITUTION_ENROLLED, _E.KEY_CHANGED})
+"""The events that concern every decision: they say who witnesses the log, and with which keys."""
 
 
 def complete(case: Case) -> str:
@@ -80,7 +82,7 @@ def _about(case: Case) -> Mapping[str, set[str]]:
     named = {
         str(entry.leaf["public"]["institution"])
         for entry in case.evidence.entries
-        if "institution" in entry.leaf["public"]
+        if "institution" in entry.leaf["public"] and entry.event not in WITNESSES
     }
     return {
         **{name: {decision.text(name)} for name in ("study", "definition", "model", "request", "job")},
@@ -91,6 +93,8 @@ def _about(case: Case) -> Mapping[str, set[str]]:
 
 def _concerns(leaf: Leaf, about: Mapping[str, set[str]]) -> bool:
     public = leaf["public"]
+    if leaf["event"] in WITNESSES:
+        return True
     if leaf["event"] is Event.DISCLOSURE_SIGNED:
         return public.get("study") in about["study"] and public.get("model") in about["model"]
     return any(leaf["event"] in events and public.get(name) in about[name] for name, events in BY_REFERENCE.items())

@@ -83,6 +83,22 @@ class Anchor(TypedDict):
 
 
 @with_config(STRICT)
+class WitnessedHead(TypedDict):
+    """A signed head with its cosignatures. `consistency` leads from it to the bundle's checkpoint; empty if it is the
+    same."""
+
+    note: str
+    consistency: list[str]
+
+
+@with_config(STRICT)
+class Witnesses(TypedDict):
+    """Null while no witness has cosigned a head that covers the decision."""
+
+    head: WitnessedHead | None
+
+
+@with_config(STRICT)
 class Opening(TypedDict):
     """What a commitment hides."""
 
@@ -136,6 +152,7 @@ class Evidence:
     proofs: Proofs
     checkpoint: str
     anchors: tuple[Anchor, ...]
+    witnessed: WitnessedHead | None
     openings: Openings
     log: bytes | None
 
@@ -151,6 +168,7 @@ class Evidence:
             proofs=_json(files, "proofs.json", Proofs),
             checkpoint=bundle.text(files, "checkpoint.txt"),
             anchors=tuple(_json(files, "anchors.json", list[Anchor])),
+            witnessed=_json(files, "witnesses.json", Witnesses)["head"],
             openings=_json(files, "openings.json", Openings),
             log=files.get("log.jsonl"),
         )

@@ -25,6 +25,7 @@ from concordat.verifier import (
     integrity,
     report,
     story,
+    witnessing,
 )
 from concordat.verifier.case import Case
 from concordat.verifier.disclosure import Disclosure
@@ -50,11 +51,13 @@ class Check:
 
 @dataclass(frozen=True)
 class Options:
-    """What the reader brings: trusted key ids by name (`log`, or an institution), a chain to ask, a disclosure."""
+    """What the reader brings: trusted key ids by name (`log`, or an institution), a chain to ask, a disclosure, and
+    whether too few witnesses are a failure."""
 
     keys: Mapping[str, str] = field(default_factory=dict)
     rpc: str | None = None
     disclosure: bytes | None = None
+    witnessed: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,7 @@ def examine(files: Mapping[str, bytes], options: Options | None = None) -> Resul
     questions: dict[str, Question] = {
         "keys": lambda: _trusted(case, options.keys),
         **{name: _bound(question, case) for name, question in _CASE.items()},
+        "witnesses": lambda: witnessing.witnessed(case, required=options.witnessed),
         "chain anchor": lambda: chain.anchored(evidence, options.rpc),
         "chain approvals": lambda: chain.authorised(evidence, options.rpc, case.decision.text("definition")),
     }
@@ -176,7 +180,7 @@ _CASE: dict[str, Callable[[Case], str]] = {
     "shown": computation.shown,
     "disclosure": computation.disclosed,
 }
-_NAMES = ("keys", *_CASE, "chain anchor", "chain approvals", "account")
+_NAMES = ("keys", *_CASE, "witnesses", "chain anchor", "chain approvals", "account")
 
 
 def _integrity(evidence: Evidence) -> dict[str, Question]:
@@ -200,6 +204,8 @@ def _trusted(case: Case, keys: Mapping[str, str]) -> str:
             raise Refused(Reason.KEY_UNKNOWN, detail=f"The key of “{name}” in this dossier is not the one you trust.")
     deciding = {*nodes(case.definition), *case.definition["quorum"]["of"], case.model["owner"], *boards.concerned(case)}
     deciding.add(case.decision.text("institution"))
+    found_witnesses = witnessing.read(case)
+    deciding.update(found_witnesses.cosigned if found_witnesses else ())
     missing = [f"{name} {', '.join(found.get(name, ()))}" for name in ("log", *sorted(deciding)) if name not in keys]
     if missing:
         raise NotCheckable(

@@ -193,6 +193,7 @@ def _trust(trust: Mapping[str, Any]) -> Iterable[str]:
         f"with the key <code>{_t(trust['log_key'])}</code>. Compare this key, and those below, "
         "with what the institutions tell you themselves.</p>"
     )
+    yield _witnesses(trust["witnesses"])
     anchors = ((a["sequence"], a["size"], a["block"], a["state"], a["root"]) for a in trust["anchors"])
     caption = f"Heads of the log on chain {chain['id']}, contract {chain['anchor_log'] or 'none'}"
     if trust["anchors"]:
@@ -206,6 +207,20 @@ def _trust(trust: Mapping[str, Any]) -> Iterable[str]:
         )
     keys = ((name, ", ".join(kids)) for name, kids in trust["institutions"].items())
     yield _table("Identity keys of the institutions", ("Institution", "Key id"), keys)
+
+
+def _witnesses(found: Mapping[str, Any] | None) -> str:
+    if found is None or not found["cosigned"]:
+        return (
+            "<p><strong>Not witnessed:</strong> no institution's node has cosigned a head that covers this decision. "
+            "Nothing here shows that others were given the same log.</p>"
+        )
+    few = "" if len(found["cosigned"]) >= found["needed"] else " <strong>That is too few.</strong>"
+    return (
+        f"<p>{len(found['cosigned'])} of {len(found['of'])} witnesses ({_t(', '.join(found['cosigned']))}) cosigned "
+        f"the head of {found['size']} entries, which covers this decision; {found['needed']} are needed, so that no "
+        f"two histories can have enough of them.{few}</p>"
+    )
 
 
 def _checks(checks: Iterable[Mapping[str, Any]]) -> str:

@@ -12,7 +12,7 @@ from concordat.explanation import decimal, log_odds_of, maybe_decimal, probabili
 from concordat.fields import plain
 from concordat.kinds.kind import softmax
 from concordat.outputs import Opened
-from concordat.verifier import authority, boards, computation
+from concordat.verifier import authority, boards, computation, witnessing
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import Entry, NotCheckable
 
@@ -97,11 +97,8 @@ def _result(case: Case) -> dict[str, Json]:
 def _answer(case: Case, opened: Opened, probability: float) -> dict[str, Json]:
     design, local = case.design, case.local
     log_odds = log_odds_of(opened.prediction, opened.target)
-    fit = None
-    if local:
-        fit = local.fit(
-            opened.prediction, opened.coefficients, opened.intercept, opened.sum_of_squares, opened.odd_squares
-        )
+    numbers = opened.prediction, opened.coefficients, opened.intercept, opened.sum_of_squares, opened.odd_squares
+    fit = local.fit(*numbers) if local else None
     estimates = fit.estimates if fit else [Estimate(float(each), None, None) for each in opened.coefficients]
     labels = {
         group: ", ".join(feature.label for feature in features)
@@ -151,12 +148,20 @@ def _trust(case: Case) -> dict[str, Json]:
         "log": evidence.about["log"],
         "log_key": evidence.key.kid,
         "institutions": {name: list(held) for name, held in sorted(case.identities.items())},
+        "witnesses": _witnesses(case),
         "chain": plain(evidence.about["chain"]),
         "anchors": [
             {field: anchor[field] for field in ("sequence", "size", "root", "block", "transaction", "state")}
             for anchor in evidence.anchors
         ],
     }
+
+
+def _witnesses(case: Case) -> dict[str, Json] | None:
+    found = witnessing.read(case)
+    if found is None:
+        return None
+    return {"size": found.head.size, "of": found.of, "cosigned": found.cosigned, "needed": found.needed}
 
 
 def _opened(question: Callable[[], str]) -> str | None:

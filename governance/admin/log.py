@@ -19,7 +19,7 @@ from governance.admin import answers
 from governance.admin.base import ScopedReadOnly, institutions_of, user_of
 from governance.permissions import Verb
 from governance.services import dossiers
-from ledger import selectors
+from ledger import selectors, witnesses
 from ledger.models import Anchor, LogEntry
 
 
@@ -29,7 +29,7 @@ class LogEntryAdmin(ScopedReadOnly):
     list_display_links = ("number",)
     list_filter = ("event",)
     search_fields = ("references__value",)
-    fields = ("number", "event", "time", "status", "leaf_hash_hex", "said")
+    fields = ("number", "event", "time", "status", "witnesses", "leaf_hash_hex", "said")
     readonly_fields = fields
     ordering = ("-index",)
     change_form_template = "governance/log_entry.html"
@@ -44,6 +44,11 @@ class LogEntryAdmin(ScopedReadOnly):
     @admin.display(description="status")
     def status(self, entry: LogEntry) -> str:
         return selectors.status(entry.index).value
+
+    @admin.display(description="witnesses")
+    def witnesses(self, entry: LogEntry) -> str:
+        head = witnesses.best(entry.index)
+        return f"{witnesses.witnessed(head)}, under {head.size} entries" if head else "none yet"
 
     @admin.display(description="leaf hash")
     def leaf_hash_hex(self, entry: LogEntry) -> str:
@@ -68,15 +73,35 @@ class LogEntryAdmin(ScopedReadOnly):
 
 @admin.register(Anchor)
 class AnchorAdmin(ScopedReadOnly):
-    list_display = ("sequence", "entries", "state", "block", "where", "reason")
+    list_display = ("sequence", "entries", "witnesses", "state", "block", "where", "reason")
     list_display_links = ("sequence",)
     list_select_related = ("checkpoint", "transaction")
-    fields = ("sequence", "entries", "root", "state", "block", "transaction_hash", "where", "reason")
+    fields = (
+        "sequence",
+        "entries",
+        "root",
+        "witnesses",
+        "cosigned",
+        "state",
+        "block",
+        "transaction_hash",
+        "where",
+        "reason",
+    )
     readonly_fields = fields
     ordering = ("-sequence",)
 
     def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
-        return rows
+        return rows.prefetch_related("checkpoint__cosignatures")
+
+    @admin.display(description="witnesses")
+    def witnesses(self, anchor: Anchor) -> str:
+        """How many institutions' nodes have seen this very head: exactly, and how many it takes."""
+        return str(witnesses.witnessed(anchor.checkpoint))
+
+    @admin.display(description="cosigned by")
+    def cosigned(self, anchor: Anchor) -> str:
+        return ", ".join(witnesses.witnessed(anchor.checkpoint).cosigned) or "nobody yet"
 
     @admin.display(description="entries")
     def entries(self, anchor: Anchor) -> int:

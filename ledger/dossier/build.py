@@ -12,7 +12,7 @@ from concordat.reasons import Reason, Refused
 from concordat.verifier import bundle
 from concordat.verifier.completeness import LARGEST_LOG
 from concordat.verifier.examine import summary
-from ledger import selectors, vault
+from ledger import selectors, vault, witnesses
 from ledger.dossier import collect
 from ledger.models import Anchor, ChainTransaction, LogEntry, SignedCheckpoint
 from ledger.tree import Tree
@@ -44,6 +44,7 @@ def build(index: int, *, disclose: Collection[str] = ()) -> bytes:
             },
         },
         "anchors.json": [_anchor(anchor, head, tree) for anchor in _anchors(index)],
+        "witnesses.json": _witnessed(index, head, tree),
         "openings.json": _openings(entries, disclose),
     }
     files = {path: canonical.encode(value) for path, value in values.items()}
@@ -94,6 +95,14 @@ def _anchor(anchor: Anchor, head: SignedCheckpoint, tree: Tree) -> Json:
         "state": sent.state,
         "consistency": [b64(node) for node in tree.consistency(anchored.size, head.size)],
     }
+
+
+def _witnessed(index: int, head: SignedCheckpoint, tree: Tree) -> Json:
+    found = witnesses.best(index)
+    if found is None:
+        return {"head": None}
+    proof: list[Json] = [b64(node) for node in tree.consistency(found.size, head.size)]
+    return {"head": {"note": witnesses.note(found), "consistency": proof}}
 
 
 def _openings(entries: Iterable[LogEntry], disclose: Collection[str]) -> Json:

@@ -6,7 +6,7 @@ from concordat import canonical
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from concordat.request import named_consent, peek_request
-from concordat.verifier.completeness import BY_REFERENCE
+from concordat.verifier.completeness import BY_REFERENCE, WITNESSES
 from ledger import selectors
 from ledger.models import LogEntry
 
@@ -34,6 +34,8 @@ def entries(decided: LogEntry) -> list[LogEntry]:
     found.update({entry.index: entry for entry in selectors.entries(event=Event.DISCLOSURE_SIGNED, **about)})
     add("consent", _consent(decided))
     add("institution", _institutions(decided, found.values()))
+    for event in WITNESSES:
+        found.update({entry.index: entry for entry in selectors.entries(event=event)})
     return [found[index] for index in sorted(found)]
 
 

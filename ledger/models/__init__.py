@@ -1,7 +1,7 @@
 """The ledger's tables, one file a family."""
 
 from ledger.models.anchor import Anchor, ChainAccount, ChainTransaction, TransactionKind, TransactionState
-from ledger.models.checkpoint import SignedCheckpoint
+from ledger.models.checkpoint import Cosignature, SignedCheckpoint
 from ledger.models.document import Document
 from ledger.models.log import LogEntry, LogHead, Reference
 from ledger.models.subject import LegalHold, Payload, SubjectKey
@@ -11,6 +11,7 @@ __all__ = [
     "Anchor",
     "ChainAccount",
     "ChainTransaction",
+    "Cosignature",
     "Document",
     "LegalHold",
     "LogEntry",

@@ -2,8 +2,11 @@
 
 The chain is asked outside of database transactions, so a chain that hangs holds nobody up. What is to be sent is signed
 and stored first and sent afterwards; after a crash the very same bytes go out again.
+
+A head waits some seconds for its witnesses before it is sent, and no longer: a silent institution stops no anchor.
 """
 
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -14,6 +17,7 @@ from concordat import canonical, clock
 from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
 from concordat.votes import Domain, Vote, VoteDocument
+from ledger import witnesses
 from ledger.chain.client import ChainClient
 from ledger.chain.types import AnchorHead, SignedTransaction
 from ledger.models import Anchor, ChainAccount, ChainTransaction, LogHead, TransactionKind, TransactionState
@@ -65,7 +69,7 @@ def send() -> bool:
         for sent in unmined:
             _broadcast(client, sent)
         return False
-    queued = ChainTransaction.objects.filter(state=_S.QUEUED).first()
+    queued = next((row for row in ChainTransaction.objects.filter(state=_S.QUEUED) if not _waits(row)), None)
     if queued is None:
         return False
     try:
@@ -93,6 +97,15 @@ def _configured(name: str) -> str:
     if not is_checksum_address(address):
         raise Refused(Reason.CHAIN_WRONG, detail=f"CONCORDAT_{name} is not the address of a contract.")
     return address
+
+
+def _waits(queued: ChainTransaction) -> bool:
+    """Whether it is an anchor whose head may still get the cosignatures that it lacks."""
+    patience = timedelta(seconds=settings.WITNESS_SECONDS)
+    if queued.kind != TransactionKind.ANCHOR or clock.now() - queued.created >= patience:
+        return False
+    found = witnesses.witnessed(Anchor.objects.select_related("checkpoint").get(transaction=queued).checkpoint)
+    return bool(found.of) and not found.enough
 
 
 def _send_anchor(client: ChainClient, queued: ChainTransaction) -> bool:

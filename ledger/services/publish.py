@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import transaction
+from django.dispatch import Signal
 
 from concordat import checkpoint, clock, merkle
 from concordat.keystore import Keystore
@@ -16,6 +17,12 @@ from ledger.models import (
     TransactionState,
 )
 from ledger.tree import Tree
+
+_AT_ONCE = 1 << 14
+"""How many entries are held in memory at once."""
+
+head_published = Signal()
+"""Sent by the task that publishes, with the head's `size`, once it is committed."""
 
 
 @transaction.atomic
@@ -34,24 +41,26 @@ def publish() -> SignedCheckpoint | None:
     tree = Tree()
     if last and tree.root(size) != bytes(last.root):
         raise Refused(Reason.SEQUENCE_BROKEN, detail=f"The tree no longer has the root published at {size} entries.")
-    tree.append(size, _new_leaves(size, head.size))
+    for start in range(size, head.size, _AT_ONCE):
+        tree.append(start, _leaves(start, min(start + _AT_ONCE, head.size)))
     published = _sign(head.size, tree.root(head.size))
     if settings.ANCHOR_ADDRESS:
         _queue_anchor(published)
     return published
 
 
-def _new_leaves(start: int, stop: int) -> list[bytes]:
+def _leaves(start: int, stop: int) -> list[bytes]:
     leaves: list[bytes] = []
-    for entry in LogEntry.objects.filter(index__gte=start).order_by("index"):
-        index = start + len(leaves)
-        if entry.index != index:
-            raise Refused(Reason.SEQUENCE_BROKEN, detail=f"Entry {index} is missing.")
-        if merkle.leaf_hash(bytes(entry.leaf)) != bytes(entry.leaf_hash):
+    found = LogEntry.objects.filter(index__gte=start, index__lt=stop).order_by("index")
+    for index, leaf, leaf_hash in found.values_list("index", "leaf", "leaf_hash"):
+        expected = start + len(leaves)
+        if index != expected:
+            raise Refused(Reason.SEQUENCE_BROKEN, detail=f"Entry {expected} is missing.")
+        if merkle.leaf_hash(bytes(leaf)) != bytes(leaf_hash):
             raise Refused(Reason.ENTRY_ALTERED, detail=f"Entry {index} was changed after it was recorded.")
-        leaves.append(bytes(entry.leaf_hash))
+        leaves.append(bytes(leaf_hash))
     if start + len(leaves) != stop:
-        raise Refused(Reason.SEQUENCE_BROKEN, detail=f"The log has {stop} entries, {start + len(leaves)} are there.")
+        raise Refused(Reason.SEQUENCE_BROKEN, detail=f"Entry {start + len(leaves)} is missing.")
     return leaves
 
 

@@ -11,14 +11,14 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from bench import engine, peers, plot, start, tables
+from bench import ahead, engine, peers, plot, start, tables
 from bench.costs import cost
 from bench.jobs import ENGINES, Job, jobs
 from bench.measure import Stopped, combine, measure
 
 ROOT = Path(__file__).parents[2]
 KEYS = {
-    *("engine", "model", "parties", "n", "delay_ms", "rounds", "dealer_trips", "target", "design"),
+    *("engine", "model", "parties", "n", "delay_ms", "ahead", "rounds", "dealer_trips", "target", "design"),
     *("bytes_online", "bytes_dealer", "seconds_online", "seconds_offline", "peak_mb", "relative_error"),
 }
 OURS = Job("concordat", "lr", 128)
@@ -92,6 +92,16 @@ def test_a_job_that_needs_more_memory_than_there_is_ends_with_its_reason(monkeyp
     assert not rows
     assert len(stopped) == 1
     assert re.search(r"concordat, lr, n = 128.*emory", stopped[0])
+
+
+def test_a_job_that_was_dealt_before_waits_for_no_dealer_and_finds_the_same(ours):
+    before = measure(replace(OURS, ahead=True))
+    assert (before["rounds"], before["bytes_online"]) == (ours["rounds"], ours["bytes_online"])
+    assert (before["dealer_trips"], before["bytes_dealer"]) == (0, 3 * 2 * 32)  # the secrets of pairs
+    assert 0 < before["relative_error"] < 1e-3
+    line = next(line for line in printed(ahead.table([ours, before])).splitlines() if "lr" in line)
+    cells = [cell.strip() for cell in line.strip("│").split("│")]
+    assert (cells[:5], cells[7:9]) == (["lr", "128", "0", "1", f"{ours['bytes_dealer'] / 1e6:.3f}"], ["0", "0.000"])
 
 
 def test_runs_that_differ_in_what_is_exact_are_no_row(ours):

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from django.core.wsgi import get_wsgi_application
 
@@ -17,7 +18,8 @@ from compute.node.tapes import Tapes
 from compute.selectors import request_of
 from compute.services import alarms, results
 from compute.services.sweep import sweep
-from concordat import alarm, canaries, canonical, clock, outputs, receipt, signatures
+from concordat import alarm, canaries, canonical, clock, outputs, receipt, ring, signatures
+from concordat.client import sheets
 from concordat.client.api import Api
 from concordat.client.session import Session
 from concordat.design import read_design
@@ -26,7 +28,7 @@ from concordat.reasons import Reason, Refused
 from concordat.states import JobState
 from ledger.models import LogEntry
 from tests.support.at_work import step
-from tests.support.consortium import NODES, OWNER, REQUESTER, new_uuid
+from tests.support.consortium import NODES, OWNER, PARTIES, REQUESTER, new_uuid
 
 CANARY = 1
 CHECKOUT = Path(__file__).parents[2]
@@ -150,7 +152,51 @@ def test_tapes_hold_no_share_and_are_destroyed_once_they_were_given(world, nodes
         with pytest.raises(Refused) as caught:
             kept.of(str(job.uuid), now=clock.now())
         assert caught.value.reason is Reason.TAPE_MISSING
-    assert found(world, job) == []  # a false alarm: nobody departed from the protocol
+    _judge_the_alarm(world, job)
+
+
+def _judge_the_alarm(world, job):
+    """No node departed from the protocol: what the owner finds depends on what it had sealed to the requester."""
+    assert _would_find(world, job) is Reason.CANARIES_MISSING
+    with _sealed(world, requester="zurich"):
+        assert _would_find(world, job) is Reason.CANARIES_MISSING
+    with _sealed(world, record=np.ones(len(world.consortium.schema.columns))):
+        assert _would_find(world, job) == [{"node": REQUESTER, "act": "no canary", "round": 0}]
+    with _sealed(world, off=3 << ring.RESULT_BITS):
+        assert _would_find(world, job) == []
+    with _sealed(world):
+        assert found(world, job) == [{"node": REQUESTER, "act": "false alarm", "round": 0}]
+    entry = LogEntry.objects.get(event=Event.DEPARTURE_FOUND)
+    assert entry.public["departures"] == [f"{REQUESTER}: false alarm, round 0"]
+
+
+@contextmanager
+def _sealed(world, *, requester=REQUESTER, record=None, off=0):
+    """The owner has sealed a canary to a requester, whose known result is `off` by so much."""
+    agreed, home = world.consortium.definition, world.consortium.homes[OWNER]
+    record = world.consortium.records[CANARY][0] if record is None else record
+    plan = read_design(world.consortium.design)
+    (prediction,), (explanation,) = canaries.known_result("mlp", world.consortium.tensors, plan, record, "log-odds")
+    one = 1 << ring.RESULT_BITS
+    canary = {
+        "record": ring.encode(record).tolist(),
+        "prediction": [round(prediction * one) + off],
+        "explanation": [[round(number * one) for number in explanation]],
+    }
+    named = {"owner": OWNER, "requester": requester, "model": agreed["model"], "design": agreed["design"]}
+    sheets.keep(home.directory, canaries.sign_sheet([canary], **named, target="log-odds", key=home.keys.identity))
+    yield
+    shutil.rmtree(home.directory / "canaries")
+
+
+def _would_find(world, job):
+    """What the owner would find, or why it finds nothing; the coordinator does not hear of it."""
+    with owner_api(world) as api, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(api, "finding", lambda *_: None)
+        try:
+            return find(world.consortium.homes[OWNER], api, str(job.uuid))
+        except Refused as refused:
+            return refused.reason
 
 
 def _leaves(value):
@@ -209,6 +255,58 @@ def test_nodes_are_asked_again_while_they_are_silent(world, recorded, time_machi
     time_machine.move_to(clock.now() + timedelta(minutes=2))
     sweep()
     assert [sent[0] for sent in world.sent[asked:]] == ["node.testify"] * 4
+
+
+def tell(world, job, token, node):
+    """A node's testimony on an alarm, with nothing in it."""
+    told = alarm.testify(
+        job=str(job.uuid),
+        node=node,
+        alarm=canonical.digest(token.encode()),
+        commitments={},
+        tape={"key": "", "drawn": [], "conversations": [], "weights": None},
+        owner_key=world.consortium.homes[OWNER].pins.sealing(OWNER),
+        time=clock.now(),
+        key=world.consortium.identity(node),
+    )
+    alarms.take_testimony(alarm=Alarm.objects.get(), testimony=told, node=world.bodies[node])
+
+
+def test_who_has_not_testified_in_time_is_named_in_the_log_once(world, recorded, settings, time_machine):
+    job, prepared = recorded
+    token = raised(world, job, prepared, {})
+    hand_in(world, job, token)
+    tell(world, job, token, "notary")
+    time_machine.move_to(clock.now() + timedelta(seconds=settings.TESTIMONY_SECONDS - 60))
+    sweep()
+    assert not LogEntry.objects.filter(event=Event.TESTIMONY_MISSING).exists()
+    time_machine.move_to(clock.now() + timedelta(seconds=60))
+    sweep()
+    sweep()
+    silent = [entry.public["institution"] for entry in LogEntry.objects.filter(event=Event.TESTIMONY_MISSING)]
+    assert silent == PARTIES
+    tell(world, job, token, "zurich")  # late, and heard
+    assert Alarm.objects.get().testimonies.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("who", "act"), [(REQUESTER, "wrong message"), ("zurich", "false alarm"), ("zurich", "no canary")]
+)
+def test_a_finding_names_nobody_for_what_another_could_have_done(world, recorded, who, act):
+    job, prepared = recorded
+    token = raised(world, job, prepared, {})
+    hand_in(world, job, token)
+    finding = alarm.find(
+        job=str(job.uuid),
+        owner=OWNER,
+        alarm=canonical.digest(token.encode()),
+        departures=[{"node": who, "act": act, "round": 0}],
+        time=clock.now(),
+        key=world.consortium.identity(OWNER),
+    )
+    with pytest.raises(Refused) as caught:
+        alarms.take_finding(alarm=Alarm.objects.get(), finding=finding, by=world.bodies[OWNER])
+    assert (caught.value.reason, caught.value.field) == (Reason.CONFLICT, "departures")
 
 
 def test_a_tape_is_kept_for_a_day(tmp_path):

@@ -8,20 +8,25 @@ import signal
 
 import numpy as np
 import pytest
+from django.apps import apps
 
 from compute.models import SealedInput
+from compute.node.state import transaction
 from compute.services import results
 from compute.services.jobs import cancel
-from concordat import model, receipt
+from concordat import canonical, model, receipt, signatures
+from concordat.canonical import unb64
 from concordat.design import read_design
 from concordat.outputs import add_up, unseal
 from concordat.reasons import Reason
 from concordat.states import JobState
 from tests.support.at_work import step
-from tests.support.consortium import REQUESTER
+from tests.support.consortium import DEALER, PARTIES, REQUESTER
+from tests.support.needles import spellings
 
 
-def test_an_explained_prediction(world, nodes):
+def computed(world, nodes):
+    """A recorded job, whose opened result is what plaintext gives."""
     prepared = world.consortium.prepare()
     job = world.ask(prepared)
     job = step(world, nodes, job)
@@ -52,6 +57,36 @@ def test_an_explained_prediction(world, nodes):
     perturbed = model.forward("mlp", tensors, design.column_masks * record)
     expected = design.operator / 2.0**20 @ perturbed
     np.testing.assert_allclose([*opened.coefficients, opened.intercept], expected, atol=1e-2)
+    return job, receipts
+
+
+def dealt_ahead(node):
+    """Name and content of the one batch that a node holds."""
+    with transaction(node.home.state) as database:
+        [(name, content)] = database.execute("SELECT batch, content FROM batches").fetchall()
+    return name, canonical.decode(content)
+
+
+def test_explained_predictions_the_second_with_what_the_first_one_had_dealt(world, nodes, caplog):
+    first, dealing = computed(world, nodes)
+    [batch] = world.ticket(first)["ahead"]
+    held = {slug: dealt_ahead(node) for slug, node in nodes.nodes.items()}
+    assert {name for name, _ in held.values()} == {batch}
+    assert {slug for slug, (_, part) in held.items() if "keys" in part} == set(PARTIES)
+
+    second, used = computed(world, nodes)
+    assert world.ticket(second)["batch"] == batch
+    assert [signatures.peek(answer.document)[1]["dealt"] for answer in second.answers.all()] == [True] * 4
+    assert used[DEALER]["rounds"] == dealing[DEALER]["rounds"] / 2 > 0  # correlations: then for two jobs, now for one
+    assert all(dealt_ahead(node)[0] == world.ticket(second)["ahead"][0] for node in nodes.nodes.values())
+
+    # Nobody but the nodes has seen a key of the batch, or party 0's corrections.
+    keys = [unb64(key) for slug in PARTIES for key in held[slug][1]["keys"]]
+    secrets = [*keys, unb64(held[PARTIES[0]][1]["corrections"])[:48]]
+    tables = "\n".join(str(list(table.objects.values_list())) for table in apps.get_models())
+    for name, text in (("broker", repr(world.sent)), ("logs", caplog.text), ("database", tables)):
+        seen = text.encode()
+        assert not any(spelling in seen for secret in secrets for spelling in spellings(secret)), name
 
 
 def test_an_engine_that_is_killed_in_the_middle_fails_the_job(world, nodes):

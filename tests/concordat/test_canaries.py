@@ -137,10 +137,11 @@ def sealed(study):
             "model": digest(plain(study.manifest)),
             "design": study.definition["design"],
             "target": "log-odds",
-            "public": key.public,
             "key": study.keys[study.manifest["owner"]],
         }
-        return canaries.seal_sheet(CANARY, **fields | changes)
+        fields |= changes
+        sheet = canaries.sign_sheet(CANARY, **fields)
+        return canaries.seal_sheet(sheet, model=fields["model"], requester=fields["requester"], public=key.public)
 
     def open_(token, **changes):
         fields = {

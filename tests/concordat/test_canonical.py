@@ -27,6 +27,11 @@ def test_what_is_written_reads_back_and_agrees_with_the_rfcs_implementation(valu
     assert written == rfc8785.dumps(value)
 
 
+@given(st.dictionaries(st.text(st.characters(max_codepoint=127)), st.text(st.characters(max_codepoint=127))))
+def test_what_is_ascii_agrees_with_the_rfcs_implementation_too(value: Any) -> None:
+    assert canonical.encode(value) == rfc8785.dumps(value)
+
+
 @given(VALUES)
 def test_the_bytes_do_not_depend_on_how_the_value_was_written(value: Any) -> None:
     assert canonical.encode(canonical.decode(json.dumps(value, indent=3))) == canonical.encode(value)

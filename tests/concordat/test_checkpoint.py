@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from concordat.checkpoint import Checkpoint, key_hash, sign, verify
+from concordat import note
+from concordat.checkpoint import Checkpoint, sign, verify
+from concordat.note import SignatureType
 from concordat.reasons import Reason, Refused
 from concordat.signatures import SigningKey, VerifyKey
 
@@ -23,6 +25,10 @@ GO_NOTE = (
     "go.sum database tree\n31700353\nqINS1GRFhWHwdkUeqLEoP4yEMkTBBzxBkGwGQlVlVcs=\n\n"
     "— sum.golang.org Az3grnmrIUEDFqHzAElIQCPNoRFRAAdFo47fooyWKMHb89k11GJh5zHIfNCOBmwn/C3YI8oW9/C8DJ87F61QqspBYwM=\n"
 )
+
+
+def key_hash(name: str, key: VerifyKey) -> bytes:
+    return note.key_id(name, SignatureType.ED25519, key)
 
 
 def refused(text: str, keys: dict = KEYS) -> str:

@@ -115,13 +115,16 @@ def test_a_design_of_other_groups_needs_another_estimate(study):
 
 def test_so_does_one_with_an_operator_that_requesters_choose(study):
     with pytest.raises(Refused, match="give away"):
-        definition.check(study.definition, manifest=study.manifest, groups=GROUPS, secret_operator=True)
+        definition.check(study.definition, manifest=study.manifest, groups=GROUPS, mirrored=True, secret_operator=True)
     chosen = definition.extraction_of(study.definition, study.manifest, GROUPS, secret_operator=True)
     public = definition.extraction_of(study.definition, study.manifest, GROUPS)
     assert chosen | {"statement": ""} == public | {"statement": ""}
     assert "has other linear functions of the model's answers to the design's rows opened" in chosen["statement"]
     changed = {**study.definition, "extraction": chosen}
-    assert definition.check(changed, manifest=study.manifest, groups=GROUPS, secret_operator=True) == changed
+    assert (
+        definition.check(changed, manifest=study.manifest, groups=GROUPS, mirrored=True, secret_operator=True)
+        == changed
+    )
 
 
 def test_an_explanation_does_not_do_without(study):

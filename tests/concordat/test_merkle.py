@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from concordat.merkle import (
@@ -239,3 +239,24 @@ def test_there_is_no_inclusion_proof_of_a_missing_leaf(index, size):
 def test_there_is_no_consistency_proof_with_such_sizes(first, second):
     with pytest.raises(ValueError, match="sizes"):
         consistency_proof(first, second, subtree)
+
+
+HASH = st.binary(min_size=32, max_size=32)
+
+
+@given(st.integers(0, 2**62), st.integers(1, 2**62), HASH, st.lists(HASH, max_size=66), HASH)
+def test_hashes_that_no_tree_gave_prove_nothing_and_nothing_raises(index, size, leaf, proof, head):
+    assume(leaf != head)
+    assert not verify_inclusion(leaf, index, size, proof, head)
+    assert not verify_consistency(index, size, leaf, head, proof)
+
+
+@given(inclusions(), consistencies(), st.data())
+def test_a_proof_in_another_order_or_of_another_tree_proves_nothing(included, consistent, data):
+    index, size, proof, head = included
+    shuffled = data.draw(st.permutations(proof))
+    assert verify_inclusion(HASHES[index], index, size, shuffled, head) is (shuffled == proof)
+    first, second, old, new, path = consistent
+    shuffled = data.draw(st.permutations(path))
+    assert verify_consistency(first, second, old, new, shuffled) is (shuffled == path)
+    assert verify_inclusion(HASHES[index], index, size, path, head) is (path == proof)

@@ -69,6 +69,8 @@ def test_the_dossier_verifies_again_and_shows_the_withdrawal(demo: Demo) -> None
     bundle.write_bytes(demo.world.api(LONG_BEACH).dossier(demo.report.record))
     answer = review.verify(demo.world.stack, bundle)
     assert answer["holds"] is True
+    witnesses = next(check for check in answer["checks"] if check["name"] == "witnesses")
+    assert witnesses["status"] == "passed", witnesses
     since = next(check for check in answer["checks"] if check["name"] == "consent since")
     assert "withdrawn" in since["sentence"]
     assert "not been withdrawn" not in since["sentence"]

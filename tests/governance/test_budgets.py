@@ -70,7 +70,7 @@ def test_each_job_takes_its_part(consortium: Consortium, known: Definition) -> N
     for _ in range(2):
         spend(consortium, known, days=1)
     assert refused(consortium, known, days=1) == "budgets.jobs"
-    assert list(BudgetUse.objects.values_list("jobs", "scalars")) == [(2, 26), (6, 78)]
+    assert list(BudgetUse.objects.values_list("jobs", "scalars")) == [(2, 28), (6, 84)]
 
 
 def test_what_is_given_back_can_be_spent_again(consortium: Consortium, known: Definition) -> None:
@@ -121,5 +121,5 @@ def test_two_processes_never_overspend(
     spent = [int(each.communicate(timeout=60)[0]) for each in running]
     assert sum(spent) == 6
     copy = sqlite3.connect(file)
-    assert copy.execute("SELECT jobs, scalars FROM governance_budgetuse").fetchall() == [(6, 78)]
+    assert copy.execute("SELECT jobs, scalars FROM governance_budgetuse").fetchall() == [(6, 84)]
     copy.close()

@@ -236,7 +236,7 @@ def test_a_requester_that_has_moved_gets_no_result_where_none_may_go(consortium:
     [
         ({"jobs_a_day": 2}, 0, "2 jobs a day"),
         ({"jobs": 2}, -3, "2 jobs in all"),
-        ({"scalars": 38}, -3, "38 numbers opened"),
+        ({"scalars": 39}, -3, "39 numbers opened"),
     ],
 )
 def test_a_budget_that_is_used_up_is_named(
@@ -266,7 +266,7 @@ def test_yesterday_s_jobs_are_not_today_s(consortium: Consortium) -> None:
 
 
 def test_jobs_are_each_requester_s_own_and_numbers_are_everybody_s(consortium: Consortium) -> None:
-    known = agreed(consortium, content={"budgets": {"jobs_a_day": 1, "jobs": 1, "scalars": 26}})
+    known = agreed(consortium, content={"budgets": {"jobs_a_day": 1, "jobs": 1, "scalars": 27}})
     other = BudgetUse.objects.create(
         definition=known, requester=consortium.at["zurich"], day=clock.now().date(), jobs=1, scalars=13
     )

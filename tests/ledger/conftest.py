@@ -59,6 +59,7 @@ def contracts(devchain: str, settings, institution: Keystore) -> Deployment:
         quorum=1,
     )
     settings.CHAIN_RPC, settings.CHAIN_ID = devchain, 31338
+    settings.WITNESS_SECONDS = 0  # no node is at work in these tests
     settings.ANCHOR_ADDRESS, settings.REGISTRY_ADDRESS = deployed.anchor_address, deployed.registry_address
     return deployed
 

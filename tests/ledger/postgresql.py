@@ -77,7 +77,7 @@ def test_erasing_does_not_stand_in_the_way_of_recording():
     """Each needs what the other holds, the log's head and the subject's key; PostgreSQL would end one of them."""
     subject = uuid4()
     give_consent(subject)
-    with waiting_for_the_log(lambda: destroy(institution="long-beach", subject=subject, ground="request")) as erasing:
+    with waiting_for_the_log(lambda: destroy(institution="zurich", subject=subject, ground="request")) as erasing:
         last = give_consent(subject)
     assert erasing[0].result(30).event == Event.KEY_DESTROYED
     assert last.index == 1

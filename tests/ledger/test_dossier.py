@@ -21,8 +21,9 @@ from ledger.services import anchoring, dossiers
 from ledger.services.publish import publish
 from ledger.services.record import record
 from ledger.services.subjects import destroy
-from tests.support.consortium import STUDY, Consortium
+from tests.support.consortium import NODES, STUDY, Consortium
 from tests.support.decision import SETTINGS, SITE, Decision
+from tests.support.witnesses import witness
 
 pytestmark = pytest.mark.django_db
 
@@ -178,6 +179,7 @@ def anchored(tmp_path, devchain, settings, monkeypatch, write):
         quorum=3,
     )
     settings.CHAIN_RPC, settings.BASE_URL = devchain, SITE
+    settings.WITNESS_SECONDS = 0  # an anchor waits for nobody here
     settings.ANCHOR_ADDRESS, settings.REGISTRY_ADDRESS = contracts.anchor_address, contracts.registry_address
     monkeypatch.setattr("tests.support.consortium.DOMAIN", Domain(31338, contracts.registry_address))
     made = Decision.of(consortium)
@@ -190,7 +192,9 @@ def anchored(tmp_path, devchain, settings, monkeypatch, write):
     return made
 
 
-def test_with_chain_keys_and_disclosure_every_check_passes(anchored, settings):
+def test_with_chain_keys_disclosure_and_witnesses_every_check_passes(anchored, settings):
+    for slug in NODES:
+        witness(anchored.consortium.homes[slug]).cosign()
     data = dossier.build(anchored.index, disclose=(*REQUEST, "display"))
     assert len(canonical.decode(bundle.unpack(data)["anchors.json"])) == 2
     trusted = {slug: home.keys.identity.kid for slug, home in anchored.consortium.homes.items()}

@@ -144,3 +144,11 @@ def test_while_an_anchor_waits_a_newer_head_takes_its_place(write, settings):
         write()
         publish()
     assert [(anchor.sequence, anchor.checkpoint_id) for anchor in Anchor.objects.all()] == [(1, 3)]
+
+
+def test_a_proof_reads_its_tiles_in_one_query(write, django_assert_num_queries):
+    write(600)
+    size = publish().size
+    for call in (lambda: selectors.inclusion(300, size), lambda: selectors.consistency(257, size)):
+        with django_assert_num_queries(2):  # the other is for the published size
+            call()

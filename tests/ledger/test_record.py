@@ -12,7 +12,7 @@ from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from ledger import selectors, vault
 from ledger.models import Document, LogEntry, LogHead, Payload
-from ledger.services.record import record
+from ledger.services.record import Draft, record, record_all
 from ledger.services.subjects import destroy
 
 pytestmark = pytest.mark.django_db
@@ -160,3 +160,35 @@ def test_a_lost_master_key_is_not_replaced_in_silence(keys):
     with pytest.raises(CommandError, match="restore it"):
         call_command("create_keys")
     assert not (keys / "master.key").exists()
+
+
+def test_many_entries_at_once_are_the_same_as_one_after_the_other():
+    subject = uuid4()
+    given = {"study": "s", "institution": "zurich", "consent": str(uuid4())}
+    drafts = [
+        Draft(event=Event.CONSENT_GIVEN, public=given, private={"statement": f"{n}"}, subject=subject) for n in range(3)
+    ]
+    drafts.append(Draft(event=Event.ROSTER_PUBLISHED, public={"institution": "x"}, documents={"roster": "a token"}))
+    with transaction.atomic():
+        many = record_all(drafts)
+    assert [entry.index for entry in many] == [0, 1, 2, 3]
+    assert many == list(LogEntry.objects.all())
+    for entry, kept in zip(many, LogEntry.objects.all(), strict=True):
+        assert (entry.uuid, bytes(entry.leaf), entry.time) == (kept.uuid, bytes(kept.leaf), kept.time)
+    assert [selectors.private_fields(entry) for entry in many[:3]] == [{"statement": f"{n}"} for n in range(3)]
+    assert [entry.index for entry in selectors.entries(consent=given["consent"])] == [0, 1, 2]
+    assert selectors.document(many[3].documents["roster"]) == b"a token"
+
+
+def test_of_many_entries_none_is_recorded_if_one_is_refused():
+    with pytest.raises(Refused), transaction.atomic():
+        record_all(
+            [Draft(event=Event.DOSSIER_READ, public={}), Draft(event=Event.DOSSIER_READ, public={"nonsense": 1})]
+        )
+    assert not LogEntry.objects.exists()
+
+
+def test_an_entry_that_fits_no_bundle_is_refused():
+    with pytest.raises(Refused) as caught, transaction.atomic():
+        record(event=Event.DOSSIER_READ, public={"role": "x" * 65_536})
+    assert caught.value.reason is Reason.TOO_LARGE

@@ -13,7 +13,8 @@ import numpy as np
 from compute.node.home import NodeHome
 from concordat import answers, canonical, clock, consent, definition, design, model, request, signatures, ticket, votes
 from concordat.canonical import digest
-from concordat.definition import OPENED, extraction_of
+from concordat.definition import extraction_of, opens
+from concordat.reasons import Reason, Refused
 from concordat.request import Prepared
 from concordat.schema import FeatureSchema
 from concordat.signatures import SigningKey
@@ -31,6 +32,9 @@ ROLES = {
     "notary": ["dealer"],
     "long-beach": ["requester"],
 }
+CLASSES = ["healthy", "ischaemia", "heart failure"]
+"""Of a model that tells several apart."""
+
 STUDY, PURPOSE = "chest-pain", "decision-support"
 DOMAIN = Domain(31338, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
 SCHEMA = json.loads((Path(__file__).parents[2] / "examples/heart_disease/schema.json").read_text())
@@ -138,6 +142,7 @@ class Consortium:
             tensors=self.tensors,
             party_keys=self.party_keys,
             key=self.identity(OWNER),
+            classes=CLASSES if model.KINDS[self.kind].several else (),
         )
 
     @cached_property
@@ -197,7 +202,7 @@ class Consortium:
             "recipients": [REQUESTER],
             "purposes": [PURPOSE],
             "data_use": ["DUO:0000006"],
-            "opened": OPENED["explain"],
+            "opened": opens("explain", mirrored=not self.tabular),
             "disclosure": "full" if self.kind == "linear" else "none",
             "budgets": {"jobs_a_day": 100, "jobs": 1000, "scalars": 20_000},
             "minimum_cell": 5,
@@ -332,6 +337,7 @@ class Case:
             "dealer": agreed["dealer"],
             "epoch": 0,
             "batch": new_uuid(),
+            "ahead": [],
             "verdict": 4,
             "issued": clock.rfc3339(now),
             "expires": clock.rfc3339(now + timedelta(minutes=2)),
@@ -398,3 +404,6 @@ class FakeCoordinator:
 
     def result(self, job: str, receipt: str, sealed: str | None) -> None:
         self.results.append((receipt, sealed))
+
+    def checkpoint(self, old: int) -> str:
+        raise Refused(Reason.NOT_FOUND, detail="This coordinator has no log.")

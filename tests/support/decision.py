@@ -38,8 +38,10 @@ from tests.support.transcripts import transcripts
 SITE = ORIGIN
 SETTINGS = {"BASE_URL": SITE, "CHAIN_ID": DOMAIN.chain_id, "REGISTRY_ADDRESS": DOMAIN.registry}
 PREDICTION = 0.75
+CLASS_PREDICTIONS = [0.25, 0.5, -0.75]
 COEFFICIENTS = np.linspace(-1.25, 1.0, 10)
-"""Log-odds or probabilities, as the consortium's target says."""
+"""Log-odds or probabilities, as the consortium's target says. Of three classes, the first one's coefficients are these,
+the second one's the opposite, and the third one has none."""
 
 
 @dataclass
@@ -269,7 +271,7 @@ class Decision:
         )
 
     def _receipts(self) -> list[str]:
-        parts = [PREDICTION], [*COEFFICIENTS, -0.5, 4.0, 3.0]
+        parts = self._opened()
         shares = zip(*(ring.split(ring.encode(part, ring.RESULT_BITS), 3) for part in parts), strict=True)
         self.sealed: dict[str, str] = {}
         committed = {}
@@ -281,6 +283,16 @@ class Decision:
                 output_key=self.request["output_key"],
             )
         return [self.receipt(node, committed.get(node)) for node in (*PARTIES, DEALER)]
+
+    def _opened(self) -> tuple[list[float], list[float]]:
+        squares = [4.0, *[3.0] * self.consortium.plan.mirrored]
+        if not self.consortium.manifest["classes"]:
+            return [PREDICTION], [*COEFFICIENTS, -0.5, *squares]
+        explanations = [
+            [*(0.75 * sign * COEFFICIENTS), -0.375 * sign, *(0.75**2 * number for number in squares)]
+            for sign in (1, -1, 0)  # of three classes, each in the engine's unit of 4/3
+        ]
+        return [0.75 * each for each in CLASS_PREDICTIONS], [number for each in explanations for number in each]
 
     def receipt(self, node: str, committed) -> str:
         return receipt.write(

@@ -57,10 +57,13 @@ class Case:
         kind = model.KINDS[self.kind]
         return kind.answers(kind.sizes(dict(self.shapes)))
 
-    def job(self, rank, job, peers, *, startup_seconds=30, round_seconds=20):
+    def job(self, rank, job, peers, *, ahead=0, dealt=None, startup_seconds=30, round_seconds=20):
+        """`dealt` holds every engine's part of a batch, by rank."""
         common = {
             "job": job,
             "batch": job,
+            "ahead": ahead,
+            "dealt": dealt[rank] if dealt else None,
             "role": "dealer" if rank == DEALER else "party",
             "rank": rank,
             "parties": PARTIES,

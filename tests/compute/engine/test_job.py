@@ -12,6 +12,8 @@ def dealer_job():
     return {
         "job": str(uuid.uuid4()),
         "batch": str(uuid.uuid4()),
+        "ahead": 0,
+        "dealt": None,
         "role": "dealer",
         "rank": 3,
         "parties": 3,
@@ -50,6 +52,8 @@ def test_a_whole_job_is_read(party_job, dealer_job):
     [
         "job",
         "batch",
+        "ahead",
+        "dealt",
         "role",
         "rank",
         "parties",

@@ -76,11 +76,10 @@ def test_the_dealer_brings_no_result(runs):
     assert (runs["mlp"][DEALER]["outputs"], runs["mlp"][DEALER]["seeds"]) == ([], [])
 
 
-# n = 128, k = 13, d = 10, h = 16. Linear: product (26 numbers), then the rows and the differences in pairs (129 + 64,
-# of 4 bytes) and the results (14); beside it 26 comparisons of 64 bits, and their count, 5 rounds. The network's
-# product has 221 numbers; then come 129 · 16 ReLUs of 48 bits opened in full, and a matrix product (129 · 16 + 16). A
-# probability opens the rows once more (129, of 4 bytes), and where it is clamped 258 comparisons of 24 bits before
-# that.
+# n = 128, k = 13, d = 10, h = 16. Linear: product (26 numbers), then the rows and the differences in pairs (193, of 4
+# bytes) and the results (14); beside it 26 comparisons of 64 bits, and their count, 5 rounds. The network's product has
+# 221 numbers; then come 129 · 16 ReLUs of 48 bits opened in full, and a matrix product (129 · 16 + 16). A probability
+# opens the rows once more (129, of 4 bytes), and where it is clamped 258 comparisons of 24 bits before that.
 @pytest.mark.parametrize(
     ("name", "rounds", "bytes_sent"),
     [

@@ -128,7 +128,9 @@ def run(case, *, publicly=False):
         tensors = {name: part.reshape(shape) for (name, shape), part in zip(case.shapes, parts, strict=True)}
         rows = Stacked((rows_of(case.design, record), Private(more.reshape(w, columns))))
         surrogate = (
-            Surrogate.of_arrays(*arrays, w, tabular.OPERATOR_BITS) if publicly else surrogate_of(case.design, secret, w)
+            Surrogate.of_arrays(*arrays, w, bits=tabular.OPERATOR_BITS)
+            if publicly
+            else surrogate_of(case.design, secret, w)
         )
         return explain(party, case.kind, tensors, rows, surrogate, case.target)
 

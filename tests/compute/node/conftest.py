@@ -33,7 +33,7 @@ def case(consortium) -> Case:
 
 
 def _random_output() -> dict[str, str]:
-    lengths = {"prediction": 1, "explanation": 12}
+    lengths = {"prediction": 1, "explanation": 13}
     return {part: b64(ring.to_bytes(ring.random((length,)))) for part, length in lengths.items()}
 
 
@@ -57,6 +57,7 @@ class Engine:
             bytes_sent=1000,
             conversations=[{"peer": peer, "sent": b64(bytes(64)), "received": b64(bytes(32))} for peer in others],
             seeds=[{"key": b64(bytes(32)), "drawn": []} for _ in job.get("records", [])] if party else [],
+            batches=[],
             cpu_seconds="0.250",
             seconds="0.500",
             seconds_offline="0.200",

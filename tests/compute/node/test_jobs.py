@@ -3,15 +3,17 @@
 import os
 import signal
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
-from compute.engine.job import EngineJob, split_address
+from compute.engine.job import DealerJob, split_address
 from compute.engine.runner import EngineProcess
-from compute.node import jobs
+from compute.node import engine_job, jobs
 from compute.node.jobs import WATTS, Node
+from compute.node.pool import terms
 from compute.node.replay import ReplayCache, TicketState
 from compute.node.slot import EngineSlot
 from concordat import answers, clock, outputs, receipt, ticket
@@ -22,8 +24,9 @@ from tests.support.consortium import NODES, Case, FakeCoordinator, new_uuid
 OWN = "budapest"
 
 
-def accept_all(case) -> None:
-    """The other nodes' acceptances, signed with their own keys."""
+def accept_all(case, *, dealt=()) -> None:
+    """The other nodes' acceptances, signed with their own keys; `dealt` says which of them hold their part of the
+    batch."""
     read = ticket.read_ticket(case.token, {case.signer.kid: case.signer.public})
     case.documents["acceptances"] = [
         answers.accept(
@@ -31,6 +34,7 @@ def accept_all(case) -> None:
             node=slug,
             address="127.0.0.1:4000",
             certificate=f"certificate-of-{slug}",
+            dealt=slug in dealt,
             expires=clock.now() + timedelta(minutes=1),
             key=case.consortium.identity(slug),
         )
@@ -78,7 +82,7 @@ def test_the_dealer_signs_for_nothing_but_its_work(case, make_node):
     [(token, sealed)] = coordinator.results
     assert sealed is None
     assert receipt.read_receipt(token, keyring(case))["outputs"] is None
-    assert set(engine.jobs[0]) == set(EngineJob.__annotations__)
+    assert set(engine.jobs[0]) == set(DealerJob.__annotations__)
 
 
 def test_nothing_starts_before_every_node_has_accepted(case, make_node):
@@ -137,7 +141,7 @@ def test_authority_that_ends_during_the_computation_keeps_the_output_here(case, 
 
 def test_a_result_that_leaves_counts_against_the_models_budget(case, make_node):
     node, _, _ = computed(case, make_node)
-    assert node.opened.totals() == [(case.ticket["model"], "long-beach", 26)]
+    assert node.opened.totals() == [(case.ticket["model"], "long-beach", 28)]
 
 
 def test_a_result_that_stays_here_counts_for_nothing(case, make_node):
@@ -147,7 +151,7 @@ def test_a_result_that_stays_here_counts_for_nothing(case, make_node):
 
     def run(job, timeout):
         [(_, _, spent)] = node.opened.totals()  # before anything is computed
-        assert spent == 26
+        assert spent == 28
         raise Refused(Reason.PEER_LOST)
 
     engines[0].run = run
@@ -175,7 +179,7 @@ def test_a_budget_that_is_spent_here_is_spent_whatever_the_coordinator_says(case
     node, coordinator, engines = make_node(case)
     most = case.definition["budgets"]["scalars"]
     node.opened.spend(
-        "another", definition=digest(case.definition), model="m", requester="zurich", scalars=most - 13, budget=most
+        "another", definition=digest(case.definition), model="m", requester="zurich", scalars=most - 12, budget=most
     )
     node.reserve(case.token)
     accept_all(case)
@@ -207,6 +211,87 @@ def test_an_engine_that_fails_makes_the_node_drop_out(case, make_node):
     engines[0].run = run
     node.start(case.job)
     assert reason_of(case, coordinator.answers[-1]) == Reason.PEER_LOST
+
+
+# --- what was dealt ahead
+
+PART = {"plan": digest("plan"), "keys": ["key"], "corrections": ""}
+
+
+def hold(case, node, *, what_ifs=0):
+    """The node has kept its part of the ticket's batch in an earlier job."""
+    on = terms(definition=digest(case.definition), what_ifs=what_ifs)
+    node._pool.keep(case.ticket["batch"], PART, terms=on, now=clock.now())
+
+
+def started(case, make_node, *, what_ifs=0, dealt=NODES):
+    """A node that holds its part, in a job in which these nodes say that they do: its acceptance and its engine."""
+    node, coordinator, engines = make_node(case)
+    hold(case, node, what_ifs=what_ifs)
+    node.reserve(case.token)
+    accept_all(case, dealt=dealt)
+    node.start(case.job)
+    return node, case.read(coordinator.answers[0]), engines[0]
+
+
+def test_a_batch_that_all_nodes_hold_is_used_and_erased(case, make_node):
+    node, acceptance, engine = started(case, make_node)
+    assert acceptance["dealt"]
+    assert engine.jobs[0]["dealt"] == PART
+    assert node._pool.take(case.ticket["ticket"]) is None
+
+
+def test_where_one_node_does_not_hold_it_it_is_dealt_in_the_job_and_erased_here(case, make_node):
+    node, acceptance, engine = started(case, make_node, dealt=NODES[:-1])
+    assert acceptance["dealt"]
+    assert engine.jobs[0]["dealt"] is None
+    assert node._pool.take(case.ticket["ticket"]) is None
+
+
+def test_a_batch_that_was_dealt_for_other_what_ifs_is_not_used(case, make_node):
+    _, acceptance, engine = started(case, make_node, what_ifs=2, dealt=[])
+    assert not acceptance["dealt"]
+    assert engine.jobs[0]["dealt"] is None
+
+
+def test_a_node_that_lost_what_it_said_it_holds_drops_out(case, make_node):
+    node, coordinator, engines = make_node(case)
+    hold(case, node)
+    node.reserve(case.token)
+    node._pool.forget_claimed()
+    accept_all(case, dealt=NODES)
+    node.start(case.job)
+    assert reason_of(case, coordinator.answers[-1]) == Reason.RANDOMNESS_USED
+    assert engines[0].jobs == []
+
+
+def test_a_restart_burns_what_a_ticket_had_claimed(case, make_node):
+    node, _, _ = make_node(case)
+    hold(case, node)
+    node.reserve(case.token)
+    again, coordinator, _ = make_node(case)
+    again.recover()
+    reissue(case, batch=case.ticket["batch"])
+    with pytest.raises(Refused):
+        again.reserve(case.token)
+    assert reason_of(case, coordinator.answers[-1]) == Reason.TICKET_REPLAYED
+    assert again._pool.take(case.ticket["ticket"]) is None
+
+
+def test_what_was_dealt_for_later_jobs_is_kept_under_the_tickets_names(case, make_node):
+    case.ticket["ahead"] = [new_uuid(), new_uuid()]
+    node, _, engines = make_node(case)
+    node.reserve(case.token)
+    accept_all(case)
+    parts = [PART | {"keys": [key]} for key in ("one", "two")]
+    run = engines[0].run
+    engines[0].run = lambda job, timeout: replace(run(job, timeout), batches=parts)
+    node.start(case.job)
+    assert engines[0].jobs[0]["ahead"] == 2
+    now, on = clock.now(), terms(definition=digest(case.definition), what_ifs=0)
+    for name, part in zip(case.ticket["ahead"], parts, strict=True):
+        assert node._pool.claim(name, terms=on, ticket=name, now=now, until=now + timedelta(minutes=1))
+        assert node._pool.take(name) == part
 
 
 # --- one ticket, one engine
@@ -357,7 +442,7 @@ def test_a_released_job_stops_in_the_middle_of_its_computation(case, consortium)
     working.start()
     assert computing.wait(30)
     node.release(case.job)
-    working.join(jobs.MEETING_SECONDS - 5)
+    working.join(engine_job.MEETING_SECONDS - 5)
     assert not working.is_alive()
     assert reason_of(case, coordinator.answers[-1]) == Reason.ENGINE_FAILED
     assert node._slot.engine is None

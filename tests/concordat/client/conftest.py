@@ -33,9 +33,10 @@ from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.client.session import Session
 from concordat.client.work import Work
-from concordat.definition import OPENED, extraction_of, scale_of
+from concordat.definition import extraction_of, opens, scale_of
 from concordat.enrolment import build_enrolment
 from concordat.keystore import Keystore
+from concordat.kinds.kind import unit
 from concordat.model import KINDS
 from concordat.schema import FeatureSchema
 from concordat.signatures import keyring
@@ -46,6 +47,7 @@ from ledger import triggers
 from ledger.models import ChainTransaction
 from ledger.services.publish import publish
 from tests.support.approval import approve
+from tests.support.consortium import CLASSES
 from tests.support.snapshot import Snapshot
 from tests.support.transcripts import transcripts
 
@@ -180,6 +182,7 @@ class World:
             schema=SCHEMA,
             tensors=self.tensors,
             parties=PARTIES,
+            classes=CLASSES if KINDS[kind].several else (),
         )
         if kind == "linear":
             models.disclose_weights(owner, api, model=model.digest, study=STUDY)
@@ -204,7 +207,7 @@ class World:
             "recipients": ["long-beach"],
             "purposes": [PURPOSE],
             "data_use": ["DUO:0000006"],
-            "opened": list(OPENED["explain"]),
+            "opened": opens("explain", mirrored=checked.mirrored),
             "disclosure": "full" if kind == "linear" else "none",
             "budgets": {"jobs_a_day": 10, "jobs": 100, "scalars": 1000},
             "minimum_cell": 5,
@@ -332,16 +335,19 @@ class World:
         publish()
 
     def in_the_clear(self, definition: CheckedDefinition, records: Any) -> tuple[Any, Any]:
-        """The engine's outputs as ring elements: predictions, of what-ifs too; coefficients, intercept and sum of
-        squares."""
+        """The engine's outputs as ring elements, class by class where there are several: predictions, of what-ifs too;
+        coefficients, intercept and sums of squares."""
         known = [
             known_result(
                 definition.manifest["kind"], self.tensors, definition.design, record, scale_of(definition.content)
             )
             for record in records
         ]
-        prediction, explanation = np.array([each for each, _ in known]), known[0][1]
-        return ring.encode(prediction, ring.RESULT_BITS), ring.encode(explanation, ring.RESULT_BITS)
+        prediction, explanation = np.transpose([each for each, _ in known]), known[0][1].copy()
+        squares, one = explanation[:, len(definition.design.groups) + 1 :], unit(len(explanation))
+        squares /= one
+        parts = (ring.encode(part / one, ring.RESULT_BITS).ravel() for part in (prediction, explanation))
+        return tuple(parts)  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)

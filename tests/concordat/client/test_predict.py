@@ -44,6 +44,11 @@ def repin(home: ClientHome, **changes: Any) -> None:
     home.pin(canonical.encode(plain(home.pins.document) | changes))
 
 
+def published(seconds: float) -> None:
+    """While the client waits, the log publishes its head."""
+    publish()
+
+
 def refusal(reason: Reason) -> Any:
     return pytest.raises(Refused, match=f"^{reason}:")
 
@@ -67,7 +72,9 @@ def test_what_is_opened_is_what_the_model_says_in_the_clear(
 ) -> None:
     opened = predict.open_result(home, api, computed).explanation
     prediction, explanation = world.in_the_clear(agreed, [agreed.schema.encode_row(VALUES).vector])
-    expected = dict(zip(agreed.design.groups, ring.decode(explanation, ring.RESULT_BITS)[:-2], strict=True))
+    expected = dict(
+        zip(agreed.design.groups, ring.decode(explanation, ring.RESULT_BITS)[: len(agreed.design.groups)], strict=True)
+    )
     assert opened.log_odds == pytest.approx(ring.decode(prediction, ring.RESULT_BITS)[0], abs=1e-3)
     assert {factor.group: factor.coefficient for factor in opened.factors} == pytest.approx(expected, abs=1e-3)
 
@@ -294,7 +301,7 @@ class TestWhatTheClientRefusesToBelieve:
         predict.submit(work, api)
         world.compute(agreed, spoil=lambda explanation, place: explanation + np.int64((place != own) * change))
         with refusal(Reason.CANARY_FAILED):
-            predict.open_result(home, api, work)
+            predict.open_result(home, api, work, sleep=published)
         with pytest.raises(Refused):
             _ = work.result  # nothing was kept
         job = Job.objects.get()
@@ -302,6 +309,42 @@ class TestWhatTheClientRefusesToBelieve:
         with refusal(Reason.CANARY_FAILED):  # for good
             predict.open_result(home, api, work)
         assert Alarm.objects.get().document == work.alarm
+
+    def test_the_alarm_is_raised_until_it_stands_in_the_log(
+        self, world: World, home: ClientHome, api: Api, agreed: CheckedDefinition, work: Work
+    ) -> None:
+        own, waits = work.content["place"], []
+        predict.submit(work, api)
+        world.compute(agreed, spoil=lambda explanation, place: explanation + np.int64((place != own) << 24))
+        with pytest.raises(Refused, match="the log does not show it: open the result again"):
+            predict.open_result(home, api, work, sleep=waits.append)
+        assert len(waits) == predict._ALARM_ATTEMPTS - 1
+        entry = Alarm.objects.get().entry
+        with pytest.raises(Refused, match=f"^canary-failed.*The alarm is entry {entry} of the log"):
+            predict.open_result(home, api, work, sleep=published)
+
+    def test_a_log_that_names_another_alarm(
+        self,
+        world: World,
+        home: ClientHome,
+        api: Api,
+        agreed: CheckedDefinition,
+        work: Work,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        own = work.content["place"]
+        predict.submit(work, api)
+        world.compute(agreed, spoil=lambda explanation, place: explanation + np.int64((place != own) << 24))
+        with refusal(Reason.CANARY_FAILED):
+            predict.open_result(home, api, work, sleep=published)
+        work.alarmed(work.alarm + " ")  # not the one that the coordinator has logged
+        kept = Alarm.objects.get().entry
+        with monkeypatch.context() as patch, refusal(Reason.DOCUMENT_ALTERED):
+            patch.setattr(api, "raise_alarm", lambda *_: {"entry": kept})
+            predict.open_result(home, api, work)
+        with monkeypatch.context() as patch, refusal(Reason.ENTRY_ALTERED):
+            patch.setattr(api, "raise_alarm", lambda *_: {"entry": kept - 1})
+            predict.open_result(home, api, work)
 
     def test_an_alarm_that_did_not_arrive_is_raised_again(
         self,
@@ -324,7 +367,7 @@ class TestWhatTheClientRefusesToBelieve:
             predict.open_result(home, api, work)
         assert not Alarm.objects.exists()
         with refusal(Reason.CANARY_FAILED):
-            predict.open_result(home, api, work)
+            predict.open_result(home, api, work, sleep=published)
         assert Alarm.objects.get().document == work.alarm
 
 

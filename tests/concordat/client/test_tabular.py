@@ -21,6 +21,7 @@ from concordat.client.api import Api
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.client.work import Work
+from concordat.definition import opens
 from concordat.fields import read
 from concordat.reasons import Reason, Refused
 from concordat.request import peek_request
@@ -35,10 +36,7 @@ VALUES = {**RECORD, "age": 63, "chol": 310, "cp": "non-anginal"}
 
 @pytest.fixture
 def tabular(world: World) -> CheckedDefinition:
-    return world.agree(plan=document(samples=120), opened=[*OPENED, "what_ifs"], what_ifs=1)
-
-
-OPENED = ["prediction", "coefficients", "intercept", "sum_of_squares"]
+    return world.agree(plan=document(samples=120), opened=opens("explain", mirrored=False, what_ifs=1), what_ifs=1)
 
 
 @pytest.fixture

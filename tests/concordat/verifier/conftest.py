@@ -1,5 +1,6 @@
 """A real dossier, made once, and a forger who holds the coordinator's key."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from django.conf import settings
 from django.test.utils import override_settings
 
-from concordat import canonical, checkpoint, commitments, merkle
+from concordat import canonical, checkpoint, clock, commitments, cosignature, merkle
 from concordat.canonical import b64
 from concordat.keystore import Keystore
 from concordat.signatures import SigningKey
@@ -56,6 +57,7 @@ class Forger:
     documents: dict[str, bytes] = field(default_factory=dict)
     opened: dict[str, Any] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
+    cosigners: Mapping[str, SigningKey] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         files = self.dossier.evidence
@@ -120,6 +122,12 @@ class Forger:
         def subtree(start: int, stop: int) -> bytes:
             return merkle.root(hashes[start:stop])
 
+        note = checkpoint.sign(head, self.dossier.key, origin)
+        lines = "".join(
+            cosignature.cosign(head.body, key, cosignature.name_of(origin, slug), clock.now())
+            for slug, key in self.cosigners.items()
+        )
+        cosigned = {"note": note + lines, "consistency": []} if lines else None
         named = {digest[7:] for index in self.shown for digest in self.contents[index]["documents"].values()}
         paths = {
             str(index): [b64(node) for node in merkle.inclusion_proof(index, size, subtree)] for index in self.shown
@@ -127,7 +135,8 @@ class Forger:
         files = {
             "about.json": canonical.encode(self.about),
             "anchors.json": b"[]",
-            "checkpoint.txt": checkpoint.sign(head, self.dossier.key, origin).encode(),
+            "witnesses.json": canonical.encode({"head": cosigned}),
+            "checkpoint.txt": note.encode(),
             "log.jsonl": b"".join(canonical.encode(self.contents[index]) + b"\n" for index in range(size)),
             "openings.json": canonical.encode(self.openings),
             "proofs.json": canonical.encode({"size": size, "paths": paths}),
@@ -152,6 +161,15 @@ def dossier_of_a_forest(
     """The same for a forest, which is explained in probability."""
     with django_db_blocker.unblock():
         return _made(tmp_path_factory.mktemp("consortium"), kind="forest", target="probability")
+
+
+@pytest.fixture(scope="session")
+def dossier_of_classes(
+    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Dossier:
+    """The same for a network of several classes."""
+    with django_db_blocker.unblock():
+        return _made(tmp_path_factory.mktemp("consortium"), kind="mlp-classes")
 
 
 def _made(root: Path, **changes: Any) -> Dossier:

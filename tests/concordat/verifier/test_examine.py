@@ -23,7 +23,7 @@ def test_an_untouched_dossier_holds(made):
     result = verify(made.data)
     assert [check for check in result.checks if check.status is Status.FAILED] == []
     open_questions = {check.name for check in result.checks if check.status is Status.NOT_CHECKABLE}
-    assert open_questions == {"anchors", "keys", "disclosure", "chain anchor", "chain approvals"}
+    assert open_questions == {"anchors", "keys", "disclosure", "witnesses", "chain anchor", "chain approvals"}
 
 
 def test_the_story_names_who_allowed_it_and_what_was_computed(made):
@@ -71,6 +71,28 @@ def test_a_forests_result_is_told_in_probability_and_has_no_log_odds(dossier_of_
     assert "<strong>0.7500</strong>; probability of the reference record, by the surrogate, -0.5000" in page
     assert "Factors, in probability (0.01 is a percentage point) compared with the reference record" in page
     assert "log-odds" not in page
+
+
+def test_of_several_classes_all_are_told_the_most_probable_one_first(dossier_of_classes):
+    made = dossier_of_classes
+    result = verify(made.data, Options(disclosure=canonical.encode(made.decision.disclosure)))
+    assert result.holds
+    found = result.story["result"]
+    said = [(each["class"], each["log_odds"], each["probability"]) for each in found["classes"]]
+    assert said == [
+        ("ischaemia", "0.5000", "0.4842"),
+        ("healthy", "0.2500", "0.3771"),
+        ("heart failure", "-0.7500", "0.1387"),
+    ]
+    assert found["factors"] == found["classes"][0]["factors"]
+    assert [float(each["factors"][0]["coefficient"]) for each in found["classes"]] == [1.25, -1.25, 0.0]
+    page = html(result.to_json())
+    assert '<th scope="col">Log-odds against the average of all classes</th>' in page
+    assert page.count("Factors, in log-odds of “") == 3
+    assert (
+        "<strong>0.4842</strong>, as log-odds 0.5000; log-odds of “ischaemia” against the average of all classes of "
+        "the reference record, by the surrogate, 0.5000" in page
+    )
 
 
 def test_a_disclosed_probability_that_is_none_fails(dossier_of_a_forest, monkeypatch):

@@ -33,6 +33,7 @@ BY_FILE = {
     "log.jsonl": {R.INCOMPLETE},
     "openings.json": UNREADABLE | {R.OPENING_MISMATCH},
     "proofs.json": UNREADABLE | {R.INCLUSION_INVALID, R.CHECKPOINT_INVALID},
+    "witnesses.json": UNREADABLE,
 }
 
 

@@ -1,0 +1,85 @@
+"""Who witnesses the log, read from the log itself, and how many of them have cosigned a head."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from django.conf import settings
+from django.db.models import Count
+
+from concordat import cosignature, witnesses
+from concordat.enrolment import verify_enrolment
+from concordat.events import Event
+from concordat.key_change import KeyHistory
+from concordat.signatures import VerifyKey
+from ledger import selectors
+from ledger.models import Cosignature, LogEntry, SignedCheckpoint
+
+_TELLING = (Event.INSTITUTION_ENROLLED, Event.KEY_CHANGED)
+"""The events that say who the witnesses are."""
+
+_HEADS = 100
+"""How many heads are looked at, from the latest, for one with enough cosignatures."""
+
+
+@dataclass(frozen=True)
+class Witnessed:
+    """Of the witnesses of one head, in order, those whose cosignatures count, and how many are enough."""
+
+    cosigned: tuple[str, ...]
+    of: tuple[str, ...]
+
+    @property
+    def needed(self) -> int:
+        return witnesses.needed(len(self.of))
+
+    @property
+    def enough(self) -> bool:
+        return len(self.cosigned) >= self.needed
+
+    def __str__(self) -> str:
+        return f"{len(self.cosigned)} of {len(self.of)} ({self.needed} needed)"
+
+
+def of(size: int) -> dict[str, VerifyKey]:
+    """The witnesses of the head over `size` entries, each with its key."""
+    telling = LogEntry.objects.filter(event__in=_TELLING).order_by("index").values_list("index", "leaf_hash")
+    return witnesses.at(_histories(tuple((index, bytes(leaf_hash)) for index, leaf_hash in telling)), size)
+
+
+def witnessed(checkpoint: SignedCheckpoint) -> Witnessed:
+    """Who has cosigned this head."""
+    keys = of(checkpoint.size)
+    return Witnessed(tuple(line.witness for line in _counted(checkpoint, keys)), tuple(sorted(keys)))
+
+
+def best(index: int) -> SignedCheckpoint | None:
+    """The latest head that covers the entry and has enough cosignatures, or else the one with the most; None if no head
+    that covers it has any."""
+    heads = SignedCheckpoint.objects.filter(size__gt=index).annotate(lines=Count("cosignatures")).exclude(lines=0)
+    found = next((each for each in heads.order_by("-size")[:_HEADS] if witnessed(each).enough), None)
+    return found or heads.order_by("lines", "size").last()
+
+
+def note(checkpoint: SignedCheckpoint) -> str:
+    """The head's signed note with every cosignature that counts."""
+    return checkpoint.note + "".join(line.line for line in _counted(checkpoint, of(checkpoint.size)))
+
+
+def _counted(checkpoint: SignedCheckpoint, keys: Mapping[str, VerifyKey]) -> list[Cosignature]:
+    ids = {slug: cosignature.key_id(cosignature.name_of(settings.LOG_ORIGIN, slug), key) for slug, key in keys.items()}
+    return [line for line in checkpoint.cosignatures.all() if ids.get(line.witness) == bytes(line.key_id)]
+
+
+@lru_cache(maxsize=4)
+def _histories(entries: tuple[tuple[int, bytes], ...]) -> dict[str, KeyHistory]:
+    """Each institution's keys as these entries (index, leaf hash) show them. Verified once: they never change."""
+    found: dict[str, KeyHistory] = {}
+    for entry in LogEntry.objects.filter(index__in=[index for index, _ in entries]).order_by("index"):
+        if entry.event == Event.INSTITUTION_ENROLLED:
+            enrolment = verify_enrolment(selectors.document(entry.documents["enrolment"]).decode())
+            found.setdefault(enrolment.institution, KeyHistory(enrolment, place=entry.index))
+        else:
+            change, institution = selectors.document(entry.documents["change"]), str(entry.public["institution"])
+            found[institution] = found[institution].after(change.decode(), place=entry.index)
+    return found
