@@ -162,6 +162,16 @@ def test_what_one_job_opens_is_counted(study):
     assert definition.opened_scalars({**study.definition, "kind": "train"}, 10) == 0
 
 
+def test_all_of_it_is_opened_for_each_of_several_classes(study):
+    assert definition.opened_scalars(study.definition, 10, 3) == 3 * 14
+    document = {**study.definition, "canaries": 2, "what_ifs": 2, "opened": [*study.definition["opened"], "what_ifs"]}
+    assert definition.opened_scalars(document, 10, 3) == 3 * 3 * (14 + 2)
+    of_classes = {**study.manifest, "classes": ["healthy", "ischaemia", "heart failure"]}
+    one, three = (definition.extraction_of(document, manifest, 10) for manifest in (study.manifest, of_classes))
+    assert three["scalars_an_explanation"] == 3 * one["scalars_an_explanation"]
+    assert three["explanations"] < one["explanations"]
+
+
 @pytest.mark.parametrize("field", ["model", "schema"])
 def test_it_names_this_model_and_this_models_schema(study, field):
     other = {**study.definition, field: "sha256:" + "0" * 64}

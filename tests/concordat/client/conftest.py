@@ -142,7 +142,14 @@ class World:
     # --- what is agreed on
 
     def agree(
-        self, kind: str = "mlp", *, tensors: Any = None, ground: str = "consent", plan: Any = None, **changes: Any
+        self,
+        kind: str = "mlp",
+        *,
+        tensors: Any = None,
+        classes: Any = CLASSES,
+        ground: str = "consent",
+        plan: Any = None,
+        **changes: Any,
     ) -> CheckedDefinition:
         """From the protocol to a definition that everyone has approved; boards and chain are taken as said yes."""
         owner, api = self.homes["cleveland"], self.api("cleveland")
@@ -182,7 +189,7 @@ class World:
             schema=SCHEMA,
             tensors=self.tensors,
             parties=PARTIES,
-            classes=CLASSES if KINDS[kind].several else (),
+            classes=classes if KINDS[kind].several else (),
         )
         if kind == "linear":
             models.disclose_weights(owner, api, model=model.digest, study=STUDY)
