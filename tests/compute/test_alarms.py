@@ -18,7 +18,7 @@ from compute.node.tapes import Tapes
 from compute.selectors import request_of
 from compute.services import alarms, results
 from compute.services.sweep import sweep
-from concordat import alarm, canaries, canonical, clock, outputs, receipt, ring, signatures
+from concordat import alarm, canaries, canonical, clock, model, outputs, receipt, ring, signatures
 from concordat.client import sheets
 from concordat.client.api import Api
 from concordat.client.session import Session
@@ -64,8 +64,16 @@ def opened(world, job, prepared):
         for output in released.outputs
         if output.sealed
     }
-    groups = len(world.consortium.schema.groups)
-    return shares, *outputs.add_up(shares, receipts, groups=groups, mirrored=True, target="log-odds", place=CANARY)
+    found = outputs.add_up(
+        shares,
+        receipts,
+        groups=len(world.consortium.schema.groups),
+        mirrored=world.consortium.plan.mirrored,
+        target="log-odds",
+        place=CANARY,
+        answers=model.answers_of(world.consortium.manifest),
+    )
+    return shares, *found
 
 
 def raised(world, about, prepared, shares, **changes):
