@@ -18,6 +18,7 @@ before the first job.
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
@@ -182,22 +183,50 @@ def open_sheet(
 
 def agrees(opened: Sequence[Opened], canary: Canary, what_ifs: Sequence[Canary], target: Scale) -> bool:
     """Whether what was opened of a canary, whose what-ifs other canaries were, is what was known before."""
-    lengths = {len(canary["explanation"]), *(len(each["prediction"]) for each in (canary, *what_ifs))}
-    return lengths == {len(opened)} and all(
-        _agrees(each, [*(one["prediction"][place] for one in (canary, *what_ifs)), *explanation], target)
-        for place, (each, explanation) in enumerate(zip(opened, canary["explanation"], strict=True))
-    )
-
-
-def _agrees(opened: Opened, known: Sequence[int], target: Scale) -> bool:
-    one = float(1 << ring.RESULT_BITS)
-    squares = [opened.sum_of_squares, *([] if opened.odd_squares is None else [opened.odd_squares])]
-    found = [opened.prediction, *opened.what_ifs, *opened.coefficients, opened.intercept, *squares]
-    if len(known) != len(found):
+    predictions, explanation = [each["prediction"] for each in (canary, *what_ifs)], canary["explanation"]
+    if {len(explanation), *map(len, predictions)} != {len(opened)} or len(set(map(len, explanation))) != 1:
         return False
-    off, slack = np.abs(np.array(found) - np.array(known) / one), np.full(len(known), TOLERANCE[target])
-    slack[-len(squares) :] += TOTAL_TOLERANCE * np.array(known[-len(squares) :]) / one
-    return bool((off <= slack).all())
+    found = distance(opened, np.column_stack([*predictions, explanation]) / float(1 << ring.RESULT_BITS))
+    return found is not None and found.within(target)
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far numbers are off what is `known` of them, both (K, m) for K answers, the last of which are `squares` sums
+    of squares."""
+
+    off: NDArray[np.float64]
+    known: NDArray[np.float64]
+    squares: int
+
+    @property
+    def most(self) -> float:
+        """Of predictions, coefficients and intercept."""
+        return float(self.off[:, : -self.squares].max())
+
+    @property
+    def most_squares(self) -> float:
+        """Of the sums of squares."""
+        return float(self.off[:, -self.squares :].max())
+
+    def within(self, target: Scale) -> bool:
+        """Whether fixed-point arithmetic explains it."""
+        slack = np.full(self.known.shape, TOLERANCE[target])
+        slack[:, -self.squares :] += TOTAL_TOLERANCE * self.known[:, -self.squares :]
+        return bool((self.off <= slack).all())
+
+
+def distance(opened: Sequence[Opened], known: NDArray[np.float64]) -> Distance | None:
+    """From what is known (K, m) of each of the model's answers: predictions of the record and its what-ifs, then what
+    `known_result` answers for the record. None if there are not as many numbers."""
+    squares = [[each.sum_of_squares, *([] if each.odd_squares is None else [each.odd_squares])] for each in opened]
+    found = np.array(
+        [
+            [each.prediction, *each.what_ifs, *each.coefficients, each.intercept, *sums]
+            for each, sums in zip(opened, squares, strict=True)
+        ]
+    )
+    return Distance(np.abs(found - known), known, len(squares[0])) if known.shape == found.shape else None
 
 
 def came_back_right(

@@ -389,7 +389,9 @@ EVENTS: dict[Event, EventInfo] = {
         ("job", "request", "institution"),
         ("display",),
     ),
-    Event.DOSSIER_READ: EventInfo("Someone opened a decision's dossier.", ("request", "role"), ("reader",)),
+    Event.DOSSIER_READ: EventInfo(
+        "Someone opened a decision's dossier, as a page or as a file.", ("request", "role", "form"), ("reader",)
+    ),
     Event.LEGAL_HOLD_SET: EventInfo(
         "Destroying one subject's key was forbidden, for as long as a duty to keep its records lasts.",
         (),

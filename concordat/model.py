@@ -6,7 +6,7 @@ makes the probability, or with a probability.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -121,6 +121,7 @@ def publish(
     key: SigningKey,
     clamped: bool = True,
     classes: Sequence[str] = (),
+    keep: Callable[[dict[str, Share]], object] = lambda shares: None,
 ) -> tuple[str, dict[str, str]]:
     """Split a model into shares, one for each party.
 
@@ -128,6 +129,7 @@ def publish(
         schema: digest of the feature schema, whose number of columns is `columns`.
         tensors: float64 arrays of exactly the shapes of the kind.
         party_keys: public sealing keys by party, in the order of the parties.
+        keep: is given the opening of every share, which together are the model: for its owner (`model_file`).
         clamped: see `Manifest`; right for every model, and needless where `prove` answers no more than `UNCLAMPED`.
         classes: their names, where the kind tells several apart.
 
@@ -166,6 +168,7 @@ def publish(
         party: sealing.seal(public, salts[party] + shares[party], context=_context(manifest, party))
         for party, public in party_keys.items()
     }
+    keep({party: opening(salts[party], shares[party]) for party in party_keys})
     return token, sealed
 
 

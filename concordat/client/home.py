@@ -8,6 +8,7 @@ checkpoint.txt the head of the log that we saw last (`concordat.client.log`)
 canaries/      the canaries that we sealed, as the owner of models (mode 0700)
 consents/      the consents that we attested (mode 0700)
 work/          one folder a prediction (mode 0700)
+models/        the models that we own, in one piece, by the manifest's digest (mode 0700)
 """
 
 from collections.abc import Iterable, Sequence
@@ -117,6 +118,11 @@ class ClientHome:
     def work(self) -> Path:
         """Where the predictions' private state is kept."""
         return self.directory / "work"
+
+    @property
+    def models(self) -> Path:
+        """Where the models that we own are kept, as :mod:`concordat.model_file` writes them."""
+        return self.directory / "models"
 
     @property
     def _file(self) -> Path:

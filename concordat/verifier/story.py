@@ -7,18 +7,17 @@ import numpy as np
 
 from concordat.canonical import Json, digest
 from concordat.design import CONFIDENCE, Estimate
-from concordat.events import EVENTS
 from concordat.explanation import decimal, log_odds_of, maybe_decimal, probability_of
 from concordat.fields import plain
 from concordat.kinds.kind import softmax
 from concordat.outputs import Opened
-from concordat.verifier import authority, boards, computation, witnessing
+from concordat.verifier import authority, boards, computation, timeline, witnessing
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import Entry, NotCheckable
 
 
 def tell(case: Case) -> dict[str, Json]:
-    """The story of a case in which no check failed, in six parts."""
+    """The story of a case in which no check failed, in six parts, and the same as a timeline."""
     decision = case.decision
     return {
         "record": decision.number,
@@ -28,7 +27,9 @@ def tell(case: Case) -> dict[str, Json]:
         "computed": _computed(case),
         "result": _result(case) if case.disclosure else None,
         "shown": [_shown(case, entry) for entry in computation.displays(case)],
-        "since": [_event(entry) for entry in case.evidence.entries if entry.index > case.explanation.index],
+        "since": [timeline.row(case, entry) for entry in case.evidence.entries if entry.index > case.explanation.index],
+        "ended": timeline.ended(case),
+        "timeline": [timeline.row(case, entry) for entry in case.evidence.entries],
         "trust": _trust(case),
     }
 
@@ -61,6 +62,7 @@ def _computed(case: Case) -> dict[str, Json]:
         "kind": manifest["kind"],
         "digest": case.decision.text("model"),
         "target": case.definition["target"],
+        "canaries": case.definition["canaries"],
         "job": case.job,
         "nodes": [
             {
@@ -90,8 +92,8 @@ def _result(case: Case) -> dict[str, Json]:
         return {**_answer(case, only, probability_of(only.prediction, only.target)), "classes": []}
     probabilities = softmax(np.array([each.prediction for each in opened]))
     ranked = sorted(zip(probabilities.tolist(), names, opened, strict=True), key=lambda each: -each[0])
-    classes = [{"class": name, **_answer(case, each, probability)} for probability, name, each in ranked]
-    return {**classes[0], "classes": cast(Json, classes)}
+    classes = [(name, _answer(case, each, probability)) for probability, name, each in ranked]
+    return {**classes[0][1], "classes": [{"name": name, **each} for name, each in classes]}
 
 
 def _answer(case: Case, opened: Opened, probability: float) -> dict[str, Json]:
@@ -135,11 +137,6 @@ def _shown(case: Case, entry: Entry) -> dict[str, Json]:
         return {"entry": entry.number, "time": entry.leaf["time"], "closed": missing.reason.value}
     kept = {field: said[field] for field in ("time", "viewer", "decision", "template", "language", "rendered")}
     return {"entry": entry.number, **kept}
-
-
-def _event(entry: Entry) -> dict[str, Json]:
-    said = EVENTS[entry.event].description
-    return {"entry": entry.number, "time": entry.leaf["time"], "event": entry.event.value, "sentence": said}
 
 
 def _trust(case: Case) -> dict[str, Json]:

@@ -54,6 +54,8 @@ class Consortium:
     target: str = "log-odds"
     broker: str = "redis://127.0.0.1:1/0"
     ground: str = "consent"
+    kept: dict = field(default_factory=dict)
+    """The opening of every share of the model, once it is published."""
     given_design: dict | None = None
 
     def __post_init__(self) -> None:
@@ -143,6 +145,7 @@ class Consortium:
             party_keys=self.party_keys,
             key=self.identity(OWNER),
             classes=CLASSES if model.KINDS[self.kind].several else (),
+            keep=self.kept.update,
         )
 
     @cached_property

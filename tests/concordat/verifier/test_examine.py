@@ -6,11 +6,14 @@ import sys
 import pytest
 
 from concordat import canonical
+from concordat.kinds import KINDS
+from concordat.kinds.kind import softmax
 from concordat.reasons import Reason, Refused
-from concordat.verifier import Options, bundle, verify
+from concordat.verifier import Options, bundle, paper, verify
 from concordat.verifier.__main__ import main
 from concordat.verifier.examine import Status
 from concordat.verifier.report import html
+from tests.support.consortium import CLASSES
 
 pytestmark = pytest.mark.django_db
 
@@ -50,7 +53,10 @@ def test_a_disclosure_shows_the_result_that_its_shares_add_up_to(made):
     assert (found["target"], found["prediction"], found["log_odds"]) == ("log-odds", "0.7500", "0.7500")
     assert found["probability"] == "0.6792"
     assert found["factors"][0]["coefficient"] == "-1.2500"
+    strongest = found["factors"][0]
+    assert float(strongest["low"]) <= -1.25 <= float(strongest["high"])
     page = html(result.to_json())
+    assert f"<td>{strongest['low']} to {strongest['high']}</td>" in page
     assert "its explanation (" in page
     assert "in log-odds, from" in page
     assert "<strong>0.6792</strong>, as log-odds 0.7500; log-odds of the reference record, by the surrogate" in page
@@ -77,22 +83,25 @@ def test_of_several_classes_all_are_told_the_most_probable_one_first(dossier_of_
     made = dossier_of_classes
     result = verify(made.data, Options(disclosure=canonical.encode(made.decision.disclosure)))
     assert result.holds
-    found = result.story["result"]
-    said = [(each["class"], each["log_odds"], each["probability"]) for each in found["classes"]]
-    assert said == [
-        ("ischaemia", "0.5000", "0.4842"),
-        ("healthy", "0.2500", "0.3771"),
-        ("heart failure", "-0.7500", "0.1387"),
-    ]
+    consortium, found = made.decision.consortium, result.story["result"]
+    log_odds = KINDS["mlp-classes"].forward(consortium.tensors, consortium.vector[None])[0]
+    expected = dict(zip(CLASSES, softmax(log_odds), strict=True))
+    assert {each["name"]: float(each["probability"]) for each in found["classes"]} == pytest.approx(expected, abs=1e-3)
+    assert {each["name"]: float(each["log_odds"]) for each in found["classes"]} == pytest.approx(
+        dict(zip(CLASSES, log_odds, strict=True)), abs=1e-3
+    )
+    assert found["probability"] == max(each["probability"] for each in found["classes"])
     assert found["factors"] == found["classes"][0]["factors"]
-    assert [float(each["factors"][0]["coefficient"]) for each in found["classes"]] == [1.25, -1.25, 0.0]
-    page = html(result.to_json())
+    assert all(each["reliable"] is not None for each in found["classes"])
+    page, first = html(result.to_json()), found["classes"][0]
     assert '<th scope="col">Log-odds against the average of all classes</th>' in page
     assert page.count("Factors, in log-odds of “") == 3
     assert (
-        "<strong>0.4842</strong>, as log-odds 0.5000; log-odds of “ischaemia” against the average of all classes of "
-        "the reference record, by the surrogate, 0.5000" in page
+        f"<strong>{first['probability']}</strong>, as log-odds {first['log_odds']}; log-odds of “{first['name']}” "
+        "against the average of all classes of the reference record, by the surrogate" in page
     )
+    printed = paper.pdf(result.to_json())
+    assert printed.startswith(b"%PDF")
 
 
 def test_a_disclosed_probability_that_is_none_fails(dossier_of_a_forest, monkeypatch):
@@ -103,7 +112,7 @@ def test_a_disclosed_probability_that_is_none_fails(dossier_of_a_forest, monkeyp
 
 
 def test_a_disclosure_may_open_the_record_too(made):
-    disclosed = made.decision.disclosure | {"inputs": made.decision.prepared.openings[0]}
+    disclosed = made.decision.with_record
     result = verify(made.data, Options(disclosure=canonical.encode(disclosed)))
     assert "input and result" in status(result, "disclosure").sentence
     assert result.holds
@@ -202,7 +211,8 @@ def test_a_disclosure_that_does_not_fit_is_blamed_itself(made, tmp_path, capsys,
     bundled, file = tmp_path / "good.zip", tmp_path / "disclosure.json"
     bundled.write_bytes(made.data)
     file.write_bytes(other if isinstance(other, bytes) else canonical.encode(disclosed))
-    assert main([str(bundled), "--disclosure", str(file)]) == 1
+    assert main([str(bundled), "--disclosure", str(file), "--html", str(tmp_path / "page.html")]) == 1
+    assert "This disclosure does not fit." in (tmp_path / "page.html").read_text()
     said = capsys.readouterr().out
     failed = [line for line in said.splitlines() if line.startswith("FAILED")]
     assert len(failed) == 1
