@@ -6,6 +6,7 @@ from ledger.models.document import Document
 from ledger.models.log import LogEntry, LogHead, Reference
 from ledger.models.subject import LegalHold, Payload, SubjectKey
 from ledger.models.tile import Tile
+from ledger.models.timestamp import StampAttempt, TimeStamp
 
 __all__ = [
     "Anchor",
@@ -19,8 +20,10 @@ __all__ = [
     "Payload",
     "Reference",
     "SignedCheckpoint",
+    "StampAttempt",
     "SubjectKey",
     "Tile",
+    "TimeStamp",
     "TransactionKind",
     "TransactionState",
 ]
