@@ -17,9 +17,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-
 from concordat.client.api import Result
 from concordat.client.canaries import Batch
 from concordat.fields import read
@@ -28,8 +25,6 @@ from concordat.reasons import Reason, Refused
 from concordat.request import Prepared
 from concordat.schema import Value
 from concordat.sealing import SealingKey
-
-_MLKEM_BYTES = 64
 
 
 class Work:
@@ -55,10 +50,7 @@ class Work:
         root.chmod(0o700)
         work = cls(root / request)
         work.folder.mkdir(mode=0o700)
-        key = prepared.output_key
-        write_private(
-            work.folder / "output.key", key.mlkem.private_bytes_raw() + key.x25519.private_bytes_raw(), replace=True
-        )
+        write_private(work.folder / "output.key", prepared.output_key.raw, replace=True)
         content = {
             "request": request,
             "definition": definition,
@@ -97,11 +89,7 @@ class Work:
 
     @property
     def output_key(self) -> SealingKey:
-        raw = self._read("output.key")
-        return SealingKey(
-            MLKEM768PrivateKey.from_seed_bytes(raw[:_MLKEM_BYTES]),
-            X25519PrivateKey.from_private_bytes(raw[_MLKEM_BYTES:]),
-        )
+        return SealingKey.from_raw(self._read("output.key"))
 
     @property
     def job(self) -> str:
