@@ -65,8 +65,8 @@ class OfficerShare(TypedDict):
 
 @with_config(STRICT)
 class ShareFile(TypedDict):
-    """A share under its officer's passphrase: AES-256-GCM (nonce || ciphertext) under a key by scrypt (RFC 7914, N 2^15,
-    r 8, p 3) from the passphrase and `salt` (16 bytes); both base64url."""
+    """A share under its officer's passphrase: AES-256-GCM (nonce || ciphertext) under a key by scrypt (RFC 7914:
+    N 2^15, r 8, p 3) from the passphrase and `salt`, 16 bytes; both base64url."""
 
     v: Literal[1]
     escrow: Text
@@ -151,7 +151,7 @@ def check_share(escrow: Escrow, share: OfficerShare) -> None:
 def interpolate(shares: dict[int, bytes]) -> SealingKey:
     """The key that these shares, by place from 0, make, whether they are enough or not: a wrong one if they are not."""
     blocks = (
-        Shamir.combine([(place + 1, share[start : start + _BLOCK]) for place, share in shares.items()])
+        Shamir.combine([(place + 1, share[start : start + _BLOCK]) for place, share in shares.items()], ssss=False)
         for start in range(0, RAW_BYTES, _BLOCK)
     )
     return SealingKey.from_raw(b"".join(blocks))
@@ -189,7 +189,7 @@ def unlock(file: ShareFile, passphrase: str) -> OfficerShare:
 def _split(secret: bytes, threshold: int, count: int) -> list[bytes]:
     """`count` shares of 96 bytes, by place."""
     starts = range(0, len(secret), _BLOCK)
-    dealt = [Shamir.split(threshold, count, secret[start : start + _BLOCK]) for start in starts]
+    dealt = [Shamir.split(threshold, count, secret[start : start + _BLOCK], ssss=False) for start in starts]
     return [b"".join(block[place][1] for block in dealt) for place in range(count)]
 
 

@@ -76,8 +76,8 @@ class Package(TypedDict):
 
 @with_config(STRICT)
 class Asked(TypedDict):
-    """The content of a package at the request: the signed request, and the openings, by party, of the record at `place`.
-    That of a package of the result is a `concordat.verifier.disclosure.Disclosure`."""
+    """The content of a package at the request: the signed request, and the openings, by party, of the record at
+    `place`. That of a package of the result is a `concordat.verifier.disclosure.Disclosure`."""
 
     v: Literal[1]
     request: str
@@ -119,8 +119,8 @@ def sign_keys(*, institution: str, records: str, terms: Escrow, issued: datetime
 
 
 def read_keys(token: str, institution: str, offline: Mapping[str, VerifyKey]) -> RecordsKeys:
-    """The document, signed by one of the institution's `offline` keys. Raises Refused: WRONG_INSTITUTION, FIELD_INVALID,
-    and what `verify` refuses."""
+    """The document, signed by one of the institution's `offline` keys. Raises Refused: WRONG_INSTITUTION,
+    FIELD_INVALID, and what `verify` refuses."""
     found = verify(token, RecordsKeys, kind="records-keys", keys=offline)
     if found["institution"] != institution:
         detail = "These are another institution's records keys."
@@ -130,7 +130,7 @@ def read_keys(token: str, institution: str, offline: Mapping[str, VerifyKey]) ->
 
 
 def terms_of(package: Package) -> RecordsKeys:
-    """The keys that the package says it was sealed to; who signed them is not verified here: to open is proof enough."""
+    """The keys that the package names. Who signed them is not verified here: whoever opens it has held its key."""
     return read(peek(package["keys"])[1], RecordsKeys)
 
 

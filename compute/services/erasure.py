@@ -40,3 +40,4 @@ def _erase_job(job: Job) -> None:
         end(job, JobState.FAILED, reason=Reason.ERASED)
     job.inputs.all().delete()
     job.results.update(sealed="")
+    job.packages.exclude(content="").update(content="")

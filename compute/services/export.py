@@ -103,6 +103,7 @@ def _job(job: Job) -> dict[str, Any]:
         "created": _time(job.created),
         "sealed_inputs": job.inputs.count(),
         "sealed_results": job.results.exclude(sealed="").count(),
+        "records_packages": job.packages.exclude(content="").count(),
     }
 
 

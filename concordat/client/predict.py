@@ -3,7 +3,8 @@
     prepare → submit → wait → open_result → show          and, for a legal reviewer, disclose
 
 The record is read, checked, shared and sealed on this machine; what comes back is verified against pinned keys, against
-commitments and against the log before it is added up; and nothing that was opened is sent anywhere.
+commitments and against the log before it is added up; and nothing that was opened is sent anywhere, except
+sealed to our own records key and escrow (`concordat.client.packages`).
 """
 
 import time
@@ -16,7 +17,7 @@ import numpy as np
 
 from concordat import canonical, clock, display, plausibility, record_number, what_if
 from concordat.canonical import Json
-from concordat.client import canaries, consents
+from concordat.client import canaries, consents, packages
 from concordat.client.api import Api, Result, Status
 from concordat.client.governance import CheckedDefinition, fetch_definition
 from concordat.client.home import ClientHome
@@ -34,7 +35,7 @@ from concordat.request import Urgency, check_kind, peek_request
 from concordat.request import prepare as prepare_request
 from concordat.schema import Value
 from concordat.signatures import keyring
-from concordat.states import AVAILABLE, ended
+from concordat.states import AVAILABLE, JobState, ended
 from concordat.ticket import read_ticket
 from concordat.verifier.disclosure import Disclosure
 from concordat.what_if import Change, WhatIf
@@ -121,14 +122,18 @@ def prepare(
         values=values,
         what_ifs=what_ifs,
         batch=batch,
+        package=packages.of_request(home, request, prepared, batch.place),
     )
 
 
 def submit(work: Work, api: Api) -> Status:
-    """Send the request, or send it again: the coordinator answers the same request with the same job."""
+    """Send the request, or send it again: the coordinator answers the same request with the same job. What reopens it
+    goes with it, unless it was refused."""
     content = work.content
     status = api.request_prediction(content["token"], content["sealed"], idempotency_key=work.request)
     work.submitted(status["prediction"])
+    if status["state"] is not JobState.REFUSED:
+        packages.hand_in(api, work, "request")
     return status
 
 
@@ -177,6 +182,8 @@ def open_result(
     each canary against its known result, each output share against its commitment. A false canary raises the alarm,
     and nothing else is opened; that the alarm stands in the log is checked in the same way.
 
+    Before anybody sees it, what reopens the decision is sealed to our records keys, if we have any, and handed in.
+
     Raises:
         Refused: the first check that fails, by its own reason; CANARY_FAILED, which says whether the log has the alarm:
             until it has, call this again; RESULT_NOT_READY while the log has not
@@ -221,6 +228,9 @@ def open_result(
     record = definition.schema.encode_row(work.content["values"])
     explanation = explain(opened, design=definition.design, schema=definition.schema, record=record)
     work.opened(result)
+    packages.keep_result(home, work, disclose(work, with_record=True))
+    for stage in packages.STAGES:
+        packages.hand_in(api, work, stage)
     answers = what_if.answer(
         content["what_ifs"], list(opened.what_ifs), schema=definition.schema, values=record.values, target=target
     )
