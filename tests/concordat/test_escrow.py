@@ -79,7 +79,7 @@ def test_another_escrows_or_another_officers_share_is_refused(dealt: tuple[Escro
 
 
 def test_shares_that_were_dealt_falsely_make_no_key(dealt: tuple[Escrow, list[OfficerShare]]) -> None:
-    """Commitments hold whoever deals to the shares, not to sense: that they make the key shows in use, or in a drill."""
+    """Commitments hold whoever deals to the shares, not to sense: that they make the key a drill shows."""
     genuine, shares = dealt
     false = read({**genuine, "key": SealingKey.generate().public}, Escrow)
     dealt_so: list[OfficerShare] = [{**share, "escrow": sealing_key_id(false["key"])} for share in shares]

@@ -2,8 +2,10 @@
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from click.testing import CliRunner
@@ -17,7 +19,7 @@ from concordat.canonical import digest
 from concordat.client import escrow as ceremonies
 from concordat.client import predict
 from concordat.client.api import Api
-from concordat.client.cli import main
+from concordat.client.cli import common, main
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.client.work import Work
@@ -26,7 +28,7 @@ from concordat.keystore import Keystore
 from concordat.package import read_package
 from concordat.reasons import Reason, Refused
 from concordat.request import peek_request
-from concordat.signatures import SigningKey
+from concordat.signatures import SigningKey, keyring, peek, verify
 from concordat.verifier import disclosure
 from ledger.models import LogEntry
 from tests.concordat.client.conftest import World, prepare
@@ -97,10 +99,36 @@ def everything_stored() -> Iterator[str]:
                 yield from (bytes(each).decode("latin-1") if isinstance(each, bytes) else str(each) for each in row)
 
 
+def check_the_log(packages: dict[str, str]) -> None:
+    """The log names each package, and the keys that open it."""
+    entries = LogEntry.objects.filter(event=Event.RECORD_SEALED)
+    assert {entry.public["stage"]: entry.public["package"] for entry in entries} == packages
+    for entry in entries:
+        assert entry.public["records_key"] != entry.public["escrow_key"]
+        assert entry.index == RecordsPackage.objects.get(stage=entry.public["stage"]).entry
+
+
+def check_nothing_leaks(content: str) -> None:
+    """Every salt and every share of the disclosure, searched for in every column of every table."""
+    found = disclosure.parse(content.encode())
+    openings = [*found.get("inputs", {}).values()]
+    openings += [part for shares in found["outputs"].values() for part in (shares["prediction"], shares["explanation"])]  # type: ignore[misc]
+    secrets = [text for opening in openings for text in (opening["salt"], opening["share"])]
+    assert len(secrets) == 2 * 3 * 3
+    assert all(secret in content for secret in secrets), "the search would find nothing anywhere"
+    for value in everything_stored():
+        for secret in secrets:
+            raw = canonical.unb64(secret)
+            assert secret not in value
+            assert raw.decode("latin-1") not in value
+            assert raw.hex() not in value
+
+
 def test_a_decision_is_reopened_when_its_work_folder_is_gone(decided: Work, custody: Custody, api: Api) -> None:
     """The officers' disclosure is the one that the requester would have made; so is the records key's."""
     expected = predict.disclose(decided, with_record=True)
-    job = decided.job
+    job, packages = decided.job, kept(decided)
+    assert set(packages) == {"request", "result"}
     shutil.rmtree(decided.folder)
     fetched = {each["stage"]: read_package(each["package"].encode()) for each in api.packages(job)}
     by_officers = ceremonies.open_by_officers(fetched["result"], custody.shares[1:])
@@ -112,11 +140,10 @@ def test_a_decision_is_reopened_when_its_work_folder_is_gone(decided: Work, cust
     assert {name: asked[name] for name in ("request", "place", "inputs")} == {
         name: expected[name] for name in ("request", "place", "inputs")
     }
-
-
-def test_one_officer_does_not_reopen_it(decided: Work, custody: Custody) -> None:
     with refusal(Reason.SHARES_TOO_FEW):
-        ceremonies.open_by_officers(read_package(kept(decided)["result"]), custody.shares[:1])
+        ceremonies.open_by_officers(fetched["result"], custody.shares[:1])
+    check_the_log({stage: digest(content) for stage, content in packages.items()})
+    check_nothing_leaks(by_officers.decode())
 
 
 def test_the_request_is_kept_as_soon_as_it_was_made(custody: Custody, world: World, agreed: Any, api: Api) -> None:
@@ -127,16 +154,6 @@ def test_the_request_is_kept_as_soon_as_it_was_made(custody: Custody, world: Wor
     assert set(kept(work)) == {"request"}
     content = ceremonies.open_by_records_key(read_package(kept(work)["request"]), custody.keys)
     assert peek_request(canonical.decode(content)["request"])["request"] == work.request
-
-
-def test_the_log_names_each_package_and_the_keys_that_open_it(decided: Work) -> None:
-    entries = LogEntry.objects.filter(event=Event.RECORD_SEALED)
-    assert {entry.public["stage"]: entry.public["package"] for entry in entries} == {
-        stage: digest(content) for stage, content in kept(decided).items()
-    }
-    for entry in entries:
-        assert entry.public["records_key"] != entry.public["escrow_key"]
-        assert entry.index == RecordsPackage.objects.get(stage=entry.public["stage"]).entry
 
 
 def test_retired_keys_still_open_what_was_sealed_to_them(decided: Work, custody: Custody) -> None:
@@ -153,23 +170,6 @@ def test_retired_keys_still_open_what_was_sealed_to_them(decided: Work, custody:
         ceremonies.open_by_officers(sealed, [old_shares[0], new_shares[1]])
 
 
-def test_nothing_that_the_coordinator_stores_holds_what_the_package_does(decided: Work, custody: Custody) -> None:
-    """Every salt and every share of the disclosure, searched for in every column of every table."""
-    content = ceremonies.open_by_records_key(read_package(kept(decided)["result"]), custody.keys).decode()
-    found = disclosure.parse(content.encode())
-    openings = [*found.get("inputs", {}).values()]
-    openings += [part for shares in found["outputs"].values() for part in (shares["prediction"], shares["explanation"])]  # type: ignore[misc]
-    secrets = [text for opening in openings for text in (opening["salt"], opening["share"])]
-    assert len(secrets) == 2 * 3 * 3
-    assert all(secret in content for secret in secrets), "the search would find nothing anywhere"
-    for value in everything_stored():
-        for secret in secrets:
-            raw = canonical.unb64(secret)
-            assert secret not in value
-            assert raw.decode("latin-1") not in value
-            assert raw.hex() not in value
-
-
 def test_without_records_keys_nothing_is_sealed(world: World, agreed: Any, home: ClientHome, api: Api) -> None:
     work = prepare(world, agreed)
     predict.submit(work, api)
@@ -178,64 +178,33 @@ def test_without_records_keys_nothing_is_sealed(world: World, agreed: Any, home:
         api.packages(work.job)
 
 
-def test_records_keys_that_our_offline_key_did_not_sign_are_not_used(
-    custody: Custody, world: World, agreed: Any, home: ClientHome
-) -> None:
+def forged_keys(custody: Custody) -> str:
+    """Records keys that say they are ours."""
     terms, _ = escrow.create(OFFICERS, 2)
-    forged = package.sign_keys(
+    return package.sign_keys(
         institution="long-beach",
         records=custody.keys.sealing.public,
         terms=terms,
         issued=clock.now(),
         offline=SigningKey.generate(),
     )
-    home.records_file.write_text(forged)
+
+
+def test_records_keys_that_our_offline_key_did_not_sign_are_not_used(
+    custody: Custody, world: World, agreed: CheckedDefinition, home: ClientHome
+) -> None:
+    home.records_file.write_text(forged_keys(custody))
     with refusal(Reason.KEY_UNKNOWN):
         prepare(world, agreed)
-    assert not any(home.work.glob("*"))
+    assert not list(home.work.glob("*"))
 
 
-class TestTheCoordinatorRefuses:
-    """What it does not keep."""
-
-    def test_a_package_that_was_sealed_to_somebody_elses_keys(self, decided: Work, home: ClientHome, api: Api) -> None:
-        """Whoever runs the requester's system cannot pass off an escrow that the offline key did not sign."""
-        terms, _ = escrow.create(OFFICERS, 2)
-        keys = package.sign_keys(
-            institution="long-beach",
-            records=home.keys.sealing.public,
-            terms=terms,
-            issued=clock.now(),
-            offline=SigningKey.generate(),
-        )
-        RecordsPackage.objects.all()._raw_delete(using="default") if False else None
-        sealed = self._seal(home, decided, keys=keys)
-        with refusal(Reason.CONFLICT):  # the one that was handed in before stays
-            api.keep_package(decided.job, sealed.statement, sealed.package)
-
-    def test_a_statement_about_another_package(self, decided: Work, home: ClientHome, api: Api) -> None:
-        first, second = (self._seal(home, decided) for _ in range(2))
-        with refusal(Reason.DIGEST_MISMATCH):
-            api.keep_package(decided.job, first.statement, second.package)
-
-    def test_another_requests_package(self, decided: Work, home: ClientHome, api: Api) -> None:
-        sealed = self._seal(home, decided, request="6f1d2f3e-0000-4000-8000-000000000001")
-        with refusal(Reason.CONFLICT):
-            api.keep_package(decided.job, sealed.statement, sealed.package)
-
-    def test_a_statement_that_another_key_signed(self, decided: Work, home: ClientHome, api: Api) -> None:
-        sealed = self._seal(home, decided, key=SigningKey.generate())
-        with refusal(Reason.KEY_UNKNOWN):
-            api.keep_package(decided.job, sealed.statement, sealed.package)
-
-    def test_a_package_that_is_too_large(self, decided: Work, home: ClientHome, api: Api) -> None:
-        sealed = self._seal(home, decided)
-        with refusal(Reason.TOO_LARGE):
-            api.keep_package(decided.job, sealed.statement, "{" + " " * package.LARGEST)
-
-    def _seal(self, home: ClientHome, work: Work, **changes: Any) -> package.Signed:
+def test_the_coordinator_keeps_only_what_it_can_tell_is_ours(
+    computed: Work, custody: Custody, home: ClientHome, api: Api
+) -> None:
+    def sealed(**changes: Any) -> package.Signed:
         arguments = {
-            "request": work.request,
+            "request": computed.request,
             "stage": "result",
             "keys": home.records_keys,
             "now": clock.now(),
@@ -243,18 +212,46 @@ class TestTheCoordinatorRefuses:
         }
         return package.seal({"v": 1}, **arguments | changes)  # type: ignore[arg-type]
 
+    def refused(reason: Reason, statement: str, content: str) -> None:
+        with refusal(reason):
+            api.keep_package(computed.job, statement, content)
 
-@pytest.mark.parametrize(
-    ("slug", "reason"), [("cleveland", Reason.SIGN_IN_REFUSED), ("zurich", Reason.SIGN_IN_REFUSED)]
-)
-def test_who_did_not_ask_gets_no_package(decided: Work, world: World, slug: str, reason: Reason) -> None:
-    """A node or a model's owner may not even ask for the scope."""
-    with refusal(Reason.SCOPE_MISSING):
-        world.api(slug).packages(decided.job)
+    genuine, other = sealed(), sealed()
+    refused(Reason.DIGEST_MISMATCH, genuine.statement, other.package)
+    refused(Reason.TOO_LARGE, genuine.statement, " " * (package.LARGEST + 1))
+    strange = sealed(request="6f1d2f3e-0000-4000-8000-000000000001")
+    refused(Reason.CONFLICT, strange.statement, strange.package)
+    unsigned = sealed(key=SigningKey.generate())
+    refused(Reason.KEY_UNKNOWN, unsigned.statement, unsigned.package)
+    # Whoever runs the requester's systems cannot pass off an escrow that the offline key did not sign.
+    forged = sealed(keys=forged_keys(custody))
+    refused(Reason.KEY_UNKNOWN, forged.statement, forged.package)
+    assert not RecordsPackage.objects.exists()
+    for _ in range(2):
+        api.keep_package(computed.job, genuine.statement, genuine.package)
+    refused(Reason.CONFLICT, other.statement, other.package)
+    assert kept(computed) == {"result": genuine.package.encode()}
+    assert LogEntry.objects.filter(event=Event.RECORD_SEALED).count() == 1
 
 
-def test_that_packages_were_handed_out_is_recorded(decided: Work, api: Api, tmp_path: Path) -> None:
+def test_a_result_is_not_kept_before_there_is_one(custody: Custody, home: ClientHome, api: Api, work: Work) -> None:
+    predict.submit(work, api)
+    sealed = package.seal(
+        {"v": 1},
+        request=work.request,
+        stage="result",
+        keys=home.records_keys,
+        now=clock.now(),
+        key=home.keys.identity,
+    )
+    with refusal(Reason.WRONG_STATE):
+        api.keep_package(work.job, sealed.statement, sealed.package)
+
+
+def test_that_packages_were_handed_out_is_recorded(decided: Work, world: World, api: Api, tmp_path: Path) -> None:
     api.packages(decided.job)
+    with refusal(Reason.SCOPE_MISSING):
+        world.api("cleveland").packages(decided.job)  # a node and the model's owner of that very job
     record = Job.objects.get().record
     call_command("hand_out_package", record, str(tmp_path), "order 4 O 12/26 of the district court")
     assert (tmp_path / f"{record}.result.package").read_bytes() == kept(decided)["result"]
@@ -268,8 +265,6 @@ def test_that_packages_were_handed_out_is_recorded(decided: Work, api: Api, tmp_
 
 
 def test_an_erased_person_s_packages_are_gone(decided: Work, api: Api) -> None:
-    from uuid import UUID
-
     subject = UUID(peek_request(decided.content["token"])["subject"])
     sent = decided.package("result")
     erase_subject(institution="long-beach", subject=subject, ground="objection")
@@ -320,8 +315,6 @@ def test_the_ceremony_and_the_drill_by_hand(home: ClientHome, tmp_path: Path) ->
     )  # fmt: skip
     assert drilled.exit_code == 0, drilled.output
     (finding,) = home.drills.iterdir()
-    from concordat.signatures import keyring, verify
-
     said = verify(finding.read_text(), kind="escrow-drill", keys=keyring(home.keys.identity.public))
     assert (said["officers"], said["threshold"], said["escrow"]) == (["ben", "chris"], 2, opened.kid)
     assert said["records"] == Keystore(keys).sealing.kid
@@ -341,10 +334,6 @@ def test_a_drill_finds_a_key_that_is_lost(custody: Custody, home: ClientHome, tm
 def test_packages_are_fetched_and_opened_by_hand(
     decided: Work, custody: Custody, world: World, home: ClientHome, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    from functools import partial
-
-    from concordat.client.cli import common
-
     monkeypatch.setattr(common, "Session", partial(common.Session, transport=world.transport))
     record = Job.objects.get().record
     (tmp_path / "out").mkdir()
@@ -364,6 +353,4 @@ def test_packages_are_fetched_and_opened_by_hand(
 
 
 def _signed(home: ClientHome) -> dict[str, Any]:
-    from concordat.signatures import peek
-
     return peek(home.records_keys)[1]
