@@ -18,6 +18,7 @@ before the first job.
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
@@ -178,13 +179,41 @@ def agrees(opened: Opened, canary: Canary, what_ifs: Sequence[Canary], target: S
     """Whether what was opened of a canary, whose what-ifs other canaries were, is what was known before."""
     one = float(1 << ring.RESULT_BITS)
     known = [canary["prediction"], *(other["prediction"] for other in what_ifs), *canary["explanation"]]
+    found = distance(opened, np.array(known) / one)
+    return found is not None and found.within(target)
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far numbers are off what is `known` of them, the last of which are `squares` sums of squares."""
+
+    off: NDArray[np.float64]
+    known: NDArray[np.float64]
+    squares: int
+
+    @property
+    def most(self) -> float:
+        """Of predictions, coefficients and intercept."""
+        return float(self.off[: -self.squares].max())
+
+    @property
+    def most_squares(self) -> float:
+        """Of the sums of squares."""
+        return float(self.off[-self.squares :].max())
+
+    def within(self, target: Scale) -> bool:
+        """Whether fixed-point arithmetic explains it."""
+        slack = np.full(len(self.known), TOLERANCE[target])
+        slack[-self.squares :] += TOTAL_TOLERANCE * self.known[-self.squares :]
+        return bool((self.off <= slack).all())
+
+
+def distance(opened: Opened, known: NDArray[np.float64]) -> Distance | None:
+    """From what is known: predictions of the record and its what-ifs, then what `known_result` answers for the record.
+    None if there are not as many numbers."""
     squares = [opened.sum_of_squares, *([] if opened.odd_squares is None else [opened.odd_squares])]
-    found = [opened.prediction, *opened.what_ifs, *opened.coefficients, opened.intercept, *squares]
-    if len(known) != len(found):
-        return False
-    off, slack = np.abs(np.array(found) - np.array(known) / one), np.full(len(known), TOLERANCE[target])
-    slack[-len(squares) :] += TOTAL_TOLERANCE * np.array(known[-len(squares) :]) / one
-    return bool((off <= slack).all())
+    found = np.array([opened.prediction, *opened.what_ifs, *opened.coefficients, opened.intercept, *squares])
+    return Distance(np.abs(found - known), known, len(squares)) if len(known) == len(found) else None
 
 
 def came_back_right(

@@ -404,13 +404,15 @@ EVENTS: dict[Event, EventInfo] = {
         "What reopens the decision was handed out, sealed as it is.",
         ("job", "request", "institution", "role", "ground"),
     ),
-    Event.DOSSIER_READ: EventInfo("Someone opened a decision's dossier.", ("request", "role"), ("reader",)),
+    Event.DOSSIER_READ: EventInfo(
+        "Someone opened a decision's dossier, as a page or as a file.", ("request", "role", "form"), ("reader",)
+    ),
     Event.LEGAL_HOLD_SET: EventInfo(
         "Destroying one subject's key was forbidden, for as long as a duty to keep its records lasts.",
         (),
-        ("subject", "ground"),
+        ("subject", "ground", "exemption", "until"),
     ),
-    Event.LEGAL_HOLD_LIFTED: EventInfo("A legal hold ended.", (), ("subject", "ground")),
+    Event.LEGAL_HOLD_LIFTED: EventInfo("A legal hold ended.", (), ("subject", "ground", "exemption", "until")),
     Event.RETENTION_SET: EventInfo(
         "An institution has to keep records for some time: until then they are not erased (GDPR Article 17(3)).",
         ("institution", "study", "rule", "days", "exemption", "law"),

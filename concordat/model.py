@@ -6,7 +6,7 @@ makes the probability, or with a probability.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -115,6 +115,7 @@ def publish(
     party_keys: Mapping[str, str],
     key: SigningKey,
     clamped: bool = True,
+    keep: Callable[[dict[str, Share]], object] = lambda shares: None,
 ) -> tuple[str, dict[str, str]]:
     """Split a model into shares, one for each party.
 
@@ -122,6 +123,7 @@ def publish(
         schema: digest of the feature schema, whose number of columns is `columns`.
         tensors: float64 arrays of exactly the shapes of the kind.
         party_keys: public sealing keys by party, in the order of the parties.
+        keep: is given the opening of every share, which together are the model: for its owner (`model_file`).
         clamped: see `Manifest`; right for every model, and needless where `prove` answers no more than `UNCLAMPED`.
 
     Returns:
@@ -156,6 +158,7 @@ def publish(
         party: sealing.seal(public, salts[party] + shares[party], context=_context(manifest, party))
         for party, public in party_keys.items()
     }
+    keep({party: opening(salts[party], shares[party]) for party in party_keys})
     return token, sealed
 
 

@@ -140,6 +140,8 @@ class Reason(StrEnum):
     BUNDLE_ALTERED = "bundle-altered"
     SEQUENCE_BROKEN = "sequence-broken"
     NOT_DISCLOSED = "not-disclosed"
+    REPLAY_MODEL_OTHER = "replay-model-other"
+    REPLAY_DIFFERS = "replay-differs"
     # requests
     RATE_LIMITED = "rate-limited"
     TOO_LARGE = "too-large"
@@ -581,6 +583,16 @@ REASONS: dict[Reason, ReasonInfo] = {
     Reason.SEQUENCE_BROKEN: ReasonInfo("The log's entries have a gap or a double.", "Do not rely on this log.", 409),
     Reason.NOT_DISCLOSED: ReasonInfo(
         "Its holder has not disclosed the value, so it cannot be checked.", "Ask the requesting institution.", 403
+    ),
+    Reason.REPLAY_MODEL_OTHER: ReasonInfo(
+        "The file does not hold the model that the decision names.",
+        "Ask the model's owner for the file of exactly this model and version.",
+        409,
+    ),
+    Reason.REPLAY_DIFFERS: ReasonInfo(
+        "The model computes another result from the disclosed record than the one that was recorded.",
+        "Ask the model's owner and the nodes that signed receipts to explain it; do not rely on the result.",
+        409,
     ),
     Reason.RATE_LIMITED: ReasonInfo("Too many requests.", "Wait as long as Retry-After says.", 429),
     Reason.TOO_LARGE: ReasonInfo("The request is larger than is accepted here.", "Send less at once.", 413),

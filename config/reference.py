@@ -4,6 +4,7 @@ python -m config.reference            writes docs/reference/*
 python -m config.reference --check    names the stale pages, status 1
 """
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -14,6 +15,7 @@ import django
 from concordat.events import EVENTS
 from concordat.reasons import REASONS
 from concordat.states import TRANSITIONS
+from concordat.verifier import answer
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
@@ -97,6 +99,12 @@ def openapi() -> str:
     return OpenApiYamlRenderer().render(schema, renderer_context={}).decode()
 
 
+def dossier() -> str:
+    """The JSON Schema of what a dossier's verifier answers."""
+    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **answer.schema()}
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "reasons.md": reasons,
     "events.md": events,
@@ -104,6 +112,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "study-states.md": study_states,
     "permissions.md": permissions,
     "openapi.yaml": openapi,
+    "dossier.schema.json": dossier,
 }
 
 

@@ -5,22 +5,16 @@ The same determination gives the same bytes, always.
 """
 
 import io
-import unicodedata
 from collections.abc import Iterator, Mapping
-from functools import cache
-from pathlib import Path as File
 from typing import Any
 from xml.sax.saxutils import escape
 
-import reportlab
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTemplate, Spacer
 
-from concordat import clock, record_number
+from concordat import clock, record_number, typeface
 from concordat.determination import LETS_PASS, Path
 from concordat.events import Event
 from concordat.findings import CATEGORIES, needed
@@ -35,16 +29,15 @@ REGULATION = {
 }
 ANSWERS = {"met": "Found.", "not-met": "Not found.", "not-applicable": "Does not apply."}
 
-_FONTS = {"Letter": "Vera.ttf", "Letter-Bold": "VeraBd.ttf"}
-_TEXT = ParagraphStyle("text", fontName="Letter", fontSize=9, leading=13, spaceAfter=4)
+_TEXT = ParagraphStyle("text", fontName=typeface.REGULAR, fontSize=9, leading=13, spaceAfter=4)
 _QUIET = ParagraphStyle("quiet", parent=_TEXT, fontSize=7.5, leading=10, splitLongWords=1)
-_HEAD = ParagraphStyle("head", parent=_TEXT, fontName="Letter-Bold", fontSize=10, spaceBefore=8, keepWithNext=1)
-_TITLE = ParagraphStyle("title", parent=_TEXT, fontName="Letter-Bold", fontSize=14, leading=18, spaceAfter=8)
+_HEAD = ParagraphStyle("head", parent=_TEXT, fontName=typeface.BOLD, fontSize=10, spaceBefore=8, keepWithNext=1)
+_TITLE = ParagraphStyle("title", parent=_TEXT, fontName=typeface.BOLD, fontSize=14, leading=18, spaceAfter=8)
 
 
 def render(determination: Determination, *, compressed: bool = True) -> bytes:
     """The letter of this determination, A4."""
-    _register_fonts()
+    typeface.register()
     out = io.BytesIO()
     board = determination.review.board
     template = SimpleDocTemplate(
@@ -54,8 +47,8 @@ def render(determination: Determination, *, compressed: bool = True) -> bytes:
         rightMargin=22 * mm,
         topMargin=20 * mm,
         bottomMargin=20 * mm,
-        title=_printable(f"Determination: {determination.document['study']}"),
-        author=_printable(f"Board of {board.name}"),
+        title=typeface.printable(f"Determination: {determination.document['study']}"),
+        author=typeface.printable(f"Board of {board.name}"),
         creator="Concordat",
         lang="en",
         invariant=1,
@@ -63,7 +56,7 @@ def render(determination: Determination, *, compressed: bool = True) -> bytes:
     )
 
     def foot(canvas: Any, _: Any) -> None:
-        canvas.setFont("Letter", 7)
+        canvas.setFont(typeface.REGULAR, 7)
         canvas.drawString(22 * mm, 10 * mm, f"{determination.digest} · page {canvas.getPageNumber()}")
 
     template.build(list(_letter(determination)), onFirstPage=foot, onLaterPages=foot)
@@ -168,32 +161,9 @@ def _section(head: str, text: str = "") -> Iterator[Flowable]:
 
 
 def _p(text: str, style: ParagraphStyle = _TEXT) -> Paragraph:
-    lines = escape(_printable(text)).splitlines()
+    lines = escape(typeface.printable(text)).splitlines()
     return Paragraph("<br/>".join(lines), style)
 
 
 def _words(slug: str) -> str:
     return slug.replace("-", " ").replace("irb", "IRB")
-
-
-@cache
-def _register_fonts() -> None:
-    """The typefaces that come with reportlab, so that a letter has the same bytes on every machine."""
-    folder = File(reportlab.__file__).parent / "fonts"
-    for name, file in _FONTS.items():
-        pdfmetrics.registerFont(TTFont(name, str(folder / file)))
-
-
-def _printable(text: str) -> str:
-    """The text in letters that the typeface has: one without a sign of its own is drawn without its accent, or by its
-    code, rather than as an empty box."""
-    _register_fonts()
-    known = pdfmetrics.getFont("Letter").face.charToGlyph
-
-    def drawn(letter: str) -> str:
-        if ord(letter) in known or letter == "\n":
-            return letter
-        base = unicodedata.normalize("NFKD", letter)[0]
-        return base if ord(base) in known else f"[U+{ord(letter):04X}]"
-
-    return "".join(drawn(letter) for letter in text)

@@ -73,6 +73,11 @@ def latest_checkpoint() -> SignedCheckpoint | None:
     return SignedCheckpoint.objects.last()
 
 
+def checkpoint(size: int | None = None) -> SignedCheckpoint | None:
+    """The published head of that size, or the last one."""
+    return latest_checkpoint() if size is None else SignedCheckpoint.objects.filter(size=size).first()
+
+
 def inclusion(index: int, size: int) -> list[bytes]:
     """The RFC 9162 proof of entry `index` in the published tree of `size`. Raises Refused(NOT_FOUND)."""
     _check_published(size)

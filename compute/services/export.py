@@ -50,7 +50,14 @@ def export_subject(*, institution: str, subject: UUID) -> dict[str, Json]:
         "consents": [_consent(consent) for consent in consents.select_related("study")],
         "jobs": [_job(job) for job in jobs],
         "holds": [
-            {"ground": each.ground, "placed": _time(each.placed), "lifted": _time(each.lifted)} for each in holds
+            {
+                "ground": each.ground,
+                "exemption": each.exemption,
+                "placed": _time(each.placed),
+                "until": _time(each.until),
+                "lifted": _time(each.lifted),
+            }
+            for each in holds
         ],
     }
     record(

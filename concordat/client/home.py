@@ -10,6 +10,7 @@ consents/      the consents that we attested (mode 0700)
 work/          one folder a prediction (mode 0700)
 records.jws    to whom decisions are sealed, so that they can be reopened (`concordat.package`)
 drills/        what drills of the escrow found, signed
+models/        the models that we own, in one piece, by the manifest's digest (mode 0700)
 """
 
 from collections.abc import Iterable, Sequence
@@ -145,6 +146,11 @@ class ClientHome:
     def work(self) -> Path:
         """Where the predictions' private state is kept."""
         return self.directory / "work"
+
+    @property
+    def models(self) -> Path:
+        """Where the models that we own are kept, as :mod:`concordat.model_file` writes them."""
+        return self.directory / "models"
 
     @property
     def _file(self) -> Path:

@@ -4,13 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from concordat import definition as definitions
+from concordat import model_file
 from concordat.canaries import Canary, invent, seal_sheet, sign_sheet
 from concordat.canonical import Json, digest
 from concordat.client import sheets
 from concordat.client.api import Api
 from concordat.client.home import ClientHome
+from concordat.commitments import Share
 from concordat.design import Plan
 from concordat.fields import plain
+from concordat.files import write_private
 from concordat.kinds.kind import UNCLAMPED, Scale, Tensors
 from concordat.model import Manifest, check_manifest, prove, publish
 from concordat.schema import FeatureSchema
@@ -41,6 +44,9 @@ def import_model(
 ) -> PublishedModel:
     """Split a model between `parties`, seal each share to its party's pinned key, and hand the shares in.
 
+    The model in one piece, as it was split, stays in the owner's own folder, where it is on disk before anything is
+    sent: with it a decision can be computed again (`python -m ledger.verify --replay`).
+
     Args:
         tensors: float64 arrays in the shapes of the kind, for the schema's columns.
         parties: in the order that definitions will name them.
@@ -51,6 +57,7 @@ def import_model(
     """
     features = FeatureSchema.from_json(schema)
     largest = prove(kind, tensors, features)
+    shares: dict[str, Share] = {}
     token, sealed = publish(
         model=model,
         version=version,
@@ -62,10 +69,16 @@ def import_model(
         party_keys={party: home.pins.sealing(party) for party in parties},
         key=home.keys.identity,
         clamped=largest > UNCLAMPED,
+        keep=shares.update,
     )
     manifest = check_manifest(token, home.pins.keyring)
+    name = digest(plain(manifest))
+    home.models.mkdir(mode=0o700, exist_ok=True)
+    write_private(
+        home.models / f"{name.removeprefix('sha256:')}.json", model_file.write(manifest, shares), replace=True
+    )
     api.import_model(token, sealed)
-    return PublishedModel(digest(plain(manifest)), manifest)
+    return PublishedModel(name, manifest)
 
 
 def seal_canaries(

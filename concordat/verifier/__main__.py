@@ -9,14 +9,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from concordat import canonical
 from concordat.files import write_private
 from concordat.reasons import Reason, Refused
 from concordat.verifier import bundle
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import Evidence
 from concordat.verifier.examine import UNREADABLE, Options, Result, Status, verify
-from concordat.verifier.report import html
+from concordat.verifier.forms import FORMS
 
 FAILED, TRY_AGAIN = 1, 75
 """Exit codes besides 0 and argparse's 2; 75 is the EX_TEMPFAIL of sysexits.h."""
@@ -27,6 +26,14 @@ _MARKS = {
     Status.ATTESTED: "attested",
     Status.NOT_CHECKABLE: "not checkable",
 }
+
+
+_VERDICTS = {
+    (): "no check failed",
+    ("disclosure",): "THE DISCLOSURE DOES NOT FIT",
+    ("replay",): "THE REPLAY DOES NOT AGREE",
+}
+"""By the checks that failed; any others speak against the dossier itself."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,23 +51,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="a key id that you trust, of `log` or of an institution; may be repeated",
     )
     parser.add_argument("--witnessed", action="store_true", help="too few witnesses of the log are a failure")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write the readable dossier, as concluded here")
+    parser.add_argument(
+        "--replay",
+        type=Path,
+        metavar="MODEL",
+        help="the model, from its owner: compute the disclosed record's result again and compare (needs --disclosure)",
+    )
+    for name, form in FORMS.items():
+        if name != "json":
+            parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write the answer as {form.title}")
     parser.add_argument("--json", action="store_true", help="print the whole answer as JSON")
     options = parser.parse_args(arguments)
     try:
         data = options.bundle.read_bytes()
         disclosure = options.disclosure.read_bytes() if options.disclosure else None
+        model = options.replay.read_bytes() if options.replay else None
     except OSError as error:
         parser.error(f"{error.filename}: {error.strerror}")
     for name in dict(options.key).keys() - (_names(data) or dict(options.key).keys()):
         parser.error(f"--key: the dossier has no institution “{name}”")
-    result = verify(data, Options(dict(options.key), options.rpc, disclosure, options.witnessed))
-    if options.html:
-        try:
-            write_private(options.html, html(result.to_json()).encode(), replace=True)
-        except OSError as error:
-            parser.error(f"{options.html}: {error.strerror}")
-    sys.stdout.write(canonical.encode(result.to_json()).decode() + "\n" if options.json else _lines(result))
+    result = verify(data, Options(dict(options.key), options.rpc, disclosure, options.witnessed, model))
+    answer = result.to_json()
+    for name, form in FORMS.items():
+        if name != "json" and (file := getattr(options, name)):
+            try:
+                write_private(file, form.write(answer), replace=True)
+            except OSError as error:
+                parser.error(f"{file}: {error.strerror}")
+    sys.stdout.write(FORMS["json"].write(answer).decode() + "\n" if options.json else _lines(result))
     if not result.holds:
         return FAILED
     silent = any(check.reason is Reason.CHAIN_UNAVAILABLE for check in result.checks)
@@ -84,8 +102,7 @@ def _lines(result: Result) -> str:
     ]
     record = f"Decision {result.story['record']}: " if result.story else ""
     failed = {check.name for check in result.checks if check.status is Status.FAILED}
-    verdict = "THE DISCLOSURE DOES NOT FIT" if failed == {"disclosure"} else "THIS DOSSIER DOES NOT HOLD"
-    lines.append(f"\n{record}{verdict if failed else 'no check failed'}.")
+    lines.append(f"\n{record}{_VERDICTS.get(tuple(failed), 'THIS DOSSIER DOES NOT HOLD')}.")
     return "\n".join(lines) + "\n"
 
 

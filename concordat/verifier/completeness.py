@@ -33,7 +33,7 @@ BY_REFERENCE: Mapping[str, tuple[Event, ...]] = {
     ),
     "definition": (_E.DEFINITION_REGISTERED, _E.DEFINITION_VOTED),
     "model": (_E.MODEL_IMPORTED,),
-    "request": (_E.VERDICT,),
+    "request": (_E.VERDICT, _E.DOSSIER_READ),
     "job": (
         _E.JOB_RESERVED,
         _E.JOB_ENDED,

@@ -23,6 +23,7 @@ from concordat.verifier import (
     computation,
     disclosure,
     integrity,
+    replay,
     report,
     story,
     witnessing,
@@ -51,21 +52,24 @@ class Check:
 
 @dataclass(frozen=True)
 class Options:
-    """What the reader brings: trusted key ids by name (`log`, or an institution), a chain to ask, a disclosure, and
-    whether too few witnesses are a failure."""
+    """What the reader brings: trusted key ids by name (`log`, or an institution), a chain to ask, a disclosure, whether
+    too few witnesses are a failure, and a model with which to compute its result again."""
 
     keys: Mapping[str, str] = field(default_factory=dict)
     rpc: str | None = None
     disclosure: bytes | None = None
     witnessed: bool = False
+    model: bytes | None = None
 
 
 @dataclass(frozen=True)
 class Result:
-    """The answer about one dossier. `story` is what the evidence says, and None where it cannot be read."""
+    """The answer about one dossier. `story` is what the evidence says, and None where it cannot be read; `bundle` the
+    digest of the zip file that was verified."""
 
     checks: tuple[Check, ...]
     story: Mapping[str, Json] | None
+    bundle: str | None = None
 
     @property
     def holds(self) -> bool:
@@ -83,7 +87,7 @@ class Result:
             }
             for check in self.checks
         ]
-        return {"v": 1, "holds": self.holds, "story": self.story, "checks": checks}
+        return {"v": 1, "bundle": self.bundle, "holds": self.holds, "story": self.story, "checks": checks}
 
 
 Question = Callable[[], str]
@@ -105,11 +109,11 @@ def verify(data: bytes, options: Options | None = None) -> Result:
 
     first = _ask("bundle", envelope)
     if first.status is not Status.PASSED:
-        return Result((first,), None)
+        return Result((first,), None, canonical.digest(data))
     options = replace(options, disclosure=options.disclosure or unpacked.get(bundle.DISCLOSURE))
     examined = examine(unpacked, options)
     summary = _ask("summary", lambda: _summary(unpacked))
-    return Result((first, *examined.checks, summary), examined.story)
+    return Result((first, *examined.checks, summary), examined.story, canonical.digest(data))
 
 
 def examine(files: Mapping[str, bytes], options: Options | None = None) -> Result:
@@ -141,6 +145,7 @@ def examine(files: Mapping[str, bytes], options: Options | None = None) -> Resul
     questions: dict[str, Question] = {
         "keys": lambda: _trusted(case, options.keys),
         **{name: _bound(question, case) for name, question in _CASE.items()},
+        **_replay(case, options.model),
         "witnesses": lambda: witnessing.witnessed(case, required=options.witnessed),
         "chain anchor": lambda: chain.anchored(evidence, options.rpc),
         "chain approvals": lambda: chain.authorised(evidence, options.rpc, case.decision.text("definition")),
@@ -191,6 +196,11 @@ def _integrity(evidence: Evidence) -> dict[str, Question]:
         "openings": lambda: integrity.openings(evidence),
         "anchors": lambda: integrity.extends_anchors(evidence),
     }
+
+
+def _replay(case: Case, given: bytes | None) -> dict[str, Question]:
+    """Asked only by a reader who has the model."""
+    return {} if given is None else {"replay": lambda: replay.recomputed(case, given)}
 
 
 def _trusted(case: Case, keys: Mapping[str, str]) -> str:

@@ -1,7 +1,8 @@
 """The dossier as one page for people: a pure function from the verifier's answer to HTML.
 
 Self-contained, no script, readable on paper and by screen readers. Everything in it is escaped: what institutions wrote
-in their documents is text here, never markup.
+in their documents is text here, never markup. `body` is the part that other pages show in their own frame, and that
+`concordat.verifier.paper` prints; it needs no style of its own.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,8 +10,17 @@ from html import escape
 from typing import Any
 
 from concordat.canonical import Json
+from concordat.verifier.claims import claims
+from concordat.verifier.timeline import CLOSED
 
 _MARK = {"passed": "✓", "failed": "✗", "attested, not verified": "○", "not checkable": "–"}
+
+_PARTS = {
+    "allowed": "who allowed it",
+    "computed": "what was computed",
+    "shown": "what was shown",
+    "since": "what happened since",
+}
 
 _STYLE = """
 :root{color-scheme:light;--paper:#fff;--wash:#f6f8fa;--ink:#1b1f24;--quiet:#57606a;--line:#d0d7de}
@@ -31,6 +41,11 @@ thead th{color:var(--quiet);font-size:.85rem}td:last-child{padding-right:0;overf
 td.number{font-variant-numeric:tabular-nums}
 .verdict{border-left:.4rem solid var(--good);padding:.6rem 1rem;background:var(--wash)}
 .verdict.failed{border-color:var(--bad)}
+ol.timeline{list-style:none;margin:.75rem 0;padding:0 0 0 1.1rem;border-left:2px solid var(--line)}
+.timeline li{position:relative;padding:.3rem 0;break-inside:avoid}.timeline li p{margin:0}
+.timeline li::before{content:"";position:absolute;left:-1.5rem;top:.75rem;width:.6rem;height:.6rem;border-radius:50%}
+.timeline li::before{background:var(--paper);border:2px solid var(--quiet)}
+.timeline .computed::before,.timeline .shown::before{background:var(--quiet)}.timeline em{color:var(--quiet)}
 .passed{color:var(--good)}.failed{color:var(--bad);font-weight:600}
 @media (max-width:40rem){
 body{padding:1.25rem .9rem}table{font-size:.82rem}th,td{padding-right:.45rem}td{overflow-wrap:anywhere}
@@ -39,36 +54,66 @@ body{padding:1.25rem .9rem}table{font-size:.82rem}th,td{padding-right:.45rem}td{
 """
 
 
+def title(answer: Mapping[str, Any]) -> str:
+    """What the dossier is called."""
+    story = answer["story"]
+    return f"Decision {story['record']}" if story else f"{_blamed(answer)[0]} that does not {_blamed(answer)[1]}"
+
+
+def _blamed(answer: Mapping[str, Any]) -> tuple[str, str]:
+    """What does not do what it should, where something failed: the dossier, unless only what the reader brought."""
+    failed = tuple(check["name"] for check in answer["checks"] if check["status"] == "failed")
+    return {("disclosure",): ("A disclosure", "fit"), ("replay",): ("A replay", "agree")}.get(
+        failed, ("A dossier", "hold")
+    )
+
+
 def html(answer: Mapping[str, Any]) -> str:
     """The page for `Result.to_json()`."""
-    story, holds = answer["story"], bool(answer["holds"])
-    title = f"Decision {story['record']}" if story else "A dossier that does not hold"
-    parts = [
-        f"<h1>{_t(title)}</h1>",
-        _verdict(holds, story),
-        *(_tell(story) if story else ()),
-        "<h2>Every check, with its result</h2>",
-        _checks(answer["checks"]),
-        '<p class="quiet">This page repeats what a program found. Whoever must rely on it runs the program: '
-        "<code>python -m ledger.verify BUNDLE --rpc URL</code></p>",
-    ]
+    name = _t(title(answer))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{_t(title)}</title><style>{_STYLE}</style></head><body><main>\n"
-        + "\n".join(parts)
+        f"<title>{name}</title><style>{_STYLE}</style></head><body><main>\n<h1>{name}</h1>\n"
+        + body(answer)
         + "\n</main></body></html>\n"
     )
 
 
-def _verdict(holds: bool, story: Mapping[str, Any] | None) -> str:
-    if not holds:
+def body(answer: Mapping[str, Any]) -> str:
+    """Everything below the title."""
+    story = answer["story"]
+    parts = [
+        _verdict(answer),
+        *(_tell(story) if story else ()),
+        *(_exactly(answer) if story else ()),
+        '<h2 id="checks">Every check, with its result</h2>',
+        _checks(answer["checks"]),
+        *(_timeline(story["timeline"]) if story else ()),
+        '<p class="quiet">This page repeats what a program found. Whoever must rely on it runs the program: '
+        "<code>python -m ledger.verify BUNDLE --rpc URL</code></p>",
+    ]
+    if answer["bundle"]:
+        parts.append(f'<p class="quiet">Digest of the bundle: <code>{_t(answer["bundle"])}</code></p>')
+    return "\n".join(parts)
+
+
+def _verdict(answer: Mapping[str, Any]) -> str:
+    story = answer["story"]
+    if not answer["holds"]:
+        what, should = _blamed(answer)
         return (
-            '<p class="verdict failed"><strong>This dossier does not hold.</strong> At least one check failed; '
-            "nothing is concluded from it.</p>"
+            f'<p class="verdict failed"><strong>This {what.removeprefix("A ")} does not {should}.</strong> '
+            "At least one check failed; nothing is concluded from it.</p>"
         )
     when = f"Recorded on {_t(story['time'])} for {_t(story['requester'])}." if story else ""
-    return f'<p class="verdict"><strong>No check failed.</strong> {when}</p>'
+    verdict = f'<p class="verdict"><strong>No check failed.</strong> {when}</p>'
+    if not story or not story["ended"]:
+        return verdict
+    said = "".join(
+        f"<li>{_time(e['time'])}: {_t(e['sentence'])} <code>{_t(e['entry'])}</code></li>" for e in story["ended"]
+    )
+    return f'{verdict}<p class="verdict failed"><strong>What has ended since</strong></p><ul>{said}</ul>'
 
 
 def _tell(story: Mapping[str, Any]) -> Iterable[str]:
@@ -167,7 +212,7 @@ def _interval(factor: Mapping[str, Any]) -> str:
 def _was_shown(shown: Iterable[Mapping[str, Any]]) -> Iterable[str]:
     yield "<h2>What was shown</h2>"
     rows = [
-        (s["time"], s["entry"], f"to a {s['viewer']}, {s['decision']}" if "viewer" in s else f"closed: {s['closed']}")
+        (s["time"], s["entry"], f"to a {s['viewer']}, {s['decision']}" if "viewer" in s else CLOSED[s["closed"]])
         for s in shown
     ]
     yield _table(None, ("When", "Record", "What"), rows) if rows else "<p>Nobody says that it was shown.</p>"
@@ -188,11 +233,6 @@ def _trust(trust: Mapping[str, Any]) -> Iterable[str]:
         yield _table(caption, ("Anchor", "Entries", "Block", "State", "Root"), anchors)
     else:
         yield "<p>No head that covers this decision is on a chain yet.</p>"
-    if chain["self_hosted"]:
-        yield (
-            "<p><strong>Self-hosted anchor:</strong> the coordinator runs this chain alone, so the anchor proves the "
-            "order of events to nobody but its owner. Times are asserted by the operator.</p>"
-        )
     keys = ((name, ", ".join(kids)) for name, kids in trust["institutions"].items())
     yield _table("Identity keys of the institutions", ("Institution", "Key id"), keys)
 
@@ -209,6 +249,23 @@ def _witnesses(found: Mapping[str, Any] | None) -> str:
         f"the head of {found['size']} entries, which covers this decision; {found['needed']} are needed, so that no "
         f"two histories can have enough of them.{few}</p>"
     )
+
+
+def _exactly(answer: Mapping[str, Any]) -> Iterable[str]:
+    yield "<h2>What is proven, and what is not</h2>"
+    for term, meaning in claims(answer):
+        yield f"<p><strong>{_t(term)}:</strong> {_t(meaning)}</p>"
+
+
+def _timeline(rows: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    yield '<h2 id="timeline">Timeline</h2>'
+    items = "".join(
+        f'<li class="{_t(row["part"])}"><p>{_time(row["time"])} <code>{_t(row["entry"])}</code> '
+        f"<em>{_t(_PARTS[row['part']])}</em></p><p>{f'<strong>{_t(who)}</strong>: ' if (who := row['who']) else ''}"
+        f"{_t(row['sentence'])}</p></li>"
+        for row in rows
+    )
+    yield f'<ol class="timeline">{items}</ol>'
 
 
 def _checks(checks: Iterable[Mapping[str, Any]]) -> str:
@@ -238,6 +295,10 @@ def _cell(value: Json) -> str:
     if isinstance(value, int):
         return f'<td class="number">{_t(text)}</td>'
     return f"<td><code>{_t(text)}</code></td>" if text.startswith("sha256:") else f"<td>{_t(text)}</td>"
+
+
+def _time(text: str) -> str:
+    return f'<time datetime="{_t(text)}">{_t(text)}</time>'
 
 
 def _t(text: object) -> str:

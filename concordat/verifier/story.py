@@ -5,16 +5,15 @@ from typing import cast
 
 from concordat.canonical import Json, digest
 from concordat.design import CONFIDENCE, Estimate
-from concordat.events import EVENTS
 from concordat.explanation import decimal, log_odds_of, maybe_decimal, probability_of
 from concordat.fields import plain
-from concordat.verifier import authority, boards, computation, witnessing
+from concordat.verifier import authority, boards, computation, timeline, witnessing
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import Entry, NotCheckable
 
 
 def tell(case: Case) -> dict[str, Json]:
-    """The story of a case in which no check failed, in six parts."""
+    """The story of a case in which no check failed, in six parts, and the same as a timeline."""
     decision = case.decision
     return {
         "record": decision.number,
@@ -24,7 +23,9 @@ def tell(case: Case) -> dict[str, Json]:
         "computed": _computed(case),
         "result": _result(case) if case.disclosure else None,
         "shown": [_shown(case, entry) for entry in computation.displays(case)],
-        "since": [_event(entry) for entry in case.evidence.entries if entry.index > case.explanation.index],
+        "since": [timeline.row(case, entry) for entry in case.evidence.entries if entry.index > case.explanation.index],
+        "ended": timeline.ended(case),
+        "timeline": [timeline.row(case, entry) for entry in case.evidence.entries],
         "trust": _trust(case),
     }
 
@@ -57,6 +58,7 @@ def _computed(case: Case) -> dict[str, Json]:
         "kind": manifest["kind"],
         "digest": case.decision.text("model"),
         "target": case.definition["target"],
+        "canaries": case.definition["canaries"],
         "job": case.job,
         "nodes": [
             {
@@ -117,11 +119,6 @@ def _shown(case: Case, entry: Entry) -> dict[str, Json]:
         return {"entry": entry.number, "time": entry.leaf["time"], "closed": missing.reason.value}
     kept = {field: said[field] for field in ("time", "viewer", "decision", "template", "language", "rendered")}
     return {"entry": entry.number, **kept}
-
-
-def _event(entry: Entry) -> dict[str, Json]:
-    said = EVENTS[entry.event].description
-    return {"entry": entry.number, "time": entry.leaf["time"], "event": entry.event.value, "sentence": said}
 
 
 def _trust(case: Case) -> dict[str, Json]:

@@ -90,3 +90,4 @@ class Secrets:
         log_odds = [] if explanation.log_odds is None else [explanation.log_odds]
         self.result = [*log_odds, explanation.probability, explanation.intercept]
         self.result += [factor.coefficient for factor in explanation.factors]
+        self.result += [end for factor in explanation.factors for end in (factor.low, factor.high) if end is not None]

@@ -1,4 +1,4 @@
-"""The log and its anchors, which name nobody, for every member; a decision's dossier for legal reviewers."""
+"""The log and its anchors, which name nobody, for every member; and the way to a decision's page."""
 
 from typing import Any
 
@@ -6,18 +6,11 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path, reverse
-from django.views.decorators.http import require_POST
+from django.http import HttpRequest, HttpResponse
 
-from concordat import record_number
 from concordat.canonical import encode
 from concordat.events import Event
-from concordat.reasons import Refused
-from governance import permissions
-from governance.admin import answers
-from governance.admin.base import ScopedReadOnly, institutions_of, user_of
-from governance.permissions import Verb
+from governance.admin.base import ScopedReadOnly, user_of
 from governance.services import dossiers
 from ledger import selectors, witnesses
 from ledger.models import Anchor, LogEntry
@@ -58,14 +51,10 @@ class LogEntryAdmin(ScopedReadOnly):
     def said(self, entry: LogEntry) -> str:
         return encode(entry.content).decode()
 
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(require_POST(_dossier))
-        return [path("<int:index>/dossier/", view, name="ledger_logentry_dossier"), *super().get_urls()]
-
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The entry, with a button for its dossier where it is a decision that the officer may read all of."""
+        """The entry, with a link to its page where it is a decision and the officer reads dossiers."""
         entry = self.get_object(request, object_id)
         offered = entry is not None and _offers_dossier(user_of(request), entry)
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), "offers_dossier": offered})
@@ -134,18 +123,5 @@ class AnchorAdmin(ScopedReadOnly):
 
 
 def _offers_dossier(user: User, entry: LogEntry) -> bool:
-    """Whether to show the button; the service decides again."""
-    return entry.event == Event.PREDICTION_RECORDED and any(
-        permissions.may(user, Verb.READ_DOSSIER, each) for each in institutions_of(user)
-    )
-
-
-def _dossier(request: HttpRequest, index: int) -> HttpResponse:
-    number = record_number.format(index)
-    try:
-        content = dossiers.hand_out(by=user_of(request), number=number)
-    except Refused as refused:
-        answers.show(request, refused)
-        return HttpResponseRedirect(reverse("admin:ledger_logentry_change", args=[index]))
-    headers = {"Content-Disposition": f'attachment; filename="{number}.zip"'}
-    return HttpResponse(content, content_type="application/zip", headers=headers)
+    """Whether to show the link; the service decides again."""
+    return entry.event == Event.PREDICTION_RECORDED and dossiers.may_read_some(user)

@@ -1,5 +1,5 @@
 """Dossiers: everything that shows how one decision came about, from log entries, documents and openings alone."""
 
-from ledger.dossier.build import build
+from ledger.dossier.build import Moment, build
 
-__all__ = ["build"]
+__all__ = ["Moment", "build"]

@@ -1,6 +1,7 @@
 """Build a decision's bundle: the files that `concordat.verifier` reads, and the dossier that it concludes from them."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import cast
 
 from django.conf import settings
@@ -18,10 +19,30 @@ from ledger.models import Anchor, ChainTransaction, LogEntry, SignedCheckpoint
 from ledger.tree import Tree
 
 
-def build(index: int, *, disclose: Collection[str] = ()) -> bytes:
+@dataclass(frozen=True)
+class Moment:
+    """What of a dossier is another a moment later: the head of the log that it stands under, by its size, and what
+    chain and witnesses had said by then."""
+
+    size: int
+    anchors: Json
+    witnesses: Json
+
+    @classmethod
+    def of(cls, data: bytes) -> "Moment":
+        """The moment in which a bundle was built."""
+        files = bundle.unpack(data)
+        proofs, anchors, witnessed = (
+            canonical.decode(files[path]) for path in ("proofs.json", "anchors.json", "witnesses.json")
+        )
+        return cls(proofs["size"], anchors, witnessed)
+
+
+def build(index: int, *, disclose: Collection[str] = (), moment: Moment | None = None) -> bytes:
     """The signed bundle of the decision recorded at `index`. Equal state of the log gives equal bytes.
 
     Args:
+        moment: in which it was built before, for the same bytes; else this one.
         disclose: names of private fields that this reader may see (`request_statement`, `display` …). Only their single
             salts and values enter the bundle, never a key.
 
@@ -29,12 +50,13 @@ def build(index: int, *, disclose: Collection[str] = ()) -> bytes:
         Refused: NOT_FOUND if the record is no decision or not published yet; DOCUMENT_ALTERED.
     """
     decided = collect.decision(index)
-    head = selectors.latest_checkpoint()
+    head = selectors.checkpoint(moment.size if moment else None)
     if head is None or head.size <= index:
         raise Refused(Reason.NOT_FOUND, detail="The decision is not published yet; try again shortly.", field="record")
     entries = [entry for entry in collect.entries(decided) if entry.index < head.size]
     key = Keystore(settings.KEYS_DIR).identity
     tree = Tree()
+    moment = moment or _now(index, head, tree)
     values: dict[str, Json] = {
         "about.json": _about(decided, key.public.b64),
         "proofs.json": {
@@ -43,8 +65,8 @@ def build(index: int, *, disclose: Collection[str] = ()) -> bytes:
                 str(entry.index): [b64(node) for node in tree.inclusion(entry.index, head.size)] for entry in entries
             },
         },
-        "anchors.json": [_anchor(anchor, head, tree) for anchor in _anchors(index)],
-        "witnesses.json": _witnessed(index, head, tree),
+        "anchors.json": moment.anchors,
+        "witnesses.json": moment.witnesses,
         "openings.json": _openings(entries, disclose),
     }
     files = {path: canonical.encode(value) for path, value in values.items()}
@@ -56,6 +78,11 @@ def build(index: int, *, disclose: Collection[str] = ()) -> bytes:
         for digest in entry.documents.values():
             files[f"documents/{digest.removeprefix('sha256:')}"] = selectors.document(digest)
     return bundle.sealed({**files, **summary(files)}, key)
+
+
+def _now(index: int, head: SignedCheckpoint, tree: Tree) -> Moment:
+    anchors = [_anchor(anchor, head, tree) for anchor in _anchors(index)]
+    return Moment(head.size, anchors, _witnessed(index, head, tree))
 
 
 def _about(decided: LogEntry, key: str) -> Json:

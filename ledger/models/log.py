@@ -17,6 +17,11 @@ class LogHead(models.Model):
     size = models.PositiveBigIntegerField(default=0)
 
 
+def event_choices() -> list[tuple[str, str]]:
+    """Every event by its name. A function, so that a new event needs no migration."""
+    return [(event.value, event.value) for event in Event]
+
+
 @append_only
 class LogEntry(models.Model):
     """One leaf of the tree: canonical JSON without anything about a person.
@@ -26,7 +31,7 @@ class LogEntry(models.Model):
 
     index = models.PositiveBigIntegerField(primary_key=True)
     uuid = models.UUIDField(unique=True)
-    event = models.CharField(max_length=40, choices=[(event.value, event.value) for event in Event], db_index=True)
+    event = models.CharField(max_length=40, choices=event_choices, db_index=True)
     time = models.DateTimeField()
     leaf = models.BinaryField()
     leaf_hash = models.BinaryField(max_length=32)

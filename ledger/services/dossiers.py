@@ -12,10 +12,20 @@ from ledger.services.publish import publish
 from ledger.services.record import record
 
 
-def hand_out(*, number: str, role: str, reader: str, disclose: Collection[str] = ()) -> bytes:
+def hand_out(
+    *,
+    number: str,
+    role: str,
+    reader: str,
+    disclose: Collection[str] = (),
+    form: str = "bundle",
+    moment: dossier.Moment | None = None,
+) -> bytes:
     """The bundle of the decision with this record number, up to date, for `reader` in `role`.
 
     Args:
+        form: as what it is handed out.
+        moment: in which this reader has seen it before, instead of this one.
         disclose: names of private fields that this reader may see; whoever calls this has decided so.
 
     Raises:
@@ -26,8 +36,8 @@ def hand_out(*, number: str, role: str, reader: str, disclose: Collection[str] =
     with transaction.atomic():  # short: building the bundle verifies all of it, and nobody else could record meanwhile
         record(
             event=Event.DOSSIER_READ,
-            public={"request": decided.public["request"], "role": role},
+            public={"request": decided.public["request"], "role": role, "form": form},
             private={"reader": reader},
         )
         publish()
-    return dossier.build(index, disclose=disclose)
+    return dossier.build(index, disclose=disclose, moment=moment)

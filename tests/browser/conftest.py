@@ -259,9 +259,15 @@ def running_site(chromium: Browser, django_db_blocker: Any, tmp_path_factory: py
 
 
 @contextmanager
-def serving(made: type[Consortium], blocker: Any, folders: pytest.TempPathFactory) -> Iterator[Site]:
+def serving(
+    made: Callable[[dict[str, Keystore]], Any],
+    blocker: Any,
+    folders: pytest.TempPathFactory,
+    *,
+    registry: str = REGISTRY,
+) -> Iterator[Site]:
     """The web server with its own script, and a consortium that its database holds."""
-    stack = Stack(folders.mktemp("site"), registry_address=REGISTRY, passwords={"coordinator": "none"})
+    stack = Stack(folders.mktemp("site"), registry_address=registry, passwords={"coordinator": "none"})
     stack.choose_ports()
     coordinator_keys(stack.keys)
     folder = folders.mktemp("institutions")

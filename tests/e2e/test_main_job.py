@@ -4,8 +4,11 @@ import json
 
 import pytest
 
-from concordat import record_number
+from concordat import canonical, record_number
+from concordat.client import predict
 from concordat.states import JobState
+from concordat.verifier import Options, verify
+from concordat.verifier.examine import Status
 from config.demo import review
 from config.demo.consortium import CLEVELAND, HOSPITALS, LONG_BEACH
 from config.demo.training import read_rows
@@ -74,6 +77,19 @@ def test_the_dossier_verifies_again_and_shows_the_withdrawal(demo: Demo) -> None
     since = next(check for check in answer["checks"] if check["name"] == "consent since")
     assert "withdrawn" in since["sentence"]
     assert "not been withdrawn" not in since["sentence"]
+
+
+def test_the_owners_model_computes_the_recorded_result_again(demo: Demo) -> None:
+    """What the nodes computed on shares, in plaintext: from the disclosed record and the file that the owner kept."""
+    assert demo.story.work is not None
+    disclosed = canonical.encode(predict.disclose(demo.story.work, with_record=True))
+    name = demo.story.published["mlp"].digest.removeprefix("sha256:")
+    kept = (demo.world.folder(CLEVELAND) / "models" / f"{name}.json").read_bytes()
+    bundle = demo.world.api(LONG_BEACH).dossier(demo.report.record)
+    result = verify(bundle, Options(disclosure=disclosed, model=kept))
+    assert result.holds
+    replay = next(check for check in result.checks if check.name == "replay")
+    assert replay.status is Status.PASSED, replay.sentence
 
 
 def test_each_institution_holds_its_own_rows_and_no_others(demo: Demo) -> None:

@@ -88,7 +88,7 @@ def test_it_is_shown_in_percentage_points(forest: Story) -> None:
     opened = forest.opened
     assert opened is not None
     assert f"Predicted probability  {opened.explanation.prediction:.1%}\n" in opened.text
-    assert " points █" in opened.text
+    assert " points [" in opened.text
     assert "log-odds" not in opened.text
     strongest = opened.explanation.factors[0]
     assert f"by {100 * abs(strongest.coefficient):.1f} percentage points" in strongest.sentence
@@ -108,6 +108,12 @@ def test_its_dossier_is_verified_and_says_the_same(demo: Demo, forest: Story, tm
     shown, told = forest.opened.explanation.to_json(), answer["story"]["result"]
     for name in ("target", "prediction", "log_odds", "probability", "intercept", "adjusted_r_squared", "reliable"):
         assert told[name] == shown[name]
+    ends = ("coefficient", "low", "high")
+    assert [[each[name] for name in ends] for each in told["factors"]] == [
+        [each[name] for name in ends] for each in shown["factors"]
+    ]
+    assert all(float(each["low"]) <= float(each["coefficient"]) <= float(each["high"]) for each in shown["factors"])
+    assert "95% interval" in page.read_text()
     assert "Factors, in probability (0.01 is a percentage point)" in page.read_text()
 
 

@@ -1,4 +1,4 @@
-"""Every member reads the log and its anchors, which name nobody; a legal reviewer takes a decision's dossier along."""
+"""Every member reads the log and its anchors, which name nobody; a legal reviewer finds the way to a decision."""
 
 import re
 from typing import Any
@@ -10,9 +10,7 @@ from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
-from concordat import canonical
 from concordat.events import Event
-from concordat.verifier import bundle
 from governance.models import Definition, Membership
 from governance.permissions import HOLDERS, Verb
 from ledger import selectors
@@ -22,7 +20,7 @@ from ledger.services.record import record
 from tests.governance.conftest import Consortium
 from tests.support.officers import signed_in as browser
 
-SUBJECT, FIELDS = str(uuid4()), {"subject", "request_statement"}
+SUBJECT = str(uuid4())
 LISTS = ["ledger_logentry", "ledger_anchor"]
 
 
@@ -51,16 +49,6 @@ def public(of: Definition) -> dict[str, Any]:
 
 def page(client: Client, entry: LogEntry) -> Any:
     return client.get(reverse("admin:ledger_logentry_change", args=[entry.pk]))
-
-
-def take(client: Client, entry: LogEntry) -> Any:
-    client.get(reverse("admin:governance_passkey_changelist"))
-    form = {"csrfmiddlewaretoken": client.cookies["csrftoken"].value}
-    return client.post(reverse("admin:ledger_logentry_dossier", args=[entry.pk]), form)
-
-
-def readings() -> int:
-    return LogEntry.objects.filter(event=Event.DOSSIER_READ).count()
 
 
 # --- lists and pages
@@ -106,69 +94,18 @@ def test_a_self_hosted_chain_is_called_so(consortium: Consortium, decided: LogEn
     assert "chain 31338" in client.get(address).content.decode()
 
 
-# --- dossiers
+# --- decisions
 
 
-def test_a_legal_reviewer_downloads_the_dossier_and_the_log_says_so(consortium: Consortium, decided: LogEntry) -> None:
-    reviewer = consortium.member("long-beach", "legal-reviewer")
-    client = browser(reviewer)
-    assert "Dossier</button>" in page(client, decided).content.decode()
-    answer = take(client, decided)
-    assert answer["Content-Disposition"] == f'attachment; filename="{decided.record_number}.zip"'
-    assert f"entries/{decided.index:07d}.json" in bundle.unpack(answer.content)
-    entry = LogEntry.objects.get(event=Event.DOSSIER_READ)
-    assert entry.public == {"request": decided.public["request"], "role": "legal-reviewer"}
-    assert selectors.private_fields(entry) == {"reader": str(reviewer.officer.uuid)}
-
-
-@pytest.mark.parametrize(
-    ("slug", "opened"),
-    [
-        ("long-beach", FIELDS),  # it asked
-        ("zurich", FIELDS),  # its node was given the request
-    ],
-)
-def test_it_opens_what_the_reviewer_s_institution_was_given(
-    consortium: Consortium, decided: LogEntry, slug: str, opened: set[str]
-) -> None:
-    content = take(browser(consortium.member(slug, "legal-reviewer")), decided).content
-    openings = canonical.decode(bundle.unpack(content)["openings.json"])
-    assert set(openings["opened"][str(decided.index)]) == opened
-
-
-def test_a_site_that_computed_nothing_sees_the_proofs_alone(consortium: Consortium, decided: LogEntry) -> None:
-    Definition.objects.update(content=Definition.objects.get().content | {"parties": ["cleveland", "budapest"]})
-    content = take(browser(consortium.member("zurich", "legal-reviewer")), decided).content
-    openings = canonical.decode(bundle.unpack(content)["openings.json"])
-    assert openings["opened"] == {}
+def test_a_decision_s_entry_leads_a_legal_reviewer_to_its_page(consortium: Consortium, decided: LogEntry) -> None:
+    address = reverse("admin:decision", args=[decided.record_number])
+    reviewer = browser(consortium.member("long-beach", "legal-reviewer"))
+    assert address in page(reviewer, decided).content.decode()
+    assert "Reconstruct" not in page(reviewer, LogEntry.objects.get(index=0)).content.decode()
 
 
 @pytest.mark.parametrize("role", sorted(set(Membership.Role.values) - HOLDERS[Verb.READ_DOSSIER]))
-def test_another_role_is_offered_no_dossier_and_gets_none(consortium: Consortium, decided: LogEntry, role: str) -> None:
+def test_another_role_is_not_led_there(consortium: Consortium, decided: LogEntry, role: str) -> None:
     client = browser(consortium.member("long-beach", role))
-    assert "Dossier</button>" not in page(client, decided).content.decode()
-    assert take(client, decided).status_code == 302
-    assert "Your role does not include this." in page(client, decided).content.decode()
-    assert readings() == 0
-
-
-def test_a_reviewer_of_an_institution_outside_the_study_gets_none(consortium: Consortium, decided: LogEntry) -> None:
-    client = browser(consortium.member("notary", "legal-reviewer"))
-    assert take(client, decided).status_code == 302
-    assert "not yours to see" in page(client, decided).content.decode()
-    assert readings() == 0
-
-
-def test_only_decisions_have_dossiers(consortium: Consortium, decided: LogEntry) -> None:
-    client = browser(consortium.member("long-beach", "legal-reviewer"))
-    entry = LogEntry.objects.get(index=0)
-    assert "Dossier</button>" not in page(client, entry).content.decode()
-    assert take(client, entry).status_code == 302
-    assert readings() == 0
-
-
-def test_looking_at_the_address_hands_nothing_out(consortium: Consortium, decided: LogEntry) -> None:
-    client = browser(consortium.member("long-beach", "legal-reviewer"))
-    assert client.get(reverse("admin:ledger_logentry_dossier", args=[decided.pk])).status_code == 405
-    assert client.post(reverse("admin:ledger_logentry_dossier", args=[decided.pk])).status_code == 403
-    assert readings() == 0
+    assert "Reconstruct" not in page(client, decided).content.decode()
+    assert "Reconstruct" not in client.get(reverse("admin:index")).content.decode()

@@ -51,6 +51,8 @@ class Consortium:
     target: str = "log-odds"
     broker: str = "redis://127.0.0.1:1/0"
     ground: str = "consent"
+    kept: dict = field(default_factory=dict)
+    """The opening of every share of the model, once it is published."""
     given_design: dict | None = None
 
     def __post_init__(self) -> None:
@@ -139,6 +141,7 @@ class Consortium:
             tensors=self.tensors,
             party_keys=self.party_keys,
             key=self.identity(OWNER),
+            keep=self.kept.update,
         )
 
     @cached_property

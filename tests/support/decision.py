@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import transaction
 
 from concordat import answers, clock, display, outputs, receipt, ring, signatures, ticket
+from concordat.canaries import known_result
 from concordat.canonical import digest
 from concordat.events import Event
 from concordat.keystore import Keystore
@@ -40,6 +41,29 @@ SETTINGS = {"BASE_URL": SITE, "CHAIN_ID": DOMAIN.chain_id, "REGISTRY_ADDRESS": D
 PREDICTION = 0.75
 COEFFICIENTS = np.linspace(-1.25, 1.0, 10)
 """Log-odds or probabilities, as the consortium's target says."""
+
+
+Numbers = tuple[Sequence[float], Sequence[float]]
+"""The prediction; coefficients, intercept and sums of squares."""
+
+
+def computed(of: Consortium) -> Numbers:
+    """What the consortium's model computes of the person's record."""
+    record = ring.decode(ring.encode(of.vector))
+    prediction, explanation = known_result(of.kind, of.tensors, of.plan, record, of.target)
+    return [prediction], list(explanation)
+
+
+def seal_shares(numbers: Numbers, *, job: str, output_key: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Each party's commitments to its shares, and the shares sealed. The canary gets the same: nobody looks at it."""
+    shares = zip(*(ring.split(ring.encode(part, ring.RESULT_BITS), 3) for part in numbers), strict=True)
+    committed, sealed = {}, {}
+    for party, (prediction, explanation) in zip(PARTIES, shares, strict=True):
+        records = [(ring.to_bytes(prediction), ring.to_bytes(explanation))] * 2
+        committed[party], sealed[party] = outputs.seal_outputs(
+            job=job, node=party, records=records, output_key=output_key
+        )
+    return committed, sealed
 
 
 @dataclass
@@ -268,18 +292,12 @@ class Decision:
             key=self.consortium.identity(node),
         )
 
+    def numbers(self) -> Numbers:
+        """Somebody made them up."""
+        return [PREDICTION], [*COEFFICIENTS, -0.5, 4.0, *[3.0] * self.consortium.plan.mirrored]
+
     def _receipts(self) -> list[str]:
-        parts = [PREDICTION], [*COEFFICIENTS, -0.5, 4.0, *[3.0] * self.consortium.plan.mirrored]
-        shares = zip(*(ring.split(ring.encode(part, ring.RESULT_BITS), 3) for part in parts), strict=True)
-        self.sealed: dict[str, str] = {}
-        committed = {}
-        for party, (prediction, explanation) in zip(PARTIES, shares, strict=True):
-            committed[party], self.sealed[party] = outputs.seal_outputs(
-                job=self.job,
-                node=party,
-                records=[(ring.to_bytes(prediction), ring.to_bytes(explanation))] * 2,
-                output_key=self.request["output_key"],
-            )
+        committed, self.sealed = seal_shares(self.numbers(), job=self.job, output_key=self.request["output_key"])
         return [self.receipt(node, committed.get(node)) for node in (*PARTIES, DEALER)]
 
     def receipt(self, node: str, committed) -> str:
@@ -297,7 +315,13 @@ class Decision:
             key=self.consortium.identity(node),
         )
 
-    def _display(self) -> str:
+    def override(self) -> LogEntry:
+        """The clinician says, in a second receipt, that it was not followed."""
+        public = {"job": self.job, "request": self.request["request"], "institution": REQUESTER}
+        private = {"display": self._display("overridden")}
+        return self._record("overridden", Event.RESULT_DISPLAYED, public, private=private, subject=self.subject)
+
+    def _display(self, decision: display.Decision = "accepted") -> str:
         return display.show(
             request=self.request["request"],
             job=self.job,
@@ -305,7 +329,7 @@ class Decision:
             language="en",
             rendered="A text.",
             viewer="cardiologist",
-            decision="accepted",
+            decision=decision,
             time=clock.now(),
             key=self.consortium.identity(REQUESTER),
         )
@@ -327,7 +351,19 @@ class Decision:
             "outputs": opened,
         }
 
+    @property
+    def with_record(self) -> dict:
+        """The disclosure that opens the record as well."""
+        return self.disclosure | {"inputs": self.prepared.openings[0]}
+
     def _record(self, name: str, event: Event, public, **rest) -> LogEntry:
         with transaction.atomic():
             self.entries[name] = record(event=event, public=public, **rest)
         return self.entries[name]
+
+
+class Computed(Decision):
+    """What came out is what the model really computes of the record."""
+
+    def numbers(self) -> Numbers:
+        return computed(self.consortium)

@@ -18,7 +18,7 @@ def explained(target):
     record = secret.asked[np.argmax((np.abs(secret.asked) > 0.2).sum(axis=1))]
     case = Case("linear", record, secret.tensors, target)
     prediction, explanation = opened(case, run_here(case))
-    return case, Seen(record[None], prediction, explanation[None, :-1], explanation[-1:])
+    return case, Seen(record[None], prediction, explanation[None, :-2], explanation[-2:-1])
 
 
 def told(case, weights):

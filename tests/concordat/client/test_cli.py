@@ -132,7 +132,7 @@ def test_a_scikit_learn_forest_is_imported_asked_and_explained_in_probability(
     assert float(opened["prediction"]) == pytest.approx(forest.predict_proba(record[None])[0, 1], abs=1e-4)
     text = run("open", request, "--viewer", "clinician").stdout
     assert "Method: probability, reference-contrast LIME." in text
-    assert " points █" in text
+    assert " points [" in text
     assert "log-odds" not in text
 
 

@@ -19,7 +19,7 @@ from ledger import dossier
 from ledger.models import LogEntry
 from ledger.services.publish import publish
 from tests.support import tabular
-from tests.support.decision import SETTINGS, Decision
+from tests.support.decision import SETTINGS, Computed, Decision
 
 DISCLOSED = ("request_statement", "display", "consent", "subject", "statement")
 
@@ -163,12 +163,21 @@ def dossier_of_a_forest(
         return _made(tmp_path_factory.mktemp("consortium"), kind="forest", target="probability")
 
 
-def _made(root: Path, **changes: Any) -> Dossier:
+@pytest.fixture(scope="session")
+def dossier_of_a_computation(
+    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Dossier:
+    """The same, and what came out is what the model computes."""
+    with django_db_blocker.unblock():
+        return _made(tmp_path_factory.mktemp("consortium"), Computed)
+
+
+def _made(root: Path, kind_of: type[Decision] = Decision, **changes: Any) -> Dossier:
     """Recorded in a transaction that is rolled back, so that the database stays empty for others."""
     from django.db import transaction
 
     with override_settings(**SETTINGS), transaction.atomic():
-        decision = Decision.make(root, **changes)
+        decision = kind_of.make(root, **changes)
         publish()
         made = Dossier(
             decision,
@@ -197,3 +206,12 @@ def dossier_of_a_tabular_design(
     """The same for a design whose operator is the requester's secret."""
     with django_db_blocker.unblock():
         return _made(tmp_path_factory.mktemp("consortium"), given_design=tabular.document())
+
+
+@pytest.fixture(scope="session")
+def dossier_of_a_tabular_computation(
+    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Dossier:
+    """That of a tabular design, and what came out is what the model computes."""
+    with django_db_blocker.unblock():
+        return _made(tmp_path_factory.mktemp("consortium"), Computed, given_design=tabular.document())

@@ -50,7 +50,10 @@ def test_a_disclosure_shows_the_result_that_its_shares_add_up_to(made):
     assert (found["target"], found["prediction"], found["log_odds"]) == ("log-odds", "0.7500", "0.7500")
     assert found["probability"] == "0.6792"
     assert found["factors"][0]["coefficient"] == "-1.2500"
+    strongest = found["factors"][0]
+    assert float(strongest["low"]) <= -1.25 <= float(strongest["high"])
     page = html(result.to_json())
+    assert f"<td>{strongest['low']} to {strongest['high']}</td>" in page
     assert "its explanation (" in page
     assert "in log-odds, from" in page
     assert "<strong>0.6792</strong>, as log-odds 0.7500; log-odds of the reference record, by the surrogate" in page
@@ -81,7 +84,7 @@ def test_a_disclosed_probability_that_is_none_fails(dossier_of_a_forest, monkeyp
 
 
 def test_a_disclosure_may_open_the_record_too(made):
-    disclosed = made.decision.disclosure | {"inputs": made.decision.prepared.openings[0]}
+    disclosed = made.decision.with_record
     result = verify(made.data, Options(disclosure=canonical.encode(disclosed)))
     assert "input and result" in status(result, "disclosure").sentence
     assert result.holds
@@ -180,7 +183,8 @@ def test_a_disclosure_that_does_not_fit_is_blamed_itself(made, tmp_path, capsys,
     bundled, file = tmp_path / "good.zip", tmp_path / "disclosure.json"
     bundled.write_bytes(made.data)
     file.write_bytes(other if isinstance(other, bytes) else canonical.encode(disclosed))
-    assert main([str(bundled), "--disclosure", str(file)]) == 1
+    assert main([str(bundled), "--disclosure", str(file), "--html", str(tmp_path / "page.html")]) == 1
+    assert "This disclosure does not fit." in (tmp_path / "page.html").read_text()
     said = capsys.readouterr().out
     failed = [line for line in said.splitlines() if line.startswith("FAILED")]
     assert len(failed) == 1

@@ -1,0 +1,218 @@
+"""The dossier on paper: the page of `report`, set as an A4 document with page numbers.
+
+It is made of the page's own text, tag by tag, so it cannot say anything else than the page does. A pure function: the
+same answer gives the same bytes, on every machine.
+"""
+
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape, unescape
+from html.parser import HTMLParser
+from typing import Any
+
+from reportlab.lib.colors import HexColor
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.lib.units import mm
+from reportlab.pdfbase.pdfmetrics import stringWidth
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import CondPageBreak, Flowable, LongTable, Paragraph, SimpleDocTemplate, Spacer
+
+from concordat import typeface
+from concordat.verifier import report
+
+_MARGIN = 20 * mm
+_FRAME = 6
+"""What reportlab leaves free around the text, in points."""
+_WIDTH = A4[0] - 2 * _MARGIN
+_LINE, _QUIET, _BAD = HexColor("#b6bec7"), HexColor("#4a535d"), HexColor("#a40e26")
+_PADDING = 3 * mm
+
+_TEXT = ParagraphStyle("text", fontName=typeface.REGULAR, fontSize=9, leading=13, spaceAfter=4, splitLongWords=1)
+_SMALL = ParagraphStyle("small", parent=_TEXT, fontSize=7.5, leading=10, spaceAfter=0)
+_HEAD = ParagraphStyle("head", parent=_SMALL, fontName=typeface.BOLD, textColor=_QUIET)
+_CAPTION = ParagraphStyle("caption", parent=_TEXT, fontName=typeface.BOLD, spaceBefore=4, spaceAfter=1)
+_STYLES = {
+    "h1": ParagraphStyle("h1", parent=_TEXT, fontName=typeface.BOLD, fontSize=16, leading=20, spaceAfter=8),
+    "h2": ParagraphStyle("h2", parent=_CAPTION, fontSize=11.5, leading=15, spaceBefore=12, spaceAfter=4),
+    "p": _TEXT,
+    "caption": _CAPTION,
+    "li": ParagraphStyle("li", parent=_TEXT, leftIndent=5 * mm, bulletIndent=0),
+    "when": ParagraphStyle("when", parent=_SMALL, spaceBefore=5, keepWithNext=1),
+    "verdict": ParagraphStyle(
+        "verdict",
+        parent=_TEXT,
+        fontSize=10.5,
+        leading=14,
+        spaceBefore=8,
+        spaceAfter=10,
+        leftIndent=6,
+        rightIndent=6,
+        borderPadding=6,
+        borderWidth=0.75,
+        borderColor=_QUIET,
+    ),
+    "th": _HEAD,
+    "td": _SMALL,
+}
+_NEEDS = {"h2": 35 * mm, "caption": 25 * mm}
+"""What a heading wants below it on the same page; a table may go on to the next."""
+
+_INLINE = {"strong": "b", "code": "code", "em": "em", "time": ""}
+_OPEN = {"b": "<b>", "code": f'<font name="{typeface.MONO}" size="-1">', "em": f'<font color="{_QUIET.hexval()}">'}
+_CLOSE = {"b": "</b>", "code": "</font>", "em": "</font>"}
+
+
+def pdf(answer: Mapping[str, Any]) -> bytes:
+    """The document for `Result.to_json()`."""
+    typeface.register()
+    name = report.title(answer)
+    out = io.BytesIO()
+    template = SimpleDocTemplate(
+        out,
+        pagesize=A4,
+        leftMargin=_MARGIN - _FRAME,
+        rightMargin=_MARGIN - _FRAME,
+        topMargin=24 * mm,
+        bottomMargin=22 * mm,
+        title=typeface.printable(name),
+        subject="What a verified dossier says about one decision",
+        author=typeface.printable(answer["story"]["trust"]["log"]) if answer["story"] else "",
+        creator="Concordat",
+        lang="en",
+        invariant=1,
+    )
+    page = _Page()
+    page.feed(f"<h1>{escape(name)}</h1>{report.body(answer)}")
+    page.close()
+
+    class Numbered(_Numbered):
+        head, foot = typeface.printable(name), answer["bundle"] or "Concluded without a bundle"
+
+    template.build(page.flowables, canvasmaker=Numbered)
+    return out.getvalue()
+
+
+class _Numbered(Canvas):  # type: ignore[misc]
+    """Keeps its pages back until their number is known, since each says of how many it is one."""
+
+    head = foot = ""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._kept: list[dict[str, Any]] = []
+
+    def showPage(self) -> None:  # noqa: N802  (reportlab's name)
+        self._kept.append(dict(self.__dict__))
+        self._startPage()
+
+    def save(self) -> None:
+        for number, kept in enumerate(self._kept, 1):
+            self.__dict__.update(kept)
+            self._frame(number, len(self._kept))
+            super().showPage()
+        super().save()
+
+    def _frame(self, number: int, of: int) -> None:
+        right, top = A4[0] - _MARGIN, A4[1] - 14 * mm
+        self.setFillColor(_QUIET)
+        self.setStrokeColor(_LINE)
+        self.setFont(typeface.REGULAR, 7.5)
+        self.drawString(_MARGIN, top, self.head)
+        self.drawRightString(right, top, f"page {number} of {of}")
+        self.line(_MARGIN, top - 2 * mm, right, top - 2 * mm)
+        self.setFont(typeface.MONO, 6.5)
+        self.drawString(_MARGIN, 11 * mm, self.foot)
+        self.setFont(typeface.REGULAR, 7.5)
+        self.drawRightString(right, 11 * mm, f"{self.head} · page {number} of {of}")
+
+
+class _Page(HTMLParser):
+    """The few tags that `report` writes, as paragraphs and tables."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.flowables: list[Flowable] = []
+        self._text: list[str] = []
+        self._within: list[str] = []
+        self._bad = self._verdict = self._timed = False
+        self._heads: list[str] = []
+        self._rows: list[list[str]] = []
+
+    def handle_starttag(self, tag: str, attributes: Sequence[tuple[str, str | None]]) -> None:
+        self._timed |= tag == "time"
+        if tag in _INLINE:
+            self._text.append(_OPEN.get(_INLINE[tag], ""))
+            return
+        classes = (dict(attributes).get("class") or "").split()
+        if tag in ("p", "td", "th", "li", "h1", "h2", "caption"):
+            self._verdict, self._bad = "verdict" in classes, "failed" in classes
+            self._text, self._timed = [], False
+        elif tag == "table":
+            self._heads, self._rows = [], []
+        elif tag == "tr":
+            self._rows.append([])
+        self._within.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self._text.append(escape(typeface.printable(data), quote=False))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in _INLINE:
+            self._text.append(_CLOSE.get(_INLINE[tag], ""))
+            return
+        self._within.pop()
+        if tag in ("td", "th"):
+            self._rows[-1].append(self._marked())
+        elif tag in ("p", "h1", "h2", "caption", "li") and (text := self._marked()):
+            self.flowables += [CondPageBreak(_NEEDS[tag])] if tag in _NEEDS else []
+            self.flowables.append(self._paragraph(tag, text))
+        elif tag == "thead":
+            self._heads = self._rows.pop()
+        elif tag == "table":
+            self.flowables.append(_table(self._heads, self._rows))
+
+    def _marked(self) -> str:
+        """What stands in the tag that ends."""
+        text, self._text = "".join(self._text).strip(), []
+        return f'<font color="{_BAD.hexval()}">{text}</font>' if text and self._bad else text
+
+    def _paragraph(self, tag: str, text: str) -> Paragraph:
+        if tag == "li":
+            return Paragraph(text, _STYLES["li"], bulletText="•")
+        if tag == "p" and "li" in self._within:
+            return Paragraph(text, _STYLES["when"] if self._timed else _SMALL)
+        return Paragraph(text, _STYLES["verdict" if self._verdict else tag])
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Flowable:
+    body = [[Paragraph(text, _SMALL) for text in row] for row in rows]
+    if not body:
+        return Spacer(0, 0)
+    widths = _widths([heads, *rows])
+    style = [
+        ("VALIGN", (0, 0), (-1, -1), "TOP"),
+        ("LINEBELOW", (0, 0), (-1, -1), 0.4, _LINE),
+        ("LEFTPADDING", (0, 0), (-1, -1), 0),
+        ("RIGHTPADDING", (0, 0), (-1, -1), _PADDING),
+        ("TOPPADDING", (0, 0), (-1, -1), 2.5),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 3),
+    ]
+    head = [Paragraph(text, _HEAD) for text in heads]
+    return LongTable([head, *body], widths, style=style, repeatRows=1, splitInRow=1, spaceAfter=8, hAlign="LEFT")
+
+
+def _widths(rows: Iterable[Sequence[str]]) -> list[float]:
+    """Of the columns: as wide as their longest text, or what the narrower ones leave over, shared alike."""
+    wanted = [max(map(_width, column)) + _PADDING + 1 for column in zip(*rows, strict=True)]
+    left, given = _WIDTH, [0.0] * len(wanted)
+    for place, (index, width) in enumerate(sorted(enumerate(wanted), key=lambda each: each[1])):
+        given[index] = min(width, left / (len(wanted) - place))
+        left -= given[index]
+    return given
+
+
+def _width(text: str) -> float:
+    plain = unescape(re.sub("<[^>]*>", "", text))  # our own marks: what was written is escaped
+    return float(stringWidth(plain, typeface.BOLD, _SMALL.fontSize))
