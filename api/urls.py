@@ -54,6 +54,7 @@ urlpatterns = [
     path("consents/<uuid:consent>/capacity", consents.Capacity.as_view(), name="consent-capacity"),
     path("subjects/<uuid:subject>/export", subjects.Export.as_view(), name="subject-export"),
     path("subjects/<uuid:subject>/erase", subjects.Erasure.as_view(), name="subject-erase"),
+    path("erasures", subjects.Erasures.as_view(), name="erasures"),
     path("predictions", predictions.Predictions.as_view(), name="predictions"),
     path("predictions/<uuid:prediction>", predictions.OnePrediction.as_view(), name="prediction"),
     path("predictions/<uuid:prediction>/cancel", predictions.Cancellation.as_view(), name="prediction-cancel"),

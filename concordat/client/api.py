@@ -34,6 +34,12 @@ class Status(TypedDict):
 
 
 @with_config(ANSWER)
+class _Page(TypedDict):
+    items: list[dict[str, Any]]
+    next: str
+
+
+@with_config(ANSWER)
 class _Predictions(TypedDict):
     items: list[Status]
     next: str
@@ -245,6 +251,17 @@ class Api:
     def erase_subject(self, subject: str, *, ground: str) -> dict[str, Any]:
         """Have one of this institution's own subjects erased (GDPR Article 17)."""
         return self._post(f"subjects/{subject}/erase", {"ground": ground}, dict[str, Any])
+
+    def erasures(self) -> list[dict[str, Any]]:
+        """Erasures of people of whom this institution was given something, the latest first, page by page."""
+        found: list[dict[str, Any]] = []
+        after: dict[str, str] = {}
+        while True:
+            page = self._get("erasures", _Page, **after)
+            found += page["items"]
+            if not (page["items"] and page["next"]):
+                return found
+            after = {"after": str(page["items"][-1]["notice"])}
 
     def import_model(self, manifest: str, sealed: Mapping[str, str]) -> dict[str, Any]:
         """Hand in a manifest (JWS) and the sealed shares by party."""

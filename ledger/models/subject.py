@@ -5,6 +5,7 @@ from django.db.models import Q
 
 from concordat.law import Exemption
 from ledger.models.log import LogEntry
+from ledger.triggers import Rule, register
 
 _EXEMPTIONS = [(each.value, each.article) for each in Exemption]
 
@@ -80,3 +81,13 @@ class RetentionRule(models.Model):
 
     def __str__(self) -> str:
         return f"{self.days} days: {self.law}"
+
+
+_FIXED = " OR ".join(
+    f"NEW.{name} <> OLD.{name}" for name in ("uuid", "holder", "study", "days", "exemption", "law", "placed")
+)
+
+register(
+    Rule(RetentionRule, "no", ("delete", "truncate", "replace"), "retention rules are kept"),
+    Rule(RetentionRule, "ends", ("update",), "a retention rule only ends, once", f"OLD.ended IS NOT NULL OR {_FIXED}"),
+)
