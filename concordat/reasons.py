@@ -121,6 +121,8 @@ class Reason(StrEnum):
     # the ledger
     RECORD_NUMBER_INVALID = "record-number-invalid"
     LEGAL_HOLD = "legal-hold"
+    RETENTION_DUTY = "retention-duty"
+    SHARES_TOO_FEW = "shares-too-few"
     ERASED = "erased"
     ENTRY_ALTERED = "entry-altered"
     INCLUSION_INVALID = "inclusion-invalid"
@@ -531,6 +533,12 @@ REASONS: dict[Reason, ReasonInfo] = {
         "The record number has a typing error.", "Compare it with the document that it came from.", 400
     ),
     Reason.LEGAL_HOLD: ReasonInfo("A legal hold forbids destroying this key.", "Lift the hold first.", 409),
+    Reason.RETENTION_DUTY: ReasonInfo(
+        "A duty to keep these records forbids destroying this key.", "Ask again when the duty is over.", 409
+    ),
+    Reason.SHARES_TOO_FEW: ReasonInfo(
+        "Fewer officers' shares are here than the escrow needs.", "Have another officer bring a share.", 409
+    ),
     Reason.ERASED: ReasonInfo(
         "The content was erased; its commitment remains.", "Nobody can open it any more. This is intended.", 410
     ),

@@ -126,7 +126,7 @@ class FactorAnswer(TypedDict):
 
 
 @with_config(ANSWER)
-class ResultAnswer(TypedDict):
+class OneAnswer(TypedDict):
     """What came out, on the scale `target`. How well it fits is null where only the record could tell."""
 
     target: Literal["log-odds", "probability"]
@@ -140,6 +140,21 @@ class ResultAnswer(TypedDict):
     intercept_of: str
     confidence: str
     factors: list[FactorAnswer]
+
+
+@with_config(ANSWER)
+class ClassAnswer(OneAnswer):
+    """The same of one of several classes, by its name; its log-odds are those against the average of all classes."""
+
+    name: str
+
+
+@with_config(ANSWER)
+class ResultAnswer(OneAnswer):
+    """Of several classes this is the most probable one, and `classes` has each of them, that one first; of two classes
+    there are none in it."""
+
+    classes: list[ClassAnswer]
 
 
 @with_config(ANSWER)
