@@ -6,6 +6,7 @@ from ledger.models.document import Document
 from ledger.models.log import LogEntry, LogHead, Reference
 from ledger.models.subject import LegalHold, Payload, RetentionRule, SubjectKey
 from ledger.models.tile import Tile
+from ledger.models.timestamp import StampAttempt, TimeStamp
 
 __all__ = [
     "Anchor",
@@ -20,8 +21,10 @@ __all__ = [
     "Reference",
     "RetentionRule",
     "SignedCheckpoint",
+    "StampAttempt",
     "SubjectKey",
     "Tile",
+    "TimeStamp",
     "TransactionKind",
     "TransactionState",
 ]

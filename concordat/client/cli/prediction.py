@@ -135,18 +135,25 @@ def cancel(app: App, request: str) -> None:
     show_default=True,
     help="What they made of it.",
 )
+@click.option(
+    "--class",
+    "shown",
+    multiple=True,
+    metavar="NAME",
+    help="Of a model of several classes: show the factors of this one. Repeatable; else of the two most probable.",
+)
 @click.pass_obj
-def open_command(app: App, request: str, viewer: str, decision: Decision) -> None:
+def open_command(app: App, request: str, viewer: str, decision: Decision, shown: tuple[str, ...]) -> None:
     """Verify, open and show the result of REQUEST, and sign for having shown it."""
     work = Work.of(app.home.work, request)
     with app.api(f"{_READ} predictions.write") as api:
-        opened = predict.open_result(app.home, api, work)
+        opened = predict.open_result(app.home, api, work, shown=shown)
         predict.show(app.home, api, work, opened, viewer=viewer, decision=decision)
     value = {
         "record": opened.record,
         "log_size": opened.log_size,
         "explanation": opened.explanation.to_json(),
-        "what_ifs": [{"what_if": each.words, "probability": f"{each.probability:.4f}"} for each in opened.what_ifs],
+        "what_ifs": [each.to_json() for each in opened.what_ifs],
     }
     app.answer(
         value,

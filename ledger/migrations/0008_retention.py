@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ledger', '0006_events_by_a_function'),
+        ('ledger', '0007_time_stamps'),
     ]
 
     operations = [
