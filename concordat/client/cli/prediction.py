@@ -93,6 +93,8 @@ def predict_command(
             what_ifs=what_ifs,
         )
         app.progress.print(f"Request {work.request}")
+        if work.package("request") is None:
+            app.progress.print("There is no records key: nothing but this folder will ever open the result.")
         status = predict.submit(work, api)
         if wait:
             status = predict.wait(work, api, seconds=seconds, on_change=lambda each: _progress(app, each))
