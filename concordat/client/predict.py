@@ -3,7 +3,8 @@
     prepare → submit → wait → open_result → show          and, for a legal reviewer, disclose
 
 The record is read, checked, shared and sealed on this machine; what comes back is verified against pinned keys, against
-commitments and against the log before it is added up; and nothing that was opened is sent anywhere.
+commitments and against the log before it is added up; and nothing that was opened is sent anywhere, except
+sealed to our own records key and escrow (`concordat.client.packages`).
 """
 
 import time
@@ -17,7 +18,7 @@ import numpy as np
 from concordat import canonical, classes, clock, display, plausibility, record_number, what_if
 from concordat.canonical import Json
 from concordat.classes import Classes, ClassesIf, check_shown
-from concordat.client import canaries, consents
+from concordat.client import canaries, consents, packages
 from concordat.client.api import Api, Result, Status
 from concordat.client.governance import CheckedDefinition, fetch_definition
 from concordat.client.home import ClientHome
@@ -36,7 +37,7 @@ from concordat.request import Urgency, check_kind, peek_request
 from concordat.request import prepare as prepare_request
 from concordat.schema import Value
 from concordat.signatures import keyring
-from concordat.states import AVAILABLE, ended
+from concordat.states import AVAILABLE, JobState, ended
 from concordat.ticket import read_ticket
 from concordat.verifier.disclosure import Disclosure
 from concordat.what_if import Change, WhatIf
@@ -124,14 +125,18 @@ def prepare(
         values=values,
         what_ifs=what_ifs,
         batch=batch,
+        package=packages.of_request(home, request, prepared, batch.place),
     )
 
 
 def submit(work: Work, api: Api) -> Status:
-    """Send the request, or send it again: the coordinator answers the same request with the same job."""
+    """Send the request, or send it again: the coordinator answers the same request with the same job. What reopens it
+    goes with it, unless it was refused."""
     content = work.content
     status = api.request_prediction(content["token"], content["sealed"], idempotency_key=work.request)
     work.submitted(status["prediction"])
+    if status["state"] is not JobState.REFUSED:
+        packages.hand_in(api, work, "request")
     return status
 
 
@@ -185,6 +190,8 @@ def open_result(
     each canary against its known result, each output share against its commitment. A false canary raises the alarm,
     and nothing else is opened; that the alarm stands in the log is checked in the same way.
 
+    Before anybody sees it, what reopens the decision is sealed to our records keys, if we have any, and handed in.
+
     Args:
         shown: of which of several classes the text shows the factors; of the most probable ones unless it says so.
 
@@ -233,6 +240,9 @@ def open_result(
     )
     told = _tell(definition, opened, content["values"], content["what_ifs"], shown)
     work.opened(result)
+    packages.keep_result(home, work, disclose(work, with_record=True))
+    for stage in packages.STAGES:
+        packages.hand_in(api, work, stage)
     return OpenedPrediction(*told, result["record"], size)
 
 

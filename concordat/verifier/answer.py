@@ -190,13 +190,26 @@ class WitnessesAnswer(TypedDict):
 
 
 @with_config(ANSWER)
+class TimeAnswer(TypedDict):
+    """A time stamp over a head of `size` entries that covers the decision, `latest` by its `authority`. `attested`: its
+    signature leads to the root that the reader gave; otherwise anybody may have written it."""
+
+    authority: str
+    latest: str
+    size: int
+    attested: bool
+
+
+@with_config(ANSWER)
 class Trust(TypedDict):
-    """Why believe it: keys to compare with their owners (key ids by institution), and the chain."""
+    """Why believe it: keys to compare with their owners (key ids by institution), and the chain. `time` is null where
+    the operator alone asserts it."""
 
     log: str
     log_key: str
     institutions: dict[str, list[str]]
     witnesses: WitnessesAnswer | None
+    time: TimeAnswer | None
     chain: ChainAnswer
     anchors: list[AnchorAnswer]
 

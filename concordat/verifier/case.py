@@ -37,8 +37,9 @@ from concordat.verifier.evidence import Entry, Evidence, NotCheckable
 class Case:
     """One decision, seen through its evidence and, where the requester gave one, its own disclosure."""
 
-    def __init__(self, evidence: Evidence, disclosure: Disclosure | None = None) -> None:
-        self.evidence, self.disclosure = evidence, disclosure
+    def __init__(self, evidence: Evidence, disclosure: Disclosure | None = None, *, tsa: bytes | None = None) -> None:
+        """`tsa`: the time-stamping authority's root (PEM) that the reader trusts."""
+        self.evidence, self.disclosure, self.tsa = evidence, disclosure, tsa
 
     @property
     def decision(self) -> Entry:

@@ -6,12 +6,13 @@ from typing import cast
 import numpy as np
 
 from concordat.canonical import Json, digest
+from concordat.clock import rfc3339
 from concordat.design import CONFIDENCE, Estimate
 from concordat.explanation import decimal, log_odds_of, maybe_decimal, probability_of
 from concordat.fields import plain
 from concordat.kinds.kind import softmax
 from concordat.outputs import Opened
-from concordat.verifier import authority, boards, computation, timeline, witnessing
+from concordat.verifier import authority, boards, computation, timeline, timing, witnessing
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import Entry, NotCheckable
 
@@ -146,6 +147,7 @@ def _trust(case: Case) -> dict[str, Json]:
         "log_key": evidence.key.kid,
         "institutions": {name: list(held) for name, held in sorted(case.identities.items())},
         "witnesses": _witnesses(case),
+        "time": _time(case),
         "chain": plain(evidence.about["chain"]),
         "anchors": [
             {field: anchor[field] for field in ("sequence", "size", "root", "block", "transaction", "state")}
@@ -159,6 +161,15 @@ def _witnesses(case: Case) -> dict[str, Json] | None:
     if found is None:
         return None
     return {"size": found.head.size, "of": found.of, "cosigned": found.cosigned, "needed": found.needed}
+
+
+def _time(case: Case) -> dict[str, Json] | None:
+    """None: asserted by the operator alone."""
+    found = timing.read(case)
+    if found is None:
+        return None
+    said = {"authority": found.authority, "latest": rfc3339(found.latest)}
+    return {**said, "size": found.size, "attested": found.attested}
 
 
 def _opened(question: Callable[[], str]) -> str | None:

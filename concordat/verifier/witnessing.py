@@ -5,9 +5,10 @@ A coordinator that shows one history here and another one there cannot get enoug
 
 from dataclasses import dataclass
 
-from concordat import canonical, checkpoint, cosignature, merkle, witnesses
+from concordat import cosignature, witnesses
 from concordat.checkpoint import Checkpoint
 from concordat.reasons import Reason, Refused
+from concordat.verifier import integrity
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import NotCheckable
 
@@ -45,17 +46,13 @@ def read(case: Case) -> Witnessed | None:
 
     Raises Refused: CHECKPOINT_INVALID, CONSISTENCY_INVALID, COSIGNATURE_INVALID.
     """
-    evidence, head = case.evidence, case.evidence.head
-    if evidence.witnessed is None:
+    witnessed = case.evidence.witnessed
+    if witnessed is None:
         return None
-    note, path = evidence.witnessed["note"], [canonical.unb64(each) for each in evidence.witnessed["consistency"]]
-    seen = checkpoint.verify(note, {head.origin: evidence.key})
-    if seen.origin != head.origin or seen.size <= case.decision.index:
-        raise Refused(Reason.CHECKPOINT_INVALID, detail="The witnessed head does not cover the decision.")
-    if not merkle.verify_consistency(seen.size, head.size, seen.root, head.root, path):
-        raise Refused(Reason.CONSISTENCY_INVALID, detail="The dossier's head does not extend the witnessed one.")
+    seen = integrity.earlier_head(case.evidence, witnessed["note"], witnessed["consistency"], "witnessed")
     keys = witnesses.at(case.histories, seen.size)
-    return Witnessed(seen, tuple(sorted(keys)), tuple(sorted(cosignature.verify(note, keys, origin=head.origin))))
+    cosigned = cosignature.verify(witnessed["note"], keys, origin=seen.origin)
+    return Witnessed(seen, tuple(sorted(keys)), tuple(sorted(cosigned)))
 
 
 def _lacking(reason: Reason, detail: str, required: bool) -> str:

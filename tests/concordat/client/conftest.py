@@ -68,7 +68,7 @@ SCOPES = {
     "party": "definitions.read definitions.vote node",
     "dealer": "node",
     "requester": "institutions.read definitions.read definitions.vote consents.write "
-    "predictions.read predictions.write ledger.read dossiers.read",
+    "predictions.read predictions.write records.read ledger.read dossiers.read",
 }
 FOLDER = Path(__file__).parents[3] / "examples" / "heart_disease"
 SCHEMA = json.loads((FOLDER / "schema.json").read_text())

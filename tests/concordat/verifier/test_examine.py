@@ -26,7 +26,7 @@ def test_an_untouched_dossier_holds(made):
     result = verify(made.data)
     assert [check for check in result.checks if check.status is Status.FAILED] == []
     open_questions = {check.name for check in result.checks if check.status is Status.NOT_CHECKABLE}
-    assert open_questions == {"anchors", "keys", "disclosure", "witnesses", "chain anchor", "chain approvals"}
+    assert open_questions == {"anchors", "keys", "disclosure", "witnesses", "time", "chain anchor", "chain approvals"}
 
 
 def test_the_story_names_who_allowed_it_and_what_was_computed(made):
