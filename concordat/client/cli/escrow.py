@@ -131,7 +131,7 @@ def fetch(app: App, record: str, folder: Path) -> None:
     for file, each in zip(written, found, strict=True):
         write_new(file, each["package"].encode())
     value = {"files": [str(file) for file in written], "entries": [each["entry"] for each in found]}
-    lines = "\n".join(f"Written: {file}" for file in value["files"])
+    lines = "\n".join(f"Written: {file}" for file in written)
     app.answer(value, lambda console: console.print(lines, markup=False, soft_wrap=True))
 
 
