@@ -196,14 +196,18 @@ class Handed:
 
 
 @pytest.mark.parametrize(("scale", "clamped"), [(0.1, False), (4.0, True)])
-def test_the_manifest_says_whether_log_odds_might_leave_the_range_of_the_logistic_function(study, scale, clamped):
+def test_the_manifest_says_whether_log_odds_might_leave_the_range_of_the_logistic_function(
+    study, scale, clamped, tmp_path
+):
     schema = json.loads((Path(__file__).parents[2] / "examples/heart_disease/schema.json").read_text())
     features = FeatureSchema.from_json(schema)
     tensors = {"weight": np.full(len(features.columns), scale), "bias": np.float64(0)}
     assert (model.prove("linear", tensors, features) > UNCLAMPED) == clamped
     keys, handed = study.keys["cleveland"], Handed()
     pins = SimpleNamespace(sealing=study.party_keys.get, keyring=study.keyring)
-    home = SimpleNamespace(institution="cleveland", keys=SimpleNamespace(identity=keys), pins=pins)
+    home = SimpleNamespace(
+        institution="cleveland", keys=SimpleNamespace(identity=keys), pins=pins, models=tmp_path / "models"
+    )
     published = import_model(
         home, handed, model="heart", version="1", kind="linear", schema=schema, tensors=tensors, parties=PARTIES
     )
