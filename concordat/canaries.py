@@ -53,12 +53,12 @@ so can intervals, where the surrogate leaves little."""
 
 @with_config(STRICT)
 class Canary(TypedDict):
-    """An encoded record at 2^16, and what comes out for it at 2^24: the prediction, then d coefficients, intercept, sum
-    of squares and, of a mirrored design, that of odd parts."""
+    """An encoded record at 2^16, and what comes out for it at 2^24, for each of the model's answers: the prediction; d
+    coefficients, intercept, sum of squares and, of a mirrored design, that of odd parts."""
 
     record: list[Whole]
-    prediction: Whole
-    explanation: list[Whole]
+    prediction: list[Whole]
+    explanation: list[list[Whole]]
 
 
 @with_config(STRICT)
@@ -77,11 +77,12 @@ class Sheet(TypedDict):
 
 def known_result(
     kind: str, tensors: Tensors, design: Plan, record: NDArray[np.float64], target: Scale
-) -> tuple[float, NDArray[np.float64]]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """In plaintext, what the secure engine computes of one encoded record (columns,) with weights as they are encoded.
 
     Returns:
-        The prediction, and (d + 2,) coefficients, intercept and sum of squares, (d + 3,) with that of odd parts.
+        (K,) predictions, one for each of the model's answers, and for each (K, d + 2) coefficients, intercept and sum
+        of squares, (K, d + 3) with that of odd parts.
     """
     whole = KINDS[kind].whole
     encoded = {
@@ -92,10 +93,11 @@ def known_result(
     outputs = KINDS[kind].forward(encoded, np.vstack([record, design.perturbed(record)]))
     if target != KINDS[kind].scale:
         outputs = 1 / (1 + np.exp(-outputs))
-    prediction, differences, local = float(outputs[0]), outputs[1:] - outputs[0], design.at(record)
-    fitted = local.operator / (1 << local.operator_bits) @ differences
-    fitted[-1] += prediction
-    return prediction, np.concatenate([fitted, local.squares(differences)])
+    outputs, local = outputs.reshape(len(outputs), -1).T, design.at(record)
+    prediction, differences = outputs[:, 0], outputs[:, 1:] - outputs[:, :1]
+    fitted = differences @ (local.operator / (1 << local.operator_bits)).T
+    fitted[:, -1] += prediction
+    return prediction, np.column_stack([fitted, [local.squares(each) for each in differences]])
 
 
 def invent(
@@ -113,11 +115,15 @@ def invent(
         found.append(
             {
                 "record": record.tolist(),
-                "prediction": round(prediction * (1 << ring.RESULT_BITS)),
-                "explanation": [round(number * (1 << ring.RESULT_BITS)) for number in explanation],
+                "prediction": _whole(prediction),
+                "explanation": [_whole(each) for each in explanation],
             }
         )
     return found
+
+
+def _whole(numbers: NDArray[np.float64]) -> list[int]:
+    return [round(number * (1 << ring.RESULT_BITS)) for number in numbers]
 
 
 def sign_sheet(
@@ -175,17 +181,19 @@ def open_sheet(
     return sheet["canaries"]
 
 
-def agrees(opened: Opened, canary: Canary, what_ifs: Sequence[Canary], target: Scale) -> bool:
+def agrees(opened: Sequence[Opened], canary: Canary, what_ifs: Sequence[Canary], target: Scale) -> bool:
     """Whether what was opened of a canary, whose what-ifs other canaries were, is what was known before."""
-    one = float(1 << ring.RESULT_BITS)
-    known = [canary["prediction"], *(other["prediction"] for other in what_ifs), *canary["explanation"]]
-    found = distance(opened, np.array(known) / one)
+    predictions, explanation = [each["prediction"] for each in (canary, *what_ifs)], canary["explanation"]
+    if {len(explanation), *map(len, predictions)} != {len(opened)} or len(set(map(len, explanation))) != 1:
+        return False
+    found = distance(opened, np.column_stack([*predictions, explanation]) / float(1 << ring.RESULT_BITS))
     return found is not None and found.within(target)
 
 
 @dataclass(frozen=True)
 class Distance:
-    """How far numbers are off what is `known` of them, the last of which are `squares` sums of squares."""
+    """How far numbers are off what is `known` of them, both (K, m) for K answers, the last of which are `squares` sums
+    of squares."""
 
     off: NDArray[np.float64]
     known: NDArray[np.float64]
@@ -194,26 +202,31 @@ class Distance:
     @property
     def most(self) -> float:
         """Of predictions, coefficients and intercept."""
-        return float(self.off[: -self.squares].max())
+        return float(self.off[:, : -self.squares].max())
 
     @property
     def most_squares(self) -> float:
         """Of the sums of squares."""
-        return float(self.off[-self.squares :].max())
+        return float(self.off[:, -self.squares :].max())
 
     def within(self, target: Scale) -> bool:
         """Whether fixed-point arithmetic explains it."""
-        slack = np.full(len(self.known), TOLERANCE[target])
-        slack[-self.squares :] += TOTAL_TOLERANCE * self.known[-self.squares :]
+        slack = np.full(self.known.shape, TOLERANCE[target])
+        slack[:, -self.squares :] += TOTAL_TOLERANCE * self.known[:, -self.squares :]
         return bool((self.off <= slack).all())
 
 
-def distance(opened: Opened, known: NDArray[np.float64]) -> Distance | None:
-    """From what is known: predictions of the record and its what-ifs, then what `known_result` answers for the record.
-    None if there are not as many numbers."""
-    squares = [opened.sum_of_squares, *([] if opened.odd_squares is None else [opened.odd_squares])]
-    found = np.array([opened.prediction, *opened.what_ifs, *opened.coefficients, opened.intercept, *squares])
-    return Distance(np.abs(found - known), known, len(squares)) if len(known) == len(found) else None
+def distance(opened: Sequence[Opened], known: NDArray[np.float64]) -> Distance | None:
+    """From what is known (K, m) of each of the model's answers: predictions of the record and its what-ifs, then what
+    `known_result` answers for the record. None if there are not as many numbers."""
+    squares = [[each.sum_of_squares, *([] if each.odd_squares is None else [each.odd_squares])] for each in opened]
+    found = np.array(
+        [
+            [each.prediction, *each.what_ifs, *each.coefficients, each.intercept, *sums]
+            for each, sums in zip(opened, squares, strict=True)
+        ]
+    )
+    return Distance(np.abs(found - known), known, len(squares[0])) if known.shape == found.shape else None
 
 
 def came_back_right(
@@ -224,6 +237,7 @@ def came_back_right(
     design: Plan,
     target: Scale,
     place: int,
+    answers: int,
 ) -> bool:
     """Whether the parties' output shares of the record at `place` add up to what is known of a canary, the first of
     `known`, and of its what-ifs, the others. Raises Refused as `outputs.add_up` does for shares that are not theirs."""
@@ -237,6 +251,7 @@ def came_back_right(
             target=target,
             what_ifs=len(what_ifs),
             place=place,
+            answers=answers,
         )
     except Refused as refused:
         if refused.reason not in (Reason.RESULT_OUT_OF_RANGE, Reason.MALFORMED):  # a share of another length

@@ -215,7 +215,15 @@ def _false_alarm(home: NodeHome, case: _Case, answer: Testimonies) -> list[Depar
     known = _known(sheets_here, shared, design.secrets)
     if known is None:
         return [{"node": said["requester"], "act": "no canary", "round": 0}]
-    if came_back_right(shares["outputs"], case["receipts"], known, design=design, target=target, place=said["place"]):
+    if came_back_right(
+        shares["outputs"],
+        case["receipts"],
+        known,
+        design=design,
+        target=target,
+        place=said["place"],
+        answers=model.answers_of(case["manifest"]),
+    ):
         return [{"node": said["requester"], "act": "false alarm", "round": 0}]
     return []
 

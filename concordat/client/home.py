@@ -8,6 +8,8 @@ checkpoint.txt the head of the log that we saw last (`concordat.client.log`)
 canaries/      the canaries that we sealed, as the owner of models (mode 0700)
 consents/      the consents that we attested (mode 0700)
 work/          one folder a prediction (mode 0700)
+records.jws    to whom decisions are sealed, so that they can be reopened (`concordat.package`)
+drills/        what drills of the escrow found, signed
 models/        the models that we own, in one piece, by the manifest's digest (mode 0700)
 """
 
@@ -25,8 +27,10 @@ from concordat.fields import STRICT, Slug, WebAddress, plain, read
 from concordat.files import write_private
 from concordat.founding import found
 from concordat.keystore import Keystore
+from concordat.package import read_keys
 from concordat.pins import Pins
 from concordat.reasons import Reason, Refused
+from concordat.signatures import VerifyKey, keyring
 
 FILE = "client.json"
 
@@ -111,6 +115,30 @@ class ClientHome:
         self.pins = self.pins.update(changes, now=clock.now())
         self.pins.save(self.directory)
         return self.pins
+
+    @property
+    def records_keys(self) -> str:
+        """Our records-keys document (JWS), empty if we have none: decisions can then be reopened from here alone.
+
+        Raises Refused as `concordat.package.read_keys` does, for one that no offline key of ours has signed.
+        """
+        try:
+            token = self.records_file.read_text()
+        except FileNotFoundError:
+            return ""
+        believed = self.pins.history(self.institution).believed("offline")
+        read_keys(token, self.institution, keyring(*(VerifyKey.from_b64(str(key.public)) for key in believed)))
+        return token
+
+    @property
+    def records_file(self) -> Path:
+        """Where the records-keys document is kept."""
+        return self.directory / "records.jws"
+
+    @property
+    def drills(self) -> Path:
+        """Where the signed findings of drills are kept."""
+        return self.directory / "drills"
 
     @property
     def consents(self) -> Path:

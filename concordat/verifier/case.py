@@ -20,7 +20,7 @@ from concordat.enrolment import Enrolment, Roster, verify_enrolment, verify_rost
 from concordat.events import Event
 from concordat.fields import plain
 from concordat.key_change import KeyHistory
-from concordat.model import Manifest
+from concordat.model import Manifest, answers_of
 from concordat.outputs import Opened
 from concordat.protocol import Protocol
 from concordat.protocol import check as check_protocol
@@ -37,8 +37,9 @@ from concordat.verifier.evidence import Entry, Evidence, NotCheckable
 class Case:
     """One decision, seen through its evidence and, where the requester gave one, its own disclosure."""
 
-    def __init__(self, evidence: Evidence, disclosure: Disclosure | None = None) -> None:
-        self.evidence, self.disclosure = evidence, disclosure
+    def __init__(self, evidence: Evidence, disclosure: Disclosure | None = None, *, tsa: bytes | None = None) -> None:
+        """`tsa`: the time-stamping authority's root (PEM) that the reader trusts."""
+        self.evidence, self.disclosure, self.tsa = evidence, disclosure, tsa
 
     @property
     def decision(self) -> Entry:
@@ -253,14 +254,16 @@ class Case:
         return design
 
     @cached_property
-    def result(self) -> Opened:
-        """The result, from the shares that the requester disclosed. Raises NotCheckable(NOT_DISCLOSED)."""
+    def result(self) -> tuple[Opened, ...]:
+        """The result, for each of the model's answers, from the shares that the requester disclosed. Raises
+        NotCheckable(NOT_DISCLOSED)."""
         if self.disclosure is None:
             raise NotCheckable(Reason.NOT_DISCLOSED)
         if not self._disclosed_here or digest(peek(self.disclosure["request"])[1]) != self.ticket["request"]:
             raise Refused(Reason.OPENING_MISMATCH, detail="The disclosure is about another decision.")
         self.record  # noqa: B018  (what is disclosed of it has to fit)
-        return open_result(self.disclosure, self.request, self.definition, self.receipts, self.design)
+        answers = answers_of(self.model)
+        return open_result(self.disclosure, self.request, self.definition, self.receipts, self.design, answers)
 
     @cached_property
     def record(self) -> NDArray[np.float64] | None:

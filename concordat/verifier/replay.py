@@ -41,7 +41,7 @@ def recomputed(case: Case, given: bytes) -> str:
         for record in ring.decode(shared[: rows * columns]).reshape(rows, columns)
     ]
     predictions, (explanation, *_) = zip(*known, strict=True)
-    found = canaries.distance(opened, np.array([*predictions, *explanation]))
+    found = canaries.distance(opened, np.column_stack([*predictions, explanation]))
     assert found is not None  # `open_result` has seen to it that there are as many numbers
     allowed = f"{TOLERANCE[target]:.1e} in {target}"
     if not found.within(target):

@@ -10,6 +10,7 @@ from html import escape
 from typing import Any
 
 from concordat.canonical import Json
+from concordat.classes import AGAINST, log_odds_of
 from concordat.verifier.claims import claims
 from concordat.verifier.timeline import CLOSED
 
@@ -180,14 +181,25 @@ def _came_out(result: Mapping[str, Any] | None) -> Iterable[str]:
             "it are part of this dossier, so a later disclosure can be checked against them.</p>"
         )
         return
+    if not result["classes"]:
+        yield from _one_answer(result, result["target"])
+        return
+    classes = ((each["name"], each["probability"], each["log_odds"]) for each in result["classes"])
+    yield _table("Predicted", ("Class", "Probability", f"Log-odds against {AGAINST}"), classes)
+    for each in result["classes"]:
+        yield f"<h3>{_t(each['name'])}</h3>"
+        yield from _one_answer(each, log_odds_of(each["name"]))
+
+
+def _one_answer(result: Mapping[str, Any], scale: str) -> Iterable[str]:
     also = "" if result["log_odds"] is None else f", as log-odds {_t(result['log_odds'])}"
     yield (
         f"<p>Predicted probability <strong>{_t(result['probability'])}</strong>{also}; "
-        f"{_t(result['target'])} of {_t(result['intercept_of'])}, by the surrogate, {_t(result['intercept'])}.</p>"
+        f"{_t(scale)} of {_t(result['intercept_of'])}, by the surrogate, {_t(result['intercept'])}.</p>"
     )
     unit = " (0.01 is a percentage point)" if result["target"] == "probability" else ""
     yield _table(
-        f"Factors, in {result['target']}{unit} {result['compared']}",
+        f"Factors, in {scale}{unit} {result['compared']}",
         ("Factor", "Coefficient", f"{float(result['confidence']):.0%} interval"),
         ((factor["label"], factor["coefficient"], _interval(factor)) for factor in result["factors"]),
     )

@@ -8,9 +8,10 @@ log, only the reader can say whose cosignatures count.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from concordat import canonical, checkpoint, cosignature, merkle, witnesses
+from concordat import cosignature, witnesses
 from concordat.checkpoint import Checkpoint
 from concordat.reasons import Reason, Refused
+from concordat.verifier import integrity
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import NotCheckable
 from concordat.witnesses import Witnessed, Witnesses
@@ -55,18 +56,13 @@ def read(case: Case, among: Witnesses | None = None) -> Covering | None:
 
     Raises Refused: CHECKPOINT_INVALID, CONSISTENCY_INVALID, COSIGNATURE_INVALID, CONFLICT.
     """
-    evidence, head = case.evidence, case.evidence.head
-    if evidence.witnessed is None:
+    witnessed = case.evidence.witnessed
+    if witnessed is None:
         return None
-    note, path = evidence.witnessed["note"], [canonical.unb64(each) for each in evidence.witnessed["consistency"]]
-    seen = checkpoint.verify(note, {head.origin: evidence.key})
-    if seen.origin != head.origin or seen.size <= case.decision.index:
-        raise Refused(Reason.CHECKPOINT_INVALID, detail="The witnessed head does not cover the decision.")
-    if not merkle.verify_consistency(seen.size, head.size, seen.root, head.root, path):
-        raise Refused(Reason.CONSISTENCY_INVALID, detail="The dossier's head does not extend the witnessed one.")
+    seen = integrity.earlier_head(case.evidence, witnessed["note"], witnessed["consistency"], "witnessed")
     found = among or witnesses.at(case.histories, seen.size)
-    cosigned = cosignature.verify(note, found.keys, origin=head.origin)
-    return Covering(tuple(sorted(cosigned)), found.of, seen, all_shown=evidence.whole is not None)
+    cosigned = cosignature.verify(witnessed["note"], found.keys, origin=seen.origin)
+    return Covering(tuple(sorted(cosigned)), found.of, seen, all_shown=case.evidence.whole is not None)
 
 
 def _lacking(reason: Reason, detail: str, required: bool) -> str:

@@ -34,27 +34,34 @@ def invented(kind="mlp", count=3, target="log-odds"):
 
 
 def came_back(canary, what_ifs=(), **changes):
-    numbers = np.array(canary["explanation"]) / ONE
-    honest = Opened(
-        canary["prediction"] / ONE,
-        numbers[:-3],
-        *numbers[-3:],
-        "log-odds",
-        np.array([each["prediction"] for each in what_ifs]) / ONE,
-    )
-    return replace(honest, **changes)
+    """Of each class; the changes are made to what came back of the last one."""
+    honest = [
+        Opened(prediction / ONE, numbers[:-3], *numbers[-3:], "log-odds", what_if / ONE)
+        for prediction, numbers, what_if in zip(
+            canary["prediction"],
+            np.array(canary["explanation"]) / ONE,
+            np.array([each["prediction"] for each in what_ifs]).reshape(len(what_ifs), -1).T
+            if what_ifs
+            else np.zeros((len(canary["prediction"]), 0)),
+            strict=True,
+        )
+    ]
+    return [*honest[:-1], replace(honest[-1], **changes)]
 
 
-@pytest.mark.parametrize("kind", ["linear", "mlp", "trees"])
-@pytest.mark.parametrize("target", ["log-odds", "probability"])
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [(kind, target) for kind in ("linear", "mlp", "trees") for target in KINDS[kind].targets]
+    + [("mlp-classes", "log-odds")],
+)
 def test_invented_records_are_within_the_schemas_ranges_and_not_all_alike(kind, target):
     lowest, highest = SCHEMA.bounds
     found = invented(kind, 6, target)
     records = ring.decode(np.array([canary["record"] for canary in found]))
     assert np.all(records >= lowest - 2.0**-16)
     assert np.all(records <= highest + 2.0**-16)
-    assert len({canary["prediction"] for canary in found}) == 6
-    assert all(np.abs(canary["explanation"]).max() > TOLERANCE[target] * ONE for canary in found)
+    assert len({canary["prediction"][0] for canary in found}) == 6
+    assert all(np.abs(canary["explanation"]).max(axis=None) > TOLERANCE[target] * ONE for canary in found)
 
 
 def test_what_came_back_right_is_right_also_with_what_ifs():
@@ -66,12 +73,13 @@ def test_what_came_back_right_is_right_also_with_what_ifs():
     assert not agrees(came_back(first), second, [], "log-odds")
 
 
-@given(st.integers(0, 11), st.floats(-8, 8).filter(lambda change: abs(change) > 2.0**-9))
-def test_a_change_of_any_number_is_noticed(place, change):
-    (canary,) = CANARY
-    numbers = np.array(canary["explanation"][:-2]) / ONE
+@pytest.mark.parametrize("kind", ["mlp", "mlp-classes"])
+@given(place=st.integers(0, 11), change=st.floats(-8, 8).filter(lambda change: abs(change) > 2.0**-9))
+def test_a_change_of_any_number_is_noticed(kind, place, change):
+    (canary,) = CANARIES[kind]
+    numbers = np.array(canary["explanation"][-1][:-2]) / ONE
     if place == 0:
-        changed = came_back(canary, prediction=canary["prediction"] / ONE + change)
+        changed = came_back(canary, prediction=canary["prediction"][-1] / ONE + change)
     elif place == 11:
         changed = came_back(canary, intercept=numbers[-1] + change)
     else:
@@ -84,7 +92,7 @@ def test_a_change_of_any_number_is_noticed(place, change):
 @pytest.mark.parametrize(("place", "name"), [(-2, "sum_of_squares"), (-1, "odd_squares")])
 def test_another_sum_of_squares_is_noticed(place, name):
     (canary,) = CANARY
-    total = canary["explanation"][place] / ONE
+    total = canary["explanation"][0][place] / ONE
     assert agrees(came_back(canary, **{name: 1.009 * total}), canary, [], "log-odds")
     assert not agrees(came_back(canary, **{name: 1.02 * total + 0.01}), canary, [], "log-odds")
 
@@ -93,15 +101,29 @@ def test_a_canary_of_a_design_that_is_not_mirrored_has_no_odd_part():
     plan = design.read_design(design.build(SCHEMA, seed="canaries", kernel_width=0.5))
     made = {"kind": "mlp", "tensors": tensors("mlp"), "schema": SCHEMA, "design": plan, "target": "log-odds"}
     (canary,) = canaries.invent(1, **made)
-    assert len(canary["explanation"]) == len(plan.groups) + 2
-    *numbers, total = np.array(canary["explanation"]) / ONE
-    back = Opened(canary["prediction"] / ONE, np.array(numbers[:-1]), numbers[-1], total, None, "log-odds")
-    assert agrees(back, canary, [], "log-odds")
-    assert not agrees(replace(back, sum_of_squares=1.02 * total + 0.01), canary, [], "log-odds")
-    assert not agrees(replace(back, odd_squares=1.0), canary, [], "log-odds")
+    assert [len(each) for each in canary["explanation"]] == [len(plan.groups) + 2]
+    *numbers, total = np.array(canary["explanation"][0]) / ONE
+    back = Opened(canary["prediction"][0] / ONE, np.array(numbers[:-1]), numbers[-1], total, None, "log-odds")
+    assert agrees([back], canary, [], "log-odds")
+    assert not agrees([replace(back, sum_of_squares=1.02 * total + 0.01)], canary, [], "log-odds")
+    assert not agrees([replace(back, odd_squares=1.0)], canary, [], "log-odds")
+
+
+def test_a_canary_of_several_classes_has_a_result_for_each():
+    first, second = invented("mlp-classes", 2)
+    assert [len(each) for each in first["explanation"]] == [len(DESIGN.groups) + 3] * 3
+    assert abs(sum(first["prediction"])) <= 2  # centred, but for roundings
+    assert agrees(came_back(first, [second]), first, [second], "log-odds")
+    assert not agrees(came_back(first, [first]), first, [second], "log-odds")
+    assert not agrees(came_back(first)[:-1], first, [], "log-odds")
+    assert not agrees(came_back(first), first | {"explanation": first["explanation"][:-1]}, [], "log-odds")
+    (of_two,) = CANARY
+    assert not agrees(came_back(of_two), first, [], "log-odds")
+    assert not agrees(came_back(first), first, [of_two], "log-odds")
 
 
 CANARY = invented(count=1)
+CANARIES = {"mlp": CANARY, "mlp-classes": invented("mlp-classes", 1)}
 
 
 @pytest.fixture

@@ -180,7 +180,7 @@ def test_the_command_shows_where_it_stands_and_what_contradicts_it(consortium, t
     assert forked.note(25) in shown.output
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("moment", [pytest.param("before", marks=pytest.mark.full), "after"])
 def test_killed_between_keeping_and_signing_it_signs_nothing_else_afterwards(consortium, told, forked, moment):
     """`kill -9` just before, and just after, the transaction that comes before every signature."""
     home = consortium.homes["zurich"]

@@ -167,6 +167,15 @@ def dossier_of_a_forest(
 
 
 @pytest.fixture(scope="session")
+def dossier_of_classes(
+    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Dossier:
+    """The same for a network of several classes, and what came out is what the model computes."""
+    with django_db_blocker.unblock():
+        return _made(tmp_path_factory.mktemp("consortium"), Computed, kind="mlp-classes")
+
+
+@pytest.fixture(scope="session")
 def dossier_of_a_computation(
     django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Dossier:
