@@ -21,7 +21,7 @@ def everything_secret(demo: Demo) -> list[list[float]]:
     secrets = demo.story.secrets
     assert sum(map(len, secrets.weights)) == 241 + 14
     assert len(secrets.record) == 13
-    assert len(secrets.result) == 13
+    assert len(secrets.result) == 13 + 2 * 10  # with the ends of ten intervals
     return [*secrets.weights, secrets.record, secrets.result]
 
 
