@@ -21,6 +21,7 @@ class Scope(StrEnum):
     SUBJECTS_ERASE = "subjects.erase"
     PREDICTIONS_READ = "predictions.read"
     PREDICTIONS_WRITE = "predictions.write"
+    RECORDS_READ = "records.read"
     LEDGER_READ = "ledger.read"
     DOSSIERS_READ = "dossiers.read"
     NODE = "node"
@@ -41,6 +42,7 @@ SCOPES: dict[Scope, str] = {
     Scope.SUBJECTS_ERASE: "Erase one of the institution's own subjects.",
     Scope.PREDICTIONS_READ: "Follow and open the institution's own predictions.",
     Scope.PREDICTIONS_WRITE: "Request and cancel predictions, and sign what was displayed.",
+    Scope.RECORDS_READ: "Fetch what reopens the institution's own decisions, sealed as it is.",
     Scope.LEDGER_READ: "Read the log and its proofs.",
     Scope.DOSSIERS_READ: "Read the dossiers of decisions that the institution took part in.",
     Scope.NODE: "Be a node: fetch jobs, answer tickets, hand in results.",
@@ -67,6 +69,7 @@ _REQUESTER = frozenset(
         Scope.SUBJECTS_ERASE,
         Scope.PREDICTIONS_READ,
         Scope.PREDICTIONS_WRITE,
+        Scope.RECORDS_READ,
     }
 )
 

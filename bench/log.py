@@ -35,6 +35,14 @@ WIDTH = 110
 Row = dict[str, Any]
 
 
+def measure(entries: int, batch: int, proofs: int) -> Row:
+    """The whole row, of a log that was empty."""
+    from django.db import connection
+
+    machine = {"cores": os.cpu_count(), "python": platform.python_version()}
+    return {"database": connection.vendor, **fill(entries, batch), **prove(proofs), "machine": machine}
+
+
 def fill(entries: int, batch: int) -> Row:
     """Record and publish, and answer how fast that went and how memory grew."""
     from uuid import uuid4
@@ -153,10 +161,7 @@ def main() -> None:
     wanted.output.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=wanted.output.parent) as state:
         start(Path(state), wanted.database)
-        from django.db import connection
-
-        row = {"database": connection.vendor, **fill(wanted.entries, wanted.batch), **prove(wanted.proofs)}
-    row["machine"] = {"cores": os.cpu_count(), "python": platform.python_version()}
+        row = measure(wanted.entries, wanted.batch, wanted.proofs)
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     console.print(table(row))
     wanted.output.write_text(json.dumps(row, indent=2) + "\n")

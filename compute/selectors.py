@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from compute.models import Alarm, Answer, Finding, Job
+from compute.models import Alarm, Answer, ErasureNotice, Finding, Job
 from concordat import canonical
 from concordat.canonical import Json
 from concordat.reasons import Reason, Refused
@@ -27,6 +27,11 @@ def jobs_of(requester: Institution) -> QuerySet[Job]:
 def job_of(requester: Institution, uuid: UUID) -> Job:
     """One of the institution's own jobs. Raises Refused(NOT_FOUND) for every other."""
     return _one(jobs_of(requester), uuid)
+
+
+def notices_of(institution: Institution) -> QuerySet[ErasureNotice]:
+    """What the institution was told of erasures."""
+    return ErasureNotice.objects.filter(institution=institution)
 
 
 def job_at_node(node: Institution, uuid: UUID) -> Job:

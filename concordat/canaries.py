@@ -52,12 +52,12 @@ R_SQUARED_TOLERANCE = 2.0**-9
 
 @with_config(STRICT)
 class Canary(TypedDict):
-    """An encoded record at 2^16, and what comes out for it at 2^24: the prediction, then d coefficients, intercept, sum
-    of squares and, of a mirrored design, that of odd parts."""
+    """An encoded record at 2^16, and what comes out for it at 2^24, for each of the model's answers: the prediction; d
+    coefficients, intercept, sum of squares and, of a mirrored design, that of odd parts."""
 
     record: list[Whole]
-    prediction: Whole
-    explanation: list[Whole]
+    prediction: list[Whole]
+    explanation: list[list[Whole]]
 
 
 @with_config(STRICT)
@@ -76,11 +76,12 @@ class Sheet(TypedDict):
 
 def known_result(
     kind: str, tensors: Tensors, design: Plan, record: NDArray[np.float64], target: Scale
-) -> tuple[float, NDArray[np.float64]]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """In plaintext, what the secure engine computes of one encoded record (columns,) with weights as they are encoded.
 
     Returns:
-        The prediction, and (d + 2,) coefficients, intercept and sum of squares, (d + 3,) with that of odd parts.
+        (K,) predictions, one for each of the model's answers, and for each (K, d + 2) coefficients, intercept and sum
+        of squares, (K, d + 3) with that of odd parts.
     """
     whole = KINDS[kind].whole
     encoded = {
@@ -91,10 +92,11 @@ def known_result(
     outputs = KINDS[kind].forward(encoded, np.vstack([record, design.perturbed(record)]))
     if target != KINDS[kind].scale:
         outputs = 1 / (1 + np.exp(-outputs))
-    prediction, differences, local = float(outputs[0]), outputs[1:] - outputs[0], design.at(record)
-    fitted = local.operator / (1 << local.operator_bits) @ differences
-    fitted[-1] += prediction
-    return prediction, np.concatenate([fitted, local.squares(differences)])
+    outputs, local = outputs.reshape(len(outputs), -1).T, design.at(record)
+    prediction, differences = outputs[:, 0], outputs[:, 1:] - outputs[:, :1]
+    fitted = differences @ (local.operator / (1 << local.operator_bits)).T
+    fitted[:, -1] += prediction
+    return prediction, np.column_stack([fitted, [local.squares(each) for each in differences]])
 
 
 def invent(
@@ -112,11 +114,15 @@ def invent(
         found.append(
             {
                 "record": record.tolist(),
-                "prediction": round(prediction * (1 << ring.RESULT_BITS)),
-                "explanation": [round(number * (1 << ring.RESULT_BITS)) for number in explanation],
+                "prediction": _whole(prediction),
+                "explanation": [_whole(each) for each in explanation],
             }
         )
     return found
+
+
+def _whole(numbers: NDArray[np.float64]) -> list[int]:
+    return [round(number * (1 << ring.RESULT_BITS)) for number in numbers]
 
 
 def sign_sheet(
@@ -174,18 +180,28 @@ def open_sheet(
     return token, sheet["canaries"]
 
 
-def agrees(opened: Opened, canary: Canary, what_ifs: Sequence[Canary], design: Plan) -> bool:
+def agrees(opened: Sequence[Opened], canary: Canary, what_ifs: Sequence[Canary], design: Plan) -> bool:
     """Whether what was opened of a canary, whose what-ifs other canaries were, is what was known before, and so is what
     is said of it: adjusted R² and the ends of intervals."""
-    numbers = [canary["prediction"], *(other["prediction"] for other in what_ifs), *canary["explanation"]]
+    predictions, explanation = [each["prediction"] for each in (canary, *what_ifs)], canary["explanation"]
+    if {len(explanation), *map(len, predictions)} != {len(opened)} or len(set(map(len, explanation))) != 1:
+        return False
     local = design.at(ring.decode(np.array(canary["record"], dtype=np.int64)))
-    found = distance(opened, np.array(numbers) / (1 << ring.RESULT_BITS), local)
-    return found is not None and found.within(local, opened.target) and _says_alike(opened, canary, local)
+    one = float(1 << ring.RESULT_BITS)
+    found = distance(opened, np.column_stack([*predictions, explanation]) / one, local)
+    if found is None or not found.within(local, opened[0].target):
+        return False
+    known = zip(predictions[0], explanation, strict=True)
+    return all(
+        _says_alike(each, prediction / one, np.array(numbers) / one, local)
+        for each, (prediction, numbers) in zip(opened, known, strict=True)
+    )
 
 
 @dataclass(frozen=True)
 class Distance:
-    """How far numbers are off what is `known` of them, the last of which are sums of squares, `squares`."""
+    """How far numbers are off what is known of them, (K, m) for K answers, the last of which are the sums of squares
+    known as `squares` (K, s)."""
 
     off: NDArray[np.float64]
     squares: NDArray[np.float64]
@@ -193,49 +209,53 @@ class Distance:
     @property
     def most(self) -> float:
         """Of predictions, coefficients and intercept."""
-        return float(self.off[: -len(self.squares)].max())
+        return float(self.off[:, : -self.squares.shape[1]].max())
 
     @property
     def most_squares(self) -> float:
         """Of the sums of squares."""
-        return float(self.off[-len(self.squares) :].max())
+        return float(self.off[:, -self.squares.shape[1] :].max())
 
     def within(self, local: Design, target: Scale) -> bool:
         """Whether fixed-point arithmetic explains it. `local` is the design at the record."""
-        slack = np.full(len(self.off), TOLERANCE[target])
-        slack[-len(self.squares) :] = local.squares_error(self.squares, target)
+        slack = np.full(self.off.shape, TOLERANCE[target])
+        slack[:, -self.squares.shape[1] :] = [local.squares_error(sums, target) for sums in self.squares]
         return bool((self.off <= slack).all())
 
 
-def distance(opened: Opened, known: NDArray[np.float64], local: Design) -> Distance | None:
-    """From what is known: predictions of the record and its what-ifs, then what `known_result` answers for the record.
-    None if there are not as many numbers as the design has opened."""
-    squares = [opened.sum_of_squares, *([] if opened.odd_squares is None else [opened.odd_squares])]
-    found = np.array([opened.prediction, *opened.what_ifs, *opened.coefficients, opened.intercept, *squares])
-    if len(known) != len(found) or len(squares) != 1 + local.mirrored:
+def distance(opened: Sequence[Opened], known: NDArray[np.float64], local: Design) -> Distance | None:
+    """From what is known (K, m) of each of the model's answers: predictions of the record and its what-ifs, then what
+    `known_result` answers for the record. None if there are not as many numbers as the design has opened."""
+    squares = [[each.sum_of_squares, *([] if each.odd_squares is None else [each.odd_squares])] for each in opened]
+    found = np.array(
+        [
+            [each.prediction, *each.what_ifs, *each.coefficients, each.intercept, *sums]
+            for each, sums in zip(opened, squares, strict=True)
+        ]
+    )
+    if known.shape != found.shape or len(squares[0]) != 1 + local.mirrored:
         return None
-    return Distance(np.abs(found - known), known[-len(squares) :])
+    return Distance(np.abs(found - known), known[:, -len(squares[0]) :])
 
 
-def _says_alike(opened: Opened, canary: Canary, local: Design) -> bool:
-    """Whether adjusted R² and intervals are what follows from the known numbers.
+def _says_alike(opened: Opened, prediction: float, explanation: NDArray[np.float64], local: Design) -> bool:
+    """Whether adjusted R² and intervals of an answer are what follows from the known numbers.
 
     Numbers that are all within their tolerance may still say something else together of a record of which the surrogate
     leaves little. Where half of what its sums of squares may be off could say it, it passes.
     """
-    one, target = float(1 << ring.RESULT_BITS), opened.target
-    surrogate, squares = np.split(np.array(canary["explanation"]) / one, [len(local.groups) + 1])
-    slack = local.squares_error(squares, target) / 2
+    surrogate, squares = np.split(explanation, [len(local.groups) + 1])
+    slack = local.squares_error(squares, opened.target) / 2
     sums = [squares, squares - slack, squares + slack]
-    known = [(canary["prediction"] / one, surrogate[:-1], surrogate[-1], *map(float, each)) for each in sums]
-    found, right, less, more = (local.fit(*numbers, target=target) for numbers in (opened.numbers, *known))
+    known = [(prediction, surrogate[:-1], surrogate[-1], *map(float, each)) for each in sums]
+    found, right, less, more = (local.fit(*numbers, target=opened.target) for numbers in (opened.numbers, *known))
 
     def near(of: Callable[[Fit], NDArray[np.float64] | float], tolerance: float) -> bool:
         allowed = np.maximum(np.abs(of(less) - of(right)), np.abs(of(more) - of(right))) + tolerance
         return bool((np.abs(of(found) - of(right)) <= allowed).all())
 
     return near(lambda fit: fit.adjusted_r_squared, R_SQUARED_TOLERANCE) and (
-        not local.mirrored or near(lambda fit: np.asarray(fit.intervals), TOLERANCE[target] / local.step)
+        not local.mirrored or near(lambda fit: np.asarray(fit.intervals), TOLERANCE[opened.target] / local.step)
     )
 
 
@@ -247,6 +267,7 @@ def came_back_right(
     design: Plan,
     target: Scale,
     place: int,
+    answers: int,
 ) -> bool:
     """Whether the parties' output shares of the record at `place` add up to what is known of a canary, the first of
     `known`, and of its what-ifs, the others. Raises Refused as `outputs.add_up` does for shares that are not theirs."""
@@ -260,6 +281,7 @@ def came_back_right(
             target=target,
             what_ifs=len(what_ifs),
             place=place,
+            answers=answers,
         )
     except Refused as refused:
         if refused.reason not in (Reason.RESULT_OUT_OF_RANGE, Reason.MALFORMED):  # a share of another length

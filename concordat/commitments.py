@@ -24,6 +24,7 @@ SALT_BYTES = 32
 MODEL_SHARE = "concordat/model-share/v1"  # model, version, party, share
 INPUT_SHARE = "concordat/input-share/v2"  # request, party, index, which record, share
 OUTPUT_SHARE = "concordat/output-share/v2"  # job, party, part, which record, share
+ESCROW_SHARE = "concordat/escrow-share/v1"  # escrow key id, officer, place, share
 FIELD = "concordat/field/v1"  # canonical value; the salt is the entry's and the field's own
 
 

@@ -22,7 +22,7 @@ from concordat.documents import Keyring, sign, verify
 from concordat.extraction import Extraction, estimate
 from concordat.fields import STRICT, Digest, Jurisdiction, MaybeDecimal, MaybeDigest, Slug, Text, Time, plain, read
 from concordat.kinds.kind import Scale
-from concordat.model import KINDS, Manifest
+from concordat.model import KINDS, Manifest, answers_of
 from concordat.reasons import Reason, Refused
 from concordat.signatures import SigningKey
 
@@ -145,9 +145,10 @@ def opens(kind: Kind, *, mirrored: bool, what_ifs: int = 0) -> list[str]:
     return names + ["what_ifs"] * (what_ifs > 0)
 
 
-def opened_scalars(definition: Definition, groups: int) -> int:
-    """How many numbers one job opens: for each record a coefficient for each of the `groups` of features, a prediction
-    for each what-if, and one for each other name; nothing where only shares come out.
+def opened_scalars(definition: Definition, groups: int, answers: int = 1) -> int:
+    """How many numbers one job opens: for each record, and for each of the model's `answers` (`model.answers_of`), a
+    coefficient for each of the `groups` of features, a prediction for each what-if, and one for each other name;
+    nothing where only shares come out.
 
     Each is a function of the secret model, so that they add up to it. Canaries count too: nobody but the requester can
     tell them from other records, and their results may be news to it.
@@ -155,7 +156,7 @@ def opened_scalars(definition: Definition, groups: int) -> int:
     if definition["kind"] != "explain":
         return 0
     sizes = {"coefficients": groups, "what_ifs": definition["what_ifs"]}
-    return (1 + definition["canaries"]) * sum(sizes.get(name, 1) for name in definition["opened"])
+    return (1 + definition["canaries"]) * answers * sum(sizes.get(name, 1) for name in definition["opened"])
 
 
 def scale_of(definition: Definition) -> Scale:
@@ -175,7 +176,7 @@ def extraction_of(
         return None
     return estimate(
         manifest,
-        scalars=opened_scalars(definition, groups),
+        scalars=opened_scalars(definition, groups, answers_of(manifest)),
         budget=definition["budgets"]["scalars"],
         jobs=definition["budgets"]["jobs"] * len(definition["requesters"]),
         secret_operator=secret_operator,

@@ -78,10 +78,15 @@ class Event(StrEnum):
     TESTIMONY_MISSING = "testimony.missing"
     DEPARTURE_FOUND = "departure.found"
     RESULT_DISPLAYED = "result.displayed"
+    RECORD_SEALED = "record.sealed"
+    RECORD_HANDED_OUT = "record.handed-out"
     DOSSIER_READ = "dossier.read"
     LEGAL_HOLD_SET = "legal-hold.set"
     LEGAL_HOLD_LIFTED = "legal-hold.lifted"
+    RETENTION_SET = "retention.set"
+    RETENTION_ENDED = "retention.ended"
     KEY_DESTROYED = "key.destroyed"
+    HOLDER_TOLD = "holder.told"
 
 
 @dataclass(frozen=True)
@@ -390,17 +395,37 @@ EVENTS: dict[Event, EventInfo] = {
         ("job", "request", "institution"),
         ("display",),
     ),
+    Event.RECORD_SEALED: EventInfo(
+        "The requester handed in what reopens the decision, sealed to its records key and its escrow.",
+        ("job", "request", "institution", "stage", "package", "records_key", "escrow_key"),
+        (),
+        ("statement",),
+    ),
+    Event.RECORD_HANDED_OUT: EventInfo(
+        "What reopens the decision was handed out, sealed as it is.",
+        ("job", "request", "institution", "role", "ground"),
+    ),
     Event.DOSSIER_READ: EventInfo(
         "Someone opened a decision's dossier, as a page or as a file.", ("request", "role", "form"), ("reader",)
     ),
     Event.LEGAL_HOLD_SET: EventInfo(
         "Destroying one subject's key was forbidden, for as long as a duty to keep its records lasts.",
         (),
-        ("subject", "ground"),
+        ("subject", "ground", "exemption", "until"),
     ),
-    Event.LEGAL_HOLD_LIFTED: EventInfo("A legal hold ended.", (), ("subject", "ground")),
+    Event.LEGAL_HOLD_LIFTED: EventInfo("A legal hold ended.", (), ("subject", "ground", "exemption", "until")),
+    Event.RETENTION_SET: EventInfo(
+        "An institution has to keep records for some time: until then they are not erased (GDPR Article 17(3)).",
+        ("institution", "study", "rule", "days", "exemption", "law"),
+    ),
+    Event.RETENTION_ENDED: EventInfo("A retention rule ended.", ("institution", "study", "rule")),
     Event.KEY_DESTROYED: EventInfo(
         "A subject's governance key was destroyed; its commitments are meaningless from now on.",
         ("ground",),
+    ),
+    Event.HOLDER_TOLD: EventInfo(
+        "An institution that holds what was disclosed of a person was told of the erasure (GDPR Article 19).",
+        ("institution", "destroyed"),
+        ("records",),
     ),
 }

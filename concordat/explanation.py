@@ -88,14 +88,19 @@ class Explanation:
         percentage point. `log_odds` is null where the target is probability; `low` and `high` are where the design is
         not mirrored. `confidence` is that of the intervals.
         """
-        log_odds = self.log_odds
         return {
             "v": 3,
             "method": self.wording.name,
             "target": self.target,
             "prediction": decimal(self.prediction),
-            "log_odds": maybe_decimal(log_odds),
+            "log_odds": maybe_decimal(self.log_odds),
             "probability": decimal(self.probability),
+            **self.surrogate_to_json(),
+        }
+
+    def surrogate_to_json(self) -> dict[str, Json]:
+        """The part that is about the surrogate, and not the prediction."""
+        return {
             "intercept": decimal(self.intercept),
             "r_squared": decimal(self.r_squared),
             "adjusted_r_squared": decimal(self.adjusted_r_squared),
@@ -119,8 +124,11 @@ class Explanation:
         }
 
 
-def explain(opened: Opened, *, design: Plan, schema: FeatureSchema, record: EncodedRecord) -> Explanation:
+def explain(opened: Opened, *, design: Plan, schema: FeatureSchema, record: EncodedRecord, of: str = "") -> Explanation:
     """Fit, rank and put into words.
+
+    Args:
+        of: what the prediction is the log-odds or the probability of, after these words, where it needs saying.
 
     Raises:
         Refused: DIGEST_MISMATCH if the design was made for another schema, MALFORMED if the opened numbers are another
@@ -134,7 +142,7 @@ def explain(opened: Opened, *, design: Plan, schema: FeatureSchema, record: Enco
     local = design.at(record.vector)
     fit = local.fit(*opened.numbers, target=opened.target)
     factors = [
-        _factor(group, features, estimate, record, opened.target, local.wording)
+        _factor(group, features, estimate, record, opened.target, local.wording, of)
         for group, features, estimate in zip(design.groups, groups, fit.estimates, strict=True)
     ]
     return Explanation(
@@ -175,16 +183,26 @@ def render_text(explanation: Explanation, *, most: int = 5) -> str:
 
     Factors are shown in log-odds, or as percentage points of probability, with their intervals.
     """
-    shown, left = explanation.factors[:most], len(explanation.factors) - most
-    wide = max((len(factor.label) for factor in shown), default=0)
-    largest = max((abs(factor.coefficient) for factor in shown), default=0.0) or 1.0
     log_odds = explanation.log_odds
     lines = [
         f"Predicted probability  {explanation.probability:z.1%}"
         + ("" if log_odds is None else f"   (log-odds {log_odds:+.2f})"),
         "",
-        explanation.wording.heading if explanation.reliable else _UNRELIABLE,
+        *factor_lines(explanation, explanation.wording.heading, most),
+        "",
+        intervals_line(explanation),
+        fit_line(explanation),
+        *method_lines(explanation, explanation.target),
     ]
+    return "\n".join(lines) + "\n"
+
+
+def factor_lines(explanation: Explanation, heading: str, most: int) -> list[str]:
+    """The `most` strongest factors under a heading, or under a warning where they are not to be relied on."""
+    shown, left = explanation.factors[:most], len(explanation.factors) - most
+    wide = max((len(factor.label) for factor in shown), default=0)
+    largest = max((abs(factor.coefficient) for factor in shown), default=0.0) or 1.0
+    lines = [heading if explanation.reliable else _UNRELIABLE]
     for factor in shown:
         mark = {"raises": "▲", "lowers": "▼", "does not change": "·", "raises or lowers": "?"}[factor.direction]
         note = "  [not measured, reference value used]" if factor.imputed else ""
@@ -194,16 +212,28 @@ def render_text(explanation: Explanation, *, most: int = 5) -> str:
         lines.append(f"  {mark} {size} {between}{bar:<{_BAR}}  {factor.label:<{wide}}  {factor.value}{note}")
     if left > 0:
         lines.append(f"    and {left} weaker factor{'s' if left > 1 else ''}")
-    lines += [
-        "",
-        _INTERVALS if explanation.intervals else _NO_INTERVALS,
+    return lines
+
+
+def intervals_line(explanation: Explanation) -> str:
+    """What is in brackets beside the factors."""
+    return _INTERVALS if explanation.intervals else _NO_INTERVALS
+
+
+def fit_line(explanation: Explanation) -> str:
+    """How far to trust the surrogate."""
+    return (
         f"Fit of the explanation: adjusted R² {explanation.adjusted_r_squared:.2f}"
-        f" ({'reliable' if explanation.reliable else 'UNRELIABLE'}; the limit is {RELIABLE:.2f}).",
+        f" ({'reliable' if explanation.reliable else 'UNRELIABLE'}; the limit is {RELIABLE:.2f})."
+    )
+
+
+def method_lines(explanation: Explanation, target: str) -> list[str]:
+    """How it was computed, on the scale `target` in words."""
+    return [
         f"Clinically impossible: {explanation.impossible:.1%} of the perturbed records, by the schema's rules.",
-        f"Method: {explanation.target}, {explanation.wording.name}."
-        " It describes the model, not the cause of a disease.",
+        f"Method: {target}, {explanation.wording.name}. It describes the model, not the cause of a disease.",
     ]
-    return "\n".join(lines) + "\n"
 
 
 _UNRELIABLE = "NO RELIABLE EXPLANATION: the factors below describe this prediction poorly."
@@ -220,6 +250,7 @@ def _factor(
     record: EncodedRecord,
     target: Scale,
     wording: Wording,
+    of: str,
 ) -> Factor:
     label = ", ".join(feature.label for feature in features)
     value = ", ".join(feature.say(record.values[feature.name]) for feature in features)
@@ -236,18 +267,18 @@ def _factor(
         direction = "does not change"
     elif certain:
         direction = "raises" if coefficient > 0 else "lowers"
-    compared = wording.compared(features)
+    compared, predicted = wording.compared(features), f"the predicted {target}{of}"
     if imputed and at_reference:
         sentence = f"{label} was not measured; the reference value ({value}) stands in for it and says nothing here."
     elif at_reference:
-        sentence = f"{label} ({value}) is the reference value, so it does not change the predicted {target}."
+        sentence = f"{label} ({value}) is the reference value, so it does not change {predicted}."
     elif direction == "does not change":
-        sentence = f"{label} ({value}) does not change the predicted {target} {compared}."
+        sentence = f"{label} ({value}) does not change {predicted} {compared}."
     elif direction == "raises or lowers":
         assert low is not None
         assert high is not None
         sentence = (
-            f"It is not certain whether {label} ({value}) raises or lowers the predicted {target} {compared}: the "
+            f"It is not certain whether {label} ({value}) raises or lowers {predicted} {compared}: the "
             f"estimate is {_change(coefficient, target)}, with a {CONFIDENCE:.0%} interval from {_change(low, target)} "
             f"to {_change(high, target)}{_UNIT[target]}."
         )
@@ -256,7 +287,7 @@ def _factor(
         if low is not None and high is not None:
             ends = sorted((abs(low), abs(high)))
             size += f" ({CONFIDENCE:.0%} interval {' to '.join(_number(end, target) for end in ends)})"
-        sentence = f"{label} ({value}) {direction} the predicted {target} by {size} {compared}."
+        sentence = f"{label} ({value}) {direction} {predicted} by {size} {compared}."
     if imputed and not at_reference:
         sentence += " It was not measured; the reference value stands in for it."
     return Factor(group, label, value, coefficient, low, high, direction, imputed, sentence)

@@ -2,7 +2,7 @@
 
 scikit-learn estimators are taken as live objects, XGBoost models as the JSON and LightGBM models as the text that they
 save. All of them have to classify two classes, and answer in log-odds; random forests of scikit-learn answer with a
-probability.
+probability, and its networks may tell several classes apart.
 """
 
 import math
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from concordat.kinds import mlp_classes
 from concordat.kinds.kind import Floats, Tensors
 from concordat.reasons import Reason, Refused
 
@@ -24,10 +25,12 @@ BELOW = 0.75 * 2.0**-16
 
 @dataclass(frozen=True)
 class Imported:
-    """What `concordat.model.publish` wants to know."""
+    """What `concordat.model.publish` wants to know. `classes` are the names of several, in the order of the answers,
+    and none of two."""
 
     kind: str
     tensors: Tensors
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,11 @@ Tree = Split | float
 
 def from_sklearn(estimator: Any) -> Imported:
     """A fitted LogisticRegression, MLPClassifier (ReLU), GradientBoostingClassifier, RandomForestClassifier or
-    ExtraTreesClassifier.
+    ExtraTreesClassifier. Of several classes, up to 16, the names are the estimator's own, as text.
 
     Raises:
-        Refused: FIELD_INVALID for any other object, more than two classes or one target, another activation, or trees
-            that are too deep.
+        Refused: FIELD_INVALID for any other object, more classes than two (an MLPClassifier's may be up to 16), more
+            targets than one, another activation, or trees that are too deep.
     """
     name = type(estimator).__name__
     readers = {
@@ -62,8 +65,10 @@ def from_sklearn(estimator: Any) -> Imported:
     }
     if name not in readers:
         raise _unknown(f"A {name} is none of: {', '.join(readers)}.")
+    if name == "MLPClassifier" and estimator.out_activation_ == "softmax":
+        return _perceptron(estimator)
     if getattr(estimator, "n_outputs_", 1) != 1 or len(estimator.classes_) != 2:
-        raise _invalid("One target of two classes is expected.")
+        raise _invalid("One target of two classes is expected, or of several with an MLPClassifier.")
     return readers[name](estimator)
 
 
@@ -151,6 +156,11 @@ def _perceptron(estimator: Any) -> Imported:
     for depth, (layer, offset) in enumerate(hidden, start=1):
         name = "hidden" if depth == 1 else f"hidden{depth}"
         tensors |= {f"{name}.weight": layer.T, f"{name}.bias": offset}
+    if estimator.out_activation_ == "softmax":
+        if not mlp_classes.FEWEST <= len(estimator.classes_) <= mlp_classes.MOST:
+            raise _invalid(f"There are at most {mlp_classes.MOST} classes.")
+        names = tuple(map(str, estimator.classes_))
+        return Imported("mlp-classes", tensors | {"output.weight": weight.T, "output.bias": bias}, names)
     return Imported("mlp", tensors | {"output.weight": weight[:, 0], "output.bias": np.asarray(bias[0])})
 
 

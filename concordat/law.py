@@ -1,6 +1,7 @@
 """Which law an institution is under, as far as a protocol has to say so."""
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 
 from concordat.legal_basis import Basis, Ground
 from concordat.reasons import Reason, Refused
@@ -15,6 +16,29 @@ EUROPEAN_UNION = frozenset(
 UNDER_GDPR = EUROPEAN_UNION | {"IS", "LI", "NO", "GB"}
 """The European Economic Area (Decision of the EEA Joint Committee 154/2018), and the United Kingdom, whose UK GDPR has
 the same letters. Institutions elsewhere may be under it too (Article 3(2)), and may then say so."""
+
+
+class Exemption(StrEnum):
+    """Why records are kept although a person asks for erasure: the letters of GDPR Article 17(3). An institution under
+    another law names the one that is nearest, and its own law beside it."""
+
+    LEGAL_OBLIGATION = "legal-obligation"
+    PUBLIC_HEALTH = "public-health"
+    RESEARCH = "research"
+    LEGAL_CLAIMS = "legal-claims"
+
+    @property
+    def article(self) -> str:
+        """The provision, in words."""
+        return f"GDPR Article 17(3)({_LETTERS[self]})"
+
+
+_LETTERS = {
+    Exemption.LEGAL_OBLIGATION: "b",
+    Exemption.PUBLIC_HEALTH: "c",
+    Exemption.RESEARCH: "d",
+    Exemption.LEGAL_CLAIMS: "e",
+}
 
 
 def regime(jurisdiction: str) -> str:

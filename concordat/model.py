@@ -6,7 +6,7 @@ makes the probability, or with a probability.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -35,6 +35,9 @@ def _known_kind(kind: str) -> str:
     return kind
 
 
+LONGEST_NAME = 60
+"""Of a class, in characters."""
+
 KindName = Annotated[str, AfterValidator(_known_kind)]
 
 
@@ -51,13 +54,15 @@ class Manifest(TypedDict):
     """The signed "model" document. Its digest is the model's name everywhere else.
 
     `clamped`: whether log-odds have to be clamped to ±`UNCLAMPED` before probabilities are made of them. It is false
-    where the owner has proven that none go further, which is all that it tells of the weights.
+    where the owner has proven that none go further, which is all that it tells of the weights. `classes` are the names
+    of several classes, one for each answer of the model, in their order; of two there are none.
     """
 
     model: Slug
     version: Text
     owner: Slug
     kind: KindName
+    classes: list[Text]
     tensors: list[TensorShape]
     parameters: int
     bits: Literal[16]
@@ -70,8 +75,8 @@ class Manifest(TypedDict):
 
 
 def forward(kind: str, tensors: Tensors, X: Floats) -> Floats:
-    """Outputs (n,) on the kind's scale, for encoded records X (n, columns), in plaintext; the engine's own forward pass
-    is on shares."""
+    """Outputs (n,) on the kind's scale, or (n, K) of several classes, for encoded records X (n, columns), in plaintext;
+    the engine's own forward pass is on shares."""
     return KINDS[kind].forward(tensors, X)
 
 
@@ -115,6 +120,7 @@ def publish(
     party_keys: Mapping[str, str],
     key: SigningKey,
     clamped: bool = True,
+    classes: Sequence[str] = (),
     keep: Callable[[dict[str, Share]], object] = lambda shares: None,
 ) -> tuple[str, dict[str, str]]:
     """Split a model into shares, one for each party.
@@ -125,14 +131,17 @@ def publish(
         party_keys: public sealing keys by party, in the order of the parties.
         keep: is given the opening of every share, which together are the model: for its owner (`model_file`).
         clamped: see `Manifest`; right for every model, and needless where `prove` answers no more than `UNCLAMPED`.
+        classes: their names, where the kind tells several apart.
 
     Returns:
         The signed manifest, and for each party its sealed share (salt, then the tensors as int64 little-endian).
 
     Raises:
-        Refused: FIELD_INVALID naming a tensor of the wrong shape, VALUE_OUT_OF_RANGE for weights beyond fixed point.
+        Refused: FIELD_INVALID naming a tensor of the wrong shape, or `classes` that do not fit the model;
+            VALUE_OUT_OF_RANGE for weights beyond fixed point.
     """
     shapes = shapes_of(kind, {name: np.shape(tensor) for name, tensor in tensors.items()}, columns)
+    _check_classes(kind, shapes, classes)
     flat = _flatten(tensors, shapes, kind)
     salts = {party: new_salt() for party in party_keys}
     shares = dict(zip(party_keys, map(ring.to_bytes, ring.split(flat, len(party_keys))), strict=True))
@@ -141,6 +150,7 @@ def publish(
         "version": version,
         "owner": owner,
         "kind": kind,
+        "classes": list(classes),
         "tensors": [{"name": name, "shape": list(shape)} for name, shape in shapes],
         "parameters": parameters(shapes),
         "bits": ring.BITS,
@@ -166,13 +176,15 @@ def check_manifest(token: str, keyring: Keyring) -> Manifest:
     """The manifest in a JWS signed by the model's owner.
 
     Raises:
-        Refused: KEY_UNKNOWN, SIGNATURE_INVALID, or FIELD_INVALID if shapes, count and parties do not fit together.
+        Refused: KEY_UNKNOWN, SIGNATURE_INVALID, or FIELD_INVALID if shapes, classes, count and parties do not fit
+            together.
     """
     manifest = verify_from(token, Manifest, kind="model", signer="owner", keyring=keyring)
     shapes = [(tensor["name"], tuple(tensor["shape"])) for tensor in manifest["tensors"]]
     columns = shapes[0][1][-1] if shapes and shapes[0][1] else 0
     if columns < 1 or shapes != shapes_of(manifest["kind"], dict(shapes), columns):
         raise Refused(Reason.FIELD_INVALID, detail="These are not the tensors of this kind.", field="tensors")
+    _check_classes(manifest["kind"], shapes, manifest["classes"])
     if manifest["parameters"] != parameters(shapes):
         raise Refused(Reason.FIELD_INVALID, detail="The number of parameters is another.", field="parameters")
     parties = manifest["parties"]
@@ -182,6 +194,11 @@ def check_manifest(token: str, keyring: Keyring) -> Manifest:
         if set(named) != set(parties):
             raise Refused(Reason.FIELD_INVALID, detail="There is one for each party.", field=field)
     return manifest
+
+
+def answers_of(manifest: Manifest) -> int:
+    """With how many numbers the model answers: one for each of several classes; of two, one."""
+    return len(manifest["classes"]) or 1
 
 
 def columns_of(manifest: Manifest) -> int:
@@ -236,6 +253,16 @@ def _flatten(tensors: Mapping[str, Any], shapes: Shapes, kind: str) -> Ring:
     return np.concatenate(
         [np.ravel(ring.encode(tensors[name], 0 if name in whole else ring.BITS)) for name, _ in shapes]
     )
+
+
+def _check_classes(kind: str, shapes: Shapes, names: Sequence[str]) -> None:
+    expected = KINDS[kind].answers(KINDS[kind].sizes(dict(shapes))) if KINDS[kind].several else 0
+    if len(names) != expected or len(set(names)) != expected:
+        detail = f"This model tells {expected} classes apart: name each once." if expected else "Two classes have none."
+        raise Refused(Reason.FIELD_INVALID, detail=detail, field="classes")
+    if any(not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME for name in names):
+        detail = f"A class has a name of up to {LONGEST_NAME} printable characters."
+        raise Refused(Reason.FIELD_INVALID, detail=detail, field="classes")
 
 
 def _context(manifest: Mapping[str, Json], party: str) -> dict[str, Json]:

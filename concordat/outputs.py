@@ -3,7 +3,7 @@
 Of each record of the job there are two parts, on one scale: `prediction` is its log-odds or probability, then those of
 its what-ifs; `explanation` is the d coefficients, the intercept, the weighted sum of squared differences from the
 prediction and, of a mirrored design, twice that of their squared odd parts (`design.odd_weights`). Both are ring shares
-at `ring.RESULT_BITS`.
+at `ring.RESULT_BITS`. A model of several classes has as many such numbers for each of them, one class after the other.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from concordat import canonical, ring, sealing
 from concordat.canonical import Json
 from concordat.commitments import OUTPUT_SHARE, Share, commit, new_salt, open_share, opening
 from concordat.fields import STRICT, plain, read
-from concordat.kinds.kind import LOG_ODDS, Scale
+from concordat.kinds.kind import LOG_ODDS, Scale, unit
 from concordat.reasons import Reason, Refused
 from concordat.receipt import Outputs, Receipt
 from concordat.ring import Ring
@@ -52,7 +52,7 @@ class OutputShares(TypedDict):
 @dataclass(frozen=True)
 class Opened:
     """What the requester learns of a record, and nothing else: prediction and the surrogate's numbers, all on the scale
-    `target`.
+    `target`; of several classes, so much of each, in centred log-odds.
 
     A `prediction` in probability may lie outside 0 to 1 by `PROBABILITY_ERROR`. `what_ifs` (w,) are the predictions of
     the record's variants. `odd_squares` is None of a design that is not mirrored.
@@ -78,7 +78,7 @@ def seal_outputs(
     """A party's commitments, for its receipt, and its shares sealed to the requester's output key.
 
     Args:
-        records: of each, the shares of prediction (1 + w,) and explanation (`sizes`), as `ring.to_bytes` writes them.
+        records: of each, the shares of prediction and explanation (`sizes`), as `ring.to_bytes` writes them.
         output_key: the public sealing key named in the request.
     """
     committed: list[dict[Part, str]] = []
@@ -111,7 +111,8 @@ def add_up(
     target: Scale,
     what_ifs: int = 0,
     place: int = 0,
-) -> Opened:
+    answers: int = 1,
+) -> tuple[Opened, ...]:
     """Check every party's shares of one record against its receipt, add them up and decode.
 
     Args:
@@ -122,12 +123,16 @@ def add_up(
         target: what the numbers stand for (`definition.scale_of`).
         what_ifs: w, the number of variants of the record.
         place: which of the job's records.
+        answers: with how many numbers the model answers (`model.answers_of`).
+
+    Returns:
+        What was opened of each answer.
 
     Raises:
         Refused: NODE_SILENT if a party's shares are missing, OPENING_MISMATCH naming the party, MALFORMED, or
             RESULT_OUT_OF_RANGE if the sum is none that a model can produce.
     """
-    lengths = sizes(groups, mirrored=mirrored, what_ifs=what_ifs)
+    lengths = sizes(groups, mirrored=mirrored, what_ifs=what_ifs, answers=answers)
     found: dict[Part, list[Ring]] = {part: [] for part in PARTS}
     for party, receipt in receipts.items():
         if receipt["outputs"] is None:
@@ -136,13 +141,25 @@ def add_up(
             raise Refused(Reason.NODE_SILENT, detail=f"There are no output shares of {party}.")
         for part, length in lengths.items():
             found[part].append(ring.from_bytes(open_output(shares[party], receipt, part, place), (length,)))
-    prediction, explanation = (ring.decode(ring.combine(found[part]), ring.RESULT_BITS) for part in PARTS)
-    return _checked(prediction, explanation, groups, target)
+    prediction, explanation = (ring.combine(found[part]) for part in PARTS)
+    return read_numbers(prediction, explanation, groups=groups, target=target, answers=answers)
 
 
-def sizes(groups: int, *, mirrored: bool, what_ifs: int = 0) -> dict[Part, int]:
+def read_numbers(
+    prediction: Ring, explanation: Ring, *, groups: int, target: Scale, answers: int = 1
+) -> tuple[Opened, ...]:
+    """What was opened of each answer, from the ring elements that shares add up to (`sizes`). Raises
+    Refused(RESULT_OUT_OF_RANGE)."""
+    predictions, explanations = (
+        ring.decode(part, ring.RESULT_BITS).reshape(answers, -1) * unit(answers) for part in (prediction, explanation)
+    )
+    explanations[:, groups + 1 :] *= unit(answers)  # of squares
+    return tuple(_checked(*each, groups, target) for each in zip(predictions, explanations, strict=True))
+
+
+def sizes(groups: int, *, mirrored: bool, what_ifs: int = 0, answers: int = 1) -> dict[Part, int]:
     """How many numbers each part has."""
-    return {"prediction": 1 + what_ifs, "explanation": groups + 2 + mirrored}
+    return {"prediction": answers * (1 + what_ifs), "explanation": answers * (groups + 2 + mirrored)}
 
 
 def open_output(shares: OutputShares, receipt: Receipt, part: Part, place: int) -> bytes:

@@ -117,19 +117,34 @@ class Reason(StrEnum):
     CHAIN_WRONG = "chain-wrong"
     CHAIN_REVERTED = "chain-reverted"
     CHAIN_AHEAD = "chain-ahead"
+    TIMESTAMP_AUTHORITY_UNAVAILABLE = "timestamp-authority-unavailable"
     COORDINATOR_UNAVAILABLE = "coordinator-unavailable"
     # the ledger
     RECORD_NUMBER_INVALID = "record-number-invalid"
     LEGAL_HOLD = "legal-hold"
+    RETENTION_DUTY = "retention-duty"
+    SHARES_TOO_FEW = "shares-too-few"
     ERASED = "erased"
     ENTRY_ALTERED = "entry-altered"
     INCLUSION_INVALID = "inclusion-invalid"
     CONSISTENCY_INVALID = "consistency-invalid"
+    CHECKPOINT_OLDER = "checkpoint-older"
     CHECKPOINT_INVALID = "checkpoint-invalid"
     COSIGNATURE_INVALID = "cosignature-invalid"
     WITNESS_ELSEWHERE = "witness-elsewhere"
     WITNESSES_MISSING = "witnesses-missing"
     WITNESSES_TOO_FEW = "witnesses-too-few"
+    TIMESTAMP_MALFORMED = "timestamp-malformed"
+    TIMESTAMP_REFUSED = "timestamp-refused"
+    TIMESTAMP_MISMATCH = "timestamp-mismatch"
+    TIMESTAMP_REPLAYED = "timestamp-replayed"
+    TIMESTAMP_POLICY_WRONG = "timestamp-policy-wrong"
+    TIMESTAMP_SIGNATURE_INVALID = "timestamp-signature-invalid"
+    TIMESTAMP_AUTHORITY_UNFIT = "timestamp-authority-unfit"
+    TIMESTAMP_AUTHORITY_UNTRUSTED = "timestamp-authority-untrusted"
+    TIMESTAMP_AUTHORITY_NOT_GIVEN = "timestamp-authority-not-given"
+    TIME_ASSERTED = "time-asserted"
+    TIME_CONTRADICTED = "time-contradicted"
     ANCHOR_MISMATCH = "anchor-mismatch"
     ANCHOR_MISSING = "anchor-missing"
     INCOMPLETE = "incomplete"
@@ -515,6 +530,9 @@ REASONS: dict[Reason, ReasonInfo] = {
         "Stop. The database was probably restored from a backup; reconcile it before going on.",
         500,
     ),
+    Reason.TIMESTAMP_AUTHORITY_UNAVAILABLE: ReasonInfo(
+        "The time-stamping authority gives no answer.", "Nothing is lost; a later head is stamped.", 503
+    ),
     Reason.COORDINATOR_UNAVAILABLE: ReasonInfo(
         "The coordinator cannot be reached.", "Nothing is lost; the call is repeated.", 503
     ),
@@ -522,6 +540,12 @@ REASONS: dict[Reason, ReasonInfo] = {
         "The record number has a typing error.", "Compare it with the document that it came from.", 400
     ),
     Reason.LEGAL_HOLD: ReasonInfo("A legal hold forbids destroying this key.", "Lift the hold first.", 409),
+    Reason.RETENTION_DUTY: ReasonInfo(
+        "A duty to keep these records forbids destroying this key.", "Ask again when the duty is over.", 409
+    ),
+    Reason.SHARES_TOO_FEW: ReasonInfo(
+        "Fewer officers' shares are here than the escrow needs.", "Have another officer bring a share.", 409
+    ),
     Reason.ERASED: ReasonInfo(
         "The content was erased; its commitment remains.", "Nobody can open it any more. This is intended.", 410
     ),
@@ -533,6 +557,11 @@ REASONS: dict[Reason, ReasonInfo] = {
     ),
     Reason.CONSISTENCY_INVALID: ReasonInfo(
         "The log was rewritten between two checkpoints.", "Do not rely on this log.", 409
+    ),
+    Reason.CHECKPOINT_OLDER: ReasonInfo(
+        "The log's head is shorter than one that was seen before.",
+        "Ask again shortly. If it stays shorter, the log may have been restored from a backup: ask its operator.",
+        409,
     ),
     Reason.CHECKPOINT_INVALID: ReasonInfo(
         "The checkpoint is not signed by the log's key, or was changed.", "Do not rely on this log.", 409
@@ -553,6 +582,45 @@ REASONS: dict[Reason, ReasonInfo] = {
     Reason.WITNESSES_TOO_FEW: ReasonInfo(
         "Too few witnesses have cosigned a head of the log that covers this.",
         "Wait for the witnesses, or ask the institutions why their nodes do not cosign.",
+        409,
+    ),
+    Reason.TIMESTAMP_MALFORMED: ReasonInfo(
+        "The authority's answer is no time stamp.", "Compare the authority's address; ask its operator.", 409
+    ),
+    Reason.TIMESTAMP_REFUSED: ReasonInfo(
+        "The time-stamping authority granted no stamp.", "Ask the authority's operator why.", 409
+    ),
+    Reason.TIMESTAMP_MISMATCH: ReasonInfo(
+        "The time stamp is over something else than this head of the log.", "Do not rely on this time.", 409
+    ),
+    Reason.TIMESTAMP_REPLAYED: ReasonInfo(
+        "The time stamp answers another question.", "Look who answers in the authority's place.", 409
+    ),
+    Reason.TIMESTAMP_POLICY_WRONG: ReasonInfo(
+        "The time stamp is under another policy than the one that will do.", "Compare the policy's identifier.", 409
+    ),
+    Reason.TIMESTAMP_SIGNATURE_INVALID: ReasonInfo(
+        "The time stamp is not signed with the certificate that it names, or was changed.",
+        "Do not rely on this time.",
+        409,
+    ),
+    Reason.TIMESTAMP_AUTHORITY_UNFIT: ReasonInfo(
+        "The certificate that signed may not sign this time stamp.", "Do not rely on this time.", 409
+    ),
+    Reason.TIMESTAMP_AUTHORITY_UNTRUSTED: ReasonInfo(
+        "The time stamp is not of the authority whose root was given.",
+        "Do not rely on this time, or give the root of another authority that you trust.",
+        409,
+    ),
+    Reason.TIMESTAMP_AUTHORITY_NOT_GIVEN: ReasonInfo(
+        "The time stamp was not checked against its authority.", "Name the authority's root certificate.", 409
+    ),
+    Reason.TIME_ASSERTED: ReasonInfo(
+        "Time asserted by the operator.", "Nobody else stands for it. Wait for a time stamp, if there is one.", 409
+    ),
+    Reason.TIME_CONTRADICTED: ReasonInfo(
+        "The log names a later time than the one at which an authority had its head already.",
+        "Do not rely on the times in this log.",
         409,
     ),
     Reason.ANCHOR_MISMATCH: ReasonInfo(

@@ -25,6 +25,10 @@ from concordat.reasons import Reason, Refused
 _LABEL = b"concordat/seal/v1"
 _SUITE = hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 _MLKEM_BYTES, _X25519_BYTES = 1184, 32
+_SEED_BYTES = 64
+
+RAW_BYTES = _SEED_BYTES + _X25519_BYTES
+"""How long the private half is."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,6 +41,19 @@ class SealingKey:
     @classmethod
     def generate(cls) -> "SealingKey":
         return cls(MLKEM768PrivateKey.generate(), X25519PrivateKey.generate())
+
+    @classmethod
+    def from_raw(cls, raw: bytes) -> "SealingKey":
+        """The key that `raw` wrote. Raises Refused(MALFORMED) for another length."""
+        if len(raw) != RAW_BYTES:
+            raise Refused(Reason.MALFORMED, detail=f"A private sealing key is {RAW_BYTES} bytes long.")
+        seed, scalar = raw[:_SEED_BYTES], raw[_SEED_BYTES:]
+        return cls(MLKEM768PrivateKey.from_seed_bytes(seed), X25519PrivateKey.from_private_bytes(scalar))
+
+    @property
+    def raw(self) -> bytes:
+        """96 secret bytes: the seed of the ML-KEM-768 key, then the X25519 key."""
+        return self.mlkem.private_bytes_raw() + self.x25519.private_bytes_raw()
 
     @property
     def public(self) -> str:

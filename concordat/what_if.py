@@ -9,10 +9,11 @@ a treatment would do.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from concordat.explanation import sigmoid
+from concordat.canonical import Json
+from concordat.explanation import decimal, sigmoid
 from concordat.kinds.kind import Scale
 from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema, Value
@@ -29,6 +30,10 @@ class WhatIf:
 
     words: str
     probability: float
+
+    def to_json(self) -> dict[str, Json]:
+        """As canonical JSON allows it."""
+        return {"what_if": self.words, "probability": decimal(self.probability)}
 
 
 def parse(text: str, schema: FeatureSchema, values: Mapping[str, Value]) -> Change:
@@ -69,17 +74,18 @@ def answer(
     target: Scale,
 ) -> tuple[WhatIf, ...]:
     """Questions and predictions, in the order in which they were asked; predictions are on the `target`'s scale."""
-    labels = {feature.name: feature for feature in schema.features}
-
-    def words(change: Change) -> str:
-        return ", ".join(
-            f"{labels[name].label} {labels[name].say(values[name])} → {labels[name].say(value)}"
-            for name, value in change.items()
-        )
-
     return tuple(
-        WhatIf(words(change), prediction if target == "probability" else sigmoid(prediction))
+        WhatIf(say(change, schema, values), prediction if target == "probability" else sigmoid(prediction))
         for change, prediction in zip(changes, predictions, strict=True)
+    )
+
+
+def say(change: Change, schema: FeatureSchema, values: Mapping[str, Value]) -> str:
+    """A change of recorded values, in words."""
+    labels = {feature.name: feature for feature in schema.features}
+    return ", ".join(
+        f"{labels[name].label} {labels[name].say(values[name])} → {labels[name].say(value)}"
+        for name, value in change.items()
     )
 
 
@@ -87,9 +93,13 @@ def render_text(what_ifs: Sequence[WhatIf], probability: float) -> str:
     """Lines for a terminal, empty where nothing was asked; `probability` is the record's own."""
     if not what_ifs:
         return ""
-    lines = ["", "What the model would predict, if only this were different:"]
-    lines += [
+    return under_heading(
         f"  {each.probability:.1%} ({100 * (each.probability - probability):+.1f} points)  {each.words}"
         for each in what_ifs
-    ]
-    return "\n".join([*lines, "It is not a promise of what a treatment would do."]) + "\n"
+    )
+
+
+def under_heading(lines: Iterable[str]) -> str:
+    """Lines that each answer a question, with what they are and what they are not."""
+    heading = ["", "What the model would predict, if only this were different:"]
+    return "\n".join([*heading, *lines, "It is not a promise of what a treatment would do."]) + "\n"

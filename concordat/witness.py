@@ -71,7 +71,8 @@ def check(call: AddCheckpoint, seen: Seen, *, origin: str, keys: Mapping[str, Ve
     Raises:
         Refused: CHECKPOINT_INVALID unless a key of the log signed the note, and for another log's (403 and 404 in the
             specification); WITNESS_ELSEWHERE if the proof starts from another size than `seen` (409);
-            CONSISTENCY_INVALID for a log that became shorter, or that was rewritten (400 and 422).
+            CHECKPOINT_OLDER for a shorter head (400), which a log that lags behind may show, too; MALFORMED for a proof
+            where there is nothing to prove; CONSISTENCY_INVALID for a log that was rewritten (422).
     """
     head = checkpoint.verify(call.note, keys)
     if head.origin != origin:
@@ -80,15 +81,17 @@ def check(call: AddCheckpoint, seen: Seen, *, origin: str, keys: Mapping[str, Ve
         raise Refused(Reason.WITNESS_ELSEWHERE, detail=f"This witness stands at {seen.size} entries.", field="old")
     if head.size < seen.size:
         detail = f"The log has {head.size} entries; this witness cosigned {seen.size}."
-        raise Refused(Reason.CONSISTENCY_INVALID, detail=detail, field="size")
+        raise Refused(Reason.CHECKPOINT_OLDER, detail=detail, field="size")
+    if call.proof and seen.size in (0, head.size):
+        raise _malformed("Between the empty log and any other, and between equal sizes, there is no proof.")
     if not _extends(seen, head, call.proof):
         raise Refused(Reason.CONSISTENCY_INVALID)
     return head
 
 
 def _extends(seen: Seen, head: Checkpoint, proof: tuple[bytes, ...]) -> bool:
-    if seen.size == 0:  # everything extends the empty tree, and nothing is left to prove
-        return not proof and (head.size > 0 or head.root == EMPTY_ROOT)
+    if seen.size == 0:  # everything extends the empty tree
+        return head.size > 0 or head.root == EMPTY_ROOT
     return merkle.verify_consistency(seen.size, head.size, seen.root, head.root, proof)
 
 

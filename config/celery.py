@@ -23,6 +23,7 @@ app.conf.update(
     beat_schedule={
         "publish the log": {"task": "ledger.publish", "schedule": 2.0},
         "send and settle anchors": {"task": "ledger.anchor", "schedule": 2.0},
+        "stamp the log's head": {"task": "ledger.stamp", "schedule": 5.0},
         "move jobs on": {"task": "compute.sweep", "schedule": 2.0},
         "let approvals lapse, remind people": {"task": "governance.tick", "schedule": 60.0},
         "send mail": {"task": "governance.mail", "schedule": 30.0},

@@ -8,6 +8,9 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+from concordat.reasons import Refused
+from ledger.services.stamping import pinned
+
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _OIDC_ALGORITHMS = {"RS256", "RS384", "RS512", "ES256", "ES384", "ES512"}
 
@@ -80,8 +83,28 @@ def production_is_safe(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -
             "The hospital's sign-in signs with a secret that both sides know, or not at all.",
             f"Set CONCORDAT_OIDC_SIGN_ALGORITHM to one of {', '.join(sorted(_OIDC_ALGORITHMS))}.",
         ),
+        (
+            bool(settings.TSA_URL) and not settings.TSA_URL.startswith("https://"),
+            "E012",
+            "The time-stamping authority is reached without TLS.",
+            "Name its https address in CONCORDAT_TSA_URL.",
+        ),
+        (
+            bool(settings.TSA_URL) and not _tsa_is_whole(),
+            "E013",
+            "The time-stamping authority is half configured: what it answers could not be verified.",
+            "Name a PEM file with its root certificate in CONCORDAT_TSA_ROOT; CONCORDAT_TSA_POLICY is empty or an OID.",
+        ),
     ]
     return [Error(text, hint=hint, id=f"concordat.{code}") for found, code, text, hint in unsafe if found]
+
+
+def _tsa_is_whole() -> bool:
+    try:
+        pinned()
+    except Refused:
+        return False
+    return True
 
 
 def _oidc_endpoints() -> tuple[str, ...]:

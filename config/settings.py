@@ -56,6 +56,12 @@ REGISTRY_ADDRESS = _address("CONCORDAT_REGISTRY_ADDRESS")
 LOG_ORIGIN: str = env.str("CONCORDAT_LOG_ORIGIN", default="localhost/concordat")
 WITNESS_SECONDS: int = env.int("CONCORDAT_WITNESS_SECONDS", default=10)
 
+# --- time-stamping authority (RFC 3161); off unless its address is named
+TSA_URL: str = env.str("CONCORDAT_TSA_URL", default="")
+TSA_ROOT: str = env.str("CONCORDAT_TSA_ROOT", default="")
+TSA_POLICY: str = env.str("CONCORDAT_TSA_POLICY", default="")
+TSA_SECONDS: int = env.int("CONCORDAT_TSA_SECONDS", default=15)
+
 # --- jobs
 TICKET_SECONDS: int = env.int("CONCORDAT_TICKET_SECONDS", default=120)
 RESERVATION_SECONDS: int = env.int("CONCORDAT_RESERVATION_SECONDS", default=60)

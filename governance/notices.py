@@ -22,3 +22,4 @@ class Notice(StrEnum):
     ATTACHMENT_ENDS = "attachment-ends"
     DATA_USE_WAITS = "data-use-waits"
     DELEGATED = "delegated"
+    SUBJECT_ERASED = "subject-erased"

@@ -1,4 +1,5 @@
-"""Re-derive the log from its entries and compare: entries, documents, tiles, checkpoints, cosignatures, and the chain.
+"""Re-derive the log from its entries and compare: entries, documents, tiles, checkpoints, cosignatures, time stamps,
+and the chain.
 
 Answers the first divergence, with its reason and place. It changes nothing.
 """
@@ -7,13 +8,13 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from concordat import canonical, checkpoint, cosignature, merkle, note
+from concordat import canonical, checkpoint, cosignature, merkle, note, timestamps
 from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
 from concordat.tiles import WIDTH
 from ledger import selectors, witnesses
 from ledger.chain.client import ChainClient
-from ledger.models import Anchor, Cosignature, LogEntry, LogHead, SignedCheckpoint, Tile
+from ledger.models import Anchor, Cosignature, LogEntry, LogHead, SignedCheckpoint, Tile, TimeStamp
 from ledger.tree import Tree
 
 
@@ -52,6 +53,7 @@ def fsck(chain: ChainClient | None = None) -> Report:
         _tiles(leaves)
         checkpoints = _checkpoints(len(leaves))
         _cosignatures()
+        _stamps()
         anchors = _anchors(chain) if chain else 0
     except _Found as found:
         divergence = found.divergence
@@ -132,7 +134,7 @@ def _checkpoints(entries: int) -> int:
 def _cosignatures() -> None:
     """Each one that counts is its witness's, over the head that it is kept with."""
     for row in SignedCheckpoint.objects.filter(cosignatures__isnull=False).distinct().iterator():
-        keys = witnesses.of(row.size)
+        keys = witnesses.of(row.size).keys
         for kept in Cosignature.objects.filter(checkpoint=row, witness__in=list(keys)):
             try:
                 lines = note.parse_lines(kept.line)
@@ -140,6 +142,19 @@ def _cosignatures() -> None:
             except Refused as refused:
                 place = f"cosignature of {kept.witness} under {row.size} entries"
                 raise _Found(refused.reason, place, row.size - 1) from refused
+
+
+def _stamps() -> None:
+    """Each is over the head that it is kept with, and says the time that stands beside it. Whose it is, a reader checks
+    who brings the authority's root."""
+    for kept in TimeStamp.objects.select_related("checkpoint").iterator():
+        place = f"time stamp of {kept.checkpoint_id} entries"
+        try:
+            said = timestamps.read(bytes(kept.answer), kept.checkpoint.note.encode())
+        except Refused as refused:
+            raise _Found(refused.reason, place, kept.checkpoint_id - 1) from refused
+        if (said.latest, said.authority) != (kept.time, kept.authority):
+            raise _Found(Reason.TIMESTAMP_MISMATCH, place, kept.checkpoint_id - 1)
 
 
 def _anchors(chain: ChainClient) -> int:

@@ -22,7 +22,9 @@ from ledger.models import (
     LogEntry,
     Reference,
     SignedCheckpoint,
+    StampAttempt,
     Tile,
+    TimeStamp,
     TransactionState,
 )
 from ledger.tree import Tree
@@ -167,6 +169,16 @@ def outbox() -> OutboxStatus:
     return OutboxStatus(
         waiting=waiting.count(), oldest=first.created if first else None, reason=first.reason if first else ""
     )
+
+
+def stamp_of(index: int) -> TimeStamp | None:
+    """The time stamp of the first stamped head that covers the entry."""
+    return TimeStamp.objects.select_related("checkpoint").filter(checkpoint__size__gt=index).first()
+
+
+def unstamped() -> str:
+    """Why the last question to the time-stamping authority came to nothing (a reason code), or empty."""
+    return StampAttempt.objects.values_list("reason", flat=True).first() or ""
 
 
 def _check_published(size: int) -> None:

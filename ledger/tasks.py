@@ -5,7 +5,7 @@ from celery import shared_task
 from django.conf import settings
 
 from concordat.reasons import Refused
-from ledger.services import anchoring
+from ledger.services import anchoring, stamping
 from ledger.services import publish as publishing
 
 log = structlog.get_logger()
@@ -34,3 +34,12 @@ def anchor() -> None:
             anchoring.settle()
     except Refused as refused:
         log.warning("ledger.outbox_waits", reason=refused.reason)
+
+
+@shared_task(name="ledger.stamp")
+def stamp() -> None:
+    """Have the log's head stamped by the time-stamping authority, if there is one and it is time to ask it."""
+    try:
+        stamping.stamp()
+    except Refused as refused:
+        log.warning("ledger.stamp_waits", reason=refused.reason)

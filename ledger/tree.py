@@ -40,7 +40,7 @@ class Tree:
         """The hash over the complete subtree of leaves start … stop - 1."""
         level, rest = divmod((stop - start).bit_length() - 1, HEIGHT)
         index, offset = divmod(start >> HEIGHT * level, WIDTH)
-        hashes = _split(self._tile(level, index))[offset : offset + (1 << rest)]
+        hashes = _split(self._tile(level, index)[HASH_BYTES * offset : HASH_BYTES * (offset + (1 << rest))])
         if len(hashes) != 1 << rest:
             raise Refused(Reason.SEQUENCE_BROKEN, detail=f"The tree has no hashes for entries {start} to {stop - 1}.")
         return merkle.root(hashes)

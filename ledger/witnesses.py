@@ -1,7 +1,6 @@
 """Who witnesses the log, read from the log itself, and how many of them have cosigned a head."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
 from django.conf import settings
@@ -12,6 +11,7 @@ from concordat.enrolment import verify_enrolment
 from concordat.events import Event
 from concordat.key_change import KeyHistory
 from concordat.signatures import VerifyKey
+from concordat.witnesses import Witnessed, Witnesses
 from ledger import selectors
 from ledger.models import Cosignature, LogEntry, SignedCheckpoint
 
@@ -22,35 +22,16 @@ _HEADS = 100
 """How many heads are looked at, from the latest, for one with enough cosignatures."""
 
 
-@dataclass(frozen=True)
-class Witnessed:
-    """Of the witnesses of one head, in order, those whose cosignatures count, and how many are enough."""
-
-    cosigned: tuple[str, ...]
-    of: tuple[str, ...]
-
-    @property
-    def needed(self) -> int:
-        return witnesses.needed(len(self.of))
-
-    @property
-    def enough(self) -> bool:
-        return len(self.cosigned) >= self.needed
-
-    def __str__(self) -> str:
-        return f"{len(self.cosigned)} of {len(self.of)} ({self.needed} needed)"
-
-
-def of(size: int) -> dict[str, VerifyKey]:
-    """The witnesses of the head over `size` entries, each with its key."""
+def of(size: int) -> Witnesses:
+    """The witnesses of the head over `size` entries."""
     telling = LogEntry.objects.filter(event__in=_TELLING).order_by("index").values_list("index", "leaf_hash")
     return witnesses.at(_histories(tuple((index, bytes(leaf_hash)) for index, leaf_hash in telling)), size)
 
 
 def witnessed(checkpoint: SignedCheckpoint) -> Witnessed:
     """Who has cosigned this head."""
-    keys = of(checkpoint.size)
-    return Witnessed(tuple(line.witness for line in _counted(checkpoint, keys)), tuple(sorted(keys)))
+    found = of(checkpoint.size)
+    return Witnessed(tuple(line.witness for line in _counted(checkpoint, found.keys)), found.of)
 
 
 def best(index: int) -> SignedCheckpoint | None:
@@ -63,7 +44,7 @@ def best(index: int) -> SignedCheckpoint | None:
 
 def note(checkpoint: SignedCheckpoint) -> str:
     """The head's signed note with every cosignature that counts."""
-    return checkpoint.note + "".join(line.line for line in _counted(checkpoint, of(checkpoint.size)))
+    return checkpoint.note + "".join(line.line for line in _counted(checkpoint, of(checkpoint.size).keys))
 
 
 def _counted(checkpoint: SignedCheckpoint, keys: Mapping[str, VerifyKey]) -> list[Cosignature]:

@@ -9,9 +9,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.scopes import Scope
-from api.views.base import Resource, Shape, body
+from api.views.base import AFTER, Resource, Shape, body, listed, paged
+from compute.models import ErasureNotice
+from compute.selectors import notices_of
 from compute.services.erasure import erase_subject
 from compute.services.export import export_subject
+from concordat import clock
 from concordat.reasons import Reason, Refused
 from governance.models import OfficerProfile
 from ledger.models import LogEntry
@@ -40,6 +43,15 @@ class ErasedAnswer(Shape):
     record = serializers.CharField(help_text="The record number of the key's destruction.")
 
 
+class ErasureNoticeAnswer(Shape):
+    notice = serializers.UUIDField()
+    destroyed = serializers.CharField(help_text="The record number of the key's destruction.")
+    records = serializers.ListField(
+        child=serializers.CharField(), help_text="Decisions about the erased person of which the institution was given."
+    )
+    told = serializers.CharField(help_text="When.")
+
+
 class Export(Resource):
     """Everything held on one of the institution's own subjects (GDPR Article 15). That it was exported is recorded."""
 
@@ -64,6 +76,26 @@ class Erasure(Resource):
         _check_patient(subject)
         entry = erase_subject(institution=self.caller.slug, subject=subject, ground=ground["ground"])
         return Response({"record": entry.record_number})
+
+
+class Erasures(Resource):
+    """Erasures of people of whom the institution was given a dossier, or holds a package, according to the log (GDPR
+    Article 19): what it still has of these decisions, it destroys, or knows why not."""
+
+    scopes: ClassVar = {"GET": Scope.DOSSIERS_READ}
+
+    @extend_schema(operation_id="erasures_list", parameters=[AFTER], responses=paged(ErasureNoticeAnswer))
+    def get(self, request: Request) -> Response:
+        return Response(listed(request, notices_of(self.caller), _shown, key="notice"))
+
+
+def _shown(notice: ErasureNotice) -> dict[str, Any]:
+    return {
+        "notice": str(notice.notice),
+        "destroyed": notice.destroyed,
+        "records": notice.records,
+        "told": clock.rfc3339(notice.told),
+    }
 
 
 def _check_patient(subject: UUID) -> None:

@@ -1,7 +1,7 @@
 """The arithmetic that kinds of models are written in (`concordat.kinds`), on the shares of one party.
 
 Numbers keep the scale that products give them, and are truncated only where the next product would not fit: a first
-layer is at 2^32, the one after a ReLU at 2^48, a mean at 2^46.
+layer is at 2^32, the one after a ReLU at 2^48, a mean at 2^46, centred log-odds of up to sixteen classes at 2^52.
 """
 
 from dataclasses import dataclass
@@ -47,6 +47,11 @@ class Calculus:
         chosen: Tensor = reached.permute(1, 2, 0).reshape(len(left), -1)
         total = yield from comparison.choose(self.party, chosen, values.reshape(-1))
         return Value(torch.unsqueeze(total + base, 1), BITS)
+
+    def centred(self, value: Value) -> Value:
+        classes = value.share.shape[1]
+        differences = classes * value.share - value.share.sum(dim=1, keepdim=True)
+        return Value(differences, value.bits + (classes - 1).bit_length())
 
     def mean(self, total: Value, count: int) -> Value:
         return Value(total.share * round((1 << DIVISOR_BITS) / count), total.bits + DIVISOR_BITS)

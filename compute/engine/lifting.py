@@ -35,6 +35,10 @@ class Lifted:
     number: Share
     square: Share
 
+    def columns(self, count: int) -> "Lifted":
+        """The same in rows of so many."""
+        return Lifted(self.number.reshape(-1, count), self.square.reshape(-1, count))
+
 
 def narrow(x: Share) -> Share:
     """x / 2^32, rounded down, modulo 2^32, for x modulo 2^64: off by no more units than there are parties. Local."""

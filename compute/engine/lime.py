@@ -8,6 +8,9 @@ All is computed from the differences y - p from the record's own prediction p: t
 of the other rows, and A·y = A·(y - p), plus p for the intercept, since A maps constants to the intercept alone. The
 requester makes the total sum of squares of theirs (`Design.fit`).
 
+A model of several classes gives y a column for each, and all of the above is done with each column: one run of the
+model, as many rounds, and as many numbers more as there are classes where rows are lifted and results cut.
+
 Where rows come in mirrored pairs, a second sum of squares takes the differences within pairs as well: they are lifted
 and squared in the same opening as the rows' own.
 """
@@ -80,8 +83,9 @@ class Surrogate:
         return Surrogate(whole, torch.nn.functional.pad(squares[:, rows], (1, what_ifs)), pairs, predictions, bits)
 
     def weigh(self, party: Party, block: slice, lifted: lifting.Lifted) -> Protocol[tuple[Share, Share]]:
-        """Of a block of rows, lifted with the differences in its pairs below them: (predictions + d + 1,) the operator
-        times the rows' numbers and (s,) the weights times all squares. Local."""
+        """Of a block of rows, lifted with the differences in its pairs below them, a column for each answer:
+        (predictions + d + 1, K) the operator times the rows' numbers and (s, K) the weights times all squares. Local.
+        """
         yield from ()
         weights = torch.cat([self.weights[:, block], self.pairs[:, self.pairs_in(block)]], dim=1)
         return self.operator[:, block] @ lifted.number[: block.stop - block.start], weights @ lifted.square
@@ -119,7 +123,8 @@ class Surrogate:
 
 @dataclass(frozen=True)
 class Explained:
-    """This party's shares, at 2^24 and re-randomised.
+    """This party's shares, at 2^24 and re-randomised. Of several classes there are as many such numbers for each, one
+    class after the other, in `kinds.kind.unit` (K)s.
 
     Attributes:
         prediction: (1 + w,) log-odds or probability of the record, and of the w what-ifs below the perturbed rows.
@@ -154,38 +159,42 @@ def explain(
     What is lifted stays below 2^30 and what is truncated below 2^62 (`Surrogate.check`, `Surrogate.square_bits`).
     """
     bits, square_bits = SCALE[target] - lifting.BITS, surrogate.square_bits(target)
-    numbers, squares = (torch.zeros(len(sums), dtype=torch.int64) for sums in (surrogate.operator, surrogate.weights))
     sizes = KINDS[kind].sizes({name: tuple(tensor.shape) for name, tensor in tensors.items()})
+    answers = KINDS[kind].answers(sizes)
+    numbers, squares = (
+        torch.zeros(len(sums), answers, dtype=torch.int64) for sums in (surrogate.operator, surrogate.weights)
+    )
     own: Share | None = None
-    for block in surrogate.blocks(min(ROWS, CELLS // KINDS[kind].width(sizes))):
+    for block in surrogate.blocks(min(ROWS // answers, CELLS // KINDS[kind].width(sizes))):
         y = yield from _outputs(party, kind, tensors, rows.part(block), target, clamped)
         differences = torch.cat([y[:1], y[1:] - y[:1]]) if own is None else y - own
         own = y[:1] if own is None else own
         pairs = surrogate.pairs_in(block)
-        first, second = y[1 + 2 * pairs.start - block.start :][: 2 * (pairs.stop - pairs.start)].reshape(-1, 2).T
-        squared = torch.cat([differences, first - second])
+        paired = y[1 + 2 * pairs.start - block.start :][: 2 * (pairs.stop - pairs.start)]
+        first, second = paired.reshape(-1, 2, answers).unbind(dim=1)
+        squared = torch.cat([differences, first - second]).flatten()
         lifted = yield from lifting.lift(party, lifting.narrow(squared), bits - square_bits)
-        weighed = yield from surrogate.weigh(party, block, lifted)
+        weighed = yield from surrogate.weigh(party, block, lifted.columns(answers))
         numbers, squares = numbers + weighed[0], squares + weighed[1]
     results = yield from parallel(
         {
-            "numbers": arithmetic.truncate(party, numbers, bits + surrogate.bits - RESULT_BITS),
-            "squares": arithmetic.truncate(party, squares, 2 * square_bits + WEIGHT_BITS - RESULT_BITS),
+            "numbers": arithmetic.truncate(party, numbers.T.flatten(), bits + surrogate.bits - RESULT_BITS),
+            "squares": arithmetic.truncate(party, squares.T.flatten(), 2 * square_bits + WEIGHT_BITS - RESULT_BITS),
         }
     )
-    final = torch.cat([results["numbers"], results["squares"]])
+    final = torch.cat([results[name].reshape(answers, -1) for name in ("numbers", "squares")], dim=1)
     final = final + party.zero(final.shape)
-    return Explained(final[: surrogate.predictions], final[surrogate.predictions :])
+    return Explained(final[:, : surrogate.predictions].flatten(), final[:, surrogate.predictions :].flatten())
 
 
 def _outputs(
     party: Party, kind: str, tensors: Mapping[str, Share], rows: Rows, target: Scale, clamped: bool
 ) -> Protocol[Share]:
-    """(rows,) at the target's `SCALE`, modulo 2^64."""
+    """(rows, answers) at the target's `SCALE`, modulo 2^64."""
     value = yield from KINDS[kind].secure(Calculus(party, rows), tensors)
     if target != KINDS[kind].scale:
         if clamped:
             value = yield from sigmoid.clamped(party, value)
         value = yield from sigmoid.sigmoid(party, value)
-    outputs: Share = value.share[:, 0] << (SCALE[target] - value.bits)
+    outputs: Share = value.share << (SCALE[target] - value.bits)
     return outputs

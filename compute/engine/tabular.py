@@ -40,15 +40,13 @@ class SecretSurrogate(Surrogate):
         """One round; 8 bytes opened for each entry of operator and weights and for each row twice."""
         found = yield from parallel(
             {
-                "numbers": arithmetic.product(party, self.secret_operator[:, block], lifted.number[:, None], "matmul"),
-                "squares": arithmetic.product(
-                    party, self.secret_weights[None, block], lifted.square[:, None], "matmul"
-                ),
+                "numbers": arithmetic.product(party, self.secret_operator[:, block], lifted.number, "matmul"),
+                "squares": arithmetic.product(party, self.secret_weights[None, block], lifted.square, "matmul"),
             }
         )
         numbers = self.operator[:, block] @ lifted.number
-        numbers[self.predictions :] += found["numbers"][:, 0]
-        return numbers, found["squares"][:, 0]
+        numbers[self.predictions :] += found["numbers"]
+        return numbers, found["squares"]
 
 
 def surrogate_of(plan: Plan, secret: Share, what_ifs: int = 0) -> Surrogate:

@@ -141,7 +141,7 @@ def check(
     )
     role, rank = place(ticket, home.institution)
     shares = _open_shares(documents, asked, manifest, home, secrets=design.secrets) if role == "party" else None
-    scalars = definition.opened_scalars(agreed, len(design.groups))
+    scalars = definition.opened_scalars(agreed, len(design.groups), model.answers_of(manifest))
     return Grant(ticket, asked, manifest, role, rank, shares, scalars, agreed["budgets"]["scalars"])
 
 

@@ -159,7 +159,7 @@ def opened(directory: Path) -> None:
 @HOME
 def witness(directory: Path) -> None:
     """Show this node as a witness of the log: its verifier key (C2SP), the head it cosigned last, and every head that
-    the log's key signed and that contradicts it. The exit status is 1 if there is one: the log was rewritten."""
+    the log's key signed and that did not extend what was cosigned. The exit status is 1 if there is one."""
     home = NodeHome(directory)
     origin, heads = home.pins.log_origin, Heads(home.state)
     name, key = cosignature.name_of(origin, home.institution), home.keys.identity.public

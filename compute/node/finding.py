@@ -146,7 +146,15 @@ def _shown(home: NodeHome, case: _Case) -> _Shown:
     known = _known(_sheet(home, case, shares["sheet"]), rows)
     target = definition.scale_of(agreed)
     handed_in = shares["outputs"]
-    if came_back_right(handed_in, case["receipts"], known, design=design, target=target, place=said["place"]):
+    if came_back_right(
+        handed_in,
+        case["receipts"],
+        known,
+        design=design,
+        target=target,
+        place=said["place"],
+        answers=model.answers_of(case["manifest"]),
+    ):
         raise _False("false alarm")
     return _Shown(records=records, outputs=shares["outputs"])
 

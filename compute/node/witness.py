@@ -1,8 +1,9 @@
 """The node as a witness of the log: it cosigns a head only if that extends every head that it cosigned before.
 
 What it is about to sign is durable before it signs (C2SP tlog-witness), so that after `kill -9` at any moment it cannot
-be brought to sign two histories. A head that the log's key signed and that contradicts what this node cosigned is
-proof that the log was rewritten: both are kept, and `concordat-node witness` shows them.
+be brought to sign two histories. A head that the log's key signed and that was not shown to extend what this node
+cosigned is kept beside that, and `concordat-node witness` shows both. A shorter one is refused and not kept: a log that
+lags behind shows it, too.
 """
 
 from collections.abc import Callable
@@ -49,7 +50,11 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Contradiction:
-    """Two notes that the log's key signed and that cannot both be true: the refused one, and the one cosigned here."""
+    """Two notes that the log's key signed: one cosigned here, and one of the same or a larger size that was refused.
+
+    Of the same size they prove by themselves that the log was rewritten. Of a larger one the log owed a proof that it
+    extends the other, and gave one that does not hold: a log that was not rewritten can show a true one to anybody.
+    """
 
     refused: str
     cosigned: str
@@ -116,7 +121,7 @@ class Witness:
         """Ask for the log's latest head, cosign it if it extends the one before, and hand that in. Repeatable.
 
         Raises:
-            Refused: what `concordat.witness` refuses, CONSISTENCY_INVALID above all, whose proof is then kept;
+            Refused: what `concordat.witness` refuses, CONSISTENCY_INVALID above all, when both heads are kept;
                 COORDINATOR_UNAVAILABLE; what the coordinator refuses, such as NOT_FOUND before the first head.
         """
         pins = self._home.pins

@@ -5,6 +5,7 @@ from uuid import UUID
 from django.db import transaction
 
 from compute.models import Job
+from compute.services import holders
 from compute.services.endings import end
 from compute.services.states import lock
 from concordat.reasons import Reason
@@ -20,19 +21,24 @@ def erase_subject(*, institution: str, subject: UUID, ground: str) -> LogEntry:
     """Erase one person, known to the institution under this pseudonym (GDPR, article 17).
 
     What runs for the person ends, its sealed shares and those of its results are deleted, consents lose the person and
-    their text, and the key under which the log keeps private fields is destroyed. Proofs stay, and say nothing.
+    their text, packages that reopen decisions are blanked, and the key under which the log keeps private fields is
+    destroyed. Proofs stay, and say nothing. Institutions that were given what was disclosed are told (article 19).
 
     Args:
         ground: why; it stands in the log in the clear, so it names no person.
 
     Raises:
-        Refused: LEGAL_HOLD, naming its ground; NOT_FOUND for an unknown subject; ERASED if it was erased before.
+        Refused: LEGAL_HOLD and RETENTION_DUTY, naming their ground and end; NOT_FOUND for an unknown subject; ERASED if
+            it was erased before.
     """
     about = ledger.about(institution, subject).values_list("index", flat=True)
     for job in Job.objects.filter(verdict__in=list(about)):
         _erase_job(lock(job))
+    held = holders.of_subject(institution, subject)
     consent.forget(institution=institution, subject=subject)
-    return subjects.destroy(institution=institution, subject=subject, ground=ground)
+    destroyed = subjects.destroy(institution=institution, subject=subject, ground=ground)
+    holders.tell(held, destroyed)
+    return destroyed
 
 
 def _erase_job(job: Job) -> None:
@@ -40,3 +46,4 @@ def _erase_job(job: Job) -> None:
         end(job, JobState.FAILED, reason=Reason.ERASED)
     job.inputs.all().delete()
     job.results.update(sealed="")
+    job.packages.exclude(content="").update(content="")

@@ -50,7 +50,14 @@ def export_subject(*, institution: str, subject: UUID) -> dict[str, Json]:
         "consents": [_consent(consent) for consent in consents.select_related("study")],
         "jobs": [_job(job) for job in jobs],
         "holds": [
-            {"ground": each.ground, "placed": _time(each.placed), "lifted": _time(each.lifted)} for each in holds
+            {
+                "ground": each.ground,
+                "exemption": each.exemption,
+                "placed": _time(each.placed),
+                "until": _time(each.until),
+                "lifted": _time(each.lifted),
+            }
+            for each in holds
         ],
     }
     record(
@@ -103,6 +110,7 @@ def _job(job: Job) -> dict[str, Any]:
         "created": _time(job.created),
         "sealed_inputs": job.inputs.count(),
         "sealed_results": job.results.exclude(sealed="").count(),
+        "records_packages": job.packages.exclude(content="").count(),
     }
 
 

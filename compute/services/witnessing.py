@@ -12,5 +12,5 @@ def ask(*, size: int, **_: Any) -> None:
     """Tell every witness of the head over `size` entries that there is one. Without a broker nodes look by themselves,
     every few minutes."""
     with suppress(Refused):
-        for witness in witnesses.of(size):
+        for witness in witnesses.of(size).keys:
             broker.to_node("node.witness", str(size), institution=witness)

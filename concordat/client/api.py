@@ -14,7 +14,7 @@ from concordat.canonical import Json, b64
 from concordat.client.session import Session
 from concordat.fields import ANSWER, Slug, Text, plain, read
 from concordat.media import media_type
-from concordat.reasons import Reason
+from concordat.reasons import Reason, Refused
 from concordat.states import JobState
 from concordat.votes import VoteDocument
 
@@ -34,10 +34,40 @@ class Status(TypedDict):
 
 
 @with_config(ANSWER)
+class _Page(TypedDict):
+    items: list[dict[str, Any]]
+    next: str
+
+
+@with_config(ANSWER)
+class _Predictions(TypedDict):
+    items: list[Status]
+    next: str
+
+
+@with_config(ANSWER)
 class Alarmed(TypedDict):
     """The log entry in which an alarm is said to stand."""
 
     entry: int
+
+
+@with_config(ANSWER)
+class KeptPackage(TypedDict):
+    """A records package (JSON text) that the coordinator keeps, the statement (JWS) about it, and the log entry that is
+    said to name it."""
+
+    stage: str
+    package: str
+    statement: str
+    entry: int
+
+
+@with_config(ANSWER)
+class Packages(TypedDict):
+    """A prediction's records packages."""
+
+    packages: list[KeptPackage]
 
 
 @with_config(ANSWER)
@@ -222,6 +252,17 @@ class Api:
         """Have one of this institution's own subjects erased (GDPR Article 17)."""
         return self._post(f"subjects/{subject}/erase", {"ground": ground}, dict[str, Any])
 
+    def erasures(self) -> list[dict[str, Any]]:
+        """Erasures of people of whom this institution was given something, the latest first, page by page."""
+        found: list[dict[str, Any]] = []
+        after: dict[str, str] = {}
+        while True:
+            page = self._get("erasures", _Page, **after)
+            found += page["items"]
+            if not (page["items"] and page["next"]):
+                return found
+            after = {"after": str(page["items"][-1]["notice"])}
+
     def import_model(self, manifest: str, sealed: Mapping[str, str]) -> dict[str, Any]:
         """Hand in a manifest (JWS) and the sealed shares by party."""
         return self._post("models", {"manifest": manifest, "sealed": sealed}, dict[str, Any])
@@ -267,6 +308,18 @@ class Api:
     def prediction(self, prediction: str) -> Status:
         return self._get(f"predictions/{prediction}", Status)
 
+    def prediction_of(self, record: str) -> Status:
+        """One of our own predictions, by its record number. Raises Refused(NOT_FOUND)."""
+        after: dict[str, str] = {}
+        while True:
+            page = self._get("predictions", _Predictions, **after)
+            for each in page["items"]:
+                if each["record"] == record:
+                    return each
+            if not (page["items"] and page["next"]):
+                raise Refused(Reason.NOT_FOUND, detail="None of our decisions has this number.", field="record")
+            after = {"after": page["items"][-1]["prediction"]}
+
     def cancel_prediction(self, prediction: str) -> Status:
         """Take a request back before there is a result."""
         return self._post(f"predictions/{prediction}/cancel", {}, Status)
@@ -277,6 +330,16 @@ class Api:
     def display(self, prediction: str, display: str) -> dict[str, Any]:
         """Hand in the signed display receipt (JWS)."""
         return self._post(f"predictions/{prediction}/display", {"display": display}, dict[str, Any])
+
+    def keep_package(self, prediction: str, statement: str, package: str) -> KeptPackage:
+        """Hand in a records package (JSON text) and the statement (JWS) about it; the same again is no harm."""
+        return self._post(
+            f"predictions/{prediction}/packages", {"statement": statement, "package": package}, KeptPackage
+        )
+
+    def packages(self, prediction: str) -> list[KeptPackage]:
+        """The records packages of one of our own predictions. That they were handed out is recorded."""
+        return self._get(f"predictions/{prediction}/packages", Packages)["packages"]
 
     def raise_alarm(self, prediction: str, alarm: str) -> Alarmed:
         """Hand in an alarm (JWS): a canary came back wrong. The result is withheld from then on."""

@@ -13,6 +13,7 @@ from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.commitments import Share
 from concordat.definition import scale_of
+from concordat.model import answers_of
 from concordat.outputs import OutputShares
 from concordat.reasons import Reason, Refused
 from concordat.receipt import Receipt
@@ -87,10 +88,12 @@ def check(
         inputs: the openings of the input shares, by record.
         outputs: every party's output shares, by record.
     """
-    design, target = definition.design, scale_of(definition.content)
+    design, target, answers = definition.design, scale_of(definition.content), answers_of(definition.manifest)
     for place, each in enumerate(known):
         shares = {party: of_party[place] for party, of_party in outputs.items() if place < len(of_party)}
-        if each and not canaries.came_back_right(shares, receipts, each, design=design, target=target, place=place):
+        if each and not canaries.came_back_right(
+            shares, receipts, each, design=design, target=target, place=place, answers=answers
+        ):
             owner = definition.manifest["owner"]
             return alarm.raise_alarm(
                 job=job,

@@ -7,12 +7,15 @@ votes.json     the votes that we signed; revoked/ says which definitions we revo
 checkpoint.txt the head of the log that we saw last (`concordat.client.log`)
 consents/      the consents that we attested (mode 0700)
 work/          one folder a prediction (mode 0700)
+records.jws    to whom decisions are sealed, so that they can be reopened (`concordat.package`)
+drills/        what drills of the escrow found, signed
 models/        the models that we own, in one piece, by the manifest's digest (mode 0700)
 """
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import NotRequired
 
 from pydantic import with_config
 from typing_extensions import TypedDict
@@ -23,18 +26,22 @@ from concordat.fields import STRICT, Slug, WebAddress, plain, read
 from concordat.files import write_private
 from concordat.founding import found
 from concordat.keystore import Keystore
+from concordat.package import read_keys
 from concordat.pins import Pins
 from concordat.reasons import Reason, Refused
+from concordat.signatures import VerifyKey, keyring
 
 FILE = "client.json"
 
 
 @with_config(STRICT)
 class Config(TypedDict):
-    """The content of `client.json`: our short name, and the coordinator's address without a path."""
+    """The content of `client.json`: our short name, and the coordinator's address without a path. `witnessed`: no
+    result is shown before enough of the pinned witnesses have cosigned a head of the log that covers it."""
 
     institution: Slug
     coordinator: WebAddress
+    witnessed: NotRequired[bool]
 
 
 class ClientHome:
@@ -107,6 +114,30 @@ class ClientHome:
         self.pins = self.pins.update(changes, now=clock.now())
         self.pins.save(self.directory)
         return self.pins
+
+    @property
+    def records_keys(self) -> str:
+        """Our records-keys document (JWS), empty if we have none: decisions can then be reopened from here alone.
+
+        Raises Refused as `concordat.package.read_keys` does, for one that no offline key of ours has signed.
+        """
+        try:
+            token = self.records_file.read_text()
+        except FileNotFoundError:
+            return ""
+        believed = self.pins.history(self.institution).believed("offline")
+        read_keys(token, self.institution, keyring(*(VerifyKey.from_b64(str(key.public)) for key in believed)))
+        return token
+
+    @property
+    def records_file(self) -> Path:
+        """Where the records-keys document is kept."""
+        return self.directory / "records.jws"
+
+    @property
+    def drills(self) -> Path:
+        """Where the signed findings of drills are kept."""
+        return self.directory / "drills"
 
     @property
     def consents(self) -> Path:

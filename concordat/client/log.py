@@ -1,11 +1,14 @@
 """What this institution has seen of the log: a log that was rewritten since is noticed, whoever was shown what.
 
 checkpoint.txt   the latest signed head that was verified here (a C2SP signed note)
+
+That others see the same log is for its witnesses to say: the cosignatures on a head are verified and counted.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from concordat import checkpoint, merkle
+from concordat import checkpoint, cosignature, merkle, witnesses
 from concordat.canonical import unb64
 from concordat.checkpoint import Checkpoint
 from concordat.client.api import Api
@@ -14,15 +17,26 @@ from concordat.events import Event
 from concordat.files import write_private
 from concordat.reasons import Reason, Refused
 from concordat.verifier.evidence import read_leaf
+from concordat.witnesses import Witnessed
 
 _FILE = "checkpoint.txt"
 
 
-def follow(home: ClientHome, api: Api) -> Checkpoint:
+@dataclass(frozen=True)
+class Followed:
+    """The log's head, and how many of the pinned witnesses have cosigned it so far."""
+
+    head: Checkpoint
+    witnessed: Witnessed
+
+
+def follow(home: ClientHome, api: Api) -> Followed:
     """The log's head now, which extends the one that was seen here last (RFC 9162), and is kept in its place.
 
     Raises:
-        Refused: CHECKPOINT_INVALID; CONSISTENCY_INVALID for a log that was rewritten or became shorter.
+        Refused: CHECKPOINT_INVALID; CONSISTENCY_INVALID for a log that was rewritten, CHECKPOINT_OLDER for one that is
+            shorter now; COSIGNATURE_INVALID for a line that claims to be a pinned witness's and is not;
+            WITNESSES_TOO_FEW, the head being kept, where the folder's `witnessed` asks for enough of them.
     """
     keys = {home.pins.log_origin: home.pins.coordinator}
     file = home.directory / _FILE
@@ -33,12 +47,18 @@ def follow(home: ClientHome, api: Api) -> Checkpoint:
     if seen is not None:
         if head.size < seen.size:
             detail = f"The log has {head.size} entries; it had {seen.size} when it was last seen from here."
-            raise Refused(Reason.CONSISTENCY_INVALID, detail=detail)
+            raise Refused(Reason.CHECKPOINT_OLDER, detail=detail)
         proof = [] if head.size == seen.size else [unb64(each) for each in api.consistency(seen.size, head.size)]
         if seen.size and not merkle.verify_consistency(seen.size, head.size, seen.root, head.root, proof):
             raise Refused(Reason.CONSISTENCY_INVALID)
+    known = witnesses.live(home.pins.histories)
+    cosigned = cosignature.verify(note, known.keys, origin=head.origin)
     write_private(file, note.encode(), replace=True)
-    return head
+    witnessed = Witnessed(tuple(sorted(cosigned)), known.of)
+    if home.config.get("witnessed", False) and not witnessed.enough:
+        detail = f"The head of {head.size} entries has the cosignatures of {witnessed}."
+        raise Refused(Reason.WITNESSES_TOO_FEW, detail=detail)
+    return Followed(head, witnessed)
 
 
 def check_entry(

@@ -40,6 +40,7 @@ def import_model(
     schema: Mapping[str, Json],
     tensors: Tensors,
     parties: Sequence[str],
+    classes: Sequence[str] = (),
 ) -> PublishedModel:
     """Split a model between `parties`, seal each share to its party's pinned key, and hand the shares in.
 
@@ -49,6 +50,7 @@ def import_model(
     Args:
         tensors: float64 arrays in the shapes of the kind, for the schema's columns.
         parties: in the order that definitions will name them.
+        classes: the public names of several classes, in the order of the model's answers; none of two.
 
     Raises:
         Refused: KEY_UNKNOWN for a party not pinned; MODEL_OUT_OF_RANGE; and what :func:`concordat.model.publish`
@@ -68,6 +70,7 @@ def import_model(
         party_keys={party: home.pins.sealing(party) for party in parties},
         key=home.keys.identity,
         clamped=largest > UNCLAMPED,
+        classes=classes,
         keep=shares.update,
     )
     manifest = check_manifest(token, home.pins.keyring)

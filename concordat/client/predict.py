@@ -3,7 +3,8 @@
     prepare → submit → wait → open_result → show          and, for a legal reviewer, disclose
 
 The record is read, checked, shared and sealed on this machine; what comes back is verified against pinned keys, against
-commitments and against the log before it is added up; and nothing that was opened is sent anywhere.
+commitments and against the log before it is added up; and nothing that was opened is sent anywhere, except
+sealed to our own records key and escrow (`concordat.client.packages`).
 """
 
 import time
@@ -14,30 +15,33 @@ from uuid import uuid4
 
 import numpy as np
 
-from concordat import canonical, clock, display, plausibility, record_number, what_if
+from concordat import canonical, classes, clock, display, plausibility, record_number, what_if
 from concordat.canonical import Json
-from concordat.client import canaries, consents
+from concordat.classes import Classes, ClassesIf, check_shown
+from concordat.client import canaries, consents, packages
 from concordat.client.api import Api, Result, Status
 from concordat.client.governance import CheckedDefinition, fetch_definition
 from concordat.client.home import ClientHome
-from concordat.client.log import check_entry, follow
+from concordat.client.log import Followed, check_entry, follow
 from concordat.client.work import Work
 from concordat.definition import scale_of
 from concordat.events import Event
 from concordat.explanation import LANGUAGE, TEMPLATE, Explanation, explain, render_text
 from concordat.fields import plain, read
 from concordat.legal_basis import Ground, basis_of
-from concordat.outputs import OutputShares, add_up, unseal
+from concordat.model import answers_of
+from concordat.outputs import Opened, OutputShares, add_up, unseal
 from concordat.reasons import REASONS, Reason, Refused
 from concordat.receipt import check_receipts
 from concordat.request import Urgency, check_kind, peek_request
 from concordat.request import prepare as prepare_request
 from concordat.schema import Value
 from concordat.signatures import keyring
-from concordat.states import AVAILABLE, ended
+from concordat.states import AVAILABLE, JobState, ended
 from concordat.ticket import read_ticket
 from concordat.verifier.disclosure import Disclosure
 from concordat.what_if import Change, WhatIf
+from concordat.witnesses import Witnessed
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
 _ALARM_ATTEMPTS = 4
@@ -45,14 +49,16 @@ _ALARM_ATTEMPTS = 4
 
 @dataclass(frozen=True)
 class OpenedPrediction:
-    """A verified result: its explanation, the answers to what-ifs, its record number, and how many log entries the
-    proof covers."""
+    """A verified result: its explanation, the answers to what-ifs, its record number, how many log entries the proof
+    covers, and how many witnesses had cosigned that head by then. `text` is what is shown, as the `template` has it."""
 
-    explanation: Explanation
-    what_ifs: tuple[WhatIf, ...]
+    explanation: Explanation | Classes
+    what_ifs: tuple[WhatIf, ...] | tuple[ClassesIf, ...]
     text: str
+    template: str
     record: str
     log_size: int
+    witnessed: Witnessed
 
 
 def prepare(
@@ -121,14 +127,18 @@ def prepare(
         values=values,
         what_ifs=what_ifs,
         batch=batch,
+        package=packages.of_request(home, request, prepared, batch.place),
     )
 
 
 def submit(work: Work, api: Api) -> Status:
-    """Send the request, or send it again: the coordinator answers the same request with the same job."""
+    """Send the request, or send it again: the coordinator answers the same request with the same job. What reopens it
+    goes with it, unless it was refused."""
     content = work.content
     status = api.request_prediction(content["token"], content["sealed"], idempotency_key=work.request)
     work.submitted(status["prediction"])
+    if status["state"] is not JobState.REFUSED:
+        packages.hand_in(api, work, "request")
     return status
 
 
@@ -168,7 +178,12 @@ def cancel(work: Work, api: Api) -> Status:
 
 
 def open_result(
-    home: ClientHome, api: Api, work: Work, *, sleep: Callable[[float], None] = time.sleep
+    home: ClientHome,
+    api: Api,
+    work: Work,
+    *,
+    shown: Sequence[str] = (),
+    sleep: Callable[[float], None] = time.sleep,
 ) -> OpenedPrediction:
     """Verify what came back, add the shares up, and explain.
 
@@ -177,15 +192,21 @@ def open_result(
     each canary against its known result, each output share against its commitment. A false canary raises the alarm,
     and nothing else is opened; that the alarm stands in the log is checked in the same way.
 
+    Before anybody sees it, what reopens the decision is sealed to our records keys, if we have any, and handed in.
+
+    Args:
+        shown: of which of several classes the text shows the factors; of the most probable ones unless it says so.
+
     Raises:
         Refused: the first check that fails, by its own reason; CANARY_FAILED, which says whether the log has the alarm:
             until it has, call this again; RESULT_NOT_READY while the log has not
-            published the entries. The chain is not waited for.
+            published the entries. The chain is not waited for. FIELD_INVALID for a class that the model does not know.
     """
     job, name = _job(work), work.content["digest"]
     if work.alarm:
         _alarm(home, api, work, sleep)
     definition = fetch_definition(home, api, work.content["definition"])
+    check_shown(shown, definition.manifest["classes"])
     result = api.result(job)
     ticket = read_ticket(result["ticket"], keyring(home.pins.coordinator))
     tokens = [each["receipt"] for each in result["results"]]
@@ -193,7 +214,7 @@ def open_result(
     for node, receipt in receipts.items():
         if (receipt["job"], receipt["ticket"]) != (job, ticket["ticket"]):
             raise Refused(Reason.RECEIPTS_DISAGREE, detail="A receipt is for another job.", field=node)
-    size = _check_logged(home, api, result, job=job)
+    log = _check_logged(home, api, result, job=job)
     outputs, content, asked = _unseal(work, result), work.content, peek_request(work.content["token"])
     alarm = canaries.check(
         home,
@@ -215,18 +236,17 @@ def open_result(
         receipts,
         groups=len(definition.design.groups),
         mirrored=definition.design.mirrored,
-        target=(target := scale_of(definition.content)),
+        target=scale_of(definition.content),
         what_ifs=asked["what_ifs"],
         place=content["place"],
+        answers=answers_of(definition.manifest),
     )
-    record = definition.schema.encode_row(work.content["values"])
-    explanation = explain(opened, design=definition.design, schema=definition.schema, record=record)
+    told = _tell(definition, opened, content["values"], content["what_ifs"], shown)
     work.opened(result)
-    answers = what_if.answer(
-        content["what_ifs"], list(opened.what_ifs), schema=definition.schema, values=record.values, target=target
-    )
-    text = render_text(explanation) + what_if.render_text(answers, explanation.probability)
-    return OpenedPrediction(explanation, answers, text, result["record"], size)
+    packages.keep_result(home, work, disclose(work, with_record=True))
+    for stage in packages.STAGES:
+        packages.hand_in(api, work, stage)
+    return OpenedPrediction(*told, result["record"], log.head.size, log.witnessed)
 
 
 def _alarm(home: ClientHome, api: Api, work: Work, sleep: Callable[[float], None]) -> NoReturn:
@@ -239,9 +259,9 @@ def _alarm(home: ClientHome, api: Api, work: Work, sleep: Callable[[float], None
         entry = api.raise_alarm(job, work.alarm)["entry"]
         try:
             documents = {"alarm": canonical.digest(work.alarm.encode())}
-            check_entry(api, follow(home, api), entry, event=Event.CANARY_FAILED, job=job, documents=documents)
+            check_entry(api, follow(home, api).head, entry, event=Event.CANARY_FAILED, job=job, documents=documents)
         except Refused as refused:
-            if refused.reason is not Reason.RESULT_NOT_READY:
+            if refused.reason not in (Reason.RESULT_NOT_READY, Reason.WITNESSES_TOO_FEW):
                 raise
         else:
             raise Refused(Reason.CANARY_FAILED, detail=f"{sentence} The alarm is entry {entry} of the log.")
@@ -258,7 +278,7 @@ def show(
     token = display.show(
         request=work.request,
         job=_job(work),
-        template=TEMPLATE,
+        template=opened.template,
         language=LANGUAGE,
         rendered=opened.text,
         viewer=viewer,
@@ -293,6 +313,34 @@ def disclose(work: Work, *, with_record: bool = False) -> dict[str, Json]:
     return dict(plain(read(document, Disclosure)))
 
 
+def _tell(
+    definition: CheckedDefinition,
+    opened: Sequence[Opened],
+    values: Mapping[str, Value],
+    changes: Sequence[Change],
+    shown: Sequence[str],
+) -> tuple[Explanation | Classes, tuple[WhatIf, ...] | tuple[ClassesIf, ...], str, str]:
+    """Explanation, answers to what-ifs, and the text with its template."""
+    design, schema, names = definition.design, definition.schema, definition.manifest["classes"]
+    record = schema.encode_row(values)
+    if names:
+        found = classes.explain(opened, names, design=design, schema=schema, record=record)
+        asked = classes.answer(changes, opened, names, schema=schema, values=record.values)
+        text = classes.render_text(found, shown) + classes.render_what_ifs(asked, found)
+        return found, asked, text, classes.TEMPLATE
+    (only,) = opened
+    explanation = explain(only, design=design, schema=schema, record=record)
+    answers = what_if.answer(
+        changes, list(only.what_ifs), schema=schema, values=record.values, target=scale_of(definition.content)
+    )
+    return (
+        explanation,
+        answers,
+        render_text(explanation) + what_if.render_text(answers, explanation.probability),
+        TEMPLATE,
+    )
+
+
 def _who(home: ClientHome, ground: Ground, *, consent: str, subject: str) -> tuple[str, str]:
     """The consent statement and the pseudonym that a request on this ground carries."""
     if ground is not Ground.CONSENT:
@@ -324,18 +372,18 @@ def _unseal(work: Work, result: Result) -> dict[str, list[OutputShares]]:
     }
 
 
-def _check_logged(home: ClientHome, api: Api, result: Result, *, job: str) -> int:
+def _check_logged(home: ClientHome, api: Api, result: Result, *, job: str) -> Followed:
     """Both entries are in the log under a checkpoint that the coordinator signed, and name these very receipts."""
     if result["record"] != record_number.format(result["prediction_entry"]):
         raise Refused(Reason.RECORD_NUMBER_INVALID, detail="The record's number is another entry's.", field="record")
-    head = follow(home, api)
+    log = follow(home, api)
     receipts = canonical.digest([each["receipt"] for each in result["results"]])
     for event, index in (
         (Event.PREDICTION_RECORDED, result["prediction_entry"]),
         (Event.EXPLANATION_RECORDED, result["explanation_entry"]),
     ):
-        check_entry(api, head, index, event=event, job=job, documents={"receipts": receipts})
-    return head.size
+        check_entry(api, log.head, index, event=event, job=job, documents={"receipts": receipts})
+    return log
 
 
 def _job(work: Work) -> str:

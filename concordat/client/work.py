@@ -3,33 +3,31 @@
     work/<request>/request.json    the signed request, its shares and their openings, what was asked about whom
     work/<request>/output.key      the private key that opens the result
     work/<request>/job             the coordinator's name for it, once it has answered
+    work/<request>/*.package    what reopens it, sealed to the records key and the escrow, and the statement about it
     work/<request>/result.json     what the nodes returned, opened: what a disclosure is made of
     work/<request>/alarm           the signed alarm, if a canary came back wrong: nobody can say that there was none
 
 A crash at any point loses nothing: whatever was about to be sent is sent again under the same request id, which the
 coordinator answers with the same job. The folder is its owner's alone (0700, files 0600). Deleting it makes the result
-unreadable for ever, also for us.
+unreadable from here for ever; what opens it then are the packages, if there were records keys.
 """
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
-
-from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from concordat.client.api import Result
 from concordat.client.canaries import Batch
 from concordat.fields import read
 from concordat.files import write_private
+from concordat.package import Signed, Stage
 from concordat.reasons import Reason, Refused
 from concordat.request import Prepared
 from concordat.schema import Value
 from concordat.sealing import SealingKey
-
-_MLKEM_BYTES = 64
 
 
 class Work:
@@ -49,16 +47,14 @@ class Work:
         values: Mapping[str, Value],
         what_ifs: Sequence[Mapping[str, Value]],
         batch: Batch,
+        package: Signed | None,
     ) -> "Work":
         """Write down everything that sending the request and opening its answer will need."""
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         root.chmod(0o700)
         work = cls(root / request)
         work.folder.mkdir(mode=0o700)
-        key = prepared.output_key
-        write_private(
-            work.folder / "output.key", key.mlkem.private_bytes_raw() + key.x25519.private_bytes_raw(), replace=True
-        )
+        write_private(work.folder / "output.key", prepared.output_key.raw, replace=True)
         content = {
             "request": request,
             "definition": definition,
@@ -72,6 +68,8 @@ class Work:
             "canaries": [[dict(each) for each in canaries] for canaries in batch.canaries],
             "sheet": batch.sheet,
         }
+        if package is not None:
+            work.keep_package("request", package)
         write_private(work.folder / "request.json", json.dumps(content).encode(), replace=True)
         return work
 
@@ -98,11 +96,7 @@ class Work:
 
     @property
     def output_key(self) -> SealingKey:
-        raw = self._read("output.key")
-        return SealingKey(
-            MLKEM768PrivateKey.from_seed_bytes(raw[:_MLKEM_BYTES]),
-            X25519PrivateKey.from_private_bytes(raw[_MLKEM_BYTES:]),
-        )
+        return SealingKey.from_raw(self._read("output.key"))
 
     @property
     def job(self) -> str:
@@ -129,6 +123,18 @@ class Work:
     def alarmed(self, alarm: str) -> None:
         """Keep an alarm, before it is sent."""
         write_private(self.folder / "alarm", alarm.encode(), replace=True)
+
+    def keep_package(self, stage: Stage, package: Signed) -> None:
+        """Keep a package before it is sent. The first one stays: it may have been sent."""
+        content = json.dumps({"package": package.package, "statement": package.statement}).encode()
+        with suppress(FileExistsError):
+            write_private(self.folder / f"{stage}.package", content, replace=False)
+
+    def package(self, stage: Stage) -> Signed | None:
+        """The package of a stage, if there is one."""
+        if not (self.folder / f"{stage}.package").exists():
+            return None
+        return Signed(**self._json(f"{stage}.package"))
 
     @property
     def result(self) -> Result:

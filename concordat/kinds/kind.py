@@ -36,7 +36,8 @@ UNCLAMPED = 50
 
 
 class Calculus(Protocol):
-    """The engine's arithmetic for the rows of a design. Every method but `mean` is a protocol, for ``yield from``."""
+    """The engine's arithmetic for the rows of a design. Every method but `mean` and `centred` is a protocol, for
+    ``yield from``."""
 
     def first(self, weight: Secret, bias: Secret) -> Generator[Any, Any, Secret]:
         """(rows, h) of the rows times `weight` (h, k), plus `bias` (h,)."""
@@ -55,6 +56,9 @@ class Calculus(Protocol):
     def mean(self, total: Secret, count: int) -> Secret:
         """`total` / `count`, without a message."""
 
+    def centred(self, value: Secret) -> Secret:
+        """`value` (rows, K) less each row's mean, in `unit` (K)s, without a message."""
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -67,8 +71,8 @@ class Kind:
             they are not of this kind.
         shapes: names and shapes of the tensors, in the order in which shares are written, for a number of columns and
             the free sizes.
-        forward: plaintext reference; tensors and X (n, columns) to outputs (n,) on the scale.
-        secure: the same on shares: tensors to (rows, 1).
+        forward: plaintext reference; tensors and X (n, columns) to outputs (n,) on the scale, or (n, K) of K classes.
+        secure: the same on shares: tensors to (rows, 1), or (rows, K) in `unit` (K)s.
         prove: for records between (columns,) bounds, the most that an output can be in size. Raises
             Refused(MODEL_OUT_OF_RANGE) where numbers might not fit.
         width: how many numbers of a row are compared at once, for the free sizes; memory grows with it.
@@ -76,6 +80,8 @@ class Kind:
         measured: what sufficed to attack such models (`make bench-extraction`), in a sentence that definitions carry;
             empty if none was attacked. `concordat.extraction` says what a change of it means.
         whole: tensors of whole numbers, a single 1 in each row, carried without fractional bits.
+        several: whether they tell several classes apart: so many as the last of the free sizes says. Then they answer
+            for each class with its centred log-odds, those less the mean of all classes' (`softmax` undoes it).
     """
 
     scale: Scale
@@ -88,11 +94,34 @@ class Kind:
     told_by_one_explanation: bool
     measured: str
     whole: frozenset[str] = frozenset()
+    several: bool = False
 
     @property
     def targets(self) -> tuple[Scale, ...]:
-        """The scales on which a model of this kind can be explained."""
+        """The scales on which a model of this kind can be explained: there is no secure exponential for a softmax."""
+        if self.several:
+            return ("log-odds",)
         return ("log-odds", "probability") if self.scale == "log-odds" else ("probability",)
+
+    def answers(self, sizes: Shape) -> int:
+        """With how many numbers a model answers, for the free sizes: one for each of several classes; of two, one."""
+        return sizes[-1] if self.several else 1
+
+
+def unit(answers: int) -> float:
+    """What the engine's numbers of a model with so many answers count in: from 1 up to 2, and 1 for a single answer.
+
+    Centring takes a division by K. K times as much takes none, so it is exact on shares, and K / 2^⌈log₂ K⌉ times as
+    much is no larger than the number itself: it fits wherever that does.
+    """
+    return float(2 ** (answers - 1).bit_length() / answers)
+
+
+def softmax(log_odds: Floats) -> Floats:
+    """(..., K) probabilities of centred log-odds, or of any that differ from them by a number for each row."""
+    powers = np.exp(log_odds - log_odds.max(axis=-1, keepdims=True))
+    probabilities: Floats = powers / powers.sum(axis=-1, keepdims=True)
+    return probabilities
 
 
 def interval(weight: Floats, bias: Floats, lowest: Floats, highest: Floats) -> tuple[Floats, Floats]:

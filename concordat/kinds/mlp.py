@@ -1,7 +1,7 @@
 """Multi-layer perceptrons with ReLU: `hidden.weight` (h, k), `hidden.bias` (h,), deeper layers `hidden2.weight` and so
 on, then `output.weight` (h,), `output.bias` ()."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from itertools import count, takewhile
 from typing import Any
 
@@ -33,38 +33,60 @@ def _name(depth: int) -> str:
     return "hidden" if depth == 1 else f"hidden{depth}"
 
 
-def _sizes(given: Mapping[str, Shape]) -> Shape:
+def sizes(given: Mapping[str, Shape]) -> Shape:
+    """Widths of the hidden layers."""
     return tuple(given[f"{layer}.bias"][0] for layer in _layers(given)) or (HIDDEN,)
 
 
-def _shapes(columns: int, sizes: Shape = (HIDDEN,)) -> Shapes:
+def hidden_shapes(columns: int, sizes: Sequence[int]) -> Shapes:
+    """Of the hidden layers' tensors."""
     shapes: Shapes = []
     for depth, (before, width) in enumerate(zip((columns, *sizes), sizes, strict=False), start=1):
         shapes += [(f"{_name(depth)}.weight", (width, before)), (f"{_name(depth)}.bias", (width,))]
-    return [*shapes, ("output.weight", (sizes[-1],)), ("output.bias", ())]
+    return shapes
+
+
+def _shapes(columns: int, sizes: Shape = (HIDDEN,)) -> Shapes:
+    return [*hidden_shapes(columns, sizes), ("output.weight", (sizes[-1],)), ("output.bias", ())]
+
+
+def activations(tensors: Tensors, X: Floats) -> Floats:
+    """(n, h) of the last hidden layer, for records X (n, columns)."""
+    for layer in _layers(tensors):
+        X = np.maximum(X @ tensors[f"{layer}.weight"].T + tensors[f"{layer}.bias"], 0)
+    return X
 
 
 def _forward(tensors: Tensors, X: Floats) -> Floats:
-    for layer in _layers(tensors):
-        X = np.maximum(X @ tensors[f"{layer}.weight"].T + tensors[f"{layer}.bias"], 0)
-    return X @ tensors["output.weight"] + tensors["output.bias"]
+    return activations(tensors, X) @ tensors["output.weight"] + tensors["output.bias"]
 
 
-def _secure(calculus: Calculus, tensors: Mapping[str, Secret]) -> Generator[Any, Any, Secret]:
+def secure_activations(calculus: Calculus, tensors: Mapping[str, Secret]) -> Generator[Any, Any, Secret]:
+    """The same on shares: (rows, h)."""
     first, *deeper = _layers(tensors)
     value = yield from calculus.first(tensors[f"{first}.weight"], tensors[f"{first}.bias"])
     for layer in deeper:
         value = yield from calculus.relu(value)
         value = yield from calculus.layer(value, tensors[f"{layer}.weight"], tensors[f"{layer}.bias"])
-    value = yield from calculus.relu(value)
+    return (yield from calculus.relu(value))
+
+
+def _secure(calculus: Calculus, tensors: Mapping[str, Secret]) -> Generator[Any, Any, Secret]:
+    value = yield from secure_activations(calculus, tensors)
     return (yield from calculus.layer(value, tensors["output.weight"][None], tensors["output.bias"]))
 
 
-def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> float:
+def prove_activations(tensors: Tensors, lowest: Floats, highest: Floats) -> tuple[Floats, Floats]:
+    """(h,) the least and the most that the last hidden layer can be. Raises Refused(MODEL_OUT_OF_RANGE)."""
     for layer in _layers(tensors):
         ends = interval(tensors[f"{layer}.weight"], tensors[f"{layer}.bias"], lowest, highest)
         fits(ACTIVATION, *ends, "activations")
         lowest, highest = (np.maximum(end, 0) for end in ends)
+    return lowest, highest
+
+
+def _prove(tensors: Tensors, lowest: Floats, highest: Floats) -> float:
+    lowest, highest = prove_activations(tensors, lowest, highest)
     return fits(
         LOG_ODDS, *interval(tensors["output.weight"][None], tensors["output.bias"], lowest, highest), "log-odds"
     )
@@ -76,5 +98,5 @@ _MEASURED = (
 )
 
 KIND = Kind(
-    "log-odds", _sizes, _shapes, _forward, _secure, _prove, max, told_by_one_explanation=False, measured=_MEASURED
+    "log-odds", sizes, _shapes, _forward, _secure, _prove, max, told_by_one_explanation=False, measured=_MEASURED
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from concordat.files import write_private
 from concordat.reasons import Reason, Refused
+from concordat.timestamps import read_roots
 from concordat.verifier import bundle
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import Evidence
@@ -52,6 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--witnessed", action="store_true", help="too few witnesses of the log are a failure")
     parser.add_argument(
+        "--tsa", type=Path, metavar="FILE", help="root certificate (PEM) of the time-stamping authority that you trust"
+    )
+    parser.add_argument(
         "--replay",
         type=Path,
         metavar="MODEL",
@@ -66,11 +70,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         data = options.bundle.read_bytes()
         disclosure = options.disclosure.read_bytes() if options.disclosure else None
         model = options.replay.read_bytes() if options.replay else None
+        tsa = options.tsa.read_bytes() if options.tsa else None
+        if tsa is not None:
+            read_roots(tsa)
     except OSError as error:
         parser.error(f"{error.filename}: {error.strerror}")
+    except Refused as refused:
+        parser.error(f"--tsa: {refused.detail}")
     for name in dict(options.key).keys() - (_names(data) or dict(options.key).keys()):
         parser.error(f"--key: the dossier has no institution “{name}”")
-    result = verify(data, Options(dict(options.key), options.rpc, disclosure, options.witnessed, model))
+    result = verify(data, Options(dict(options.key), options.rpc, disclosure, options.witnessed, model, tsa))
     answer = result.to_json()
     for name, form in FORMS.items():
         if name != "json" and (file := getattr(options, name)):

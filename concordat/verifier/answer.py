@@ -126,7 +126,7 @@ class FactorAnswer(TypedDict):
 
 
 @with_config(ANSWER)
-class ResultAnswer(TypedDict):
+class OneAnswer(TypedDict):
     """What came out, on the scale `target`. How well it fits is null where only the record could tell."""
 
     target: Literal["log-odds", "probability"]
@@ -140,6 +140,21 @@ class ResultAnswer(TypedDict):
     intercept_of: str
     confidence: str
     factors: list[FactorAnswer]
+
+
+@with_config(ANSWER)
+class ClassAnswer(OneAnswer):
+    """The same of one of several classes, by its name; its log-odds are those against the average of all classes."""
+
+    name: str
+
+
+@with_config(ANSWER)
+class ResultAnswer(OneAnswer):
+    """Of several classes this is the most probable one, and `classes` has each of them, that one first; of two classes
+    there are none in it."""
+
+    classes: list[ClassAnswer]
 
 
 @with_config(ANSWER)
@@ -166,22 +181,37 @@ class ChainAnswer(TypedDict):
 
 @with_config(ANSWER)
 class WitnessesAnswer(TypedDict):
-    """Which institutions' nodes cosigned a head of `size` entries, of which, and how many it takes."""
+    """Which institutions' nodes cosigned a head of `size` entries, of which, and how many it takes. Unless the dossier
+    carries the log there may be more witnesses: then `all_shown` is false, and `of` and `needed` prove nothing."""
 
     size: int
     of: list[str]
     cosigned: list[str]
     needed: int
+    all_shown: bool
+
+
+@with_config(ANSWER)
+class TimeAnswer(TypedDict):
+    """A time stamp over a head of `size` entries that covers the decision, `latest` by its `authority`. `attested`: its
+    signature leads to the root that the reader gave; otherwise anybody may have written it."""
+
+    authority: str
+    latest: str
+    size: int
+    attested: bool
 
 
 @with_config(ANSWER)
 class Trust(TypedDict):
-    """Why believe it: keys to compare with their owners (key ids by institution), and the chain."""
+    """Why believe it: keys to compare with their owners (key ids by institution), and the chain. `time` is null where
+    the operator alone asserts it."""
 
     log: str
     log_key: str
     institutions: dict[str, list[str]]
     witnesses: WitnessesAnswer | None
+    time: TimeAnswer | None
     chain: ChainAnswer
     anchors: list[AnchorAnswer]
 

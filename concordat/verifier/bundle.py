@@ -8,6 +8,8 @@ log.jsonl                     every entry of the log, a line each, so that nothi
     proofs.json  checkpoint.txt   inclusion proofs, and the signed head that they lead to
     anchors.json                  the first and the last head on the chain that cover the decision
     witnesses.json                a head that covers the decision, with the witnesses' cosignatures, if there is one
+    timestamp.txt  timestamp.tsr  the first head that covers the decision and has a time stamp, and the stamp (RFC 3161)
+    timestamp.json                the proof that the bundle's head extends that one; all absent without a stamp
     openings.json                 salts and values of the private fields that this reader may see
     dossier.json  dossier.html    what the above amounts to, for machines and for people
     disclosure.json               the requester's own disclosure of the result; added later, so not in the manifest
@@ -34,7 +36,7 @@ MANIFEST, SIGNATURE, DISCLOSURE = "manifest.json", "manifest.jws", "disclosure.j
 JSON, HTML = "dossier.json", "dossier.html"
 
 _PATH = re.compile(
-    r"(manifest|about|proofs|anchors|witnesses|openings|dossier|disclosure)\.json|manifest\.jws|checkpoint\.txt|dossier\.html|log\.jsonl"
+    r"(manifest|about|proofs|anchors|witnesses|openings|dossier|disclosure|timestamp)\.json|timestamp\.(txt|tsr)|manifest\.jws|checkpoint\.txt|dossier\.html|log\.jsonl"
     r"|entries/[0-9]{7,19}\.json|documents/[0-9a-f]{64}"
 )
 _MOST_BYTES = 64 * 2**20

@@ -20,7 +20,7 @@ from concordat.enrolment import Enrolment, Roster, verify_enrolment, verify_rost
 from concordat.events import Event
 from concordat.fields import plain
 from concordat.key_change import KeyHistory
-from concordat.model import Manifest
+from concordat.model import Manifest, answers_of
 from concordat.outputs import Opened
 from concordat.protocol import Protocol
 from concordat.protocol import check as check_protocol
@@ -37,8 +37,9 @@ from concordat.verifier.evidence import Entry, Evidence, NotCheckable
 class Case:
     """One decision, seen through its evidence and, where the requester gave one, its own disclosure."""
 
-    def __init__(self, evidence: Evidence, disclosure: Disclosure | None = None) -> None:
-        self.evidence, self.disclosure = evidence, disclosure
+    def __init__(self, evidence: Evidence, disclosure: Disclosure | None = None, *, tsa: bytes | None = None) -> None:
+        """`tsa`: the time-stamping authority's root (PEM) that the reader trusts."""
+        self.evidence, self.disclosure, self.tsa = evidence, disclosure, tsa
 
     @property
     def decision(self) -> Entry:
@@ -78,7 +79,10 @@ class Case:
 
     @cached_property
     def histories(self) -> Mapping[str, KeyHistory]:
-        """Each institution's keys, from its enrolment and the key changes that the log holds, to this day."""
+        """Each institution's keys, from its enrolment and the key changes that the log holds, to this day.
+
+        Raises Refused(CONFLICT) for an identity key of two institutions, which could then speak for both.
+        """
         enrolled = {entry.text("institution"): entry for entry in self.evidence.of(Event.INSTITUTION_ENROLLED)}
         found = {slug: KeyHistory(each, place=enrolled[slug].index) for slug, each in self.enrolments.items()}
         for entry in self.evidence.of(Event.KEY_CHANGED):
@@ -89,6 +93,7 @@ class Case:
             reported = {"kind": said.kind, "ground": said.document["ground"], "sequence": said.document["sequence"]}
             if any(entry.leaf["public"].get(field) != value for field, value in reported.items()):
                 raise Refused(Reason.DIGEST_MISMATCH, detail=f"The entry {entry.number} reports the change wrongly.")
+        _check_own(found)
         return found
 
     @cached_property
@@ -249,14 +254,16 @@ class Case:
         return design
 
     @cached_property
-    def result(self) -> Opened:
-        """The result, from the shares that the requester disclosed. Raises NotCheckable(NOT_DISCLOSED)."""
+    def result(self) -> tuple[Opened, ...]:
+        """The result, for each of the model's answers, from the shares that the requester disclosed. Raises
+        NotCheckable(NOT_DISCLOSED)."""
         if self.disclosure is None:
             raise NotCheckable(Reason.NOT_DISCLOSED)
         if not self._disclosed_here or digest(peek(self.disclosure["request"])[1]) != self.ticket["request"]:
             raise Refused(Reason.OPENING_MISMATCH, detail="The disclosure is about another decision.")
         self.record  # noqa: B018  (what is disclosed of it has to fit)
-        return open_result(self.disclosure, self.request, self.definition, self.receipts, self.design)
+        answers = answers_of(self.model)
+        return open_result(self.disclosure, self.request, self.definition, self.receipts, self.design, answers)
 
     @cached_property
     def record(self) -> NDArray[np.float64] | None:
@@ -304,3 +311,12 @@ class Case:
         if digest(plain(request)) != self.ticket["request"] or request["request"] != self.decision.text("request"):
             raise Refused(Reason.DIGEST_MISMATCH, detail="The job was done for another request.", field="request")
         return request
+
+
+def _check_own(histories: Mapping[str, KeyHistory]) -> None:
+    owners: dict[str, str] = {}
+    for slug, history in histories.items():
+        for key in history.keys:
+            if key.kind == "identity" and owners.setdefault(key.key_id, slug) != slug:
+                detail = f"{slug} has an identity key that {owners[key.key_id]} has, too."
+                raise Refused(Reason.CONFLICT, detail=detail)

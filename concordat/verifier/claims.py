@@ -25,11 +25,7 @@ def claims(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             f"The chain {chain['id']} is not run by the coordinator alone. It shows the order of events to whoever "
             "trusts that chain.",
         )
-    yield (
-        "Time asserted by the operator",
-        "Every time here is what the coordinator or the signer wrote. No time-stamping authority confirms it; what "
-        "the log proves is the order.",
-    )
+    yield _time(story["trust"]["time"])
     if attested := _names(checks, "attested, not verified"):
         yield "Attested, not verified", f"An officer's word stands for it, and no signature does: {attested}."
     if unchecked := _names(checks, "not checkable"):
@@ -41,6 +37,26 @@ def claims(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         "Names",
         "A printed name stands in the roster that the officer's institution signed. That the person is who they say "
         "is for the institution to know.",
+    )
+
+
+def _time(stamp: Mapping[str, Any] | None) -> tuple[str, str]:
+    asserted = "Every time here is what the coordinator or the signer wrote."
+    if stamp is None:
+        return (
+            "Time asserted by the operator",
+            f"{asserted} No time-stamping authority confirms it; what the log proves is the order.",
+        )
+    by_when = f"a head that covers this decision ({stamp['size']} entries) existed not later than {stamp['latest']}"
+    if not stamp["attested"]:
+        return (
+            "Time asserted by the operator",
+            f"{asserted} A time stamp in the name of “{stamp['authority']}” says that {by_when}; it was not checked, "
+            "as nobody gave that authority's root certificate (--tsa).",
+        )
+    return (
+        f"Time attested by the authority “{stamp['authority']}”",
+        f"By its clock {by_when}. How long before, and every single time here, the operator or the signer asserts.",
     )
 
 

@@ -44,6 +44,8 @@ BY_REFERENCE: Mapping[str, tuple[Event, ...]] = {
         _E.TESTIMONY_MISSING,
         _E.DEPARTURE_FOUND,
         _E.RESULT_DISPLAYED,
+        _E.RECORD_SEALED,
+        _E.RECORD_HANDED_OUT,
     ),
     "consent": (_E.CONSENT_GIVEN, _E.CONSENT_WITHDRAWN, _E.CONSENT_LAPSED),
     "institution": (

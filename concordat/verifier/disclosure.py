@@ -45,9 +45,15 @@ def parse(data: bytes) -> Disclosure:
 
 
 def open_result(
-    disclosure: Disclosure, request: Request, definition: Definition, receipts: dict[str, Receipt], design: Plan
-) -> Opened:
-    """What the output shares add up to. Raises Refused: OPENING_MISMATCH, and what `outputs.add_up` refuses."""
+    disclosure: Disclosure,
+    request: Request,
+    definition: Definition,
+    receipts: dict[str, Receipt],
+    design: Plan,
+    answers: int,
+) -> tuple[Opened, ...]:
+    """What the output shares add up to, for each of the model's answers. Raises Refused: OPENING_MISMATCH, and what
+    `outputs.add_up` refuses."""
     _check_parties(definition["parties"], disclosure["outputs"])
     return add_up(
         disclosure["outputs"],
@@ -57,6 +63,7 @@ def open_result(
         target=scale_of(definition),
         what_ifs=request["what_ifs"],
         place=disclosure["place"],
+        answers=answers,
     )
 
 

@@ -99,6 +99,22 @@ class Witnesses(TypedDict):
 
 
 @with_config(STRICT)
+class StampProof(TypedDict):
+    """Leads from the stamped head to the bundle's checkpoint; empty if it is the same."""
+
+    consistency: list[str]
+
+
+@dataclass(frozen=True)
+class Stamped:
+    """A signed head, the proof of `StampProof`, and a time-stamping authority's answer over the exact `note`."""
+
+    note: str
+    consistency: list[str]
+    answer: bytes
+
+
+@with_config(STRICT)
 class Opening(TypedDict):
     """What a commitment hides."""
 
@@ -153,6 +169,7 @@ class Evidence:
     checkpoint: str
     anchors: tuple[Anchor, ...]
     witnessed: WitnessedHead | None
+    stamped: Stamped | None
     openings: Openings
     log: bytes | None
 
@@ -169,6 +186,7 @@ class Evidence:
             checkpoint=bundle.text(files, "checkpoint.txt"),
             anchors=tuple(_json(files, "anchors.json", list[Anchor])),
             witnessed=_json(files, "witnesses.json", Witnesses)["head"],
+            stamped=_stamped(files),
             openings=_json(files, "openings.json", Openings),
             log=files.get("log.jsonl"),
         )
@@ -251,6 +269,15 @@ class NotCheckable(Exception):
         refused = Refused(reason, detail=detail)
         self.reason, self.detail = reason, refused.detail
         super().__init__(str(refused))
+
+
+def _stamped(files: Mapping[str, bytes]) -> Stamped | None:
+    if not any(path.startswith("timestamp.") for path in files):
+        return None
+    note, proof = bundle.text(files, "timestamp.txt"), _json(files, "timestamp.json", StampProof)
+    if "timestamp.tsr" not in files:
+        raise Refused(Reason.BUNDLE_ALTERED, detail="The bundle has no timestamp.tsr.")
+    return Stamped(note, proof["consistency"], files["timestamp.tsr"])
 
 
 def _entry(path: str, data: bytes) -> Entry:

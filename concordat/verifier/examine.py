@@ -26,6 +26,7 @@ from concordat.verifier import (
     replay,
     report,
     story,
+    timing,
     witnessing,
 )
 from concordat.verifier.case import Case
@@ -53,13 +54,15 @@ class Check:
 @dataclass(frozen=True)
 class Options:
     """What the reader brings: trusted key ids by name (`log`, or an institution), a chain to ask, a disclosure, whether
-    too few witnesses are a failure, and a model with which to compute its result again."""
+    too few witnesses are a failure, a model with which to compute its result again, and the root certificate (PEM) of a
+    time-stamping authority."""
 
     keys: Mapping[str, str] = field(default_factory=dict)
     rpc: str | None = None
     disclosure: bytes | None = None
     witnessed: bool = False
     model: bytes | None = None
+    tsa: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ def examine(files: Mapping[str, bytes], options: Options | None = None) -> Resul
             disclosed.append(disclosure.parse(options.disclosure))
         except Refused as refused:
             unreadable.append(refused)
-    case = Case(evidence, *disclosed)
+    case = Case(evidence, *disclosed, tsa=options.tsa)
     whole = (first, *(_ask(name, question) for name, question in _integrity(evidence).items()))
     broken = next((check for check in whole if check.status is Status.FAILED), None)
     if broken is not None:
@@ -146,7 +149,8 @@ def examine(files: Mapping[str, bytes], options: Options | None = None) -> Resul
         "keys": lambda: _trusted(case, options.keys),
         **{name: _bound(question, case) for name, question in _CASE.items()},
         **_replay(case, options.model),
-        "witnesses": lambda: witnessing.witnessed(case, required=options.witnessed),
+        "witnesses": lambda: witnessing.witnessed(case, options.keys, required=options.witnessed),
+        "time": lambda: timing.timed(case),
         "chain anchor": lambda: chain.anchored(evidence, options.rpc),
         "chain approvals": lambda: chain.authorised(evidence, options.rpc, case.decision.text("definition")),
     }
@@ -185,7 +189,7 @@ _CASE: dict[str, Callable[[Case], str]] = {
     "shown": computation.shown,
     "disclosure": computation.disclosed,
 }
-_NAMES = ("keys", *_CASE, "witnesses", "chain anchor", "chain approvals", "account")
+_NAMES = ("keys", *_CASE, "witnesses", "time", "chain anchor", "chain approvals", "account")
 
 
 def _integrity(evidence: Evidence) -> dict[str, Question]:

@@ -1,6 +1,7 @@
 """That nothing was changed: entries, their place in the log, its signed head, documents, and what was opened."""
 
-from concordat import canonical, commitments, merkle
+from concordat import canonical, checkpoint, commitments, merkle
+from concordat.checkpoint import Checkpoint
 from concordat.reasons import Reason, Refused
 from concordat.verifier.evidence import Evidence, NotCheckable
 
@@ -63,6 +64,20 @@ def openings(evidence: Evidence) -> str:
             count += 1
     total = sum(len(entry.leaf["commitments"]) for entry in evidence.entries)
     return f"{count} of {total} private fields are opened, each as the log had committed to it."
+
+
+def earlier_head(evidence: Evidence, note: str, consistency: list[str], what: str) -> Checkpoint:
+    """A head that the log signed, covers the decision, and is extended by the dossier's own: `what` it is called here.
+
+    Raises Refused: CHECKPOINT_INVALID, CONSISTENCY_INVALID.
+    """
+    head, path = evidence.head, [canonical.unb64(each) for each in consistency]
+    seen = checkpoint.verify(note, {head.origin: evidence.key})
+    if seen.origin != head.origin or seen.size <= evidence.decision.index:
+        raise Refused(Reason.CHECKPOINT_INVALID, detail=f"The {what} head does not cover the decision.")
+    if not merkle.verify_consistency(seen.size, head.size, seen.root, head.root, path):
+        raise Refused(Reason.CONSISTENCY_INVALID, detail=f"The dossier's head does not extend the {what} one.")
+    return seen
 
 
 def extends_anchors(evidence: Evidence) -> str:

@@ -36,6 +36,7 @@ _CAPTION = ParagraphStyle("caption", parent=_TEXT, fontName=typeface.BOLD, space
 _STYLES = {
     "h1": ParagraphStyle("h1", parent=_TEXT, fontName=typeface.BOLD, fontSize=16, leading=20, spaceAfter=8),
     "h2": ParagraphStyle("h2", parent=_CAPTION, fontSize=11.5, leading=15, spaceBefore=12, spaceAfter=4),
+    "h3": ParagraphStyle("h3", parent=_CAPTION, fontSize=10, leading=13, spaceBefore=8),
     "p": _TEXT,
     "caption": _CAPTION,
     "li": ParagraphStyle("li", parent=_TEXT, leftIndent=5 * mm, bulletIndent=0),
@@ -56,7 +57,7 @@ _STYLES = {
     "th": _HEAD,
     "td": _SMALL,
 }
-_NEEDS = {"h2": 35 * mm, "caption": 25 * mm}
+_NEEDS = {"h2": 35 * mm, "h3": 35 * mm, "caption": 25 * mm}
 """What a heading wants below it on the same page; a table may go on to the next."""
 
 _INLINE = {"strong": "b", "code": "code", "em": "em", "time": ""}
@@ -146,7 +147,7 @@ class _Page(HTMLParser):
             self._text.append(_OPEN.get(_INLINE[tag], ""))
             return
         classes = (dict(attributes).get("class") or "").split()
-        if tag in ("p", "td", "th", "li", "h1", "h2", "caption"):
+        if tag in ("p", "td", "th", "li", "h1", "h2", "h3", "caption"):
             self._verdict, self._bad = "verdict" in classes, "failed" in classes
             self._text, self._timed = [], False
         elif tag == "table":
@@ -165,7 +166,7 @@ class _Page(HTMLParser):
         self._within.pop()
         if tag in ("td", "th"):
             self._rows[-1].append(self._marked())
-        elif tag in ("p", "h1", "h2", "caption", "li") and (text := self._marked()):
+        elif tag in ("p", "h1", "h2", "h3", "caption", "li") and (text := self._marked()):
             self.flowables += [CondPageBreak(_NEEDS[tag])] if tag in _NEEDS else []
             self.flowables.append(self._paragraph(tag, text))
         elif tag == "thead":

@@ -41,7 +41,7 @@ def recomputed(case: Case, given: bytes) -> str:
     known = [known_result(case.model["kind"], tensors, case.design, record, target) for record in records]
     predictions, (explanation, *_) = zip(*known, strict=True)
     local = case.design.at(records[0])
-    found = canaries.distance(opened, np.array([*predictions, *explanation]), local)
+    found = canaries.distance(opened, np.column_stack([*predictions, explanation]), local)
     assert found is not None  # `open_result` has seen to it that there are as many numbers
     allowed = f"{TOLERANCE[target]:.1e} in {target}"
     if not found.within(local, target):

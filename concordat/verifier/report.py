@@ -10,6 +10,7 @@ from html import escape
 from typing import Any
 
 from concordat.canonical import Json
+from concordat.classes import AGAINST, log_odds_of
 from concordat.verifier.claims import claims
 from concordat.verifier.timeline import CLOSED
 
@@ -180,14 +181,25 @@ def _came_out(result: Mapping[str, Any] | None) -> Iterable[str]:
             "it are part of this dossier, so a later disclosure can be checked against them.</p>"
         )
         return
+    if not result["classes"]:
+        yield from _one_answer(result, result["target"])
+        return
+    classes = ((each["name"], each["probability"], each["log_odds"]) for each in result["classes"])
+    yield _table("Predicted", ("Class", "Probability", f"Log-odds against {AGAINST}"), classes)
+    for each in result["classes"]:
+        yield f"<h3>{_t(each['name'])}</h3>"
+        yield from _one_answer(each, log_odds_of(each["name"]))
+
+
+def _one_answer(result: Mapping[str, Any], scale: str) -> Iterable[str]:
     also = "" if result["log_odds"] is None else f", as log-odds {_t(result['log_odds'])}"
     yield (
         f"<p>Predicted probability <strong>{_t(result['probability'])}</strong>{also}; "
-        f"{_t(result['target'])} of {_t(result['intercept_of'])}, by the surrogate, {_t(result['intercept'])}.</p>"
+        f"{_t(scale)} of {_t(result['intercept_of'])}, by the surrogate, {_t(result['intercept'])}.</p>"
     )
     unit = " (0.01 is a percentage point)" if result["target"] == "probability" else ""
     yield _table(
-        f"Factors, in {result['target']}{unit} {result['compared']}",
+        f"Factors, in {scale}{unit} {result['compared']}",
         ("Factor", "Coefficient", f"{float(result['confidence']):.0%} interval"),
         ((factor["label"], factor["coefficient"], _interval(factor)) for factor in result["factors"]),
     )
@@ -242,6 +254,12 @@ def _witnesses(found: Mapping[str, Any] | None) -> str:
         return (
             "<p><strong>Not witnessed:</strong> no institution's node has cosigned a head that covers this decision. "
             "Nothing here shows that others were given the same log.</p>"
+        )
+    if not found["all_shown"]:
+        return (
+            f"<p>{_t(', '.join(found['cosigned']))} cosigned the head of {found['size']} entries, which covers this "
+            "decision. <strong>Whether that is enough is not shown:</strong> this dossier does not carry the log, so "
+            "there may be witnesses that it does not name.</p>"
         )
     few = "" if len(found["cosigned"]) >= found["needed"] else " <strong>That is too few.</strong>"
     return (

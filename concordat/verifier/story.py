@@ -3,11 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
+import numpy as np
+
 from concordat.canonical import Json, digest
+from concordat.clock import rfc3339
 from concordat.design import CONFIDENCE, Estimate
 from concordat.explanation import decimal, log_odds_of, maybe_decimal, probability_of
 from concordat.fields import plain
-from concordat.verifier import authority, boards, computation, timeline, witnessing
+from concordat.kinds.kind import softmax
+from concordat.outputs import Opened
+from concordat.verifier import authority, boards, computation, timeline, timing, witnessing
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import Entry, NotCheckable
 
@@ -78,8 +83,22 @@ def _computed(case: Case) -> dict[str, Json]:
 
 def _result(case: Case) -> dict[str, Json]:
     """What was opened, on the scale `target`; `log_odds` is null where that is probability. How well a surrogate fits
-    that depends on the record is null without the record, and so is whether its operator is the design's."""
-    opened, design, local = case.result, case.design, case.local
+    that depends on the record is null without the record, and so is whether its operator is the design's.
+
+    Of several classes, log-odds are those against the average of all classes; `classes` has each of them, the most
+    probable one first, of which the rest is."""
+    opened, names = case.result, case.model["classes"]
+    if not names:
+        (only,) = opened
+        return {**_answer(case, only, probability_of(only.prediction, only.target)), "classes": []}
+    probabilities = softmax(np.array([each.prediction for each in opened]))
+    ranked = sorted(zip(probabilities.tolist(), names, opened, strict=True), key=lambda each: -each[0])
+    classes = [(name, _answer(case, each, probability)) for probability, name, each in ranked]
+    return {**classes[0][1], "classes": [{"name": name, **each} for name, each in classes]}
+
+
+def _answer(case: Case, opened: Opened, probability: float) -> dict[str, Json]:
+    design, local = case.design, case.local
     log_odds = log_odds_of(opened.prediction, opened.target)
     fit = local.fit(*opened.numbers, target=opened.target) if local else None
     estimates = fit.estimates if fit else [Estimate(float(each), None, None) for each in opened.coefficients]
@@ -92,7 +111,7 @@ def _result(case: Case) -> dict[str, Json]:
         "target": opened.target,
         "prediction": decimal(opened.prediction),
         "log_odds": maybe_decimal(log_odds),
-        "probability": decimal(probability_of(opened.prediction, opened.target)),
+        "probability": decimal(probability),
         "intercept": decimal(opened.intercept),
         "adjusted_r_squared": None if fit is None else decimal(fit.adjusted_r_squared),
         "reliable": None if fit is None else fit.reliable,
@@ -127,6 +146,7 @@ def _trust(case: Case) -> dict[str, Json]:
         "log_key": evidence.key.kid,
         "institutions": {name: list(held) for name, held in sorted(case.identities.items())},
         "witnesses": _witnesses(case),
+        "time": _time(case),
         "chain": plain(evidence.about["chain"]),
         "anchors": [
             {field: anchor[field] for field in ("sequence", "size", "root", "block", "transaction", "state")}
@@ -139,7 +159,22 @@ def _witnesses(case: Case) -> dict[str, Json] | None:
     found = witnessing.read(case)
     if found is None:
         return None
-    return {"size": found.head.size, "of": found.of, "cosigned": found.cosigned, "needed": found.needed}
+    return {
+        "size": found.head.size,
+        "of": found.of,
+        "cosigned": found.cosigned,
+        "needed": found.needed,
+        "all_shown": found.all_shown,
+    }
+
+
+def _time(case: Case) -> dict[str, Json] | None:
+    """None: asserted by the operator alone."""
+    found = timing.read(case)
+    if found is None:
+        return None
+    said = {"authority": found.authority, "latest": rfc3339(found.latest)}
+    return {**said, "size": found.size, "attested": found.attested}
 
 
 def _opened(question: Callable[[], str]) -> str | None:

@@ -22,6 +22,7 @@ from concordat.states import JobState
 from config.demo import review
 from config.demo.consortium import BOARDS, CLEVELAND, HOSPITALS, LONG_BEACH, NODES, PARTIES, STUDY_FOLDER, Member
 from config.demo.reference import explain
+from config.demo.reopening import make_escrow, reopen
 from config.demo.report import Report, Secrets
 from config.demo.screen import Screen
 from config.demo.training import Trained, read_rows, train
@@ -170,6 +171,7 @@ class Story:
 
     def predict(self) -> None:
         home, api = self.world.home(LONG_BEACH), self.world.api(LONG_BEACH)
+        shares = make_escrow(self.world, self.screen)
         self.screen.doing("FHIR bundle → features → shares → sealed")
         self.work = work = self.prepare()
         self.screen.done("record read from a FHIR R4 Bundle, split into three shares, each sealed to one party")
@@ -189,6 +191,7 @@ class Story:
         self.secrets.add_record(self.schema, work)
         self.secrets.add_result(opened.explanation)
         self.screen.done("opened at Long Beach only: the shares added up on the requester's own machine")
+        reopen(self.world, self.screen, work, shares)
         self.screen.plain("")
         for line in opened.text.rstrip().splitlines():
             self.screen.plain(line)

@@ -28,7 +28,8 @@ _EVERYBODY = "studies.read definitions.read definitions.vote ledger.read dossier
 SCOPES = {
     "party": f"institutions.write studies.write {_EVERYBODY}",
     "owner": f"studies.write models.write definitions.write {_EVERYBODY}",
-    "requester": f"institutions.write studies.write consents.write predictions.write predictions.read {_EVERYBODY}",
+    "requester": f"institutions.write studies.write consents.write predictions.write predictions.read "
+    f"records.read {_EVERYBODY}",
     "dealer": "definitions.read definitions.vote",
 }
 

@@ -9,11 +9,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from concordat.canonical import encode
+from concordat.clock import rfc3339
 from concordat.events import Event
 from governance.admin.base import ScopedReadOnly, user_of
 from governance.services import dossiers
 from ledger import selectors, witnesses
-from ledger.models import Anchor, LogEntry
+from ledger.models import Anchor, LogEntry, TimeStamp
 
 
 @admin.register(LogEntry)
@@ -22,7 +23,7 @@ class LogEntryAdmin(ScopedReadOnly):
     list_display_links = ("number",)
     list_filter = ("event",)
     search_fields = ("references__value",)
-    fields = ("number", "event", "time", "status", "witnesses", "leaf_hash_hex", "said")
+    fields = ("number", "event", "time", "status", "witnesses", "stamp", "leaf_hash_hex", "said")
     readonly_fields = fields
     ordering = ("-index",)
     change_form_template = "governance/log_entry.html"
@@ -43,6 +44,10 @@ class LogEntryAdmin(ScopedReadOnly):
         head = witnesses.best(entry.index)
         return f"{witnesses.witnessed(head)}, under {head.size} entries" if head else "none yet"
 
+    @admin.display(description="time")
+    def stamp(self, entry: LogEntry) -> str:
+        return _time(selectors.stamp_of(entry.index))
+
     @admin.display(description="leaf hash")
     def leaf_hash_hex(self, entry: LogEntry) -> str:
         return bytes(entry.leaf_hash).hex()
@@ -62,15 +67,16 @@ class LogEntryAdmin(ScopedReadOnly):
 
 @admin.register(Anchor)
 class AnchorAdmin(ScopedReadOnly):
-    list_display = ("sequence", "entries", "witnesses", "state", "block", "where", "reason")
+    list_display = ("sequence", "entries", "witnesses", "stamp", "state", "block", "where", "reason")
     list_display_links = ("sequence",)
-    list_select_related = ("checkpoint", "transaction")
+    list_select_related = ("checkpoint__stamp", "transaction")
     fields = (
         "sequence",
         "entries",
         "root",
         "witnesses",
         "cosigned",
+        "stamp",
         "state",
         "block",
         "transaction_hash",
@@ -91,6 +97,10 @@ class AnchorAdmin(ScopedReadOnly):
     @admin.display(description="cosigned by")
     def cosigned(self, anchor: Anchor) -> str:
         return ", ".join(witnesses.witnessed(anchor.checkpoint).cosigned) or "nobody yet"
+
+    @admin.display(description="time")
+    def stamp(self, anchor: Anchor) -> str:
+        return _time(getattr(anchor.checkpoint, "stamp", None))
 
     @admin.display(description="entries")
     def entries(self, anchor: Anchor) -> int:
@@ -120,6 +130,14 @@ class AnchorAdmin(ScopedReadOnly):
     @admin.display(description="reason")
     def reason(self, anchor: Anchor) -> str:
         return anchor.transaction.reason
+
+
+def _time(stamp: TimeStamp | None) -> str:
+    """By when the authority had the head; or that only the operator says so, and why, if a stamp failed."""
+    if stamp is not None:
+        return f"not later than {rfc3339(stamp.time)}, by {stamp.authority}"
+    failed = selectors.unstamped() if settings.TSA_URL else ""
+    return "asserted by the operator" + (f" ({failed})" if failed else "")
 
 
 def _offers_dossier(user: User, entry: LogEntry) -> bool:

@@ -11,6 +11,7 @@ from concordat.canonical import Json, digest
 from concordat.design import Plan, check_design
 from concordat.events import Event
 from concordat.fields import plain, read
+from concordat.model import answers_of
 from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema
 from concordat.signatures import peek
@@ -100,7 +101,7 @@ def register(
         study=study,
         content=dict(content),
         owner=selectors.institution(manifest["owner"], field="model"),
-        scalars=definitions.opened_scalars(document, groups),
+        scalars=definitions.opened_scalars(document, groups, answers_of(manifest)),
         valid_until=clock.parse(document["valid_until"]),
         registered=now,
     )

@@ -73,6 +73,12 @@ def build(index: int, *, disclose: Collection[str] = (), moment: Moment | None =
     files["checkpoint.txt"] = head.note.encode()
     if head.size <= LARGEST_LOG:
         files["log.jsonl"] = b"".join(leaf + b"\n" for leaf in collect.leaves(head.size))
+    stamp = selectors.stamp_of(index)
+    if stamp is not None:
+        stamped = stamp.checkpoint
+        proof: list[Json] = [b64(node) for node in tree.consistency(stamped.size, head.size)]
+        files["timestamp.txt"], files["timestamp.tsr"] = stamped.note.encode(), bytes(stamp.answer)
+        files["timestamp.json"] = canonical.encode({"consistency": proof})
     for entry in entries:
         files[f"entries/{entry.index:07d}.json"] = bytes(entry.leaf)
         for digest in entry.documents.values():

@@ -4,8 +4,9 @@ from ledger.models.anchor import Anchor, ChainAccount, ChainTransaction, Transac
 from ledger.models.checkpoint import Cosignature, SignedCheckpoint
 from ledger.models.document import Document
 from ledger.models.log import LogEntry, LogHead, Reference
-from ledger.models.subject import LegalHold, Payload, SubjectKey
+from ledger.models.subject import LegalHold, Payload, RetentionRule, SubjectKey
 from ledger.models.tile import Tile
+from ledger.models.timestamp import StampAttempt, TimeStamp
 
 __all__ = [
     "Anchor",
@@ -18,9 +19,12 @@ __all__ = [
     "LogHead",
     "Payload",
     "Reference",
+    "RetentionRule",
     "SignedCheckpoint",
+    "StampAttempt",
     "SubjectKey",
     "Tile",
+    "TimeStamp",
     "TransactionKind",
     "TransactionState",
 ]

@@ -3,7 +3,11 @@
 from django.db import models
 from django.db.models import Q
 
+from concordat.law import Exemption
 from ledger.models.log import LogEntry
+from ledger.triggers import Rule, register
+
+_EXEMPTIONS = [(each.value, each.article) for each in Exemption]
 
 
 class SubjectKey(models.Model):
@@ -47,13 +51,43 @@ class Payload(models.Model):
 
 
 class LegalHold(models.Model):
-    """A duty to keep a subject's records. While it is in force their key cannot be destroyed."""
+    """A duty to keep one subject's records: until it is lifted, or until the time that it says, their key cannot be
+    destroyed."""
 
     holder = models.CharField(max_length=63)
     subject = models.UUIDField(db_index=True)
     ground = models.CharField(max_length=200)
+    exemption = models.CharField(max_length=20, choices=_EXEMPTIONS, default=Exemption.LEGAL_CLAIMS)
     placed = models.DateTimeField()
+    until = models.DateTimeField(null=True, blank=True)
     lifted = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return self.ground
+
+
+class RetentionRule(models.Model):
+    """How long an institution has to keep records of people: `days` from the last of a person's consents, verdicts and
+    results, in one study, or with an empty `study` in all. It ends for everybody at once."""
+
+    uuid = models.UUIDField(unique=True)
+    holder = models.CharField(max_length=63, db_index=True)
+    study = models.CharField(max_length=63, blank=True)
+    days = models.PositiveIntegerField()
+    exemption = models.CharField(max_length=20, choices=_EXEMPTIONS)
+    law = models.CharField(max_length=200)
+    placed = models.DateTimeField()
+    ended = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.days} days: {self.law}"
+
+
+_FIXED = " OR ".join(
+    f"NEW.{name} <> OLD.{name}" for name in ("uuid", "holder", "study", "days", "exemption", "law", "placed")
+)
+
+register(
+    Rule(RetentionRule, "no", ("delete", "truncate", "replace"), "retention rules are kept"),
+    Rule(RetentionRule, "ends", ("update",), "a retention rule only ends, once", f"OLD.ended IS NOT NULL OR {_FIXED}"),
+)

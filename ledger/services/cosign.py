@@ -38,7 +38,7 @@ def take(*, size: int, lines: str, by: str) -> Cosignature:
     head = SignedCheckpoint.objects.filter(size=size).first()
     if head is None:
         raise Refused(Reason.NOT_FOUND, detail="The log has no published head of that size.", field="size")
-    keys = {slug: key for slug, key in witnesses.of(size).items() if slug == by}
+    keys = {slug: key for slug, key in witnesses.of(size).keys.items() if slug == by}
     found = cosignature.check(head.body, note.parse_lines(lines), keys, origin=settings.LOG_ORIGIN).get(by)
     if found is None:
         detail = "No line is by the identity key that the log shows as this institution's at that head."

@@ -186,6 +186,8 @@ OTHERS = [
     ("mayo", "POST", f"predictions/{JOB}/cancel"),
     ("mayo", "GET", f"predictions/{JOB}/result"),
     ("mayo", "POST", f"predictions/{JOB}/display"),
+    ("mayo", "GET", f"predictions/{JOB}/packages"),
+    ("mayo", "POST", f"predictions/{JOB}/packages"),
     ("mayo", "POST", f"predictions/{JOB}/alarm"),
     ("mayo", "GET", f"dossiers/{record_number.format(7)}"),
     ("zurich", "GET", f"dossiers/{record_number.format(7)}"),

@@ -7,6 +7,8 @@ from uuid import UUID, uuid4
 import pytest
 from django.db import transaction
 
+from compute.models import ErasureNotice
+from concordat import clock
 from concordat.events import Event
 from governance.models import Institution
 from governance.services import people
@@ -104,3 +106,19 @@ def test_neither_an_officer_nor_an_entry_is_a_subject_of_the_institution(
         answer = getattr(signed_in("long-beach"), method)(f"subjects/{subject}/{path}", *body)
         assert (answer.status_code, answer.json()["type"]) == (404, "urn:concordat:reason:not-found")
         assert SubjectKey.objects.get(holder="long-beach", subject=subject).wrapped is not None
+
+
+def test_what_was_erased_is_read_by_whom_it_concerns(
+    members: dict[str, Institution], signed_in: Callable[..., Caller]
+) -> None:
+    """At its next look: the machine's way, beside the officers' letters."""
+    for slug, number in (("zurich", "C-0000007-1"), ("mayo", "C-0000008-9"), ("zurich", "C-0000009-7")):
+        ErasureNotice.objects.create(
+            notice=uuid4(), institution=members[slug], destroyed=number, records=[number], told=clock.now()
+        )
+    items = signed_in("zurich").get("erasures").json()["items"]
+    assert [each["destroyed"] for each in items] == ["C-0000009-7", "C-0000007-1"]
+    after = signed_in("zurich").get(f"erasures?after={items[0]['notice']}").json()["items"]
+    assert [each["records"] for each in after] == [["C-0000007-1"]]
+    other = ErasureNotice.objects.get(institution=members["mayo"]).notice
+    assert signed_in("zurich").get(f"erasures?after={other}").status_code == 404

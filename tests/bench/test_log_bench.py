@@ -1,4 +1,4 @@
-"""The log's benchmark as `make bench-log` runs it, in a small log. No test judges a time."""
+"""The log's benchmark, in a small log. No test judges a time."""
 
 import json
 import subprocess
@@ -6,8 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
+from bench import log
+from ledger.models import LogEntry, SignedCheckpoint, Tile
 
 ROOT = Path(__file__).parents[2]
+ENTRIES, BATCH, PROOFS = 1050, 100, 20
 KEYS = {
     *("database", "entries", "batch", "seconds", "entries_per_second", "entries_per_second_slowest"),
     *("cpu_microseconds_per_entry", "megabytes_after_a_tenth", "megabytes_at_the_end"),
@@ -16,11 +21,44 @@ KEYS = {
 }
 
 
-@pytest.fixture(scope="module")
-def measured(tmp_path_factory):
-    """What the script prints, and its row."""
-    output = tmp_path_factory.mktemp("bench") / "log.json"
-    numbers = ["--entries", "1050", "--batch", "100", "--proofs", "20", "--output", str(output)]
+def shown(row):
+    console = Console(width=log.WIDTH)
+    with console.capture() as captured:
+        console.print(log.table(row))
+    return captured.get()
+
+
+def check(row, printed):
+    """The row says what was there, and the table shows it beside the targets."""
+    assert set(row) == KEYS
+    assert (row["entries"], row["batch"]) == (ENTRIES, BATCH)
+    assert row["entries_per_second"] == round(row["entries"] / row["seconds"])
+    (line,) = [line for line in printed.splitlines() if "entries a second" in line]
+    assert [cell.strip() for cell in line.strip("│").split("│")][1:] == [f"{row['entries_per_second']:,}", "5,000"]
+
+
+@pytest.mark.django_db
+def test_what_is_measured_is_a_log_with_heads_and_proofs_that_hold():
+    row = log.measure(ENTRIES, BATCH, PROOFS)
+    check(row, shown(row))
+    assert LogEntry.objects.count() == ENTRIES
+    assert list(SignedCheckpoint.objects.order_by("size").values_list("size", flat=True)) == [1000, ENTRIES]
+
+
+@pytest.mark.django_db
+def test_nothing_is_measured_of_a_log_whose_proofs_do_not_hold():
+    log.fill(300, 100)
+    broken = Tile.objects.get(level=0, index=0)
+    assert broken.hashes
+    Tile.objects.filter(pk=broken.pk).update(hashes=bytes(len(broken.hashes)))
+    with pytest.raises(SystemExit, match="does not verify"):
+        log.prove(PROOFS)
+
+
+@pytest.mark.full
+def test_the_script_as_make_bench_log_runs_it(tmp_path):
+    output = tmp_path / "log.json"
+    numbers = ["--entries", str(ENTRIES), "--batch", str(BATCH), "--proofs", str(PROOFS), "--output", str(output)]
     done = subprocess.run(
         [sys.executable, "-m", "bench.log", *numbers],
         cwd=ROOT,
@@ -30,17 +68,4 @@ def measured(tmp_path_factory):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout, json.loads(output.read_text())
-
-
-def test_the_row_says_what_was_there(measured):
-    _, row = measured
-    assert set(row) == KEYS
-    assert (row["database"], row["entries"], row["batch"]) == ("sqlite", 1050, 100)
-    assert row["entries_per_second"] == round(row["entries"] / row["seconds"])
-
-
-def test_the_table_shows_the_row_beside_the_targets(measured):
-    printed, row = measured
-    (line,) = [line for line in printed.splitlines() if "entries a second" in line]
-    assert [cell.strip() for cell in line.strip("│").split("│")][1:] == [f"{row['entries_per_second']:,}", "5,000"]
+    check(json.loads(output.read_text()), done.stdout)

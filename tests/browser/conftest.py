@@ -20,7 +20,6 @@ import environ
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
-from django.core.management import call_command
 from django.db import connections
 from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.test.utils import override_settings
@@ -30,7 +29,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_pla
 
 from concordat import clock
 from concordat.keystore import Keystore
-from config.local.stack import Stack
+from config.local.stack import Stack, run_manage
 from config.local.supervisor import Supervisor
 from governance.models import Definition, DefinitionVote, Passkey, Study, Submission
 from governance.services import definitions, second_factors, studies
@@ -273,7 +272,7 @@ def serving(
     folder = folders.mktemp("institutions")
     keystores = {slug: Keystore(folder / slug).create() for slug in ROLES}
     with _inside(stack, blocker):
-        call_command("migrate", verbosity=0)
+        run_manage(stack, ["migrate", "--verbosity", "0"])  # here, tests make their tables without migrations
         site = Site(stack, made(keystores))
     with Supervisor(stack.logs) as supervisor:
         supervisor.start(stack.web())

@@ -19,7 +19,7 @@ from compute.node.tapes import Tapes
 from compute.selectors import request_of
 from compute.services import alarms, results
 from compute.services.sweep import sweep
-from concordat import alarm, canaries, canonical, clock, outputs, receipt, ring, signatures
+from concordat import alarm, canaries, canonical, clock, model, outputs, receipt, ring, signatures
 from concordat.client.api import Api
 from concordat.client.session import Session
 from concordat.design import read_design
@@ -65,8 +65,16 @@ def opened(world, job, prepared):
         for output in released.outputs
         if output.sealed
     }
-    groups = len(world.consortium.schema.groups)
-    return shares, outputs.add_up(shares, receipts, groups=groups, mirrored=True, target="log-odds", place=CANARY)
+    found = outputs.add_up(
+        shares,
+        receipts,
+        groups=len(world.consortium.schema.groups),
+        mirrored=world.consortium.plan.mirrored,
+        target="log-odds",
+        place=CANARY,
+        answers=model.answers_of(world.consortium.manifest),
+    )
+    return shares, *found
 
 
 def sheet(world, *, record=None, off=0, key=None, **named):
@@ -74,12 +82,12 @@ def sheet(world, *, record=None, off=0, key=None, **named):
     agreed, home = world.consortium.definition, world.consortium.homes[OWNER]
     record = world.consortium.records[CANARY][0] if record is None else record
     plan = read_design(world.consortium.design)
-    prediction, explanation = canaries.known_result("mlp", world.consortium.tensors, plan, record, "log-odds")
+    (prediction,), (explanation,) = canaries.known_result("mlp", world.consortium.tensors, plan, record, "log-odds")
     one = 1 << ring.RESULT_BITS
     canary = {
         "record": ring.encode(record).tolist(),
-        "prediction": round(prediction * one) + off,
-        "explanation": [round(number * one) for number in explanation],
+        "prediction": [round(prediction * one) + off],
+        "explanation": [[round(number * one) for number in explanation]],
     }
     about = {"owner": OWNER, "requester": REQUESTER, "model": agreed["model"], "design": agreed["design"]} | named
     return canaries.sign_sheet([canary], **about, target="log-odds", key=key or home.keys.identity)
@@ -134,7 +142,7 @@ def found(world, job):
 def test_a_node_that_cheats_on_a_canary_is_named_by_the_models_owner(cheating, world, nodes, computed):
     job, prepared = computed
     shares, numbers = opened(world, job, prepared)
-    known, _ = canaries.known_result(
+    (known,), _ = canaries.known_result(
         "mlp",
         world.consortium.tensors,
         read_design(world.consortium.design),

@@ -48,7 +48,7 @@ def computed(world, nodes):
         for output in released.outputs
         if output.sealed
     }
-    opened = add_up(shares, receipts, groups=len(world.consortium.schema.groups), mirrored=True, target="log-odds")
+    (opened,) = add_up(shares, receipts, groups=len(world.consortium.schema.groups), mirrored=True, target="log-odds")
 
     record, tensors = world.consortium.vector, world.consortium.tensors
     design = read_design(world.consortium.design)

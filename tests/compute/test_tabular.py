@@ -39,7 +39,7 @@ def test_what_the_nodes_compute_is_what_the_owner_knows_and_who_shares_a_false_o
     own, canary = (world.consortium.plan.at(rows[0]).secret for rows in world.consortium.records)
     job, prepared = compute(world, nodes, secrets=[np.roll(own, 1), canary])
     _, numbers = opened(world, job, prepared)
-    prediction, explanation = canaries.known_result(
+    (prediction,), (explanation,) = canaries.known_result(
         "mlp", world.consortium.tensors, world.consortium.plan, world.consortium.records[CANARY][0], "log-odds"
     )
     assert numbers.prediction == pytest.approx(prediction, abs=1e-3)

@@ -34,27 +34,34 @@ def invented(kind="mlp", count=3, target="log-odds"):
 
 
 def came_back(canary, what_ifs=(), **changes):
-    numbers = np.array(canary["explanation"]) / ONE
-    honest = Opened(
-        canary["prediction"] / ONE,
-        numbers[:-3],
-        *numbers[-3:],
-        "log-odds",
-        np.array([each["prediction"] for each in what_ifs]) / ONE,
-    )
-    return replace(honest, **changes)
+    """Of each class; the changes are made to what came back of the last one."""
+    honest = [
+        Opened(prediction / ONE, numbers[:-3], *numbers[-3:], "log-odds", what_if / ONE)
+        for prediction, numbers, what_if in zip(
+            canary["prediction"],
+            np.array(canary["explanation"]) / ONE,
+            np.array([each["prediction"] for each in what_ifs]).reshape(len(what_ifs), -1).T
+            if what_ifs
+            else np.zeros((len(canary["prediction"]), 0)),
+            strict=True,
+        )
+    ]
+    return [*honest[:-1], replace(honest[-1], **changes)]
 
 
-@pytest.mark.parametrize("kind", ["linear", "mlp", "trees"])
-@pytest.mark.parametrize("target", ["log-odds", "probability"])
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [(kind, target) for kind in ("linear", "mlp", "trees") for target in KINDS[kind].targets]
+    + [("mlp-classes", "log-odds")],
+)
 def test_invented_records_are_within_the_schemas_ranges_and_not_all_alike(kind, target):
     lowest, highest = SCHEMA.bounds
     found = invented(kind, 6, target)
     records = ring.decode(np.array([canary["record"] for canary in found]))
     assert np.all(records >= lowest - 2.0**-16)
     assert np.all(records <= highest + 2.0**-16)
-    assert len({canary["prediction"] for canary in found}) == 6
-    assert all(np.abs(canary["explanation"]).max() > TOLERANCE[target] * ONE for canary in found)
+    assert len({canary["prediction"][0] for canary in found}) == 6
+    assert all(np.abs(canary["explanation"]).max(axis=None) > TOLERANCE[target] * ONE for canary in found)
 
 
 def test_what_came_back_right_is_right_also_with_what_ifs():
@@ -66,12 +73,13 @@ def test_what_came_back_right_is_right_also_with_what_ifs():
     assert not agrees(came_back(first), second, [], DESIGN)
 
 
-@given(st.integers(0, 11), st.floats(-8, 8).filter(lambda change: abs(change) > 2.0**-9))
-def test_a_change_of_any_number_is_noticed(place, change):
-    (canary,) = CANARY
-    numbers = np.array(canary["explanation"][:-2]) / ONE
+@pytest.mark.parametrize("kind", ["mlp", "mlp-classes"])
+@given(place=st.integers(0, 11), change=st.floats(-8, 8).filter(lambda change: abs(change) > 2.0**-9))
+def test_a_change_of_any_number_is_noticed(kind, place, change):
+    (canary,) = CANARIES[kind]
+    numbers = np.array(canary["explanation"][-1][:-2]) / ONE
     if place == 0:
-        changed = came_back(canary, prediction=canary["prediction"] / ONE + change)
+        changed = came_back(canary, prediction=canary["prediction"][-1] / ONE + change)
     elif place == 11:
         changed = came_back(canary, intercept=numbers[-1] + change)
     else:
@@ -84,8 +92,8 @@ def test_a_change_of_any_number_is_noticed(place, change):
 @pytest.mark.parametrize(("place", "name"), [(-2, "sum_of_squares"), (-1, "odd_squares")])
 def test_another_sum_of_squares_is_noticed(place, name):
     (canary,) = CANARY
-    total = canary["explanation"][place] / ONE
-    known = np.array(canary["explanation"][-2:]) / ONE
+    total = canary["explanation"][0][place] / ONE
+    known = np.array(canary["explanation"][0][-2:]) / ONE
     error = dict(zip((-2, -1), DESIGN.squares_error(known, "log-odds"), strict=True))[place]
     assert error < 1e-3 * total
     for sign in (-1, 1):
@@ -95,15 +103,15 @@ def test_another_sum_of_squares_is_noticed(place, name):
 
 def test_changes_that_are_small_each_are_noticed_by_the_intervals_that_they_make():
     """Coefficients within their tolerance, and the sum within its error, narrow what the surrogate leaves together."""
-    flat = np.array(canaries.known_result("linear", tensors("linear"), DESIGN, RECORD, "log-odds")[1])
+    flat = np.array(canaries.known_result("linear", tensors("linear"), DESIGN, RECORD, "log-odds")[1][0])
     canary = {
         "record": ring.encode(RECORD).tolist(),
-        "prediction": 0,
-        "explanation": [round(each * ONE) for each in [*flat[:-1], flat[-1] + 0.5]],
+        "prediction": [0],
+        "explanation": [[round(each * ONE) for each in [*flat[:-1], flat[-1] + 0.5]]],
     }
     assert agrees(came_back(canary), canary, [], DESIGN)
     moved = came_back(canary, coefficients=flat[:-3] * (1 + 2.0**-11 / np.abs(flat[:-3]).max()))
-    assert np.abs(moved.coefficients - flat[:-3]).max() < TOLERANCE["log-odds"]
+    assert np.abs(moved[0].coefficients - flat[:-3]).max() < TOLERANCE["log-odds"]
     assert agrees(moved, canary, [], DESIGN) is False
 
 
@@ -111,16 +119,30 @@ def test_a_canary_of_a_design_that_is_not_mirrored_has_no_odd_part():
     plan = design.read_design(design.build(SCHEMA, seed="canaries", kernel_width=0.5))
     made = {"kind": "mlp", "tensors": tensors("mlp"), "schema": SCHEMA, "design": plan, "target": "log-odds"}
     (canary,) = canaries.invent(1, **made)
-    assert len(canary["explanation"]) == len(plan.groups) + 2
-    *numbers, total = np.array(canary["explanation"]) / ONE
-    back = Opened(canary["prediction"] / ONE, np.array(numbers[:-1]), numbers[-1], total, None, "log-odds")
-    assert agrees(back, canary, [], plan)
-    assert not agrees(replace(back, sum_of_squares=1.001 * total + 0.001), canary, [], plan)
-    assert not agrees(replace(back, odd_squares=1.0), canary, [], plan)
+    assert [len(each) for each in canary["explanation"]] == [len(plan.groups) + 2]
+    *numbers, total = np.array(canary["explanation"][0]) / ONE
+    back = Opened(canary["prediction"][0] / ONE, np.array(numbers[:-1]), numbers[-1], total, None, "log-odds")
+    assert agrees([back], canary, [], plan)
+    assert not agrees([replace(back, sum_of_squares=1.001 * total + 0.001)], canary, [], plan)
+    assert not agrees([replace(back, odd_squares=1.0)], canary, [], plan)
+
+
+def test_a_canary_of_several_classes_has_a_result_for_each():
+    first, second = invented("mlp-classes", 2)
+    assert [len(each) for each in first["explanation"]] == [len(DESIGN.groups) + 3] * 3
+    assert abs(sum(first["prediction"])) <= 2  # centred, but for roundings
+    assert agrees(came_back(first, [second]), first, [second], DESIGN)
+    assert not agrees(came_back(first, [first]), first, [second], DESIGN)
+    assert not agrees(came_back(first)[:-1], first, [], DESIGN)
+    assert not agrees(came_back(first), first | {"explanation": first["explanation"][:-1]}, [], DESIGN)
+    (of_two,) = CANARY
+    assert not agrees(came_back(of_two), first, [], DESIGN)
+    assert not agrees(came_back(first), first, [of_two], DESIGN)
 
 
 CANARY = invented(count=1)
 RECORD = ring.decode(np.array(CANARY[0]["record"]))
+CANARIES = {"mlp": CANARY, "mlp-classes": invented("mlp-classes", 1)}
 
 
 @pytest.fixture
@@ -161,7 +183,7 @@ def reason(call, *arguments, **changes):
 
 def test_a_sheet_opens_for_its_requester(sealed):
     seal, open_ = sealed
-    assert open_(seal()) == CANARY
+    assert open_(seal())[1] == CANARY
 
 
 def test_a_sheet_opens_for_nobody_else_and_counts_for_nothing_else(sealed, study):

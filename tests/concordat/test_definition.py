@@ -32,7 +32,8 @@ def test_every_field_is_required(study, field):
 
 
 class TestTargets:
-    """A forest's 0 and 1 have no log-odds; every other kind of model is explained on either scale."""
+    """A forest's 0 and 1 have no log-odds, and there is no secure softmax; every other kind of model is explained on
+    either scale."""
 
     @pytest.mark.parametrize("target", ["log-odds", "probability"])
     @pytest.mark.parametrize("kind", KINDS)
@@ -44,8 +45,9 @@ class TestTargets:
         token = definition.sign_disclosure(model=document["model"], study="chest-pain", key=study.keys["cleveland"])
         known = {"manifest": manifest, "groups": GROUPS, "mirrored": True}
         arguments = {**known, "disclosure": token, "keyring": study.keyring}
-        if (kind, target) == ("forest", "log-odds"):
-            with pytest.raises(Refused, match="“forest” is explained in: probability") as caught:
+        only = {"forest": "probability", "mlp-classes": "log-odds"}
+        if target != only.get(kind, target):
+            with pytest.raises(Refused, match=f"“{kind}” is explained in: {only[kind]}") as caught:
                 definition.check(document, **arguments)
             assert (caught.value.reason, caught.value.field) == (Reason.FIELD_INVALID, "target")
         else:
@@ -158,6 +160,16 @@ def test_the_odd_part_is_opened_of_mirrored_designs_alone(study):
 def test_what_one_job_opens_is_counted(study):
     assert definition.opened_scalars(study.definition, 10) == 14
     assert definition.opened_scalars({**study.definition, "kind": "train"}, 10) == 0
+
+
+def test_all_of_it_is_opened_for_each_of_several_classes(study):
+    assert definition.opened_scalars(study.definition, 10, 3) == 3 * 14
+    document = {**study.definition, "canaries": 2, "what_ifs": 2, "opened": [*study.definition["opened"], "what_ifs"]}
+    assert definition.opened_scalars(document, 10, 3) == 3 * 3 * (14 + 2)
+    of_classes = {**study.manifest, "classes": ["healthy", "ischaemia", "heart failure"]}
+    one, three = (definition.extraction_of(document, manifest, 10) for manifest in (study.manifest, of_classes))
+    assert three["scalars_an_explanation"] == 3 * one["scalars_an_explanation"]
+    assert three["explanations"] < one["explanations"]
 
 
 @pytest.mark.parametrize("field", ["model", "schema"])

@@ -217,7 +217,7 @@ What moved this prediction, compared with the reference patient:
   ▲ +1.43 [+1.43 to +1.43] ████████  Angina on exercise         yes
   ▲ +0.53 [+0.52 to +0.53] ███       Maximum heart rate         122 beats/min
   ▲ +0.32 [+0.31 to +0.32] ██        Age                        64 years
-  ▲ +0.22 [+0.22 to +0.22] █         ST depression on exercise  1 mm
+  ▲ +0.22 [+0.21 to +0.22] █         ST depression on exercise  1 mm
   · +0.00 [+0.00 to +0.00]           Sex                        male
     and 5 weaker factors
 

@@ -14,6 +14,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from concordat import model
 from concordat.importers import DEEPEST, Split, ensemble, from_lightgbm, from_sklearn, from_xgboost
+from concordat.kinds.kind import softmax
 from concordat.reasons import Reason, Refused
 
 
@@ -98,6 +99,25 @@ def test_more_than_one_target_is_refused(data):
     X, y = data
     with pytest.raises(Refused):
         from_sklearn(RandomForestClassifier(2).fit(X, np.column_stack([y, y])))
+
+
+@pytest.mark.parametrize("hidden", [(16,), (8, 6)])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_network_of_several_classes_answers_with_scikit_learns_probabilities(data, hidden):
+    X, _ = data
+    names = np.array(["healthy", "ischaemia", "heart failure", "other"])
+    estimator = MLPClassifier(hidden, max_iter=60, random_state=0).fit(X, names[np.arange(len(X)) % 4])
+    imported = from_sklearn(estimator)
+    assert (imported.kind, imported.classes) == ("mlp-classes", tuple(sorted(names)))
+    assert softmax(forward(imported, X)) == pytest.approx(estimator.predict_proba(X), abs=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_more_than_sixteen_classes_and_labels_that_go_together_are_refused(data):
+    X, y = data
+    for labels in (np.arange(len(X)) % 17, np.column_stack([y, 1 - y, y])):
+        with pytest.raises(Refused, match="classes"):
+            from_sklearn(MLPClassifier((4,), max_iter=2).fit(X, labels))
 
 
 def test_more_than_two_classes_are_refused(data):

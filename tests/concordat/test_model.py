@@ -137,6 +137,57 @@ def test_weights_that_do_not_fit_are_refused_before_anything_is_signed(study, ch
     assert (caught.value.reason, caught.value.field) == (reason, field)
 
 
+NAMES = ["healthy", "ischaemia", "heart failure"]
+
+
+def of_classes(study, names, kind="mlp-classes"):
+    shapes = model.KINDS[kind].shapes(4)
+    return model.publish(
+        model="heart",
+        version="1",
+        owner="cleveland",
+        kind=kind,
+        schema=study.schema,
+        columns=4,
+        tensors={name: np.zeros(shape) for name, shape in shapes},
+        party_keys=study.party_keys,
+        key=study.keys["cleveland"],
+        classes=names,
+    )
+
+
+def test_the_names_of_several_classes_are_public_and_in_their_order(study):
+    manifest = model.check_manifest(of_classes(study, NAMES)[0], study.keyring)
+    assert manifest["classes"] == NAMES
+    assert (model.answers_of(manifest), model.answers_of(study.manifest)) == (3, 1)
+    assert study.manifest["classes"] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("mlp-classes", []),
+        ("mlp-classes", NAMES[:2]),
+        ("mlp-classes", [*NAMES, "other"]),
+        ("mlp-classes", [*NAMES[:2], NAMES[0]]),
+        ("mlp-classes", [*NAMES[:2], " "]),
+        ("mlp-classes", [*NAMES[:2], "heart\x1b[2Jfailure"]),
+        ("mlp-classes", [*NAMES[:2], "x" * 61]),
+        ("mlp", NAMES),
+        ("mlp", ["yes", "no"]),
+    ],
+)
+def test_names_that_do_not_fit_are_refused_by_the_owner_and_by_whoever_reads(study, kind, names):
+    with pytest.raises(Refused) as caught:
+        of_classes(study, names, kind)
+    assert (caught.value.reason, caught.value.field) == (Reason.FIELD_INVALID, "classes")
+    right = of_classes(study, NAMES if kind == "mlp-classes" else [], kind)[0]
+    false = signatures.peek(right)[1] | {"classes": names}
+    with pytest.raises(Refused) as caught:
+        model.check_manifest(signatures.sign(false, kind="model", key=study.keys["cleveland"]), study.keyring)
+    assert (caught.value.reason, caught.value.field.partition(".")[0]) == (Reason.FIELD_INVALID, "classes")
+
+
 class Handed:
     """An interface that takes a model, and keeps its manifest."""
 
@@ -145,14 +196,18 @@ class Handed:
 
 
 @pytest.mark.parametrize(("scale", "clamped"), [(0.1, False), (4.0, True)])
-def test_the_manifest_says_whether_log_odds_might_leave_the_range_of_the_logistic_function(study, scale, clamped):
+def test_the_manifest_says_whether_log_odds_might_leave_the_range_of_the_logistic_function(
+    study, scale, clamped, tmp_path
+):
     schema = json.loads((Path(__file__).parents[2] / "examples/heart_disease/schema.json").read_text())
     features = FeatureSchema.from_json(schema)
     tensors = {"weight": np.full(len(features.columns), scale), "bias": np.float64(0)}
     assert (model.prove("linear", tensors, features) > UNCLAMPED) == clamped
     keys, handed = study.keys["cleveland"], Handed()
     pins = SimpleNamespace(sealing=study.party_keys.get, keyring=study.keyring)
-    home = SimpleNamespace(institution="cleveland", keys=SimpleNamespace(identity=keys), pins=pins)
+    home = SimpleNamespace(
+        institution="cleveland", keys=SimpleNamespace(identity=keys), pins=pins, models=tmp_path / "models"
+    )
     published = import_model(
         home, handed, model="heart", version="1", kind="linear", schema=schema, tensors=tensors, parties=PARTIES
     )

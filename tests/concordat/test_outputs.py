@@ -65,7 +65,10 @@ class Finished:
             for node, sealed in given["sealed"].items()
         }
         asked = {name: given[name] for name in ("groups", "mirrored", "target")}
-        return outputs.add_up(shares, self.receipts, **asked)
+        if "answers" in given:
+            return outputs.add_up(shares, self.receipts, **asked, answers=given["answers"])
+        (opened,) = outputs.add_up(shares, self.receipts, **asked)
+        return opened
 
 
 @pytest.fixture
@@ -92,6 +95,30 @@ def test_a_design_that_is_not_mirrored_has_no_odd_part(study):
     assert opened.coefficients.tolist() == [0.5, -0.25, 0.125]
     assert (opened.intercept, opened.sum_of_squares, opened.odd_squares) == (-1.5, 33.5, None)
     assert refusal(finished.open)[0] is Reason.MALFORMED
+
+
+CLASSES = np.array([[0.75, 0.5, -0.25, 0.125, -1.5, 33.5, 7.25], [-0.5] * 7, [-0.25, 0, 0.5, 0, 0, 1, 1]])
+"""Of each of three: a prediction and an explanation."""
+
+
+@pytest.mark.parametrize("answers", [3, 4])
+def test_of_several_classes_each_is_opened_in_its_own_unit(study, answers):
+    """The engine answers with a power of two less than K times as much, and squares of that."""
+    numbers = np.vstack([CLASSES, CLASSES])[:answers]
+    numbers[1:3, 5:] = 2.0
+    scaled = numbers * {3: 3 / 4, 4: 1.0}[answers] ** np.array([1, 1, 1, 1, 1, 2, 2])
+    finished = Finished(study, prediction=scaled[:, 0], explanation=scaled[:, 1:].ravel())
+    for each, expected in zip(finished.open(answers=answers), numbers, strict=True):
+        found = [each.prediction, *each.coefficients, each.intercept, each.sum_of_squares, each.odd_squares]
+        assert found == pytest.approx(expected, abs=2.0**-23)
+    assert refusal(finished.open, answers=answers - 1)[0] is Reason.MALFORMED
+
+
+def test_one_spoilt_class_is_enough_to_refuse_all(study):
+    numbers = np.abs(CLASSES)
+    numbers[2, 0] += 2.0**12
+    finished = Finished(study, prediction=numbers[:, 0], explanation=numbers[:, 1:].ravel())
+    assert refusal(finished.open, answers=3)[0] is Reason.RESULT_OUT_OF_RANGE
 
 
 def test_nobody_else_can(finished):

@@ -120,7 +120,7 @@ def test_an_empty_log_may_be_cosigned_under_the_empty_root_alone():
 
 def test_a_first_head_needs_no_proof_and_has_none():
     call = LOG.call(0, 9)
-    assert refusal(AddCheckpoint(0, (bytes(32),), call.note), Seen()) is Reason.CONSISTENCY_INVALID
+    assert refusal(AddCheckpoint(0, (bytes(32),), call.note), Seen()) is Reason.MALFORMED
 
 
 def test_the_log_of_another_key_or_origin_is_not_known():
@@ -136,8 +136,12 @@ def test_a_proof_from_elsewhere_is_answered_with_the_size_where_the_witness_stan
     assert caught.value.reason is Reason.WITNESS_ELSEWHERE
 
 
-def test_a_log_that_became_shorter_is_not_cosigned():
-    assert refusal(AddCheckpoint(9, (), LOG.call(0, 5).note), LOG.seen(9)) is Reason.CONSISTENCY_INVALID
+def test_a_shorter_head_is_not_cosigned_and_is_not_said_to_contradict():
+    assert refusal(AddCheckpoint(9, (), LOG.call(0, 5).note), LOG.seen(9)) is Reason.CHECKPOINT_OLDER
+
+
+def test_the_same_head_with_a_proof_that_it_cannot_have_is_not_said_to_contradict():
+    assert refusal(AddCheckpoint(9, (bytes(32),), LOG.call(9, 9).note), LOG.seen(9)) is Reason.MALFORMED
 
 
 def test_another_head_of_the_same_size_is_not_cosigned():

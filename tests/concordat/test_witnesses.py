@@ -11,7 +11,9 @@ from concordat import clock, witnesses
 from concordat.enrolment import build_enrolment, verify_enrolment
 from concordat.key_change import KeyHistory, build_change
 from concordat.keystore import Keystore
+from concordat.reasons import Refused
 from concordat.signatures import VerifyKey
+from concordat.witnesses import Witnesses
 
 START = clock.parse("2026-01-31T12:00:00Z")
 
@@ -48,7 +50,7 @@ def test_nobody_is_never_enough():
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pool")
-    return [Keystore(folder / str(number)).create() for number in range(2)]
+    return [Keystore(folder / str(number)).create() for number in range(5)]
 
 
 def begun(keys, place=0, roles=("party",)):
@@ -88,12 +90,12 @@ def revoked(history, pool, place):
 )
 def test_those_with_a_node_are_witnesses(pool, roles, is_one):
     history = begun(pool[0], roles=roles)
-    assert (set(witnesses.at({"zurich": history}, 1)) == {"zurich"}) is is_one
-    assert (set(witnesses.live({"zurich": history})) == {"zurich"}) is is_one
+    assert (set(witnesses.at({"zurich": history}, 1).of) == {"zurich"}) is is_one
+    assert (set(witnesses.live({"zurich": history}).of) == {"zurich"}) is is_one
 
 
 def keys_at(history, size):
-    return witnesses.at({"zurich": history}, size).get("zurich")
+    return witnesses.at({"zurich": history}, size).keys.get("zurich")
 
 
 def test_an_institution_witnesses_heads_that_hold_its_enrolment(pool):
@@ -106,7 +108,7 @@ def test_a_rotated_key_counts_for_the_heads_before_the_change_and_the_new_one_fr
     history = rotated(begun(pool[0]), pool, place=5)
     assert [keys_at(history, size) for size in (4, 5)] == [pool[0].identity.public] * 2
     assert [keys_at(history, size) for size in (6, 9)] == [pool[1].identity.public] * 2
-    assert witnesses.live({"zurich": history}) == {"zurich": VerifyKey(pool[1].identity.public.raw)}
+    assert witnesses.live({"zurich": history}).keys == {"zurich": VerifyKey(pool[1].identity.public.raw)}
 
 
 def test_a_key_known_to_be_compromised_counts_for_no_head(pool):
@@ -115,8 +117,36 @@ def test_a_key_known_to_be_compromised_counts_for_no_head(pool):
     assert keys_at(history, 6) == pool[1].identity.public
 
 
+def test_a_compromised_key_does_not_make_fewer_cosignatures_enough(pool):
+    """Whoever stole it would otherwise lower k of every old head: its institution stays one of the n."""
+    history = rotated(begun(pool[0]), pool, place=5, ground="compromise")
+    others = {str(number): begun(keys) for number, keys in enumerate(pool[2:])}
+    found = witnesses.at({"zurich": history} | others, 5)
+    assert (found.of, set(found.keys)) == (("0", "1", "2", "zurich"), {"0", "1", "2"})
+    assert witnesses.needed(len(found.of)) == 3
+
+
+def test_one_key_is_not_two_witnesses(pool):
+    histories = {"zurich": begun(pool[0]), "basel": begun(pool[0])}
+    for find in (witnesses.live, lambda each: witnesses.at(each, 1)):
+        with pytest.raises(Refused, match="same identity key"):
+            find(histories)
+
+
+def test_a_reader_s_witnesses_are_those_named_with_those_keys_wherever_the_log_places_them(pool):
+    history = rotated(begun(pool[0], place=70), pool, place=80)
+    histories = {"zurich": history, "geneva": begun(pool[2], place=3), "basel": begun(pool[3], roles=["requester"])}
+    for keys in pool[:2]:
+        kids = {"zurich": keys.identity.public.kid, "basel": pool[3].identity.public.kid, "log": "x"}
+        assert witnesses.trusted(histories, kids) == Witnesses(("zurich",), {"zurich": keys.identity.public})
+    assert witnesses.trusted(histories, {"zurich": "another"}) == Witnesses(("zurich",), {})
+    stolen = rotated(begun(pool[0]), pool, place=80, ground="compromise")
+    kids = {"zurich": pool[0].identity.public.kid}
+    assert witnesses.trusted({"zurich": stolen}, kids) == Witnesses(("zurich",), {})
+
+
 def test_who_has_revoked_its_key_is_no_witness_any_more(pool):
     history = revoked(begun(pool[0]), pool, place=5)
     assert keys_at(history, 5) == pool[0].identity.public
     assert keys_at(history, 6) is None
-    assert witnesses.live({"zurich": history}) == {}
+    assert witnesses.live({"zurich": history}) == Witnesses((), {})

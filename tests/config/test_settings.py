@@ -9,6 +9,8 @@ import pytest
 from django.core.checks import run_checks
 from pytest_django.fixtures import Settings
 
+from tests.support.tsa import Authority
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 VARIABLE = re.compile(r"CONCORDAT_[A-Z_]+")
 
@@ -93,6 +95,25 @@ def test_a_hospital_s_sign_in_is_configured_whole_or_not_at_all(
     settings: Settings, name: str, value: object, expected: str | None
 ) -> None:
     assert found(settings, **HOSPITAL | {name: value}) == ({expected} if expected else set())
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, set()),
+        ({"TSA_URL": "http://tsa.example"}, {"concordat.E012"}),
+        ({"TSA_ROOT": ""}, {"concordat.E013"}),
+        ({"TSA_ROOT": __file__}, {"concordat.E013"}),
+        ({"TSA_POLICY": "the usual"}, {"concordat.E013"}),
+    ],
+)
+def test_a_time_stamping_authority_is_configured_whole_or_not_at_all(
+    settings: Settings, tmp_path: Path, changes: dict[str, Any], expected: set[str]
+) -> None:
+    root = tmp_path / "root.pem"
+    root.write_bytes(Authority(tmp_path / "tsa").root)
+    named = {"TSA_URL": "https://tsa.example", "TSA_ROOT": str(root), "TSA_POLICY": "1.2.3.4.1"}
+    assert found(settings, **named | changes) == expected
 
 
 def test_the_embedded_defaults_are_all_refused_in_production(settings: Settings) -> None:

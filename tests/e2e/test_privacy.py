@@ -3,10 +3,13 @@
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
+from concordat.canonical import unb64
+from concordat.client import predict
 from config.demo.consortium import CLEVELAND, LONG_BEACH, NODES, STUDY_FOLDER
 from tests.e2e.conftest import OBSERVER, Demo
 from tests.support.needles import files, leaks
@@ -18,7 +21,7 @@ def everything_secret(demo: Demo) -> list[list[float]]:
     secrets = demo.story.secrets
     assert sum(map(len, secrets.weights)) == 241 + 14
     assert len(secrets.record) == 13
-    assert len(secrets.result) == 13
+    assert len(secrets.result) == 13 + 2 * 10  # with the ends of ten intervals
     return [*secrets.weights, secrets.record, secrets.result]
 
 
@@ -99,6 +102,24 @@ def test_sealed_shares_are_deleted_when_the_job_has_ended(demo: Demo) -> None:
         assert state == "final"
         held = database.execute("SELECT count(*) FROM compute_sealedinput WHERE job_id = ?", (key,)).fetchone()
         assert held == (0,)
+
+
+def test_what_reopens_the_decision_is_at_the_coordinator_and_opens_nowhere_there(demo: Demo) -> None:
+    """Neither a share nor a salt of the disclosure stands in the coordinator's folder, the broker or the logs."""
+    work = demo.story.work
+    assert work is not None
+    disclosed: Any = predict.disclose(work, with_record=True)
+    openings = [*disclosed["inputs"].values()]
+    openings += [part for shares in disclosed["outputs"].values() for part in shares.values()]
+    needles = [text.encode() for each in openings for text in (each["salt"], each["share"])]
+    needles += [unb64(needle.decode()) for needle in needles]
+    with sqlite3.connect(f"file:{demo.world.stack.database}?mode=ro", uri=True) as database:
+        packages = database.execute("SELECT stage FROM compute_recordspackage ORDER BY stage").fetchall()
+    assert ("result",) in packages
+    places = [*files(demo.state / "coordinator", demo.world.stack.logs), *broker(demo)]
+    assert [name for name, data in places for needle in needles if needle in data] == []
+    own = (work.folder / "request.json").read_bytes()
+    assert any(needle in own for needle in needles), "the search would find nothing anywhere"
 
 
 @pytest.mark.parametrize("name", ["web", "worker"])

@@ -10,11 +10,12 @@ from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
+from concordat.clock import rfc3339
 from concordat.events import Event
 from governance.models import Definition, Membership
 from governance.permissions import HOLDERS, Verb
 from ledger import selectors
-from ledger.models import Anchor, LogEntry
+from ledger.models import Anchor, LogEntry, StampAttempt, TimeStamp
 from ledger.services.publish import publish
 from ledger.services.record import record
 from tests.governance.conftest import Consortium
@@ -84,6 +85,23 @@ def test_who_is_no_member_reads_neither(consortium: Consortium, decided: LogEntr
     User.objects.filter(pk=former.pk).update(is_active=False)
     assert browser(outsider).get(reverse(f"admin:{name}_changelist")).status_code == 403
     assert browser(former).get(reverse(f"admin:{name}_changelist")).status_code == 302
+
+
+def test_whose_word_the_time_is_and_why_a_stamp_is_missing_stand_in_the_lists(
+    consortium: Consortium, decided: LogEntry, settings: Any
+) -> None:
+    client, head = browser(consortium.member("zurich", "auditor")), Anchor.objects.get().checkpoint
+
+    def shown() -> tuple[str, str]:
+        anchors = client.get(reverse("admin:ledger_anchor_changelist"))
+        return page(client, decided).content.decode(), anchors.content.decode()
+
+    assert all("asserted by the operator" in text for text in shown())
+    settings.TSA_URL = "https://tsa.example"
+    StampAttempt.objects.create(asked=head.time, failures=1, reason="timestamp-authority-unavailable")
+    assert all("asserted by the operator (timestamp-authority-unavailable)" in text for text in shown())
+    TimeStamp.objects.create(checkpoint=head, answer=b"x", authority="Notary", time=head.time, received=head.time)
+    assert all(f"not later than {rfc3339(head.time)}, by Notary" in text for text in shown())
 
 
 def test_a_self_hosted_chain_is_called_so(consortium: Consortium, decided: LogEntry, settings: Any) -> None:

@@ -15,7 +15,7 @@ from concordat.events import Event
 from concordat.keystore import Keystore
 from ledger.chain.deploy import Deployment, deploy
 from ledger.models import LogEntry
-from ledger.services.record import record
+from ledger.services.record import Draft, record_all
 from tests.support.triggers import drop_triggers
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +70,7 @@ def write():
 
     def writer(count: int = 1) -> list[LogEntry]:
         with transaction.atomic():
-            return [record(event=Event.DOSSIER_READ, public={"role": f"entry {i}"}) for i in range(count)]
+            return record_all([Draft(event=Event.DOSSIER_READ, public={"role": f"entry {i}"}) for i in range(count)])
 
     return writer
 

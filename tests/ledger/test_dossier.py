@@ -201,7 +201,7 @@ def test_with_chain_keys_disclosure_and_witnesses_every_check_passes(anchored, s
     trusted["log"] = anchored.consortium.coordinator.kid
     disclosed = canonical.encode(anchored.disclosure)
     result = verify(data, Options(keys=trusted, rpc=settings.CHAIN_RPC, disclosure=disclosed))
-    assert [each for each in result.checks if each.status is not Status.PASSED] == []
+    assert [each.name for each in result.checks if each.status is not Status.PASSED] == ["time"]  # no authority here
     assert "self-hosted" in check(result, "chain anchor").sentence
 
 

@@ -1,13 +1,15 @@
 """Erasure: the key goes, the content with it, and every proof stays."""
 
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from concordat import checkpoint, merkle
+from concordat import checkpoint, clock, merkle
 from concordat.events import Event
 from concordat.keystore import Keystore
+from concordat.law import Exemption
 from concordat.reasons import Reason, Refused
 from ledger import selectors
 from ledger.models import LegalHold, LogEntry, SubjectKey
@@ -78,8 +80,28 @@ def test_a_hold_is_set_and_lifted_once_and_the_log_says_so_without_its_ground():
     assert refusal(lift, hold=held.pk + 1).reason is Reason.NOT_FOUND
     for entry in LogEntry.objects.filter(event__in=(Event.LEGAL_HOLD_SET, Event.LEGAL_HOLD_LIFTED)):
         assert entry.public == {}
-        assert selectors.private_fields(entry) == {"subject": str(subject), "ground": "claim"}
+        assert selectors.private_fields(entry) == {
+            "subject": str(subject),
+            "ground": "claim",
+            "exemption": "legal-claims",
+            "until": "",
+        }
     assert LogEntry.objects.filter(event=Event.LEGAL_HOLD_LIFTED).count() == 1
+
+
+def test_a_hold_that_says_its_end_ends_by_itself(monkeypatch):
+    subject, now = uuid4(), clock.now()
+    give_consent(subject)
+    until = now + timedelta(days=30)
+    refused = refusal(hold, institution="long-beach", subject=subject, ground="claim", until=now)
+    assert (refused.reason, refused.field) == (Reason.FIELD_INVALID, "until")
+    hold(institution="long-beach", subject=subject, ground="claim", exemption=Exemption.PUBLIC_HEALTH, until=until)
+    refused = refusal(destroy, institution="long-beach", subject=subject, ground="request")
+    assert refused.reason is Reason.LEGAL_HOLD
+    assert f"until {clock.rfc3339(until)}" in refused.detail
+    assert "GDPR Article 17(3)(c)" in refused.detail
+    monkeypatch.setattr(clock, "now", lambda: until)
+    destroy(institution="long-beach", subject=subject, ground="request")
 
 
 def test_the_operator_holds_lifts_and_erases_by_command(capsys):

@@ -7,18 +7,19 @@ from django.db.models import F
 
 from concordat.events import Event
 from ledger import triggers
-from ledger.models import Document, LogEntry, Reference, SignedCheckpoint
+from ledger.models import Document, LogEntry, Reference, SignedCheckpoint, TimeStamp
 from ledger.services.documents import store
 from ledger.services.publish import publish
 from ledger.services.record import record
 
-PROTECTED = (LogEntry, Reference, Document, SignedCheckpoint)
+PROTECTED = (LogEntry, Reference, Document, SignedCheckpoint, TimeStamp)
 
 
 @pytest.fixture
 def log(db, write):
     record(event=Event.STUDY_APPROVED, public={"study": "one"}, documents={"protocol": {}})
-    publish()
+    head = publish()
+    TimeStamp.objects.create(checkpoint=head, answer=b"x", authority="x", time=head.time, received=head.time)
 
 
 @pytest.mark.parametrize("model", PROTECTED)

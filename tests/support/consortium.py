@@ -32,6 +32,9 @@ ROLES = {
     "notary": ["dealer"],
     "long-beach": ["requester"],
 }
+CLASSES = ["healthy", "ischaemia", "heart failure"]
+"""Of a model that tells several apart."""
+
 STUDY, PURPOSE = "chest-pain", "decision-support"
 DOMAIN = Domain(31338, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
 SCHEMA = json.loads((Path(__file__).parents[2] / "examples/heart_disease/schema.json").read_text())
@@ -141,6 +144,7 @@ class Consortium:
             tensors=self.tensors,
             party_keys=self.party_keys,
             key=self.identity(OWNER),
+            classes=CLASSES if model.KINDS[self.kind].several else (),
             keep=self.kept.update,
         )
 

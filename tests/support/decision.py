@@ -18,6 +18,7 @@ from concordat.canaries import known_result
 from concordat.canonical import digest
 from concordat.events import Event
 from concordat.keystore import Keystore
+from concordat.kinds.kind import unit
 from concordat.request import read_request
 from ledger.models import LogEntry
 from ledger.services.record import record
@@ -44,14 +45,17 @@ COEFFICIENTS = np.linspace(-1.25, 1.0, 10)
 
 
 Numbers = tuple[Sequence[float], Sequence[float]]
-"""The prediction; coefficients, intercept and sums of squares."""
+"""The prediction; coefficients, intercept and sums of squares; of several classes, one class after the other, as the
+engine counts them."""
 
 
 def computed(of: Consortium) -> Numbers:
     """What the consortium's model computes of the person's record."""
     record = ring.decode(ring.encode(of.vector))
     prediction, explanation = known_result(of.kind, of.tensors, of.plan, record, of.target)
-    return [prediction], list(explanation)
+    of_squares = np.arange(explanation.shape[1]) > len(of.plan.groups)
+    one = unit(len(prediction))
+    return list(prediction / one), (explanation / np.where(of_squares, one**2, one)).ravel().tolist()
 
 
 def seal_shares(numbers: Numbers, *, job: str, output_key: str) -> tuple[dict[str, Any], dict[str, str]]:

@@ -14,7 +14,7 @@ from compute.engine.execution import execute
 from concordat import design, model, ring
 from concordat.canonical import b64, unb64
 from concordat.design import read_design
-from concordat.outputs import sizes
+from concordat.outputs import read_numbers, sizes
 from concordat.reasons import Refused
 from concordat.schema import FeatureSchema
 
@@ -51,6 +51,11 @@ class Case:
             for record in self.records
         ]
         self.input_shares = [ring.split(each, PARTIES) for each in encoded]
+
+    @property
+    def answers(self):
+        kind = model.KINDS[self.kind]
+        return kind.answers(kind.sizes(dict(self.shapes)))
 
     def job(self, rank, job, peers, *, ahead=0, dealt=None, startup_seconds=30, round_seconds=20):
         """`dealt` holds every engine's part of a batch, by rank."""
@@ -136,9 +141,20 @@ def run_here(case, *, places=None, peers=None, **limits):
 
 def opened(case, answers, place=0):
     """What only the requester can do: add the shares of a record. Predictions (1 + w,) and the explanation."""
-    lengths = sizes(len(case.design.groups), mirrored=case.design.mirrored, what_ifs=len(case.what_ifs))
+    return [ring.decode(numbers, ring.RESULT_BITS) for numbers in _added_up(case, answers, place)]
+
+
+def opened_by_class(case, answers, place=0):
+    """The same of several classes, as a requester reads it: an `Opened` for each."""
+    groups = len(case.design.groups)
+    return read_numbers(*_added_up(case, answers, place), groups=groups, target=case.target, answers=case.answers)
+
+
+def _added_up(case, answers, place):
+    groups, mirrored = len(case.design.groups), case.design.mirrored
+    lengths = sizes(groups, mirrored=mirrored, what_ifs=len(case.what_ifs), answers=case.answers)
     outputs = [answer["outputs"][place] for answer in answers[:PARTIES]]
     return [
-        ring.decode(ring.combine([ring.from_bytes(unb64(each[part]), (length,)) for each in outputs]), ring.RESULT_BITS)
+        ring.combine([ring.from_bytes(unb64(each[part]), (length,)) for each in outputs])
         for part, length in lengths.items()
     ]

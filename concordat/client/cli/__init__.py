@@ -11,6 +11,7 @@ from concordat.client.cli.consent import consent
 from concordat.client.cli.definition import definition
 from concordat.client.cli.design import design
 from concordat.client.cli.dossier import dossier, verify_command
+from concordat.client.cli.escrow import escrow, records
 from concordat.client.cli.home import init, pin
 from concordat.client.cli.keys import keys
 from concordat.client.cli.prediction import cancel, disclose, open_command, predict_command, watch
@@ -82,6 +83,8 @@ for command in (
     cancel,
     open_command,
     disclose,
+    records,
+    escrow,
     dossier,
     verify_command,
 ):

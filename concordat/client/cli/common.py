@@ -24,6 +24,7 @@ _TEMPORARY = frozenset(
     {
         Reason.COORDINATOR_UNAVAILABLE,
         Reason.RESULT_NOT_READY,
+        Reason.WITNESSES_TOO_FEW,
         Reason.NODE_BUSY,
         Reason.NODE_SILENT,
         Reason.PEER_LOST,

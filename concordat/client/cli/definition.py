@@ -82,6 +82,7 @@ def _print(console: Console, found: CheckedDefinition) -> None:
         "computes": _COMPUTES[content["kind"]].format(target=content["target"]),
         "model": f"{found.manifest['model']} {found.manifest['version']} ({found.manifest['kind']}) of "
         f"{found.manifest['owner']}",
+        "classes": ", ".join(found.manifest["classes"]) or "two",
         "parties": ", ".join(content["parties"]) + f"; dealer {content['dealer']}",
         "requesters": ", ".join(content["requesters"]),
         "purposes": ", ".join(content["purposes"]) + ("; emergent use allowed" if content["emergent"] else ""),

@@ -20,12 +20,15 @@ from concordat.pins import Pins
     "--roles", type=click.Choice(ROLES), multiple=True, default=["requester"], show_default=True, help="Repeatable."
 )
 @click.option("--coordinator", required=True, help="Its address, such as https://concordat.example.org")
+@click.option("--witnessed", is_flag=True, help="Show no result before enough witnesses of the log have cosigned it.")
 @click.pass_obj
-def init(app: App, slug: str, name: str, jurisdiction: str, roles: tuple[str, ...], coordinator: str) -> None:
+def init(
+    app: App, slug: str, name: str, jurisdiction: str, roles: tuple[str, ...], coordinator: str, witnessed: bool
+) -> None:
     """Make the folder of an institution without a node, and print its enrolment for the others to enrol and pin."""
     token = ClientHome.found(
         app.folder,
-        {"institution": slug, "coordinator": coordinator},
+        {"institution": slug, "coordinator": coordinator, "witnessed": witnessed},
         name=name,
         jurisdiction=jurisdiction,
         roles=[role for role in ROLES if role in roles],

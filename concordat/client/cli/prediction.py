@@ -93,6 +93,8 @@ def predict_command(
             what_ifs=what_ifs,
         )
         app.progress.print(f"Request {work.request}")
+        if work.package("request") is None:
+            app.progress.print("There is no records key: nothing but this folder will ever open the result.")
         status = predict.submit(work, api)
         if wait:
             status = predict.wait(work, api, seconds=seconds, on_change=lambda each: _progress(app, each))
@@ -133,23 +135,33 @@ def cancel(app: App, request: str) -> None:
     show_default=True,
     help="What they made of it.",
 )
+@click.option(
+    "--class",
+    "shown",
+    multiple=True,
+    metavar="NAME",
+    help="Of a model of several classes: show the factors of this one. Repeatable; else of the two most probable.",
+)
 @click.pass_obj
-def open_command(app: App, request: str, viewer: str, decision: Decision) -> None:
+def open_command(app: App, request: str, viewer: str, decision: Decision, shown: tuple[str, ...]) -> None:
     """Verify, open and show the result of REQUEST, and sign for having shown it."""
     work = Work.of(app.home.work, request)
     with app.api(f"{_READ} predictions.write") as api:
-        opened = predict.open_result(app.home, api, work)
+        opened = predict.open_result(app.home, api, work, shown=shown)
         predict.show(app.home, api, work, opened, viewer=viewer, decision=decision)
     value = {
         "record": opened.record,
         "log_size": opened.log_size,
+        "cosigned": opened.witnessed.cosigned,
+        "witnesses": opened.witnessed.of,
         "explanation": opened.explanation.to_json(),
-        "what_ifs": [{"what_if": each.words, "probability": f"{each.probability:.4f}"} for each in opened.what_ifs],
+        "what_ifs": [each.to_json() for each in opened.what_ifs],
     }
     app.answer(
         value,
         lambda console: console.print(
-            f"{opened.text}\nRecord {opened.record}, verified in the log of {opened.log_size} entries.",
+            f"{opened.text}\nRecord {opened.record}, verified in the log of {opened.log_size} entries; cosigned by "
+            f"{opened.witnessed} witnesses so far.",
             markup=False,
         ),
     )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 from concordat.canonical import encode
 from concordat.client.cli.common import App, write_new
@@ -36,3 +37,17 @@ def erase(app: App, pseudonym: object, ground: str) -> None:
     with app.api("subjects.erase") as api:
         erased = api.erase_subject(str(pseudonym), ground=ground)
     app.answer(erased, lambda console: console.print(f"Erased; recorded as {erased['record']}."))
+
+
+@subject.command()
+@click.pass_obj
+def erasures(app: App) -> None:
+    """Which decisions' people were erased since we were given something of them: destroy it, or know why not."""
+    with app.api("dossiers.read") as api:
+        found = api.erasures()
+
+    def people(console: Console) -> None:
+        for each in found:
+            console.print(f"{each['told']}  erased as {each['destroyed']}: {', '.join(each['records'])}", markup=False)
+
+    app.answer({"erasures": found}, people)

@@ -13,7 +13,7 @@ from compute.engine.lime import Surrogate, explain
 from compute.engine.rows import Composed, Masked, Private, Shifted
 from concordat import ring
 from concordat.kinds import KINDS
-from concordat.kinds.kind import Kind
+from concordat.kinds.kind import Kind, softmax, unit
 from concordat.model import shapes_of
 from concordat.reasons import Reason, Refused
 from tests.support.parties import shares, together
@@ -22,6 +22,7 @@ K, N = 6, 20
 SIZES = {
     "linear": [()],
     "mlp": [(5,), (7, 4), (3, 3, 3)],
+    "mlp-classes": [(5, 3), (7, 4, 4), (3, 3, 3, 7)],
     "trees": [(4, 1), (3, 3), (2, 4), (2, 5)],
     "forest": [(4, 1), (3, 3), (100, 2)],
 }
@@ -86,7 +87,8 @@ def compute(kind, tensors, design, parties=3):
     run = together(start, parties)
     (bits,) = {value.bits for value in run.results}
     run.results = [value.share for value in run.results]
-    return ring.decode(run.sum, bits)[:, 0], run
+    found = ring.decode(run.sum, bits)
+    return found * unit(found.shape[1]) if KINDS[kind].several else found[:, 0], run
 
 
 @pytest.mark.parametrize("name", DESIGNS)
@@ -114,6 +116,8 @@ def test_any_number_of_parties_computes_it(kind, sizes, parties):
         ("linear", (), "private", 1),
         ("mlp", (5,), "shifted", 6),
         ("mlp", (7, 4), "masked", 12),
+        ("mlp-classes", (5, 3), "shifted", 6),
+        ("mlp-classes", (7, 4, 16), "masked", 12),
         ("trees", (3, 3), "shifted", 5),
         ("trees", (3, 3), "masked", 6),
         ("trees", (2, 5), "masked", 7),
@@ -166,7 +170,7 @@ def test_a_value_that_equals_its_threshold_goes_left():
 
 
 def test_a_kind_is_found_by_its_file_alone():
-    assert set(KINDS) == {"forest", "linear", "mlp", "trees"}
+    assert set(KINDS) == {"forest", "linear", "mlp", "mlp-classes", "trees"}
     assert all(isinstance(kind, Kind) for kind in KINDS.values())
 
 
@@ -181,6 +185,9 @@ def test_free_sizes_are_read_back_from_the_shapes(kind, sizes):
     [
         ("mlp", {"hidden.bias": (-3,)}),
         ("mlp", {"hidden.bias": ()}),
+        ("mlp-classes", {"hidden.bias": (5,), "output.bias": (2,)}),
+        ("mlp-classes", {"hidden.bias": (5,), "output.bias": (17,)}),
+        ("mlp-classes", {"hidden.bias": (5,), "output.bias": ()}),
         ("trees", {"thresholds": (0, 7)}),
         ("trees", {"thresholds": (7,)}),
         ("trees", {}),
@@ -196,7 +203,7 @@ def test_proven_ranges_hold_for_every_record_between_the_bounds(kind, sizes):
     the proof says is the most."""
     tensors = tensors_of(kind, sizes)
     lowest, highest = -np.full(K, 3.0), np.full(K, 3.0)
-    last = {"linear": "weight", "mlp": "output.weight"}.get(kind, "leaves")
+    last = {"linear": "weight", "mlp": "output.weight", "mlp-classes": "output.weight"}.get(kind, "leaves")
 
     def proven(scale):
         try:
@@ -211,6 +218,27 @@ def test_proven_ranges_hold_for_every_record_between_the_bounds(kind, sizes):
     largest = tensors | {last: tensors[last] * scale}
     most = {"log-odds": 256, "probability": 1}[KINDS[kind].scale]
     assert np.abs(KINDS[kind].forward(largest, records)).max() <= KINDS[kind].prove(largest, lowest, highest) <= most
+
+
+def test_what_all_classes_have_in_common_is_neither_computed_nor_bounded():
+    """Only differences between classes are: the same to all of them changes nothing, and the sum is none to the bit."""
+    tensors, design = tensors_of("mlp-classes", (5, 3)), DESIGNS["masked"]
+    common = tensors | {"output.bias": tensors["output.bias"] + 300.0}
+    bounds = -np.full(K, 3.0), np.full(K, 3.0)
+    assert KINDS["mlp-classes"].prove(common, *bounds) == pytest.approx(KINDS["mlp-classes"].prove(tensors, *bounds))
+    (first, run), (second, _) = (compute("mlp-classes", each, design) for each in (tensors, common))
+    assert first == pytest.approx(second, abs=2e-3)
+    assert not run.sum.sum(axis=1).any()
+
+
+def test_the_softmax_of_centred_log_odds_is_that_of_the_networks_numbers():
+    z = np.random.default_rng(2).normal(scale=100, size=(9, 5))
+    exact = np.exp(z - z.max(axis=1, keepdims=True))
+    assert softmax(z - z.mean(axis=1, keepdims=True)) == pytest.approx(exact / exact.sum(axis=1, keepdims=True))
+
+
+def test_probabilities_of_several_classes_are_no_target():
+    assert KINDS["mlp-classes"].targets == ("log-odds",)
 
 
 @pytest.mark.parametrize("leaf", [-0.01, 1.01, np.nan])

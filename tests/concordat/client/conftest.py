@@ -36,6 +36,7 @@ from concordat.client.work import Work
 from concordat.definition import extraction_of, opens, scale_of
 from concordat.enrolment import build_enrolment
 from concordat.keystore import Keystore
+from concordat.kinds.kind import unit
 from concordat.model import KINDS
 from concordat.schema import FeatureSchema
 from concordat.signatures import keyring
@@ -46,6 +47,7 @@ from ledger import triggers
 from ledger.models import ChainTransaction
 from ledger.services.publish import publish
 from tests.support.approval import approve
+from tests.support.consortium import CLASSES
 from tests.support.snapshot import Snapshot
 from tests.support.transcripts import transcripts
 
@@ -66,7 +68,7 @@ SCOPES = {
     "party": "definitions.read definitions.vote node",
     "dealer": "node",
     "requester": "institutions.read definitions.read definitions.vote consents.write "
-    "predictions.read predictions.write ledger.read dossiers.read",
+    "predictions.read predictions.write records.read ledger.read dossiers.read",
 }
 FOLDER = Path(__file__).parents[3] / "examples" / "heart_disease"
 SCHEMA = json.loads((FOLDER / "schema.json").read_text())
@@ -140,7 +142,14 @@ class World:
     # --- what is agreed on
 
     def agree(
-        self, kind: str = "mlp", *, tensors: Any = None, ground: str = "consent", plan: Any = None, **changes: Any
+        self,
+        kind: str = "mlp",
+        *,
+        tensors: Any = None,
+        classes: Any = CLASSES,
+        ground: str = "consent",
+        plan: Any = None,
+        **changes: Any,
     ) -> CheckedDefinition:
         """From the protocol to a definition that everyone has approved; boards and chain are taken as said yes."""
         owner, api = self.homes["cleveland"], self.api("cleveland")
@@ -180,6 +189,7 @@ class World:
             schema=SCHEMA,
             tensors=self.tensors,
             parties=PARTIES,
+            classes=classes if KINDS[kind].several else (),
         )
         if kind == "linear":
             models.disclose_weights(owner, api, model=model.digest, study=STUDY)
@@ -332,16 +342,19 @@ class World:
         publish()
 
     def in_the_clear(self, definition: CheckedDefinition, records: Any) -> tuple[Any, Any]:
-        """The engine's outputs as ring elements: predictions, of what-ifs too; coefficients, intercept and sum of
-        squares."""
+        """The engine's outputs as ring elements, class by class where there are several: predictions, of what-ifs too;
+        coefficients, intercept and sums of squares."""
         known = [
             known_result(
                 definition.manifest["kind"], self.tensors, definition.design, record, scale_of(definition.content)
             )
             for record in records
         ]
-        prediction, explanation = np.array([each for each, _ in known]), known[0][1]
-        return ring.encode(prediction, ring.RESULT_BITS), ring.encode(explanation, ring.RESULT_BITS)
+        prediction, explanation = np.transpose([each for each, _ in known]), known[0][1].copy()
+        squares, one = explanation[:, len(definition.design.groups) + 1 :], unit(len(explanation))
+        squares /= one
+        parts = (ring.encode(part / one, ring.RESULT_BITS).ravel() for part in (prediction, explanation))
+        return tuple(parts)  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)

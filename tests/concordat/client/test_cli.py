@@ -17,11 +17,13 @@ import pytest
 from click.testing import CliRunner, Result
 from django.db import transaction
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.neural_network import MLPClassifier
 
 from concordat import canonical, clock
 from concordat.client.cli import common, main
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
+from concordat.definition import OPENED
 from concordat.design import check_design
 from concordat.enrolment import verify_enrolment
 from concordat.events import Event
@@ -35,6 +37,7 @@ from tests.concordat.client.conftest import FOLDER, PERSON, PURPOSE, RECORD, SCH
 
 Run = Callable[..., Result]
 
+BUDGETS = {"jobs_a_day": 10, "jobs": 100, "scalars": 10_000}
 ASKED = ("--purpose", PURPOSE, "--person", PERSON)
 
 
@@ -134,6 +137,60 @@ def test_a_scikit_learn_forest_is_imported_asked_and_explained_in_probability(
     assert "Method: probability, reference-contrast LIME." in text
     assert " points [" in text
     assert "log-odds" not in text
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_scikit_learn_network_of_several_classes_is_imported_asked_and_explained_class_by_class(
+    world: World, run: Run, tmp_path: Path
+) -> None:
+    schema = FeatureSchema.from_json(SCHEMA)
+    with (FOLDER / "uci_heart_4_hospitals.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))[:300]
+    patients = np.array([schema.encode_row(schema.from_row(row)).vector for row in rows])
+    severity = np.array(["none", "mild", "severe", "severe", "severe"])[[int(row["num"]) for row in rows]]
+    network = MLPClassifier((16,), alpha=1.0, max_iter=150, random_state=0).fit(patients, severity)
+    imported = from_sklearn(network)
+    named = {"kind": imported.kind, "tensors": imported.tensors, "classes": imported.classes}
+    opened = [*OPENED["explain"], "what_ifs"]
+    agreed = world.agree(**named, opened=opened, what_ifs=1, canaries=2, budgets=BUDGETS)
+    assert "mild, none, severe" in run("definition", "show", agreed.digest).stdout
+
+    values = tmp_path / "record.json"
+    values.write_text(json.dumps(RECORD | {"exang": True, "oldpeak": 2.5}))
+    options = ["--definition", agreed.digest, *ASKED, "--consent", give_consent(run, tmp_path), "--json", values]
+    asked = run("predict", *options, "--what-if", "exang=FALSE", "--no-wait", output="json")
+    request = machine(asked)["request"]
+    world.compute(agreed)
+    answer = machine(run("open", request, "--viewer", "clinician", output="json"))
+    record = schema.encode_row(json.loads(values.read_text())).vector
+    other = schema.encode_row(json.loads(values.read_text()) | {"exang": False}).vector
+    now, then = (
+        dict(zip(network.classes_, each, strict=True)) for each in network.predict_proba(np.array([record, other]))
+    )
+    classes = answer["explanation"]["classes"]
+    found = {each["class"]: float(each["probability"]) for each in classes}
+    assert list(found) == sorted(now, key=lambda name: -now[name])
+    assert found == pytest.approx(now, abs=2e-4)
+    (what_if,) = answer["what_ifs"]
+    assert {name: float(each) for name, each in what_if["probabilities"].items()} == pytest.approx(then, abs=2e-4)
+
+    first, second, third = found
+    text = run("open", request, "--viewer", "clinician").stdout
+    assert f"{first}: factors in log-odds of “{first}” against the average of all classes" in text
+    assert f"{second}: factors in" in text
+    assert f"{third}: factors in" not in text
+    assert "What the model would predict, if only this were different:" in text
+    text = run("open", request, "--viewer", "clinician", "--class", third).stdout
+    assert f"{third}: factors in" in text
+    assert f"{first}: factors in" not in text
+    refused = run("open", request, "--viewer", "clinician", "--class", "fatal")
+    assert (refused.exit_code, "There is no class “fatal”" in refused.stderr) == (1, True)
+
+
+def test_probabilities_of_several_classes_are_refused_with_what_there_is(world: World) -> None:
+    with pytest.raises(Refused, match="“mlp-classes” is explained in: log-odds") as caught:
+        world.agree("mlp-classes", target="probability", budgets=BUDGETS)
+    assert caught.value.field == "target"
 
 
 def test_a_request_can_be_taken_back(agreed: CheckedDefinition, run: Run, tmp_path: Path) -> None:

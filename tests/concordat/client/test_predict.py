@@ -204,12 +204,13 @@ class TestWhatTheClientRefusesToBelieve:
         seen = predict.open_result(home, api, computed)
         honest = checkpoint.verify(api.checkpoint(), {home.pins.log_origin: home.pins.coordinator})
         key, origin = Keystore(settings.KEYS_DIR).identity, home.pins.log_origin
-        for size in (honest.size - 1, honest.size, honest.size + 1):
+        shorter, other = Reason.CHECKPOINT_OLDER, Reason.CONSISTENCY_INVALID
+        for size, reason in ((honest.size - 1, shorter), (honest.size, other), (honest.size + 1, other)):
             rewritten = checkpoint.sign(checkpoint.Checkpoint(origin, size, bytes(32)), key, origin)
             with monkeypatch.context() as patched:
                 patched.setattr(api, "checkpoint", lambda note=rewritten: note)
                 patched.setattr(api, "consistency", lambda first, second: [b64(bytes(32))])
-                with refusal(Reason.CONSISTENCY_INVALID):
+                with refusal(reason):
                     predict.open_result(home, api, computed)
         assert predict.open_result(home, api, computed) == seen
 

@@ -58,6 +58,7 @@ class Forger:
     opened: dict[str, Any] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
     cosigners: Mapping[str, SigningKey] = field(default_factory=dict)
+    without_log: bool = False
 
     def __post_init__(self) -> None:
         files = self.dossier.evidence
@@ -143,6 +144,8 @@ class Forger:
         }
         files |= {f"entries/{index:07d}.json": canonical.encode(self.contents[index]) for index in self.shown}
         files |= {f"documents/{name}": self.documents[name] for name in named}
+        if self.without_log:
+            del files["log.jsonl"]
         return self.dossier.sealed(files)
 
 
@@ -161,6 +164,15 @@ def dossier_of_a_forest(
     """The same for a forest, which is explained in probability."""
     with django_db_blocker.unblock():
         return _made(tmp_path_factory.mktemp("consortium"), kind="forest", target="probability")
+
+
+@pytest.fixture(scope="session")
+def dossier_of_classes(
+    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Dossier:
+    """The same for a network of several classes, and what came out is what the model computes."""
+    with django_db_blocker.unblock():
+        return _made(tmp_path_factory.mktemp("consortium"), Computed, kind="mlp-classes")
 
 
 @pytest.fixture(scope="session")

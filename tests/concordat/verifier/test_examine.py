@@ -6,11 +6,14 @@ import sys
 import pytest
 
 from concordat import canonical
+from concordat.kinds import KINDS
+from concordat.kinds.kind import softmax
 from concordat.reasons import Reason, Refused
-from concordat.verifier import Options, bundle, verify
+from concordat.verifier import Options, bundle, paper, verify
 from concordat.verifier.__main__ import main
 from concordat.verifier.examine import Status
 from concordat.verifier.report import html
+from tests.support.consortium import CLASSES
 
 pytestmark = pytest.mark.django_db
 
@@ -23,7 +26,7 @@ def test_an_untouched_dossier_holds(made):
     result = verify(made.data)
     assert [check for check in result.checks if check.status is Status.FAILED] == []
     open_questions = {check.name for check in result.checks if check.status is Status.NOT_CHECKABLE}
-    assert open_questions == {"anchors", "keys", "disclosure", "witnesses", "chain anchor", "chain approvals"}
+    assert open_questions == {"anchors", "keys", "disclosure", "witnesses", "time", "chain anchor", "chain approvals"}
 
 
 def test_the_story_names_who_allowed_it_and_what_was_computed(made):
@@ -74,6 +77,31 @@ def test_a_forests_result_is_told_in_probability_and_has_no_log_odds(dossier_of_
     assert "<strong>0.7500</strong>; probability of the reference record, by the surrogate, -0.5000" in page
     assert "Factors, in probability (0.01 is a percentage point) compared with the reference record" in page
     assert "log-odds" not in page
+
+
+def test_of_several_classes_all_are_told_the_most_probable_one_first(dossier_of_classes):
+    made = dossier_of_classes
+    result = verify(made.data, Options(disclosure=canonical.encode(made.decision.disclosure)))
+    assert result.holds
+    consortium, found = made.decision.consortium, result.story["result"]
+    log_odds = KINDS["mlp-classes"].forward(consortium.tensors, consortium.vector[None])[0]
+    expected = dict(zip(CLASSES, softmax(log_odds), strict=True))
+    assert {each["name"]: float(each["probability"]) for each in found["classes"]} == pytest.approx(expected, abs=1e-3)
+    assert {each["name"]: float(each["log_odds"]) for each in found["classes"]} == pytest.approx(
+        dict(zip(CLASSES, log_odds, strict=True)), abs=1e-3
+    )
+    assert found["probability"] == max(each["probability"] for each in found["classes"])
+    assert found["factors"] == found["classes"][0]["factors"]
+    assert all(each["reliable"] is not None for each in found["classes"])
+    page, first = html(result.to_json()), found["classes"][0]
+    assert '<th scope="col">Log-odds against the average of all classes</th>' in page
+    assert page.count("Factors, in log-odds of “") == 3
+    assert (
+        f"<strong>{first['probability']}</strong>, as log-odds {first['log_odds']}; log-odds of “{first['name']}” "
+        "against the average of all classes of the reference record, by the surrogate" in page
+    )
+    printed = paper.pdf(result.to_json())
+    assert printed.startswith(b"%PDF")
 
 
 def test_a_disclosed_probability_that_is_none_fails(dossier_of_a_forest, monkeypatch):

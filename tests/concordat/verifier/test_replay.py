@@ -61,6 +61,15 @@ def test_a_design_that_depends_on_the_record_is_computed_again_as_well(dossier_o
     assert result.holds
 
 
+def test_of_several_classes_every_one_is_computed_again(dossier_of_classes: Any) -> None:
+    consortium = dossier_of_classes.decision.consortium
+    result = replayed(dossier_of_classes, model_file.write(consortium.manifest, consortium.kept))
+    assert answer(result).status is Status.PASSED, answer(result).sentence
+    bias = consortium.tensors["output.bias"] + [0.0, 0.01, -0.01]  # the first class's log-odds are the same
+    result = replayed(dossier_of_classes, archive(consortium.tensors | {"output.bias": bias}))
+    assert answer(result).reason is Reason.REPLAY_DIFFERS
+
+
 def test_plain_tensors_agree_and_are_their_owners_word(computed: Any) -> None:
     result = replayed(computed, archive(computed.decision.consortium.tensors))
     check = answer(result)

@@ -5,8 +5,9 @@ import pytest
 from concordat import canonical, clock, cosignature, merkle
 from concordat.canonical import b64
 from concordat.checkpoint import Checkpoint, sign
+from concordat.enrolment import build_enrolment
 from concordat.reasons import Reason
-from concordat.verifier import Options, verify
+from concordat.verifier import Options, bundle, verify
 from concordat.verifier.examine import Status
 from tests.support.consortium import NODES
 
@@ -104,6 +105,7 @@ def test_the_readable_dossier_says_how_many_witnessed(made):
         "of": ("budapest", "cleveland", "notary", "zurich"),
         "cosigned": ("budapest", "cleveland"),
         "needed": 3,
+        "all_shown": True,
     }
 
 
@@ -111,3 +113,68 @@ def test_the_counted_witnesses_are_among_those_whose_keys_are_to_be_compared(mad
     head = head_of(made)
     checks = {check.name: check for check in verify(with_head(made, head, lines(made, head, *NODES))).checks}
     assert all(slug in checks["keys"].sentence for slug in NODES)
+
+
+@pytest.fixture
+def large(monkeypatch):
+    """The log has outgrown what a dossier carries of it."""
+    monkeypatch.setattr("concordat.verifier.completeness.LARGEST_LOG", 10)
+
+
+@pytest.fixture
+def hiding(forger, large):
+    """A forger who leaves out that Zürich and the notary are enrolled: two of two would be enough."""
+    for slug in ("zurich", "notary"):
+        forger.hide(f"enrol {slug}")
+    forger.without_log = True
+    forger.cosigners = keys(forger.dossier, "cleveland", "budapest")
+    return forger
+
+
+def kids(made, *slugs):
+    return {slug: key.public.kid for slug, key in keys(made, *slugs).items()}
+
+
+def test_in_a_large_log_nothing_is_concluded_from_the_enrolments_that_the_operator_shows(hiding):
+    data = hiding.forge()
+    found = witnesses(data)
+    assert (found.status, found.reason) == (Status.NOT_CHECKABLE, Reason.INCOMPLETE)
+    assert witnesses(data, witnessed=True).status is Status.FAILED
+
+
+@pytest.mark.parametrize(
+    ("cosigned", "named", "status", "reason"),
+    [
+        (NODES[:3], NODES, Status.PASSED, None),
+        (NODES[:2], NODES, Status.NOT_CHECKABLE, Reason.WITNESSES_TOO_FEW),
+        (NODES[:2], NODES[:2], Status.PASSED, None),
+        (NODES[1:], NODES[:1], Status.NOT_CHECKABLE, Reason.WITNESSES_TOO_FEW),
+        (NODES, ["long-beach"], Status.NOT_CHECKABLE, Reason.INCOMPLETE),  # has no node
+    ],
+)
+def test_in_a_large_log_those_count_whose_keys_the_reader_names(forger, large, cosigned, named, status, reason):
+    forger.without_log = True
+    forger.cosigners = keys(forger.dossier, *cosigned)
+    found = witnesses(forger.forge(), keys=kids(forger.dossier, *named))
+    assert (found.status, found.reason) == (status, reason)
+
+
+def test_the_readable_dossier_of_a_large_log_claims_no_quorum(made, forger, large):
+    forger.without_log = True
+    forger.cosigners = keys(made, *NODES)
+    files = made.evidence | bundle.unpack(forger.forge())
+    page = files[bundle.HTML].decode()
+    assert "there may be witnesses that it does not name" in page
+    assert "are needed, so that no two" not in page
+
+
+def test_two_institutions_with_one_identity_key_are_refused(made, forger):
+    """Otherwise one key would cosign, and sign, for both."""
+    own = made.decision.consortium.homes["zurich"].keys
+    twin = build_enrolment(
+        own, institution="notary", name="Notary", jurisdiction="CH", roles=["dealer"], issued=clock.now()
+    )
+    forger.put("enrol notary", "enrolment", twin)
+    forger.cosigners = dict.fromkeys(("zurich", "notary"), own.identity)
+    checks = {check.name: check for check in verify(forger.forge()).checks}
+    assert (checks["witnesses"].status, checks["witnesses"].reason) == (Status.FAILED, Reason.CONFLICT)
