@@ -114,7 +114,7 @@ def _hear(pipes: Sequence[Connection]) -> list[Any]:
             try:
                 heard[pipe] = pipe.recv()
             except EOFError:
-                raise Stopped("a process was killed") from None
+                raise Stopped("a process was killed, or had no memory left to say why") from None
             if isinstance(heard[pipe], str):
                 raise Stopped(heard[pipe])
     return [heard[pipe] for pipe in pipes]
