@@ -4,6 +4,7 @@ import pytest
 
 from concordat import ticket
 from concordat.reasons import Reason, Refused
+from tests.support.consortium import new_uuid
 
 
 def check(study, token, **changes):
@@ -27,6 +28,13 @@ def test_a_ticket_repeats_what_request_and_definition_say(study):
 def test_a_ticket_lives_for_minutes(study, minutes):
     moment = study.now + timedelta(minutes=minutes)
     assert refusal(study, study.ticket_token(), now=moment)[0] is Reason.TICKET_EXPIRED
+
+
+@pytest.mark.parametrize("ahead", [["one", "one"], ["batch"]])
+def test_a_name_stands_for_one_batch(study, ahead):
+    names = {"one": new_uuid(), "batch": new_uuid()}
+    token = study.ticket_token(batch=names["batch"], ahead=[names[each] for each in ahead])
+    assert refusal(study, token) == (Reason.FIELD_INVALID, "ahead")
 
 
 def test_only_the_coordinator_issues_tickets(study):
