@@ -66,9 +66,12 @@ def _names(checks: list[Mapping[str, Any]], status: str) -> str:
 
 def _protocol(computed: Mapping[str, Any]) -> str:
     canaries = computed["canaries"]
+    # Who knows the canaries' results can spare them.
+    owners = any(node["node"] == computed["owner"] and node["role"] == "party" for node in computed["nodes"])
+    but = f", unless it was that of the model's owner, {computed['owner']}, which knows them" if owners else ""
     noticed = (
         f"{canaries} record{'s' if canaries > 1 else ''} with known results went with the person's, so a node that "
-        f"changed one record's result was noticed {canaries} time{'s' if canaries > 1 else ''} in {canaries + 1}"
+        f"changed one record's result was noticed {canaries} time{'s' if canaries > 1 else ''} in {canaries + 1}{but}"
         if canaries
         else "no record with a known result went with the person's, so a node that changed the result was not noticed"
     )

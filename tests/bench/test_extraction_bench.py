@@ -90,7 +90,7 @@ def test_rows_are_printed_written_and_drawn(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(extraction, "CASES", [("heart", "trees")])
     monkeypatch.setattr(sys, "argv", ["bench.extraction", "--output", str(tmp_path / "bench")])
     extraction.main()
-    assert "85" in capsys.readouterr().out
+    assert f" {counted(victim('heart', 'trees'))} " in capsys.readouterr().out
     rows = json.loads((tmp_path / "bench/extraction.json").read_text())
     assert [(row["what"], row["count"]) for row in rows] == [
         ("explanations", 1),

@@ -60,10 +60,12 @@ def _vote(app: App, digest: str, *, approve: bool) -> None:
     )
 
 
-def _canaries(count: int) -> str:
+def _canaries(count: int, owner_computes: bool) -> str:
     if not count:
         return "none: a node that changes a result is not noticed"
-    return f"{count} with each record: a node that changes one record's result is noticed {count} times in {count + 1}"
+    times = f"{count} time{'s' if count > 1 else ''} in {count + 1}"
+    but = ", unless it is that of the model's owner, which knows them" if owner_computes else ""
+    return f"{count} with each record: a node that changes one record's result is noticed {times}{but}"
 
 
 def _design(found: CheckedDefinition) -> str:
@@ -92,7 +94,7 @@ def _print(console: Console, found: CheckedDefinition) -> None:
         "budgets": "each requester {jobs_a_day} jobs a day, {jobs} in all; together {scalars} opened numbers".format(
             **content["budgets"]
         ),
-        "canaries": _canaries(content["canaries"]),
+        "canaries": _canaries(content["canaries"], found.manifest["owner"] in content["parties"]),
         "what-ifs": f"up to {content['what_ifs']} with a record",
         "audits": ", ".join(f"{audit['kind']} every {audit['every_days']} days" for audit in content["audits"])
         or "none",

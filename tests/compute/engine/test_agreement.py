@@ -174,7 +174,7 @@ def test_a_secure_explanation_is_limes(name, method, kind, target):
             direct = case.design.fit(outputs[0], plain[:-1], plain[-1], *sums, target=target)
             record = ring.decode(ring.encode(x))
             _, known = known_result(case.imported.kind, case.imported.tensors, case.design, record, target)
-            known = known[len(surrogate) :]
+            known = known[0, len(surrogate) :]
             assert np.all(np.abs(squares - known) < case.design.squares_error(known, target) / 2)
             off = np.abs(fit.intervals - direct.intervals).max() * case.design.step
             assert off < max(bound, INTERVAL_BOUND * sizes.max())

@@ -66,8 +66,8 @@ def test_the_opened_numbers_give_the_r_squared_of_the_plaintext(cases, runs):
     prediction, explanation = opened(cases["mlp"], runs["mlp"])
     expected, coefficients, squares = cases["mlp"].expected()
     fit = cases["mlp"].design.fit
-    plain = fit(expected[0], coefficients[:-1], coefficients[-1], *squares)
-    secure = fit(prediction[0], explanation[:-3], *explanation[-3:])
+    plain = fit(expected[0], coefficients[:-1], coefficients[-1], *squares, target="log-odds")
+    secure = fit(prediction[0], explanation[:-3], *explanation[-3:], target="log-odds")
     assert secure.r_squared == pytest.approx(plain.r_squared, abs=1e-3)
     assert secure.intervals == pytest.approx(plain.intervals, abs=2e-3 * np.abs(plain.coefficients).max())
 
