@@ -82,12 +82,13 @@ def sheet(world, *, record=None, off=0, key=None, **named):
     agreed, home = world.consortium.definition, world.consortium.homes[OWNER]
     record = world.consortium.records[CANARY][0] if record is None else record
     plan = read_design(world.consortium.design)
-    (prediction,), (explanation,) = canaries.known_result("mlp", world.consortium.tensors, plan, record, "log-odds")
+    kind, tensors = world.consortium.kind, world.consortium.tensors
+    predictions, explanations = canaries.known_result(kind, tensors, plan, record, "log-odds")
     one = 1 << ring.RESULT_BITS
     canary = {
         "record": ring.encode(record).tolist(),
-        "prediction": [round(prediction * one) + off],
-        "explanation": [[round(number * one) for number in explanation]],
+        "prediction": [round(number * one) + off for number in predictions],
+        "explanation": [[round(number * one) for number in each] for each in explanations],
     }
     about = {"owner": OWNER, "requester": REQUESTER, "model": agreed["model"], "design": agreed["design"]} | named
     return canaries.sign_sheet([canary], **about, target="log-odds", key=key or home.keys.identity)
