@@ -217,7 +217,7 @@ def factor_lines(explanation: Explanation, heading: str, most: int) -> list[str]
 
 def intervals_line(explanation: Explanation) -> str:
     """What is in brackets beside the factors."""
-    return _INTERVALS if explanation.intervals else _NO_INTERVALS
+    return _INTERVALS if explanation.intervals else NO_INTERVALS
 
 
 def fit_line(explanation: Explanation) -> str:
@@ -240,7 +240,7 @@ _UNRELIABLE = "NO RELIABLE EXPLANATION: the factors below describe this predicti
 _INTERVALS = (
     f"In brackets: {CONFIDENCE:.0%} intervals, for the choice of perturbed records alone. ? means that zero is in it."
 )
-_NO_INTERVALS = "No intervals: the perturbed records of this design do not come in mirrored pairs."
+NO_INTERVALS = "No intervals: the perturbed records of this design do not come in mirrored pairs."
 
 
 def _factor(
@@ -316,7 +316,7 @@ def _between(factor: Factor, target: Scale) -> str:
 
 
 def _signed(value: float, target: Scale) -> str:
-    return f"{value:+.2f}" if target == "log-odds" else f"{100 * value:+z6.1f} points"
+    return f"{value:+z.2f}" if target == "log-odds" else f"{100 * value:+z6.1f} points"
 
 
 def decimal(value: float) -> str:

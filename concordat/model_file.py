@@ -5,7 +5,9 @@ fits the commitment in the signed manifest. An archive of plain tensors (`.npz` 
 binds it to the manifest except names and shapes: that it is this model is the owner's word.
 """
 
+import lzma
 import zipfile
+import zlib
 from collections.abc import Mapping
 from io import BytesIO
 from typing import Literal
@@ -80,6 +82,21 @@ def _combined(shares: Mapping[str, Share], manifest: Manifest) -> Tensors:
     }
 
 
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    OSError,
+    ValueError,
+    TypeError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    MemoryError,
+)
+"""What zipfile and numpy raise over bytes that are no archive of arrays: encrypted, damaged, or said to be huge."""
+
+
 def _arrays(data: bytes) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
@@ -87,7 +104,7 @@ def _arrays(data: bytes) -> dict[str, np.ndarray]:
                 raise Refused(Reason.FILE_UNREADABLE, detail="The archive is too large to be a model's.")
         with np.load(BytesIO(data), allow_pickle=False) as arrays:
             return {name: np.asarray(arrays[name], dtype=np.float64) for name in arrays.files}
-    except (zipfile.BadZipFile, OSError, ValueError, TypeError, EOFError, KeyError, NotImplementedError) as error:
+    except _UNREADABLE as error:
         raise Refused(Reason.FILE_UNREADABLE, detail="This is no .npz archive of numbers.") from error
 
 

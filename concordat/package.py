@@ -161,17 +161,22 @@ def seal(
         },
         "sealed": b64(nonce + AESGCM(data_key).encrypt(nonce, canonical.encode(content), canonical.encode(about))),
     }
-    text = canonical.encode(plain(package))
-    read_package(text)
-    statement = {
+    return state(canonical.encode(plain(package)).decode(), now=now, key=key)
+
+
+def state(package: str, *, now: datetime, key: SigningKey) -> Signed:
+    """A package with the requester's statement about it: anew, if the key of the one before does not count any more."""
+    content = package.encode()
+    about = read_package(content)
+    statement: dict[str, Json] = {
         "v": 1,
-        "institution": institution,
-        "request": request,
-        "stage": stage,
-        "package": canonical.digest(text),
+        "institution": about["institution"],
+        "request": about["request"],
+        "stage": about["stage"],
+        "package": canonical.digest(content),
         "issued": clock.rfc3339(now),
     }
-    return Signed(text.decode(), sign(statement, PackageStatement, kind="records-package", key=key))
+    return Signed(package, sign(statement, PackageStatement, kind="records-package", key=key))
 
 
 def read_package(content: bytes) -> Package:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import (
@@ -22,6 +23,7 @@ from cryptography.x509 import (
     InvalidVersion,
     NameOID,
     ObjectIdentifier,
+    UnsupportedGeneralNameType,
     load_pem_x509_certificates,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -162,10 +164,15 @@ class _Token:
 
     def _certificate(self) -> Certificate:
         named = self._signer.signer
-        for each in self._content.certificates or ():
-            if named.serial == each.serial_number and asn1.encode_der(named.issuer) == each.issuer.public_bytes():
-                return each
-        raise _malformed("It does not hold the certificate of its signer.")
+        issuer = asn1.encode_der(named.issuer)
+        found = [
+            each
+            for each in self._content.certificates or ()
+            if named.serial == each.serial_number and issuer == each.issuer.public_bytes()
+        ]
+        if len(found) != 1:  # of two, OpenSSL might verify the one, and we judge and name the other
+            raise _malformed("It does not hold the certificate of its signer, or holds several of one number.")
+        return found[0]
 
     def over(self, data: bytes) -> Stamp:
         """What it says, if it is over `data`'s SHA-256. Raises Refused: TIMESTAMP_MISMATCH, TIMESTAMP_MALFORMED."""
@@ -210,12 +217,23 @@ class _Token:
             raise Refused(reason) from error
 
 
+_UNREADABLE = (
+    ValueError,
+    OverflowError,
+    IndexError,
+    InvalidVersion,
+    DuplicateExtension,
+    UnsupportedAlgorithm,
+    UnsupportedGeneralNameType,
+)
+
+
 @contextmanager
 def _well_formed() -> Iterator[None]:
     """What the libraries raise over bytes that are no time stamp, some of it only when a certificate's part is read."""
     try:
         yield
-    except (ValueError, OverflowError, IndexError, InvalidVersion, DuplicateExtension) as error:
+    except _UNREADABLE as error:
         raise _malformed("It is not in the form of RFC 3161.") from error
 
 

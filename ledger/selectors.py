@@ -75,6 +75,14 @@ def latest_checkpoint() -> SignedCheckpoint | None:
     return SignedCheckpoint.objects.last()
 
 
+def published_head() -> SignedCheckpoint:
+    """The last published head. Raises Refused(NOT_FOUND) while there is none."""
+    latest = latest_checkpoint()
+    if latest is None:
+        raise Refused(Reason.NOT_FOUND, detail="The log has not published a head yet.")
+    return latest
+
+
 def checkpoint(size: int | None = None) -> SignedCheckpoint | None:
     """The published head of that size, or the last one."""
     return latest_checkpoint() if size is None else SignedCheckpoint.objects.filter(size=size).first()
@@ -171,9 +179,10 @@ def outbox() -> OutboxStatus:
     )
 
 
-def stamp_of(index: int) -> TimeStamp | None:
-    """The time stamp of the first stamped head that covers the entry."""
-    return TimeStamp.objects.select_related("checkpoint").filter(checkpoint__size__gt=index).first()
+def stamp_of(index: int, most: int | None = None) -> TimeStamp | None:
+    """The time stamp of the first stamped head that covers the entry, of at most so many entries."""
+    stamps = TimeStamp.objects.select_related("checkpoint").filter(checkpoint__size__gt=index)
+    return (stamps if most is None else stamps.filter(checkpoint__size__lte=most)).first()
 
 
 def unstamped() -> str:

@@ -34,10 +34,12 @@ def witnessed(checkpoint: SignedCheckpoint) -> Witnessed:
     return Witnessed(tuple(line.witness for line in _counted(checkpoint, found.keys)), found.of)
 
 
-def best(index: int) -> SignedCheckpoint | None:
-    """The latest head that covers the entry and has enough cosignatures, or else the one with the most; None if no head
-    that covers it has any."""
-    heads = SignedCheckpoint.objects.filter(size__gt=index).annotate(lines=Count("cosignatures")).exclude(lines=0)
+def best(index: int, most: int | None = None) -> SignedCheckpoint | None:
+    """The latest head that covers the entry, of at most so many entries, and has enough cosignatures, or else the one
+    with the most; None if no head that covers it has any."""
+    covering = SignedCheckpoint.objects.filter(size__gt=index)
+    covering = covering if most is None else covering.filter(size__lte=most)
+    heads = covering.annotate(lines=Count("cosignatures")).exclude(lines=0)
     found = next((each for each in heads.order_by("-size")[:_HEADS] if witnessed(each).enough), None)
     return found or heads.order_by("lines", "size").last()
 

@@ -11,7 +11,6 @@ from api.scopes import Scope
 from api.views.base import Resource, Shape, number
 from concordat import clock
 from concordat.canonical import b64
-from concordat.reasons import Reason, Refused
 from ledger import selectors, witnesses
 
 
@@ -42,9 +41,7 @@ class Checkpoint(Resource):
 
     @extend_schema(responses=CheckpointAnswer)
     def get(self, request: Request) -> Response:
-        latest = selectors.latest_checkpoint()
-        if latest is None:
-            raise Refused(Reason.NOT_FOUND, detail="The log has not published a head yet.")
+        latest = selectors.published_head()
         found = witnesses.witnessed(latest)
         return Response(
             {

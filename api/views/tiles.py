@@ -16,7 +16,6 @@ from rest_framework.views import APIView
 
 from api.scopes import Scope
 from api.views.base import Resource
-from concordat.reasons import Reason, Refused
 from concordat.tiles import TilePath
 from ledger import selectors, witnesses
 
@@ -42,9 +41,7 @@ class LogCheckpoint(APIView):
 
     @extend_schema(operation_id="log_checkpoint", auth=[], responses={(200, NOTE): OpenApiTypes.STR})
     def get(self, request: Request) -> HttpResponse:
-        latest = selectors.latest_checkpoint()
-        if latest is None:
-            raise Refused(Reason.NOT_FOUND, detail="The log has not published a head yet.")
+        latest = selectors.published_head()
         return HttpResponse(witnesses.note(latest), content_type=NOTE, headers={"Cache-Control": "no-cache"})
 
 

@@ -25,7 +25,9 @@ class RecordsPackage(models.Model):
         return f"{self.stage} of {self.job}"
 
 
-_FIXED = " OR ".join(f"NEW.{name} <> OLD.{name}" for name in ("job_id", "stage", "digest", "statement", "entry"))
+_FIXED = " OR ".join(
+    f"NEW.{name} <> OLD.{name}" for name in ("job_id", "stage", "digest", "statement", "entry", "received")
+)
 
 register(
     Rule(RecordsPackage, "no", ("delete", "truncate", "replace"), "records packages are kept"),

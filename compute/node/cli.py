@@ -184,6 +184,7 @@ def replay(directory: Path, job: UUID) -> None:
     from compute.node.finding import find  # torch, which no other command needs
 
     home = NodeHome(directory)
+    home.update_pins(key_changes(home))  # else a key that we have changed since looks like somebody else's
     with owner_session(home) as session:
         departures = find(home, Api(session), str(job))
     for each in departures:

@@ -61,6 +61,9 @@ def find(home: NodeHome, api: Api, job: str) -> list[Departure]:
     None means that the result is what the protocol gives, and not what we sealed: then the canary's known result was
     wrong.
 
+    Args:
+        home: with pins that know every key that we ever had: what is sealed to another one counts as unusable.
+
     Raises:
         Refused: WRONG_INSTITUTION unless the alarm is addressed to us; KEY_UNKNOWN if we have lost the sealing key that
             it was sealed to; NODE_SILENT while a testimony is missing, or is about other input than the requester's,

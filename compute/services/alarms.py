@@ -21,9 +21,6 @@ from governance import selectors as governance
 from governance.models import Institution
 from ledger.services.record import record
 
-ASKED_FOR = timedelta(days=1)
-"""How long nodes keep what they are asked for."""
-
 ASKED_AGAIN = timedelta(minutes=1)
 
 
@@ -100,7 +97,7 @@ def ask(alarm: Alarm) -> None:
 def ask_again() -> None:
     """For the sweep: ask those who are silent, once a minute for a day."""
     now = clock.now()
-    waiting = Alarm.objects.filter(Q(asked=None) | Q(asked__lt=now - ASKED_AGAIN), received__gt=now - ASKED_FOR)
+    waiting = Alarm.objects.filter(Q(asked=None) | Q(asked__lt=now - ASKED_AGAIN), received__gt=now - alarms.TAPES_KEPT)
     for alarm in waiting.select_related("job__definition").prefetch_related("testimonies"):
         if len(alarm.testimonies.all()) < len(alarm.job.nodes) and not _too_late(alarm.job, alarm.received):
             ask(alarm)

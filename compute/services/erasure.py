@@ -31,14 +31,19 @@ def erase_subject(*, institution: str, subject: UUID, ground: str) -> LogEntry:
         Refused: LEGAL_HOLD and RETENTION_DUTY, naming their ground and end; NOT_FOUND for an unknown subject; ERASED if
             it was erased before.
     """
+    _erase_jobs(institution, subject)
+    consent.forget(institution=institution, subject=subject)
+    destroyed = subjects.destroy(institution=institution, subject=subject, ground=ground)
+    # Nobody else writes to the log from here on: what began, or was handed out, just before is erased and told as well.
+    _erase_jobs(institution, subject)
+    holders.tell(holders.of_subject(institution, subject), destroyed)
+    return destroyed
+
+
+def _erase_jobs(institution: str, subject: UUID) -> None:
     about = ledger.about(institution, subject).values_list("index", flat=True)
     for job in Job.objects.filter(verdict__in=list(about)):
         _erase_job(lock(job))
-    held = holders.of_subject(institution, subject)
-    consent.forget(institution=institution, subject=subject)
-    destroyed = subjects.destroy(institution=institution, subject=subject, ground=ground)
-    holders.tell(held, destroyed)
-    return destroyed
 
 
 def _erase_job(job: Job) -> None:

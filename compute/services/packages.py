@@ -18,6 +18,8 @@ from governance import selectors as governance
 from governance.models import Institution
 from ledger.services.record import record
 
+LONGEST_GROUND = 200
+
 
 @transaction.atomic
 def keep(*, job: Job, by: Institution, statement: str, package: str) -> RecordsPackage:
@@ -36,10 +38,13 @@ def keep(*, job: Job, by: Institution, statement: str, package: str) -> RecordsP
     locked = lock(job)
     if locked.requester != by:
         raise Refused(Reason.WRONG_INSTITUTION, detail="The job is another institution's.")
-    said = read_statement(statement, governance.keyring([by.slug]))
     content = package.encode()
     read = read_package(content)
     name = digest(content)
+    known = locked.packages.filter(digest=name).first()
+    if known is not None and known.content:  # whatever became since of the key that signed for it
+        return known
+    said = read_statement(statement, governance.lasting_keyring([by.slug]))
     if said["package"] != name:
         raise Refused(Reason.DIGEST_MISMATCH, detail="The statement is about another package.", field="package")
     about = (by.slug, str(locked.request_uuid), said["stage"])
@@ -47,10 +52,7 @@ def keep(*, job: Job, by: Institution, statement: str, package: str) -> RecordsP
         if (each["institution"], each["request"], each["stage"]) != about:
             raise Refused(Reason.CONFLICT, detail="This is the package of another request.", field="request")
     request_of(locked)  # nothing is kept of a person who was erased
-    known = locked.packages.filter(stage=said["stage"]).first()
-    if known is not None and known.digest == name:
-        return known
-    if known is not None:
+    if locked.packages.filter(stage=said["stage"]).exists():
         raise Refused(Reason.CONFLICT, detail="Another package of this stage was handed in before.", field="package")
     _check_state(locked, said)
     read_keys(read["keys"], by.slug, _offline(by))
@@ -88,8 +90,11 @@ def hand_out(*, job: Job, role: str, ground: str) -> Sequence[RecordsPackage]:
         ground: why, such as an order of a court; it stands in the log in the clear, so it names no person.
 
     Raises:
-        Refused: NOT_FOUND if there are none; ERASED.
+        Refused: NOT_FOUND if there are none; ERASED; FIELD_INVALID for a ground that is none, or does not print.
     """
+    if not (len(ground.strip()) > 0 and len(ground) <= LONGEST_GROUND and ground.isprintable()):
+        detail = f"Say on which ground, on one line of at most {LONGEST_GROUND} characters."
+        raise Refused(Reason.FIELD_INVALID, detail=detail, field="ground")
     found = list(lock(job).packages.all())
     if not found:
         raise Refused(

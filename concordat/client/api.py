@@ -4,7 +4,7 @@ Nothing here is believed: every answer has its shape before it is used, and what
 against pins and digests. Fields that are not known here are passed over, so that a coordinator may come to say more.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Strict, with_config
@@ -14,6 +14,7 @@ from concordat.canonical import Json, b64
 from concordat.client.session import Session
 from concordat.fields import ANSWER, Slug, Text, plain, read
 from concordat.media import media_type
+from concordat.package import Stage
 from concordat.reasons import Reason, Refused
 from concordat.states import JobState
 from concordat.votes import VoteDocument
@@ -40,12 +41,6 @@ class _Page(TypedDict):
 
 
 @with_config(ANSWER)
-class _Predictions(TypedDict):
-    items: list[Status]
-    next: str
-
-
-@with_config(ANSWER)
 class Alarmed(TypedDict):
     """The log entry in which an alarm is said to stand."""
 
@@ -57,7 +52,7 @@ class KeptPackage(TypedDict):
     """A records package (JSON text) that the coordinator keeps, the statement (JWS) about it, and the log entry that is
     said to name it."""
 
-    stage: str
+    stage: Stage
     package: str
     statement: str
     entry: int
@@ -152,12 +147,6 @@ class Listed(TypedDict):
 
 
 @with_config(ANSWER)
-class _Institutions(TypedDict):
-    items: list[Listed]
-    next: str
-
-
-@with_config(ANSWER)
 class _Reliances(TypedDict):
     items: list[dict[str, Any]]
 
@@ -166,12 +155,6 @@ class _Reliances(TypedDict):
 class _KeyChange(TypedDict):
     digest: str
     change: str
-
-
-@with_config(ANSWER)
-class _KeyChanges(TypedDict):
-    items: list[_KeyChange]
-    next: str
 
 
 @with_config(ANSWER)
@@ -192,25 +175,11 @@ class Api:
 
     def institutions(self) -> list[Listed]:
         """Every enrolled institution with its enrolment, page by page."""
-        found: list[Listed] = []
-        after: dict[str, str] = {}
-        while True:
-            page = self._get("institutions", _Institutions, **after)
-            found += page["items"]
-            if not (page["items"] and page["next"]):
-                return found
-            after = {"after": page["items"][-1]["institution"]}
+        return list(self._pages("institutions", Listed, "institution"))
 
     def key_changes(self) -> list[str]:
         """Every institution's key changes (JWS), page by page, in no order that means anything."""
-        found: list[str] = []
-        after: dict[str, str] = {}
-        while True:
-            page = self._get("institutions/changes", _KeyChanges, **after)
-            found += [each["change"] for each in page["items"]]
-            if not (page["items"] and page["next"]):
-                return found
-            after = {"after": page["items"][-1]["digest"]}
+        return [each["change"] for each in self._pages("institutions/changes", _KeyChange, "digest")]
 
     def publish_roster(self, roster: str) -> dict[str, Any]:
         """Put this institution's roster of officers (JWS) in force."""
@@ -254,14 +223,7 @@ class Api:
 
     def erasures(self) -> list[dict[str, Any]]:
         """Erasures of people of whom this institution was given something, the latest first, page by page."""
-        found: list[dict[str, Any]] = []
-        after: dict[str, str] = {}
-        while True:
-            page = self._get("erasures", _Page, **after)
-            found += page["items"]
-            if not (page["items"] and page["next"]):
-                return found
-            after = {"after": str(page["items"][-1]["notice"])}
+        return list(self._pages("erasures", dict[str, Any], "notice"))
 
     def import_model(self, manifest: str, sealed: Mapping[str, str]) -> dict[str, Any]:
         """Hand in a manifest (JWS) and the sealed shares by party."""
@@ -310,15 +272,10 @@ class Api:
 
     def prediction_of(self, record: str) -> Status:
         """One of our own predictions, by its record number. Raises Refused(NOT_FOUND)."""
-        after: dict[str, str] = {}
-        while True:
-            page = self._get("predictions", _Predictions, **after)
-            for each in page["items"]:
-                if each["record"] == record:
-                    return each
-            if not (page["items"] and page["next"]):
-                raise Refused(Reason.NOT_FOUND, detail="None of our decisions has this number.", field="record")
-            after = {"after": page["items"][-1]["prediction"]}
+        for each in self._pages("predictions", Status, "prediction"):
+            if each["record"] == record:
+                return each
+        raise Refused(Reason.NOT_FOUND, detail="None of our decisions has this number.", field="record")
 
     def cancel_prediction(self, prediction: str) -> Status:
         """Take a request back before there is a result."""
@@ -369,6 +326,18 @@ class Api:
     def dossier(self, record: str) -> bytes:
         """The dossier bundle (zip) of a record number."""
         return self._session.get_bytes(f"dossiers/{record}")
+
+    def _pages(self, path: str, shape: type[T], key: str) -> Iterator[T]:
+        """The items of a list, asking for the next page behind the last item's `key`."""
+        after: dict[str, str] = {}
+        while True:
+            page = self._get(path, _Page, **after)
+            yield from (read(item, shape) for item in page["items"])
+            if not (page["items"] and page["next"]):
+                return
+            if key not in page["items"][-1]:
+                raise Refused(Reason.FIELD_MISSING, field=key)
+            after = {"after": str(page["items"][-1][key])}
 
     def _get(self, path: str, shape: type[T], **query: str | int) -> T:
         return read(self._session.get(path, **query), shape)

@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from typing import get_args
 
 from concordat import clock
-from concordat.canonical import Json
-from concordat.client.api import Api
+from concordat.canonical import Json, digest
+from concordat.client.api import Api, KeptPackage
 from concordat.client.home import ClientHome
 from concordat.client.work import Work
 from concordat.fields import plain, read
-from concordat.package import Asked, Signed, Stage, seal
+from concordat.package import Asked, Signed, Stage, read_statement, seal, state
+from concordat.reasons import Reason, Refused
 from concordat.request import Prepared
+from concordat.signatures import SigningKey
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
@@ -35,10 +37,33 @@ def keep_result(home: ClientHome, work: Work, disclosure: Mapping[str, Json]) ->
         work.keep_package("result", package)
 
 
-def hand_in(api: Api, work: Work, stage: Stage) -> None:
-    """Hand in the package of a stage, if there is one; the same again is no harm."""
-    if package := work.package(stage):
+def hand_in(api: Api, work: Work, stage: Stage, key: SigningKey | None = None) -> None:
+    """Hand in the package of a stage, if there is one; the same again is no harm.
+
+    Args:
+        key: our identity key of now, to sign for it again if the one that we signed with does not count any more.
+    """
+    package = work.package(stage)
+    if package is None:
+        return
+    try:
         api.keep_package(work.job, package.statement, package.package)
+    except Refused as refused:
+        if key is None or refused.reason not in (Reason.KEY_UNKNOWN, Reason.KEY_REVOKED):
+            raise
+        again = state(package.package, now=clock.now(), key=key)
+        api.keep_package(work.job, again.statement, again.package)
+
+
+def check_kept(home: ClientHome, request: str, kept: KeptPackage) -> None:
+    """That this is what we signed for, of this request: whoever keeps it could seal something else to our keys.
+
+    Raises Refused: DIGEST_MISMATCH; what `read_statement` refuses.
+    """
+    said = read_statement(kept["statement"], home.pins.lasting_keyring)
+    about = (home.institution, request, kept["stage"], digest(kept["package"].encode()))
+    if (said["institution"], said["request"], said["stage"], said["package"]) != about:
+        raise Refused(Reason.DIGEST_MISMATCH, detail="This is not the package that we signed for.", field="package")
 
 
 def _seal(home: ClientHome, request: str, stage: Stage, content: Mapping[str, Json]) -> Signed | None:

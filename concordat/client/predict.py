@@ -245,7 +245,7 @@ def open_result(
     work.opened(result)
     packages.keep_result(home, work, disclose(work, with_record=True))
     for stage in packages.STAGES:
-        packages.hand_in(api, work, stage)
+        packages.hand_in(api, work, stage, home.keys.identity)
     return OpenedPrediction(*told, result["record"], log.head.size, log.witnessed)
 
 

@@ -3,11 +3,11 @@
     manifest.json  manifest.jws   digest of every other file, and the coordinator's signature over the manifest
     about.json                    which decision, which log, whose key, which chain
     entries/0000042.json          an entry's exact bytes; its number is its index in the log
-log.jsonl                     every entry of the log, a line each, so that nothing is left out unnoticed
+    log.jsonl                     every entry of the log, a line each, so that nothing is left out unnoticed
     documents/<sha256>            what entries refer to by digest
     proofs.json  checkpoint.txt   inclusion proofs, and the signed head that they lead to
     anchors.json                  the first and the last head on the chain that cover the decision
-    witnesses.json                a head that covers the decision, with the witnesses' cosignatures, if there is one
+    witnesses.json                a head that covers the decision, with the witnesses' cosignatures, or null
     timestamp.txt  timestamp.tsr  the first head that covers the decision and has a time stamp, and the stamp (RFC 3161)
     timestamp.json                the proof that the bundle's head extends that one; all absent without a stamp
     openings.json                 salts and values of the private fields that this reader may see

@@ -11,6 +11,7 @@ from typing import Any
 
 from concordat.canonical import Json
 from concordat.classes import AGAINST, log_odds_of
+from concordat.explanation import NO_INTERVALS
 from concordat.verifier.claims import claims
 from concordat.verifier.timeline import CLOSED
 
@@ -203,10 +204,13 @@ def _one_answer(result: Mapping[str, Any], scale: str) -> Iterable[str]:
         ("Factor", "Coefficient", f"{float(result['confidence']):.0%} interval"),
         ((factor["label"], factor["coefficient"], _interval(factor)) for factor in result["factors"]),
     )
-    yield (
-        "<p>An interval says how far another choice of perturbed records would have moved the coefficient; where zero "
-        "is in it, the direction is not certain. It does not say whether the model is right.</p>"
-    )
+    if any(factor["low"] is not None for factor in result["factors"]):
+        yield (
+            "<p>An interval says how far another choice of perturbed records would have moved the coefficient; where "
+            "zero is in it, the direction is not certain. It does not say whether the model is right.</p>"
+        )
+    else:
+        yield f"<p>{NO_INTERVALS}</p>"
     if result["adjusted_r_squared"] is None:
         yield (
             "<p>Fit of the explanation: it depends on the record, which is not disclosed here. Nor is it known without "

@@ -43,7 +43,9 @@ ENDS: Mapping[Event, str] = {
         "and nothing should rest on it."
     ),
     _E.RESULT_WITHHELD: "The result was withheld.",
-    _E.DEPARTURE_FOUND: "The model's owner says which nodes departed from the protocol when it was computed.",
+    _E.DEPARTURE_FOUND: (
+        "The model's owner says who departed from the protocol when it was computed, or that the alarm was false."
+    ),
 }
 """What takes something away from a decision after it was made, or from its use."""
 

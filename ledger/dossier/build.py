@@ -15,18 +15,19 @@ from concordat.verifier.completeness import LARGEST_LOG
 from concordat.verifier.examine import summary
 from ledger import selectors, vault, witnesses
 from ledger.dossier import collect
-from ledger.models import Anchor, ChainTransaction, LogEntry, SignedCheckpoint
+from ledger.models import Anchor, ChainTransaction, LogEntry, SignedCheckpoint, TimeStamp
 from ledger.tree import Tree
 
 
 @dataclass(frozen=True)
 class Moment:
-    """What of a dossier is another a moment later: the head of the log that it stands under, by its size, and what
-    chain and witnesses had said by then."""
+    """What of a dossier is another a moment later: the head of the log that it stands under, by its size, what chain
+    and witnesses had said by then, and the head with the time stamp, by its size, if there was one."""
 
     size: int
     anchors: Json
     witnesses: Json
+    stamped: int | None
 
     @classmethod
     def of(cls, data: bytes) -> "Moment":
@@ -35,7 +36,9 @@ class Moment:
         proofs, anchors, witnessed = (
             canonical.decode(files[path]) for path in ("proofs.json", "anchors.json", "witnesses.json")
         )
-        return cls(proofs["size"], anchors, witnessed)
+        stamped = files.get("timestamp.txt")
+        # The second line of a head is its size (C2SP tlog-checkpoint).
+        return cls(proofs["size"], anchors, witnessed, int(stamped.split(b"\n")[1]) if stamped else None)
 
 
 def build(index: int, *, disclose: Collection[str] = (), moment: Moment | None = None) -> bytes:
@@ -73,8 +76,8 @@ def build(index: int, *, disclose: Collection[str] = (), moment: Moment | None =
     files["checkpoint.txt"] = head.note.encode()
     if head.size <= LARGEST_LOG:
         files["log.jsonl"] = b"".join(leaf + b"\n" for leaf in collect.leaves(head.size))
-    stamp = selectors.stamp_of(index)
-    if stamp is not None:
+    if moment.stamped is not None:
+        stamp = TimeStamp.objects.select_related("checkpoint").get(checkpoint=moment.stamped)
         stamped = stamp.checkpoint
         proof: list[Json] = [b64(node) for node in tree.consistency(stamped.size, head.size)]
         files["timestamp.txt"], files["timestamp.tsr"] = stamped.note.encode(), bytes(stamp.answer)
@@ -87,8 +90,9 @@ def build(index: int, *, disclose: Collection[str] = (), moment: Moment | None =
 
 
 def _now(index: int, head: SignedCheckpoint, tree: Tree) -> Moment:
-    anchors = [_anchor(anchor, head, tree) for anchor in _anchors(index)]
-    return Moment(head.size, anchors, _witnessed(index, head, tree))
+    anchors = [_anchor(anchor, head, tree) for anchor in _anchors(index, head)]
+    stamp = selectors.stamp_of(index, head.size)
+    return Moment(head.size, anchors, _witnessed(index, head, tree), stamp.checkpoint_id if stamp else None)
 
 
 def _about(decided: LogEntry, key: str) -> Json:
@@ -107,10 +111,13 @@ def _about(decided: LogEntry, key: str) -> Json:
     }
 
 
-def _anchors(index: int) -> Iterable[Anchor]:
-    """The first anchor in a block that covers the entry, and the last; one if they are the same."""
+def _anchors(index: int, head: SignedCheckpoint) -> Iterable[Anchor]:
+    """The first anchor in a block that covers the entry, and the last; one if they are the same. None is later than the
+    head: a block may come at any moment."""
     on_chain = Anchor.objects.select_related("checkpoint", "transaction").filter(
-        checkpoint__size__gt=index, transaction__state__in=ChainTransaction.IN_A_BLOCK
+        checkpoint__size__gt=index,
+        checkpoint__size__lte=head.size,
+        transaction__state__in=ChainTransaction.IN_A_BLOCK,
     )
     first, last = on_chain.first(), on_chain.last()
     return [anchor for anchor in dict.fromkeys((first, last)) if anchor is not None]
@@ -131,7 +138,7 @@ def _anchor(anchor: Anchor, head: SignedCheckpoint, tree: Tree) -> Json:
 
 
 def _witnessed(index: int, head: SignedCheckpoint, tree: Tree) -> Json:
-    found = witnesses.best(index)
+    found = witnesses.best(index, head.size)
     if found is None:
         return {"head": None}
     proof: list[Json] = [b64(node) for node in tree.consistency(found.size, head.size)]

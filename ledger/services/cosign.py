@@ -15,9 +15,7 @@ def call(old: int) -> str:
     """The body of an `add-checkpoint` call (C2SP tlog-witness) for a witness that stands at `old` entries: the latest
     head, and the proof that it extends that one; without a proof where there can be none, which is for the witness to
     judge. Raises Refused(NOT_FOUND) while no head is published."""
-    latest = selectors.latest_checkpoint()
-    if latest is None:
-        raise Refused(Reason.NOT_FOUND, detail="The log has not published a head yet.")
+    latest = selectors.published_head()
     proof = Tree().consistency(old, latest.size) if 0 < old <= latest.size else []
     return witness.write(old, proof, latest.note)
 

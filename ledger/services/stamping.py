@@ -7,6 +7,7 @@ to be caught up with. The authority is asked outside of database transactions.
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 
 import httpx
 from cryptography.x509 import Certificate
@@ -95,8 +96,12 @@ def _stamped(head: SignedCheckpoint) -> tuple[bytes, Stamp]:
 
 def _ask(query: bytes) -> bytes:
     """The authority's answer (RFC 3161, 3.4). Raises Refused(TIMESTAMP_AUTHORITY_UNAVAILABLE)."""
-    headers = {"Content-Type": timestamps.MEDIA_QUERY, "Accept": timestamps.MEDIA_REPLY}
-    answer = b""
+    headers = {
+        "Content-Type": timestamps.MEDIA_QUERY,
+        "Accept": timestamps.MEDIA_REPLY,
+        "Accept-Encoding": "identity",  # else little could become much
+    }
+    answer, deadline = b"", monotonic() + _PATIENCE
     try:
         with (
             httpx.Client(timeout=_PATIENCE) as http,
@@ -105,10 +110,12 @@ def _ask(query: bytes) -> bytes:
             if response.status_code != httpx.codes.OK:
                 detail = f"The time-stamping authority answers with HTTP status {response.status_code}."
                 raise Refused(Reason.TIMESTAMP_AUTHORITY_UNAVAILABLE, detail=detail)
-            for part in response.iter_bytes():
+            for part in response.iter_raw():
                 answer += part
                 if len(answer) > timestamps.LARGEST:
                     break  # refused where it is read
+                if monotonic() > deadline:  # the time-out is for each part
+                    raise Refused(Reason.TIMESTAMP_AUTHORITY_UNAVAILABLE, detail="The authority answers too slowly.")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise Refused(Reason.TIMESTAMP_AUTHORITY_UNAVAILABLE) from error
     return answer

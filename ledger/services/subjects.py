@@ -33,6 +33,8 @@ def destroy(*, institution: str, subject: UUID, ground: str) -> LogEntry:
     retention.check_over(institution, subject, now)
     row.wrapped, row.destroyed, row.ground = None, now, ground
     row.save(update_fields=["wrapped", "destroyed", "ground"])
+    # Holds that have ended: their ground may tell of a claim or a disease.
+    LegalHold.objects.filter(holder=institution, subject=subject).update(ground="")
     transaction.on_commit(vault.checkpoint_wal)
     # It does not say whose: a payload of its own would keep the pseudonym readable for ever.
     return record(event=Event.KEY_DESTROYED, public={"ground": ground})

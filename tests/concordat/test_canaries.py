@@ -101,18 +101,24 @@ def test_another_sum_of_squares_is_noticed(place, name):
         assert not agrees(came_back(canary, **{name: total + 1.1 * sign * error}), canary, [], DESIGN)
 
 
-def test_changes_that_are_small_each_are_noticed_by_the_intervals_that_they_make():
-    """Coefficients within their tolerance, and the sum within its error, narrow what the surrogate leaves together."""
-    flat = np.array(canaries.known_result("linear", tensors("linear"), DESIGN, RECORD, "log-odds")[1][0])
+@pytest.mark.parametrize("even", [0, 100])
+def test_changes_that_are_small_each_are_noticed_by_the_intervals_that_they_make(even):
+    """Coefficients within their tolerance, and the sum within its error, narrow what the surrogate leaves together.
+    R² says nothing, whether outputs vary much besides or not at all."""
+    record = ring.decode(ring.encode(np.linspace(-1, 1, len(SCHEMA.columns))))
+    flat = np.array(canaries.known_result("linear", tensors("linear"), DESIGN, record, "log-odds")[1][0])
     canary = {
-        "record": ring.encode(RECORD).tolist(),
+        "record": ring.encode(record).tolist(),
         "prediction": [0],
-        "explanation": [[round(each * ONE) for each in [*flat[:-1], flat[-1] + 0.5]]],
+        "explanation": [[round(each * ONE) for each in [*flat[:-2], flat[-2] + even, flat[-1] + 0.5]]],
     }
     assert agrees(came_back(canary), canary, [], DESIGN)
     moved = came_back(canary, coefficients=flat[:-3] * (1 + 2.0**-11 / np.abs(flat[:-3]).max()))
     assert np.abs(moved[0].coefficients - flat[:-3]).max() < TOLERANCE["log-odds"]
-    assert agrees(moved, canary, [], DESIGN) is False
+    assert not agrees(moved, canary, [], DESIGN)
+    numbers = moved[0].numbers, came_back(canary)[0].numbers
+    fits = [DESIGN.fit(*each, target="log-odds").adjusted_r_squared for each in numbers]
+    assert abs(fits[0] - fits[1]) < canaries.R_SQUARED_TOLERANCE
 
 
 def test_a_canary_of_a_design_that_is_not_mirrored_has_no_odd_part():

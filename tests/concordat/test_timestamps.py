@@ -6,9 +6,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from cryptography.x509 import CertificateBuilder, ExtendedKeyUsage, ObjectIdentifier
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.x509 import (
+    CertificateBuilder,
+    ExtendedKeyUsage,
+    Name,
+    NameAttribute,
+    ObjectIdentifier,
+    load_pem_x509_certificate,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rfc3161_client._rust import parse_timestamp_request
@@ -182,6 +190,26 @@ def test_a_certificate_of_the_same_key_does_not_take_the_named_one_s_place(tmp_p
     )
     response.token.content.certificates = [other]
     assert refusal(made, asn1.encode_der(response)) is Reason.TIMESTAMP_SIGNATURE_INVALID
+
+
+def test_of_two_certificates_with_the_signers_number_neither_is_judged(tmp_path):
+    """The authority's own would be verified, and the other one's name said."""
+    made = Authority(tmp_path / "tsa")
+    own = load_pem_x509_certificate((made.folder / "tsa.pem").read_bytes())
+    other = (
+        CertificateBuilder(own.issuer, Name([NameAttribute(NameOID.COMMON_NAME, "A better name, " + 40 * "x")]))
+        .public_key(own.public_key())
+        .serial_number(own.serial_number)
+        .not_valid_before(own.not_valid_before_utc)
+        .not_valid_after(own.not_valid_after_utc)
+        .add_extension(ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
+        .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    )
+    (made.folder / "tsa.pem").write_bytes(other.public_bytes(Encoding.PEM))
+    query = timestamps.query(NOTE)
+    response = asn1.decode_der(tsp.TimeStampResp, made.answer(query.der))
+    response.token.content.certificates = [other, own]
+    assert refusal(made, asn1.encode_der(response)) is Reason.TIMESTAMP_MALFORMED
 
 
 def test_another_authority_is_not_trusted(authority, answer, tmp_path):

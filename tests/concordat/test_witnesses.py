@@ -45,6 +45,7 @@ def test_no_two_histories_get_enough_whichever_witnesses_lie(n):
 
 def test_nobody_is_never_enough():
     assert witnesses.needed(0) == 1
+    assert not witnesses.Witnessed((), ()).enough
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import dataclasses
 import re
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,8 @@ from governance.services import dossiers
 from governance.states import StudyState
 from ledger import selectors
 from ledger.models import ChainTransaction, LogEntry, TransactionState
+from ledger.services import stamping
+from ledger.services.publish import publish
 from ledger.services.subjects import destroy
 from tests.support.consortium import DOMAIN, Consortium
 from tests.support.decided import Decided
@@ -32,6 +35,7 @@ from tests.support.decision import SETTINGS
 from tests.support.officers import signed_in as browser
 from tests.support.snapshot import Snapshot
 from tests.support.triggers import without_rules
+from tests.support.tsa import Authority, serving
 from tests.support.witnesses import witness
 
 pytestmark = pytest.mark.django_db
@@ -175,6 +179,28 @@ def test_chain_and_witnesses_go_on_and_the_files_stay_those_of_the_page(decided:
     assert digest not in again
     assert "4 of 4 witnesses" in again
     assert verify(take(client, again, decided.number, "bundle").content).holds
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_time_stamp_that_comes_meanwhile_is_in_the_next_dossier(
+    decided: Decided, reviewer: User, settings: Any, tmp_path: Path, before: bool
+) -> None:
+    authority = Authority(tmp_path / "tsa")
+    settings.TSA_SECONDS, settings.TSA_ROOT, settings.TSA_POLICY = 0, str(authority.folder / "root.pem"), ""
+    with serving(authority) as server:
+        settings.TSA_URL = server.url
+        if before:
+            publish()
+            assert stamping.stamp()
+        client = browser(reviewer)
+        shown = look(client, decided.number).content.decode()
+        (digest,) = re.findall(r"Digest of the bundle: <code>([^<]+)</code>", shown)
+        publish()
+        assert stamping.stamp()
+    taken = take(client, shown, decided.number, "bundle").content
+    assert canonical.digest(taken) == digest
+    assert ("timestamp.tsr" in bundle.unpack(taken)) == before
+    assert "timestamp.tsr" in bundle.unpack(dossiers.hand_out(by=reviewer, number=decided.number).data)
 
 
 def test_what_has_changed_since_the_page_was_made_is_not_passed_off_as_it(decided: Decided, reviewer: User) -> None:

@@ -68,6 +68,7 @@ def test_a_legal_hold_forbids_it_and_names_its_ground():
     assert "claim 4 O 12/26" in refused.detail
     lift(hold=held.pk)
     destroy(institution="long-beach", subject=subject, ground="request")
+    assert LegalHold.objects.get().ground == ""  # it may have told of a claim or a disease
 
 
 def test_a_hold_is_set_and_lifted_once_and_the_log_says_so_without_its_ground():

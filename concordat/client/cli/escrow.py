@@ -10,6 +10,7 @@ from concordat.canonical import digest
 from concordat.client import escrow as ceremonies
 from concordat.client.cli.common import App, write_new
 from concordat.client.cli.keys import OFFLINE, offline_key
+from concordat.client.packages import check_kept
 from concordat.escrow import OfficerShare
 from concordat.fields import plain, read
 from concordat.keystore import Keystore
@@ -126,7 +127,10 @@ def records() -> None:
 def fetch(app: App, record: str, folder: Path) -> None:
     """Fetch the packages of the decision RECORD, such as C-0000042-3, into FOLDER. The log says that we did."""
     with app.api("predictions.read records.read") as api:
-        found = api.packages(api.prediction_of(record)["prediction"])
+        asked = api.prediction_of(record)
+        found = api.packages(asked["prediction"])
+    for each in found:
+        check_kept(app.home, asked["request"], each)
     written = [folder / f"{record}.{each['stage']}.package" for each in found]
     for file, each in zip(written, found, strict=True):
         write_new(file, each["package"].encode())

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -292,6 +293,37 @@ def test_what_was_dealt_for_later_jobs_is_kept_under_the_tickets_names(case, mak
     for name, part in zip(case.ticket["ahead"], parts, strict=True):
         assert node._pool.claim(name, terms=on, ticket=name, now=now, until=now + timedelta(minutes=1))
         assert node._pool.take(name) == part
+
+
+@pytest.mark.parametrize("used", ["held here", "named in a ticket before"])
+def test_a_name_that_was_used_is_given_to_nothing_ahead(case, make_node, used):
+    node, coordinator, _ = make_node(case)
+    first = case.ticket["batch"]
+    if used == "held here":
+        hold(case, node)
+    else:
+        node.reserve(case.token)
+        node.release(case.ticket["ticket"])
+    reissue(case, job=new_uuid(), ahead=[first])
+    node.reserve(case.token)
+    assert reason_of(case, coordinator.answers[-1]) == Reason.RANDOMNESS_USED
+
+
+def test_a_job_is_not_lost_because_a_batch_cannot_be_kept(case, make_node, monkeypatch):
+    case.ticket["ahead"] = [new_uuid()]
+    node, coordinator, engines = make_node(case)
+    node.reserve(case.token)
+    accept_all(case)
+    run = engines[0].run
+    engines[0].run = lambda job, timeout: replace(run(job, timeout), batches=[PART])
+
+    def full(*arguments, **options):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(node._pool, "keep", full)
+    node.start(case.job)
+    assert len(coordinator.results) == 1
+    assert not node._pool.holds(case.ticket["ahead"])
 
 
 # --- one ticket, one engine

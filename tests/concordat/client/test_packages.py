@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from unittest.mock import Mock, patch
+from uuid import UUID, uuid4
 
 import pytest
 from click.testing import CliRunner
@@ -22,6 +23,7 @@ from concordat.client.api import Api
 from concordat.client.cli import common, main
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
+from concordat.client.packages import check_kept
 from concordat.client.work import Work
 from concordat.events import Event
 from concordat.keystore import Keystore
@@ -30,8 +32,10 @@ from concordat.reasons import Reason, Refused
 from concordat.request import peek_request
 from concordat.signatures import SigningKey, keyring, peek, verify
 from concordat.verifier import disclosure
+from governance.models import InstitutionKey
 from ledger.models import LogEntry
 from tests.concordat.client.conftest import World, prepare
+from tests.support.needles import spellings
 
 OFFICERS = ("anna", "ben", "chris")
 PHRASES = {officer: f"passphrase of {officer}" for officer in OFFICERS}
@@ -308,7 +312,7 @@ def test_the_ceremony_and_the_drill_by_hand(home: ClientHome, tmp_path: Path) ->
         terms, [escrow.unlock(escrow.read_share(files[each].read_bytes()), PHRASES[each]) for each in OFFICERS[:2]]
     )
     for path in (*whole, *files.values()):
-        assert opened.raw[:16] not in path.read_bytes()
+        assert not any(each in path.read_bytes() for each in spellings(opened.raw[:16]))
     drilled = run(
         "escrow", "drill", "--share", files["ben"], "--share", files["chris"], "--keys", keys,
         typed=[PHRASES["ben"], PHRASES["chris"]],
@@ -350,6 +354,81 @@ def test_packages_are_fetched_and_opened_by_hand(
     assert disclosure.parse(file.read_bytes())["record"] == record
     unknown = run("records", "fetch", "C-0000000-1", tmp_path / "out")
     assert (unknown.exit_code, "not-found" in unknown.output) == (1, True)
+
+
+@pytest.mark.parametrize("handed_in", [True, False])
+@pytest.mark.parametrize("ground", ["rotation", "compromise"])
+def test_a_changed_key_shuts_no_decision(
+    custody: Custody,
+    world: World,
+    agreed: CheckedDefinition,
+    home: ClientHome,
+    api: Api,
+    ground: str,
+    handed_in: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whether its result's package had been handed in before, or was only kept and signed for."""
+    work = prepare(world, agreed)
+    predict.submit(work, api)
+    world.compute(agreed)
+    if handed_in:
+        predict.open_result(home, api, work)
+    else:
+        with monkeypatch.context() as lost, refusal(Reason.COORDINATOR_UNAVAILABLE):
+            lost.setattr(api, "keep_package", Mock(side_effect=Refused(Reason.COORDINATOR_UNAVAILABLE)))
+            predict.open_result(home, api, work)
+    assert work.package("result") is not None
+    changed, new = InstitutionKey.objects.get(institution__slug="long-beach", kind="identity"), SigningKey.generate()
+    InstitutionKey.objects.filter(pk=changed.pk).update(revoked=clock.now(), ground=ground)
+    InstitutionKey.objects.create(
+        institution=changed.institution, kind="identity", key_id=new.kid, public=new.public.b64, enrolled=clock.now()
+    )
+    monkeypatch.setattr(home.keys, "identity", new)
+    assert predict.open_result(home, api, work).text
+    assert RecordsPackage.objects.count() == 2
+
+
+def test_what_could_not_be_written_stands_in_the_log_all_the_same(decided: Work, tmp_path: Path) -> None:
+    (folder := tmp_path / "out").mkdir()
+    number = Job.objects.get(uuid=decided.job).record
+    (folder / f"{number}.result.package").write_text("another")
+    handed_out = LogEntry.objects.filter(event=Event.RECORD_HANDED_OUT)
+    with pytest.raises(CommandError, match="cannot be written anew"):
+        call_command("hand_out_package", number, str(folder), "order 1")
+    assert (handed_out.count(), len(list(folder.iterdir()))) == (0, 1)
+    (folder / f"{number}.result.package").unlink()
+    with (
+        patch("compute.management.commands.hand_out_package.write_private", side_effect=OSError(28, "No space left")),
+        pytest.raises(CommandError, match="No space left"),
+    ):
+        call_command("hand_out_package", number, str(folder), "order 1")
+    assert handed_out.count() == 1
+
+
+@pytest.mark.parametrize("ground", ["", " ", "a" * 201, "order\x1b[2J", "one\ntwo"])
+def test_a_ground_is_one_line_that_prints(decided: Work, tmp_path: Path, ground: str) -> None:
+    (folder := tmp_path / "out").mkdir()
+    with pytest.raises(CommandError, match="on one line"):
+        call_command("hand_out_package", Job.objects.get(uuid=decided.job).record, str(folder), ground)
+    assert not list(folder.iterdir())
+
+
+def test_another_package_than_the_one_that_we_signed_for_is_not_fetched(
+    decided: Work, home: ClientHome, api: Api, tmp_path: Path
+) -> None:
+    predict.open_result(home, api, decided)
+    kept = api.packages(decided.job)[0]
+    check_kept(home, decided.request, kept)
+    other: Any = kept | {"package": kept["package"].replace("request", "result", 1)}
+    for changed, about in (
+        (other, decided.request),
+        (kept, str(uuid4())),
+        (kept | {"stage": "result"}, decided.request),
+    ):
+        with pytest.raises(Refused) as caught:
+            check_kept(home, about, changed)
+        assert caught.value.reason is Reason.DIGEST_MISMATCH
 
 
 def _signed(home: ClientHome) -> dict[str, Any]:
