@@ -38,6 +38,7 @@ Act = Literal[
     "other conversations",
     "other weights",
     "no usable testimony",
+    "two receipts",
     "false alarm",
     "no canary",
     "unusable alarm",
@@ -45,7 +46,8 @@ Act = Literal[
 ]
 """What a node did: sent another message, or handed in another share of the result, than its shares and seeds give;
 dealt wrong correlations; laid open another key than the dealer gave it, another secret than it sent its peer, other
-digests than it had signed for, another share of the model, or nothing that can be read. Or what the requester did:
+digests than it had signed for, another share of the model, or nothing that can be read; or signed two receipts for one
+request, and showed the requester another one than the owner. Or what the requester did:
 raised an alarm about a canary whose result is what the owner had sealed to it, about a record that is none of the
 canaries on the sheet that it shows, or one that cannot be examined, as no client sends it; or shared another operator
 than its design gives. No other words: findings stand in the log for all to read."""
@@ -61,10 +63,11 @@ IN_TIME = TAPES_KEPT - timedelta(hours=1)
 
 @with_config(STRICT)
 class CanaryShares(TypedDict):
-    """Of one canary, by party: its input shares, and the output shares that came back; and the owner's signed sheet
-    (JWS) that it stands on."""
+    """Of one canary, by party: its input shares, and the output shares that came back; the owner's signed sheet (JWS)
+    that it stands on, and all nodes' receipts (JWS) as the requester was given them."""
 
     sheet: str
+    receipts: list[str]
     inputs: dict[Slug, Share]
     outputs: dict[Slug, OutputShares]
 

@@ -75,10 +75,12 @@ def find(home: NodeHome, api: Api, job: str) -> list[Departure]:
     case = _read(home, answer)
     said = case["said"]
     try:
-        shown = _shown(home, case)
+        shares = _shares(home, case)
+        departures = _two_receipts(home, case, shares)
+        shown = None if departures else _shown(home, case, shares)
     except _False as alarms:
-        departures: list[Departure] = [{"node": said["requester"], "act": alarms.act, "round": 0}]
-    else:
+        departures, shown = [{"node": said["requester"], "act": alarms.act, "round": 0}], None
+    if shown is not None:
         tapes = _tapes(home, case, answer)
         departures = _false_tapes(case, tapes) or _replayed(case, shown, tapes, answer)
     token = alarm.find(
@@ -120,15 +122,40 @@ def _read(home: NodeHome, answer: Testimonies) -> _Case:
     return _Case(said=said, agreed=agreed, manifest=manifest, design=design, receipts=receipts)
 
 
-def _shown(home: NodeHome, case: _Case) -> _Shown:
-    """What the alarm holds. Raises _False for what no client sends, or if it is not about a canary that came back
-    wrong."""
-    said, agreed, design = case["said"], case["agreed"], case["design"]
+def _shares(home: NodeHome, case: _Case) -> CanaryShares:
+    """What was sealed to us. Raises _False for what cannot be opened."""
+    said = case["said"]
     if not _ever(home, "sealing", said["sealed_to"]):
         raise _False("unusable alarm")
     key = home.keys.sealing_key(said["sealed_to"])
     try:
-        shares = alarm.open_shares(said, key)
+        return alarm.open_shares(said, key)
+    except Refused:
+        raise _False("unusable alarm") from None
+
+
+def _two_receipts(home: NodeHome, case: _Case, shares: CanaryShares) -> list[Departure]:
+    """Which nodes signed another receipt for the requester than for us: a request is computed once, so one of the two
+    is a lie. Raises _False for receipts that no client takes."""
+    said, agreed = case["said"], case["agreed"]
+    try:
+        given = receipt.check_receipts(
+            shares["receipts"], home.pins.lasting_keyring, request=said["request"], definition=agreed
+        )
+    except Refused:
+        raise _False("unusable alarm") from None
+    return [
+        {"node": node, "act": "two receipts", "round": 0}
+        for node, signed in given.items()
+        if signed != case["receipts"][node]
+    ]
+
+
+def _shown(home: NodeHome, case: _Case, shares: CanaryShares) -> _Shown:
+    """What the alarm holds. Raises _False for what no client sends, or if it is not about a canary that came back
+    wrong."""
+    said, agreed, design = case["said"], case["agreed"], case["design"]
+    try:
         if not set(shares["inputs"]) == set(shares["outputs"]) == set(said["commitments"]) == set(agreed["parties"]):
             raise _False("unusable alarm")
         records = {party: _record(said, shares, party, index) for index, party in enumerate(agreed["parties"])}

@@ -79,6 +79,7 @@ def check(
     inputs: Sequence[Mapping[str, Share]],
     outputs: Mapping[str, Sequence[OutputShares]],
     receipts: Mapping[str, Receipt],
+    signed: Sequence[str],
 ) -> str | None:
     """Open every canary. None if all are right; else an alarm (JWS) about the first that is not.
 
@@ -87,6 +88,7 @@ def check(
         sheet: the signed sheet (JWS) that they are on.
         inputs: the openings of the input shares, by record.
         outputs: every party's output shares, by record.
+        signed: the receipts as they were signed (JWS).
     """
     design, target, answers = definition.design, scale_of(definition.content), answers_of(definition.manifest)
     for place, each in enumerate(known):
@@ -103,7 +105,12 @@ def check(
                 owner=owner,
                 place=place,
                 commitments=request["commitments"][place],
-                shares={"sheet": sheet, "inputs": dict(inputs[place]), "outputs": shares},
+                shares={
+                    "sheet": sheet,
+                    "receipts": list(signed),
+                    "inputs": dict(inputs[place]),
+                    "outputs": shares,
+                },
                 owner_key=home.pins.sealing(owner),
                 time=clock.now(),
                 key=home.keys.identity,

@@ -227,6 +227,7 @@ def open_result(
         inputs=content["openings"],
         outputs=outputs,
         receipts=receipts,
+        signed=tokens,
     )
     if alarm is not None:
         work.alarmed(alarm)

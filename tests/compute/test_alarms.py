@@ -20,6 +20,7 @@ from compute.selectors import request_of
 from compute.services import alarms, results
 from compute.services.sweep import sweep
 from concordat import alarm, canaries, canonical, clock, model, outputs, receipt, ring, signatures
+from concordat.canonical import digest
 from concordat.client.api import Api
 from concordat.client.session import Session
 from concordat.design import read_design
@@ -94,7 +95,7 @@ def sheet(world, *, record=None, off=0, key=None, **named):
     return canaries.sign_sheet([canary], **about, target="log-odds", key=key or home.keys.identity)
 
 
-def raised(world, about, prepared, shares, *, on=None, inputs=None, **changes):
+def raised(world, about, prepared, shares, *, on=None, inputs=None, receipts=None, **changes):
     """The requester's alarm about the canary, which is on the sheet `on`."""
     _, asked = signatures.peek(prepared.token)
     fields = {
@@ -107,6 +108,7 @@ def raised(world, about, prepared, shares, *, on=None, inputs=None, **changes):
         "commitments": asked["commitments"][CANARY],
         "shares": {
             "sheet": sheet(world) if on is None else on,
+            "receipts": list(about.results.values_list("receipt", flat=True)) if receipts is None else receipts,
             "inputs": dict(prepared.openings[CANARY]) if inputs is None else inputs,
             "outputs": shares,
         },
@@ -226,6 +228,8 @@ def test_an_alarm_is_judged_by_what_it_holds_and_without_testimonies(world, comp
             {"inputs": own | {party: own[other]}},
             {"inputs": own | {"notary": own[other]}},
             {"shares": shares | {"notary": shares[other]}},
+            {"receipts": list(job.results.values_list("receipt", flat=True))[1:]},
+            {"receipts": ["not signed"] * 4},
         ],
     }
     job.refresh_from_db()
@@ -241,6 +245,19 @@ def test_an_alarm_is_judged_by_what_it_holds_and_without_testimonies(world, comp
     entry = LogEntry.objects.get(event=Event.DEPARTURE_FOUND)
     assert entry.public["departures"] == [f"{REQUESTER}: false alarm, round 0"]
     assert not models.Testimony.objects.exists()
+
+
+def test_a_node_that_signs_two_receipts_is_named_and_not_the_requester(world, computed):
+    """The owner was shown another receipt than the requester, whose shares do not fit that one."""
+    job, prepared = computed
+    shares, _ = opened(world, job, prepared)
+    signed = {each.node.slug: each.receipt for each in job.results.select_related("node")}
+    _, content = signatures.peek(signed["zurich"])
+    other = [{part: digest(b"another") for part in each} for each in content["outputs"]]
+    second = signatures.sign(content | {"outputs": other}, kind="receipt", key=world.consortium.identity("zurich"))
+    token = raised(world, job, prepared, shares, receipts=list(signed.values()))
+    job.results.filter(node__slug="zurich").update(receipt=second)
+    assert _would_find(world, job, token) == [{"node": "zurich", "act": "two receipts", "round": 0}]
 
 
 def test_an_owner_that_sealed_a_wrong_result_finds_nobody(world, nodes, computed):

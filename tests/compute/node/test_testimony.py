@@ -38,7 +38,7 @@ def documents(consortium, case, tape):
             owner=owner,
             place=place,
             commitments=tape["commitments"][place],
-            shares={"sheet": "", "inputs": {}, "outputs": {}},
+            shares={"sheet": "", "receipts": [], "inputs": {}, "outputs": {}},
             owner_key=consortium.homes[OWN].pins.sealing(owner),
             time=clock.now(),
             key=consortium.identity(REQUESTER),
