@@ -1,10 +1,13 @@
 """What all resources have in common."""
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlencode
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
+from django.http.response import HttpResponseBase
+from django.views.decorators.http import conditional_page
 from drf_spectacular.utils import OpenApiParameter, inline_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -34,10 +37,17 @@ class Shape(serializers.Serializer):
 
 
 class Resource(APIView):
-    """One address. `scopes` says which scope each method needs; a method that is not in it is closed."""
+    """One address. `scopes` says which scope each method needs; a method that is not in it is closed.
+
+    What is read has an ETag: whoever sends it back as If-None-Match gets 304 while nothing has changed (RFC 9110).
+    """
 
     scopes: ClassVar[Mapping[str, Scope]]
     http_method_names = ("get", "post")
+
+    @classmethod
+    def as_view(cls, **initial: Any) -> Callable[..., HttpResponseBase]:
+        return conditional_page(super().as_view(**initial))
 
     @property
     def caller(self) -> Institution:
@@ -70,17 +80,41 @@ def paged(answer: type[Shape]) -> serializers.Serializer:
     return inline_serializer(name, {"items": answer(many=True), "next": link})
 
 
-def listed(request: Request, rows: QuerySet[M], show: Callable[[M], dict[str, Any]], *, key: str) -> dict[str, Any]:
+def listed(
+    request: Request,
+    rows: QuerySet[M],
+    show: Callable[[M], dict[str, Any]],
+    *,
+    key: str,
+    filters: Mapping[str, Callable[[str], Q]] = MappingProxyType({}),
+) -> dict[str, Any]:
     """A page of rows, the latest first, behind the one that `?after=` names by `key`, the first field of what is shown.
 
-    Raises Refused(NOT_FOUND) for a name that is not among the rows.
+    Args:
+        filters: by the name of a query parameter, which rows a value of it means; they refuse what is no value.
+
+    Raises:
+        Refused: NOT_FOUND for a name that is not among the rows; FIELD_UNKNOWN for a parameter that the list has not,
+            since a misspelt one would widen it; and what a filter refuses.
     """
+    asked = request.query_params.dict()
+    if unknown := sorted(set(asked) - {"after", *filters}):
+        raise Refused(Reason.FIELD_UNKNOWN, field=unknown[0])
     rows = rows.order_by("-pk")
-    if (after := request.query_params.get("after")) is not None:
+    if (after := asked.pop("after", None)) is not None:
         rows = rows.filter(pk__lt=one(rows, **{key: after}).pk)
+    rows = rows.filter(*(_meant(filters[name], name, value) for name, value in asked.items()))
     found = list(rows[: PAGE + 1])
-    link = f"{request.path}?{urlencode({'after': getattr(found[PAGE - 1], key)})}" if len(found) > PAGE else ""
+    more = {**asked, "after": getattr(found[PAGE - 1], key)} if len(found) > PAGE else {}
+    link = f"{request.path}?{urlencode(more)}" if more else ""
     return {"items": [show(row) for row in found[:PAGE]], "next": link}
+
+
+def _meant(filter_: Callable[[str], Q], name: str, value: str) -> Q:
+    try:
+        return filter_(value)
+    except Refused as refused:
+        raise Refused(refused.reason, detail=refused.detail, field=name) from None
 
 
 def one(rows: QuerySet[M], **lookup: Any) -> M:

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.db.models import Q
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -10,12 +11,16 @@ from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from api import waiting
 from api.scopes import Scope
 from api.views.base import AFTER, Resource, Shape, body, listed, paged
 from compute import selectors
 from compute.models import Job
 from compute.services import alarms, jobs, results
+from concordat import record_number
+from concordat.canonical import digest_bytes
 from concordat.reasons import Reason, Refused
+from concordat.states import JobState
 
 LONGEST_KEY = 64
 
@@ -29,6 +34,29 @@ _IDEMPOTENCY_KEY = OpenApiParameter(
 _LOCATION = OpenApiParameter(
     "Location", OpenApiTypes.URI, OpenApiParameter.HEADER, response=[202], description="Where to follow it."
 )
+
+
+def _in_state(value: str) -> Q:
+    if value not in set(JobState):
+        raise Refused(Reason.FIELD_INVALID, detail=f"One of: {', '.join(JobState)}.")
+    return Q(state=value)
+
+
+def _under(value: str) -> Q:
+    digest_bytes(value)
+    return Q(definition__digest=value)
+
+
+def _recorded_as(value: str) -> Q:
+    return Q(prediction_entry=record_number.parse(value))
+
+
+_FILTERS = {"state": _in_state, "definition": _under, "record": _recorded_as}
+_FILTERED = [
+    OpenApiParameter("state", str, enum=list(JobState), description="Only those in this state."),
+    OpenApiParameter("definition", str, description="Only those under the definition with this digest."),
+    OpenApiParameter("record", str, description="Only the decision with this number."),
+]
 
 
 class PredictionRequest(Shape):
@@ -94,9 +122,9 @@ class Predictions(Resource):
     scopes: ClassVar = {"GET": Scope.PREDICTIONS_READ, "POST": Scope.PREDICTIONS_WRITE}
     limited: ClassVar = {"POST": "predictions"}
 
-    @extend_schema(operation_id="predictions_list", parameters=[AFTER], responses=paged(PredictionAnswer))
+    @extend_schema(operation_id="predictions_list", parameters=[AFTER, *_FILTERED], responses=paged(PredictionAnswer))
     def get(self, request: Request) -> Response:
-        return Response(listed(request, selectors.jobs_of(self.caller), _shown, key="uuid"))
+        return Response(listed(request, selectors.jobs_of(self.caller), _shown, key="uuid", filters=_FILTERS))
 
     @extend_schema(
         request=PredictionRequest, responses={202: PredictionAnswer}, parameters=[_IDEMPOTENCY_KEY, _LOCATION]
@@ -115,9 +143,9 @@ class OnePrediction(Resource):
 
     scopes: ClassVar = {"GET": Scope.PREDICTIONS_READ}
 
-    @extend_schema(responses=PredictionAnswer)
+    @extend_schema(parameters=waiting.PARAMETERS, responses={200: PredictionAnswer, 304: None})
     def get(self, request: Request, prediction: UUID) -> Response:
-        return Response(_shown(selectors.job_of(self.caller, prediction)))
+        return waiting.answer(request, lambda: _shown(selectors.job_of(self.caller, prediction)))
 
 
 class Cancellation(Resource):

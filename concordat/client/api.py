@@ -11,7 +11,7 @@ from pydantic import Strict, with_config
 from typing_extensions import TypedDict
 
 from concordat.canonical import Json, b64
-from concordat.client.session import Session
+from concordat.client.session import Newer, Session
 from concordat.fields import ANSWER, Slug, Text, plain, read
 from concordat.media import media_type
 from concordat.package import Stage
@@ -270,11 +270,16 @@ class Api:
     def prediction(self, prediction: str) -> Status:
         return self._get(f"predictions/{prediction}", Status)
 
+    def newer_prediction(self, prediction: str, known: str, *, seconds: int) -> tuple[Status | None, Newer]:
+        """Where it stands, if that has changed since the answer with the ETag `known`, or does within so many seconds
+        (`Session.get_newer`)."""
+        newer = self._session.get_newer(f"predictions/{prediction}", known, seconds=seconds)
+        return (None if newer.content is None else read(newer.content, Status)), newer
+
     def prediction_of(self, record: str) -> Status:
         """One of our own predictions, by its record number. Raises Refused(NOT_FOUND)."""
-        for each in self._pages("predictions", Status, "prediction"):
-            if each["record"] == record:
-                return each
+        for each in self._get("predictions", _Page, record=record)["items"]:
+            return read(each, Status)
         raise Refused(Reason.NOT_FOUND, detail="None of our decisions has this number.", field="record")
 
     def cancel_prediction(self, prediction: str) -> Status:

@@ -44,6 +44,8 @@ from concordat.what_if import Change, WhatIf
 from concordat.witnesses import Witnessed
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
+_LONGEST_WAIT = 20
+"""Seconds for which the coordinator is asked to hold an answer back until there is news."""
 _ALARM_ATTEMPTS = 4
 
 
@@ -155,12 +157,17 @@ def wait(
     Raises:
         Refused: the reason for which it ended early; RESULT_NOT_READY after `seconds`.
     """
-    pause, seen, until = _SHORTEST_PAUSE, "", time.monotonic() + seconds
+    pause, known, until = _SHORTEST_PAUSE, "", time.monotonic() + seconds
+    status: Status | None = None
     while True:
-        status = api.prediction(_job(work))
-        if status["state"] != seen:
-            seen, pause = status["state"], _SHORTEST_PAUSE
-            on_change(status)
+        left = min(max(int(until - time.monotonic()), 1), _LONGEST_WAIT)
+        newer, answer = api.newer_prediction(_job(work), known, seconds=left)
+        known = answer.etag
+        if newer is not None and (status is None or newer["state"] != status["state"]):
+            pause = _SHORTEST_PAUSE
+            on_change(newer)
+        status = newer or status
+        assert status is not None  # the first answer is news
         state = status["state"]
         if state in AVAILABLE:
             return status
@@ -168,8 +175,9 @@ def wait(
             raise Refused(status["reason"] or Reason.WRONG_STATE, detail=status["detail"], field="state")
         if time.monotonic() + pause > until:
             raise Refused(Reason.RESULT_NOT_READY, detail=f"The prediction is {state}.")
-        sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE)
+        if not answer.waited:
+            sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 def cancel(work: Work, api: Api) -> Status:

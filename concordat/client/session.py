@@ -6,6 +6,7 @@ reads, and posts under an idempotency key, which the coordinator answers once ho
 
 import time
 from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -47,6 +48,15 @@ class _Problem(TypedDict):
     detail: str
     field: str
     instance: str
+
+
+@dataclass(frozen=True)
+class Newer:
+    """`content` is None if nothing has changed; `waited` says whether the coordinator waited for that to happen."""
+
+    content: Any
+    etag: str
+    waited: bool
 
 
 class MachineSignIn(httpx.Auth):
@@ -133,6 +143,15 @@ class Session:
         """The JSON at `path`."""
         return canonical.decode(self._send("GET", path, params=query).content)
 
+    def get_newer(self, path: str, known: str, *, seconds: int) -> Newer:
+        """What is at `path`, if that is another than the one with the ETag `known`: the coordinator is asked to wait
+        for that, up to so many seconds, which it may decline."""
+        headers = {"If-None-Match": known, "Prefer": f"wait={seconds}"} if known else {}
+        response = self._send("GET", path, known=bool(known), headers=headers)
+        unchanged = response.status_code == httpx.codes.NOT_MODIFIED
+        content = None if unchanged else canonical.decode(response.content)
+        return Newer(content, response.headers.get("ETag", ""), waited="Preference-Applied" in response.headers)
+
     def get_bytes(self, path: str) -> bytes:
         """What is at `path`, as it is."""
         return self._send("GET", path).content
@@ -147,7 +166,9 @@ class Session:
         )
         return canonical.decode(response.content)
 
-    def _send(self, method: str, path: str, *, repeatable: bool = True, **options: Any) -> httpx.Response:
+    def _send(
+        self, method: str, path: str, *, repeatable: bool = True, known: bool = False, **options: Any
+    ) -> httpx.Response:
         attempts = self._attempts if repeatable else 1
         for attempt in range(1, attempts + 1):
             try:
@@ -158,14 +179,15 @@ class Session:
                 self._sleep(_wait(attempt))
                 continue
             if response.status_code not in _TRANSIENT or attempt == attempts:
-                return check(response)
+                return check(response, known=known)
             self._sleep(_wait(attempt, response))
         raise AssertionError("every attempt returns, raises or is followed by another")
 
 
-def check(response: httpx.Response) -> httpx.Response:
-    """The response, if it is a success. Raises Refused with the reason that its problem details name."""
-    if response.is_success:
+def check(response: httpx.Response, *, known: bool = False) -> httpx.Response:
+    """The response, if it is a success, or says that what the caller has `known` is unchanged. Raises Refused with the
+    reason that its problem details name."""
+    if response.is_success or (known and response.status_code == httpx.codes.NOT_MODIFIED):
         return response
     try:
         problem = read(canonical.decode(response.content), _Problem)

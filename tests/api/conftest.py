@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.test import Client
@@ -14,11 +14,13 @@ from joserfc import jwt
 from api.models import AccessToken
 from api.oauth import token_url
 from api.scopes import allowed
+from compute.models import Job, ModelVersion
 from concordat import clock
 from concordat.enrolment import build_enrolment
 from concordat.keystore import Keystore
-from governance.models import Institution
+from governance.models import Consent, Definition, Institution, ProtocolVersion, Study
 from governance.services import institutions
+from tests.support.approval import approve
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -30,6 +32,23 @@ ROLES = {
     "mayo": ("requester",),
     "notary": ("dealer",),
 }
+
+
+DIGEST = "sha256:" + "0" * 64
+SAMPLES = {
+    "institution": "zurich",
+    "study": "heart",
+    "model": DIGEST,
+    "definition": DIGEST,
+    "consent": str(UUID(int=1)),
+    "subject": str(UUID(int=3)),
+    "prediction": str(UUID(int=2)),
+    "job": str(UUID(int=2)),
+    "index": "0",
+    "record": "C-0000000-1",
+    "path": "000",
+}
+JOB = SAMPLES["job"]
 
 
 @pytest.fixture
@@ -129,3 +148,55 @@ def ask_token(client: Client, members: dict[str, Institution]) -> Callable[..., 
         return client.post("/api/v1/token", data=usual | form)
 
     return ask
+
+
+@pytest.fixture
+def objects(members: dict[str, Institution]) -> Job:
+    """One study of four sites, its model, definition and consent, and a job with a ticket. Not mayo's, any of it."""
+    now = clock.now()
+    study = Study.objects.create(slug="heart", title="Heart", institution=members["cleveland"], created=now)
+    study.sites.set([members[slug] for slug in ("cleveland", "budapest", "zurich", "long-beach")])
+    ProtocolVersion.objects.create(study=study, number=1, digest=DIGEST, base=DIGEST, content={}, submitted=now)
+    approve(study, boards={site: [site] for site in study.sites.all()})
+    model = ModelVersion.objects.create(
+        digest=DIGEST, name="risk", version="1", owner=members["cleveland"], kind="linear", manifest="", imported=now
+    )
+    definition = Definition.objects.create(
+        digest=DIGEST,
+        study=study,
+        content={
+            "parties": ["cleveland", "budapest"],
+            "dealer": "notary",
+            "requesters": ["long-beach"],
+            "quorum": {"of": ["cleveland"], "needed": 1},
+        },
+        owner=members["cleveland"],
+        valid_until=now + timedelta(days=1),
+        registered=now,
+    )
+    Consent.objects.create(
+        uuid=SAMPLES["consent"],
+        subject=uuid4(),
+        study=study,
+        institution=members["long-beach"],
+        purposes=["care"],
+        given=now,
+        until=now + timedelta(days=1),
+        statement="",
+    )
+    return Job.objects.create(
+        uuid=SAMPLES["job"],
+        requester=members["long-beach"],
+        request_uuid=uuid4(),
+        request_digest=DIGEST,
+        idempotency_key="1",
+        content=DIGEST,
+        definition=definition,
+        model=model,
+        state="reserved",
+        prediction_entry=7,
+        epoch=0,
+        ticket="ticket",
+        created=now,
+        updated=now,
+    )

@@ -3,7 +3,6 @@
 import json
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,25 +13,9 @@ from api.scopes import BY_ROLE, SCOPES, Scope
 from compute.models import Job, ModelVersion
 from concordat import clock, record_number
 from governance import selectors
-from governance.models import Consent, Definition, DefinitionVote, Institution, ProtocolVersion, Study
+from governance.models import DefinitionVote, Institution
 from ledger.models import ChainTransaction
-from tests.api.conftest import Caller
-from tests.support.approval import approve
-
-DIGEST = "sha256:" + "0" * 64
-SAMPLES = {
-    "institution": "zurich",
-    "study": "heart",
-    "model": DIGEST,
-    "definition": DIGEST,
-    "consent": str(uuid.UUID(int=1)),
-    "subject": str(uuid.UUID(int=3)),
-    "prediction": str(uuid.UUID(int=2)),
-    "job": str(uuid.UUID(int=2)),
-    "index": "0",
-    "record": "C-0000000-1",
-    "path": "000",
-}
+from tests.api.conftest import DIGEST, JOB, SAMPLES, Caller
 
 PUBLIC = frozenset(
     {"/api/v1/token", "/api/v1/key-changes", "/api/v1/log/checkpoint", "/api/v1/log/tile/{level}/{path}"}
@@ -123,59 +106,6 @@ def test_only_nodes_are_nodes_and_only_requesters_ask() -> None:
     assert [role for role, scopes in BY_ROLE.items() if Scope.PREDICTIONS_WRITE in scopes] == ["requester"]
 
 
-@pytest.fixture
-def objects(members: dict[str, Institution]) -> Job:
-    """One study of four sites, its model, definition and consent, and a job with a ticket. Not mayo's, any of it."""
-    now = clock.now()
-    study = Study.objects.create(slug="heart", title="Heart", institution=members["cleveland"], created=now)
-    study.sites.set([members[slug] for slug in ("cleveland", "budapest", "zurich", "long-beach")])
-    ProtocolVersion.objects.create(study=study, number=1, digest=DIGEST, base=DIGEST, content={}, submitted=now)
-    approve(study, boards={site: [site] for site in study.sites.all()})
-    model = ModelVersion.objects.create(
-        digest=DIGEST, name="risk", version="1", owner=members["cleveland"], kind="linear", manifest="", imported=now
-    )
-    definition = Definition.objects.create(
-        digest=DIGEST,
-        study=study,
-        content={
-            "parties": ["cleveland", "budapest"],
-            "dealer": "notary",
-            "requesters": ["long-beach"],
-            "quorum": {"of": ["cleveland"], "needed": 1},
-        },
-        owner=members["cleveland"],
-        valid_until=now + timedelta(days=1),
-        registered=now,
-    )
-    Consent.objects.create(
-        uuid=SAMPLES["consent"],
-        subject=uuid.uuid4(),
-        study=study,
-        institution=members["long-beach"],
-        purposes=["care"],
-        given=now,
-        until=now + timedelta(days=1),
-        statement="",
-    )
-    return Job.objects.create(
-        uuid=SAMPLES["job"],
-        requester=members["long-beach"],
-        request_uuid=uuid.uuid4(),
-        request_digest=DIGEST,
-        idempotency_key="1",
-        content=DIGEST,
-        definition=definition,
-        model=model,
-        state="reserved",
-        prediction_entry=7,
-        epoch=0,
-        ticket="ticket",
-        created=now,
-        updated=now,
-    )
-
-
-JOB = SAMPLES["job"]
 OTHERS = [
     ("mayo", "GET", "studies/heart"),
     ("mayo", "GET", f"definitions/{DIGEST}"),

@@ -15,6 +15,7 @@ from concordat.client import canaries, consents, governance, predict, records
 from concordat.client.api import Api
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
+from concordat.client.session import Newer
 from concordat.client.work import Work
 from concordat.definition import OPENED
 from concordat.design import build_slopes, read_design
@@ -265,13 +266,15 @@ class TestWhatTheClientRefusesToBelieve:
         with pytest.raises(Refused):
             predict.open_result(home, api, computed)
 
-    @pytest.mark.parametrize("answer", [None, {}, {"state": "unheard-of"}, {"state": 1}, {"reason": "unheard-of"}])
+    @pytest.mark.parametrize("answer", [{}, {"state": "unheard-of"}, {"state": 1}, {"reason": "unheard-of"}])
     def test_a_status_that_there_is_not(
         self, api: Api, work: Work, monkeypatch: pytest.MonkeyPatch, answer: Any
     ) -> None:
         genuine = predict.submit(work, api)
         told = {**genuine, **answer} if answer else answer
-        monkeypatch.setattr(api._session, "get", lambda path: told)
+        monkeypatch.setattr(
+            api._session, "get_newer", lambda *_, **__: Newer({} if told is None else told, "", waited=False)
+        )
         with pytest.raises(Refused, match=r"^field-"):
             predict.wait(work, api, seconds=1)
 

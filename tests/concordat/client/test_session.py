@@ -152,3 +152,23 @@ def test_it_follows_no_redirect_with_a_token() -> None:
     with pytest.raises(Refused, match=f"^{Reason.COORDINATOR_UNAVAILABLE}:"):
         coordinator.session().get("x")
     assert len(coordinator.calls) == 1
+
+
+def test_what_is_newer_is_asked_for_with_what_is_known() -> None:
+    coordinator = Coordinator(
+        httpx.Response(200, json=OK, headers={"ETag": '"1"'}),
+        httpx.Response(304, headers={"ETag": '"1"', "Preference-Applied": "wait=9"}),
+    )
+    session = coordinator.session()
+    first = session.get_newer("predictions/1", "", seconds=9)
+    again = session.get_newer("predictions/1", first.etag, seconds=9)
+    assert (first.content, first.waited, again.content, again.waited) == (OK, False, None, True)
+    asked = [(each.headers.get("If-None-Match"), each.headers.get("Prefer")) for each in coordinator.calls]
+    assert asked == [(None, None), ('"1"', "wait=9")]
+
+
+def test_unchanged_is_no_answer_for_who_knows_nothing() -> None:
+    coordinator = Coordinator(httpx.Response(304), httpx.Response(304))
+    for call in (lambda session: session.get_newer("x", "", seconds=9), lambda session: session.get("x")):
+        with pytest.raises(Refused, match=r"^coordinator-unavailable:"):
+            call(coordinator.session())
