@@ -51,6 +51,7 @@ class Reason(StrEnum):
     WRONG_INSTITUTION = "wrong-institution"
     WRONG_STATE = "wrong-state"
     GRANT_MISSING = "grant-missing"
+    SELF_GRANT = "self-grant"
     STUDY_NOT_APPROVED = "study-not-approved"
     STUDY_EXPIRED = "study-expired"
     ATTESTED_ONLY = "attested-only"
@@ -289,6 +290,9 @@ REASONS: dict[Reason, ReasonInfo] = {
     ),
     Reason.WRONG_STATE: ReasonInfo(
         "This is not possible in the present state.", "Look at the state first; the named states allow it.", 409
+    ),
+    Reason.SELF_GRANT: ReasonInfo(
+        "Nobody lets themself into a matter.", "Ask another administrator of your institution to give the grant.", 403
     ),
     Reason.GRANT_MISSING: ReasonInfo(
         "A legal reviewer reads a decision in a matter that names it, while a grant lasts.",

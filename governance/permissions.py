@@ -91,8 +91,9 @@ HOLDERS: dict[Verb, frozenset[Membership.Role]] = {
     Verb.WORK_IN_MATTER: frozenset({Role.LEGAL_REVIEWER}),
 }
 """No person defines or consents here: an institution does, by its own signature. A member of a board determines and
-verifies alone only what the chair has delegated. Reading the lists needs any role, so an auditor's allows no more. A regulator
-reads dossiers by the role alone; a legal reviewer needs a grant in a matter besides (`governance.matters`)."""
+verifies alone only what the chair has delegated. Reading the lists needs any role, so an auditor's allows no more. A
+regulator reads dossiers by the role alone; a legal reviewer needs a grant in a matter besides
+(`governance.matters`)."""
 
 
 def roles_at(user: User, institution: Institution) -> frozenset[str]:

@@ -49,15 +49,15 @@ class OfficersSite(AdminSite):
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """What waits for this officer, what lies ahead, and all pages."""
-        from governance import calendar, queue
-        from governance.services import dossiers
+        from governance import calendar, matters, queue
 
         own: dict[str, Any] = {}
         if isinstance(request.user, User):
             now = clock.now()
             own = {
                 "queue": queue.waiting_for(request.user, now),
-                "reads_dossiers": dossiers.may_read_some(request.user),
+                "reads_dossiers": matters.may_read_some(request.user),
+                "has_matters": matters.managed(request.user).exists() or matters.visible(request.user, now).exists(),
                 "upcoming": calendar.upcoming(request.user, now, DAYS_AHEAD),
             }
         return super().index(request, own | (extra_context or {}))

@@ -28,8 +28,8 @@ def hand_out(
         form: as what it is handed out.
         moment: in which this reader has seen it before, instead of this one.
         disclose: names of private fields that this reader may see; whoever calls this has decided so.
-        under: the legal matter in which it is read. Then its log entry says in the open only which matter; it belongs to
-            no dossier, and nobody outside the matter learns what was read.
+        under: the legal matter in which it is read. Then its log entry says in the open only which matter; it belongs
+            to no dossier, and nobody outside the matter learns what was read.
 
     Raises:
         Refused: RECORD_NUMBER_INVALID, NOT_FOUND, and what `publish` refuses.
