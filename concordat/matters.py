@@ -73,6 +73,9 @@ REDACTIONS: Mapping[str, str] = {
 }
 """Grounds besides privilege."""
 
+CHOSEN: Mapping[str, str] = {code: text for code, text in REDACTIONS.items() if code != "other-holder"}
+"""Those that a person chooses; the other one follows from who holds the data."""
+
 GROUNDS: Mapping[str, str] = {**PRIVILEGES, **REDACTIONS}
 
 FIELDS: Mapping[str, str] = {

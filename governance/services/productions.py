@@ -16,7 +16,7 @@ from django.db import transaction
 
 from concordat import canonical, clock, record_number
 from concordat.events import Event
-from concordat.matters import AUTHORITIES, FIELDS, FILES, REDACTIONS, WHOLE
+from concordat.matters import AUTHORITIES, CHOSEN, FIELDS, FILES, WHOLE
 from concordat.reasons import Reason, Refused
 from concordat.verifier.paper import numbered
 from governance import matters
@@ -184,7 +184,7 @@ def _plan(by: User, matter: Matter, choices: Choices, now: datetime) -> _Plan:
 
 def _one(matter: Matter, decision: MatterDecision, decided: LogEntry, chosen: Mapping[str, str]) -> Planned:
     for field, ground in chosen.items():
-        if field not in FIELDS or ground not in REDACTIONS:
+        if field not in FIELDS or ground not in CHOSEN:
             detail = "A redaction is of a private field, on one of the grounds that are offered."
             raise Refused(Reason.FIELD_INVALID, detail=detail, field=field if field in FIELDS else "field")
     held = _held(matter, decided)
