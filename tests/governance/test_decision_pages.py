@@ -2,25 +2,20 @@
 
 import dataclasses
 import re
-from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from compute import broker
 from concordat import canonical, record_number
 from concordat.events import Event
-from concordat.keystore import Keystore
 from concordat.verifier import Options, bundle, verify
 from concordat.verifier.forms import FORMS
-from governance.models import Definition, Determination, Membership, Review, Study, Submission
+from governance.models import Definition, Membership, Study
 from governance.permissions import HOLDERS, Verb
 from governance.services import dossiers
 from governance.states import StudyState
@@ -29,11 +24,8 @@ from ledger.models import ChainTransaction, LogEntry, TransactionState
 from ledger.services import stamping
 from ledger.services.publish import publish
 from ledger.services.subjects import destroy
-from tests.support.consortium import DOMAIN, Consortium
 from tests.support.decided import Decided
-from tests.support.decision import SETTINGS
 from tests.support.officers import signed_in as browser
-from tests.support.snapshot import Snapshot
 from tests.support.triggers import without_rules
 from tests.support.tsa import Authority, serving
 from tests.support.witnesses import witness
@@ -42,42 +34,6 @@ pytestmark = pytest.mark.django_db
 
 FILES = {"bundle": ".zip", **{name: form.suffix for name, form in FORMS.items()}}
 FIELDS = {"subject", "request_statement"}
-
-
-@pytest.fixture(scope="module")
-def agreed(tmp_path_factory: pytest.TempPathFactory, _state: Any) -> Consortium:
-    return Consortium(tmp_path_factory.mktemp("consortium"), coordinator=Keystore(_state / "keys").identity)
-
-
-@pytest.fixture(scope="module")
-def recorded() -> list[Any]:
-    """The decision as the first test had it made, and its rows."""
-    return []
-
-
-@pytest.fixture
-def decided(
-    db: None,
-    settings: Any,
-    agreed: Consortium,
-    recorded: list[Any],
-    monkeypatch: pytest.MonkeyPatch,
-    django_capture_on_commit_callbacks: Any,
-) -> Decided:
-    for name, value in (SETTINGS | {"ANCHOR_ADDRESS": DOMAIN.registry, "CHAIN_RPC": "http://127.0.0.1:1"}).items():
-        setattr(settings, name, value)
-    for function in ("to_node", "to_coordinator"):
-        monkeypatch.setattr(broker, function, lambda *_, **__: None)
-    if recorded and connection.vendor == "sqlite":
-        made, rows = recorded
-        with ExitStack() as rules:
-            for table in (Determination, Review, Submission, Study):
-                rules.enter_context(without_rules(table))  # as in `approve`: nobody has really signed
-            rows.restore()
-        return made
-    made = Decided(agreed, partial(django_capture_on_commit_callbacks, execute=True))
-    recorded[:] = made, Snapshot.take()
-    return made
 
 
 @pytest.fixture
