@@ -3,7 +3,7 @@
 Codes stand in the log for good, so they never change their meaning.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
 from pydantic import StringConstraints, with_config
@@ -86,6 +86,25 @@ FIELDS: Mapping[str, str] = {
     "display": "What was shown, to which role, and what they decided",
 }
 """Private fields of a decision's entries that an institution can have been given."""
+
+_CONSENTS = ("consent", "statement", "request_statement")
+
+HELD_BY: Mapping[str, tuple[str, ...]] = {
+    "subject": _CONSENTS,
+    "consent": _CONSENTS,
+    "statement": _CONSENTS,
+    "request_statement": (),
+    "display": (),
+}
+"""Which fields hold another one: the signed request holds the consent, and both the pseudonym. Whoever closes a field
+and opens one of these has closed nothing."""
+
+
+def closing(fields: Iterable[str]) -> frozenset[str]:
+    """These fields and all that hold them."""
+    closed = [field for field in fields if field in FIELDS]
+    return frozenset(closed).union(*(HELD_BY[field] for field in closed))
+
 
 FILES: Mapping[str, str] = {"pdf": "The dossier as PDF", "json": "The dossier as JSON", "bundle": "The bundle"}
 """The files of a decision in a production, in their order."""

@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 
 from concordat import clock
-from concordat.matters import ASSURANCES, AUTHORITIES, CHOSEN, FIELDS, PARTS, PRIVILEGES
+from concordat.matters import ASSURANCES, AUTHORITIES, CHOSEN, FIELDS, PARTS, PRIVILEGES, closing
 from governance.models import Institution, Matter, MatterDecision, OfficerProfile
 from governance.services import grants, productions
 
@@ -146,6 +146,10 @@ class Choosing(forms.Form):
             for name in self.fields:
                 if name != "include" and not said.get(name):
                     self.add_error(name, "Say whether it is opened or redacted.")
+            redacted = [name for name in self.fields if said.get(name) in CHOSEN]
+            for name in closing(redacted) & {name for name in self.fields if said.get(name) == "open"}:
+                held = next(FIELDS[each] for each in redacted if name in closing([each]))
+                self.add_error(name, f"It holds “{held}”, which you redact: redact this, too.")
         return said
 
     @property

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.core import signing
 
 from concordat import canonical, clock, record_number
+from concordat.matters import closing
 from concordat.reasons import Reason, Refused
 from concordat.verifier import verify
 from concordat.verifier.forms import FORMS
@@ -119,7 +120,8 @@ def opened_to(right: Right, decided: LogEntry) -> set[str]:
     given = {field for each in right.institutions for field in seen_by(each, decided)}
     if right.matter is None:
         return given
-    return given - set(matters.marks(right.matter).filter(decision__index=decided.index).values_list("part", flat=True))
+    marked = matters.marks(right.matter).filter(decision__index=decided.index).values_list("part", flat=True)
+    return given - closing(marked)
 
 
 def seen_by(institution: Institution, decided: LogEntry) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ whoever made another production meanwhile comes first, and this one is made agai
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -16,7 +16,7 @@ from django.db import transaction
 
 from concordat import canonical, clock, record_number
 from concordat.events import Event
-from concordat.matters import AUTHORITIES, CHOSEN, FIELDS, FILES, WHOLE
+from concordat.matters import AUTHORITIES, CHOSEN, FIELDS, FILES, WHOLE, closing
 from concordat.reasons import Reason, Refused
 from concordat.verifier.paper import numbered
 from governance import matters
@@ -154,7 +154,7 @@ def redactable(matter: Matter, decision: MatterDecision) -> tuple[str, ...]:
     decided = collect.decision(decision.index)
     if decided.public["institution"] != matter.institution.slug:
         return ()
-    marked = set(matters.marks(matter).filter(decision=decision).values_list("part", flat=True))
+    marked = closing(matters.marks(matter).filter(decision=decision).values_list("part", flat=True))
     return tuple(each for each in _held(matter, decided) if each not in marked)
 
 
@@ -190,14 +190,12 @@ def _one(matter: Matter, decision: MatterDecision, decided: LogEntry, chosen: Ma
     held = _held(matter, decided)
     own = decided.public["institution"] == matter.institution.slug
     marked = {each.part: each for each in matters.marks(matter).filter(decision=decision).order_by("pk")}
-    closed = []
-    for field in held:
-        if field in marked:
-            closed.append(Closed(field, marked[field].ground, marked[field].pk))
-        elif not own:
-            closed.append(Closed(field, "other-holder"))
-        elif field in chosen:
-            closed.append(Closed(field, chosen[field]))
+    why = {field: Closed(field, mark.ground, mark.pk) for field, mark in marked.items() if field in FIELDS}
+    why |= {field: Closed(field, chosen.get(field, "other-holder")) for field in held if field not in why and not own}
+    why |= {field: Closed(field, ground) for field, ground in chosen.items() if field not in why}
+    # What holds a closed field is closed with it, on the same ground.
+    holders = {holder: replace(closed, field=holder) for field, closed in why.items() for holder in closing([field])}
+    closed = [(holders | why)[field] for field in held if field in holders]
     return Planned(
         record=decision.record,
         index=decision.index,

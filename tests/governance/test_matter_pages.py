@@ -152,6 +152,14 @@ def test_a_reviewer_marks_produces_and_takes_the_file_along(
     ).content.decode()
     assert shown.count("Say whether it is opened or redacted.") == len(names)
     assert not Production.objects.exists()
+    request = next(name for name in names if name.endswith("-request_statement"))
+    careless = dict.fromkeys(names, "minimum-necessary") | {
+        names[0].partition("-")[0] + "-include": "on",
+        request: "open",
+    }
+    shown = post(client, "matter_produce", matter.uuid, **careless).content.decode()
+    assert "which you redact: redact this, too." in shown
+    assert not Production.objects.exists()
     chosen = dict.fromkeys(names, "minimum-necessary") | {names[0].partition("-")[0] + "-include": "on"}
     shown = post(client, "matter_produce", matter.uuid, **chosen).content.decode()
     made = Production.objects.get()
@@ -163,6 +171,7 @@ def test_a_reviewer_marks_produces_and_takes_the_file_along(
     assert "production 1 taken" in page
     assert "production 1 made" in page
     mark = PrivilegeMark.objects.get()
+
     assert (
         "The mark was withdrawn."
         in post(client, "matter_do", matter.uuid, "withdraw", mark=str(mark.uuid)).content.decode()

@@ -1,8 +1,10 @@
 """What is produced in a matter: numbered without a gap, redacted as it says, kept as it was, and verified by others."""
 
+import base64
 import csv
 import hashlib
 import io
+import re
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -177,6 +179,25 @@ def test_what_is_chosen_and_what_is_marked_is_not_in_any_file_and_the_logs_say_w
         ("request_statement", "minimum-necessary"),
         ("display", "work-product"),
     }
+
+
+def test_what_holds_a_redacted_field_is_redacted_with_it(decided: Decided, matter: Matter, reviewer: User) -> None:
+    """The signed request and the consent name the person's pseudonym."""
+    make(matter, reviewer, redact={"subject": "minimum-necessary"})
+    found = files(matter, reviewer)
+    assert {line["WHAT"] for line in table(found["redaction-log.csv"])} >= {
+        FIELDS["subject"],
+        FIELDS["request_statement"],
+    }
+    packed = found[table(found["index.csv"])[2]["FILE"]]
+    opened = canonical.decode(bundle.unpack(packed)["openings.json"])["opened"]
+    fields = {field for each in opened.values() for field in each}
+    assert not fields & {"subject", "request_statement", "consent", "statement"}
+    assert "display" in fields
+    for content in bundle.unpack(packed).values():
+        assert decided.consortium.subject.encode() not in content
+        for token in re.findall(rb"[A-Za-z0-9_-]+\.([A-Za-z0-9_-]{20,})\.[A-Za-z0-9_-]+", content):
+            assert decided.consortium.subject.encode() not in base64.urlsafe_b64decode(token + b"==")
 
 
 def test_a_file_that_is_privileged_is_withheld_and_a_whole_decision_leaves_nothing(
