@@ -165,18 +165,19 @@ def _declaration(foreign: bool) -> Iterator[Flowable]:
 
 
 _PROCESS = (
-    "Institutions' officers sign approvals with keys of their own; each institution's computer verifies these "
-    "signatures, the "
-    "requesting institution's signature and the person's consent before it takes part.",
+    "Institutions' officers sign approvals with keys of their own. Before it takes part, each institution's computer "
+    "verifies these signatures, the requesting institution's signature, and the person's consent or the other "
+    "legal ground.",
     "The computation is done by several institutions' computers on parts of the record and of the model that none "
-    "of them can "
-    "read alone. Each signs a receipt that commits it to its part of the result; the receipts must agree.",
-    "Every entry of the log is hashed with SHA-256 into a tree (RFC 9162) whose head is signed with Ed25519; "
-    "later heads are "
-    "shown to extend earlier ones, and institutions cosign them. A changed, removed or inserted entry is noticed.",
+    "of them "
+    "can read alone. Each signs a receipt that commits it to its part of the result; the receipts must agree.",
+    "Every entry of the log is hashed with SHA-256 into a tree (RFC 9162) whose head is signed with Ed25519. "
+    "Later heads "
+    "are shown to extend earlier ones, and institutions cosign them: whoever checks notices an entry that was changed, "
+    "removed or inserted.",
     "Each file named “The bundle” holds the entries that concern a decision, the documents that they name by hash "
-    "value, and "
-    "the proofs. A program without access to the system, whose source is public, checks all of it, and its result "
+    "value, "
+    "and the proofs. A program without access to the system, whose source is public, checks all of it; its result "
     "for each "
     "check stands in the PDF and the JSON.",
 )

@@ -34,6 +34,9 @@ from ledger.models import LogEntry
 from ledger.services.publish import publish
 from ledger.services.record import record
 
+MOST_AT_ONCE = 10
+"""Decisions in one production: each takes a second or two, and whoever asked for it waits."""
+
 Choices = Mapping[str, Mapping[str, str]]
 """By record number, the fields to redact and the ground for each."""
 
@@ -56,8 +59,8 @@ def make(*, by: User, matter: Matter, choices: Choices) -> Production:
 
     Raises:
         Refused: NOT_FOUND, ROLE_MISSING, WRONG_STATE, GRANT_MISSING; FIELD_MISSING for no decision; FIELD_INVALID for
-            an unknown field or ground, or if nothing is left to hand out; CONFLICT if the matter was changed, or
-            another production made, while this one was built.
+            an unknown field or ground, too many decisions, or if nothing is left to hand out; CONFLICT if the matter
+            was changed, or another production made, while this one was built.
     """
     matter, now = matters.seen(by, matter.uuid, clock.now()), clock.now()
     plan = _plan(by, matter, choices, now)
@@ -169,6 +172,9 @@ def _plan(by: User, matter: Matter, choices: Choices, now: datetime) -> _Plan:
     matters.check_works_in(by, matter, now)
     if not choices:
         raise Refused(Reason.FIELD_MISSING, detail="Choose at least one decision.", field="records")
+    if len(choices) > MOST_AT_ONCE:
+        detail = f"At most {MOST_AT_ONCE} decisions at once; the next production's numbers go on from this one's."
+        raise Refused(Reason.FIELD_INVALID, detail=detail, field="records")
     planned = []
     right = Right(matters.BY_GRANT, (matter.institution,), matter)
     for number in sorted(choices, key=record_number.parse):

@@ -125,7 +125,7 @@ def test_a_lawyer_produces_a_decision_as_the_page_says(site: Site, visit: Callab
     assert look(own, pictures) == []
     choices = page.locator("fieldset select")
     for place in range(choices.count()):
-        label = says(10, "Open it") if place else "Redact: Outside what was asked for"
+        label = says(10, "Open it") if place != 1 else "Redact: Outside what was asked for"
         choices.nth(place).select_option(label=label)
     page.get_by_role("button", name=says(10, "Make the production")).click()
     expect(page.get_by_text("Production 1 is made.")).to_be_visible()

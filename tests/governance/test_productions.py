@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError, transaction
 from pypdf import PdfReader
 
-from concordat import canonical, clock
+from concordat import canonical, clock, record_number
 from concordat.events import Event
 from concordat.matters import FIELDS
 from concordat.reasons import Reason, Refused
@@ -330,6 +330,7 @@ def test_who_takes_a_production(decided: Decided, matter: Matter, administrator:
 def test_what_is_wrong_with_a_choice_is_said_by_field(decided: Decided, matter: Matter, reviewer: User) -> None:
     for choices, field in (
         ({}, "records"),
+        ({record_number.format(each): {} for each in range(11)}, "records"),
         ({"C-0000000-1": {}}, "record"),
         ({decided.number: {"display": "shame"}}, "display"),
         ({decided.number: {"display": "other-holder"}}, "display"),
