@@ -83,7 +83,7 @@ def hand_out(*, by: User, number: str, form: str = PAGE, seen: str = "", matter:
         raise Refused(Reason.FIELD_INVALID, detail="A dossier has no such form.", field="form")
     decided = collect.decision(record_number.parse(number))
     before = _before(seen, decided.record_number) if seen else None
-    right = matters.check_may_read(by, decided, clock.now(), matter=before["matter"] if before else matter)
+    right = matters.check_may_read(by, decided, clock.now(), matter=before.get("matter", "") if before else matter)
     data = dossiers.hand_out(
         number=decided.record_number,
         role=right.role,

@@ -177,11 +177,11 @@ def _plan(by: User, matter: Matter, choices: Choices, now: datetime) -> _Plan:
         raise Refused(Reason.FIELD_INVALID, detail=detail, field="records")
     planned = []
     right = Right(matters.BY_GRANT, (matter.institution,), matter)
-    for number in sorted(choices, key=record_number.parse):
-        decision = matters.decision_of(matter, record_number.parse(number))
+    for index, chosen in sorted({record_number.parse(number): each for number, each in choices.items()}.items()):
+        decision = matters.decision_of(matter, index)
         decided = collect.decision(decision.index)
         right = matters.check_may_read(by, decided, now, matter=str(matter.uuid))
-        planned.append(_one(matter, decision, decided, choices[number]))
+        planned.append(_one(matter, decision, decided, chosen))
     if not any(each.files for each in planned):
         detail = "All of it is withheld: there is nothing to hand out."
         raise Refused(Reason.FIELD_INVALID, detail=detail, field="records")
