@@ -81,6 +81,17 @@ class Event(StrEnum):
     RECORD_SEALED = "record.sealed"
     RECORD_HANDED_OUT = "record.handed-out"
     DOSSIER_READ = "dossier.read"
+    MATTER_OPENED = "matter.opened"
+    MATTER_NAMED = "matter.decision-named"
+    MATTER_CHANGED = "matter.changed"
+    MATTER_CLOSED = "matter.closed"
+    GRANT_GIVEN = "grant.given"
+    GRANT_ENDED = "grant.ended"
+    PRIVILEGE_MARKED = "privilege.marked"
+    PRIVILEGE_WITHDRAWN = "privilege.withdrawn"
+    MATTER_DOSSIER_READ = "matter.dossier-read"
+    PRODUCTION_MADE = "production.made"
+    PRODUCTION_TAKEN = "production.taken"
     LEGAL_HOLD_SET = "legal-hold.set"
     LEGAL_HOLD_LIFTED = "legal-hold.lifted"
     RETENTION_SET = "retention.set"
@@ -98,6 +109,9 @@ class EventInfo:
     private: tuple[str, ...] = ()
     documents: tuple[str, ...] = ()
 
+
+MATTER_TOLD = ("title", "docket", "authority", "party", "purpose", "protective_order")
+"""What a dossier that is read in a matter opens of it."""
 
 EVENTS: dict[Event, EventInfo] = {
     Event.INSTITUTION_ENROLLED: EventInfo(
@@ -407,6 +421,39 @@ EVENTS: dict[Event, EventInfo] = {
     ),
     Event.DOSSIER_READ: EventInfo(
         "Someone opened a decision's dossier, as a page or as a file.", ("request", "role", "form"), ("reader",)
+    ),
+    Event.MATTER_OPENED: EventInfo(
+        "A legal matter was opened: under whose authority dossiers may be read and produced, and for what.",
+        ("matter",),
+        (*MATTER_TOLD, "ends", "officer"),
+    ),
+    Event.MATTER_NAMED: EventInfo("A decision was named in a matter.", ("matter",), ("record", "officer")),
+    Event.MATTER_CHANGED: EventInfo("A matter's end was moved.", ("matter",), ("ends", "officer")),
+    Event.MATTER_CLOSED: EventInfo("A matter was closed; nobody reads in it any more.", ("matter",), ("officer",)),
+    Event.GRANT_GIVEN: EventInfo(
+        "A legal reviewer was let into a matter, for some time and for its purpose.",
+        ("matter",),
+        ("grant", "reviewer", "starts", "until", "officer"),
+    ),
+    Event.GRANT_ENDED: EventInfo("A grant in a matter ended early.", ("matter",), ("grant", "reviewer", "officer")),
+    Event.PRIVILEGE_MARKED: EventInfo(
+        "Something was marked as privileged in a matter: it is withheld from then on.",
+        ("matter",),
+        ("mark", "record", "part", "ground", "basis", "officer"),
+    ),
+    Event.PRIVILEGE_WITHDRAWN: EventInfo("A mark of privilege was withdrawn.", ("matter",), ("mark", "officer")),
+    Event.MATTER_DOSSIER_READ: EventInfo(
+        "A dossier was opened in a matter, as a page or as a file; whose, only that matter knows.",
+        ("matter",),
+        ("reader", "request", "record", "form"),
+    ),
+    Event.PRODUCTION_MADE: EventInfo(
+        "Numbered copies were made in a matter, to be handed to whoever asked for them.",
+        ("matter",),
+        ("production", "numbers", "digest", "records", "officer"),
+    ),
+    Event.PRODUCTION_TAKEN: EventInfo(
+        "The file of a production was taken from the service.", ("matter",), ("production", "digest", "reader")
     ),
     Event.LEGAL_HOLD_SET: EventInfo(
         "Destroying one subject's key was forbidden, for as long as a duty to keep its records lasts.",

@@ -50,6 +50,8 @@ class Reason(StrEnum):
     ROLE_MISSING = "role-missing"
     WRONG_INSTITUTION = "wrong-institution"
     WRONG_STATE = "wrong-state"
+    GRANT_MISSING = "grant-missing"
+    SELF_GRANT = "self-grant"
     STUDY_NOT_APPROVED = "study-not-approved"
     STUDY_EXPIRED = "study-expired"
     ATTESTED_ONLY = "attested-only"
@@ -149,6 +151,7 @@ class Reason(StrEnum):
     ANCHOR_MISMATCH = "anchor-mismatch"
     ANCHOR_MISSING = "anchor-missing"
     INCOMPLETE = "incomplete"
+    MATTER_MISMATCH = "matter-mismatch"
     OPENING_MISMATCH = "opening-mismatch"
     OPERATOR_FALSE = "operator-false"
     DOCUMENT_ALTERED = "document-altered"
@@ -288,6 +291,14 @@ REASONS: dict[Reason, ReasonInfo] = {
     ),
     Reason.WRONG_STATE: ReasonInfo(
         "This is not possible in the present state.", "Look at the state first; the named states allow it.", 409
+    ),
+    Reason.SELF_GRANT: ReasonInfo(
+        "Nobody lets themself into a matter.", "Ask another administrator of your institution to give the grant.", 403
+    ),
+    Reason.GRANT_MISSING: ReasonInfo(
+        "A legal reviewer reads a decision in a matter that names it, while a grant lasts.",
+        "Ask your institution's administrator to name the decision in a matter, and to give you a grant in it.",
+        403,
     ),
     Reason.STUDY_NOT_APPROVED: ReasonInfo(
         "The study is not approved by every reviewing board.", "Wait for the boards that have not decided.", 403
@@ -636,6 +647,11 @@ REASONS: dict[Reason, ReasonInfo] = {
     Reason.INCOMPLETE: ReasonInfo(
         "The dossier does not show everything in the log that concerns the decision.",
         "Ask for the whole dossier, and do not rely on this one alone.",
+        409,
+    ),
+    Reason.MATTER_MISMATCH: ReasonInfo(
+        "The matter in which the dossier was read does not name this decision.",
+        "Ask whoever handed it out under which authority they did.",
         409,
     ),
     Reason.OPENING_MISMATCH: ReasonInfo(

@@ -64,8 +64,9 @@ def study_states() -> str:
 
     diagrams = (f"\n## {machine.title}\n\n```mermaid\n{machine.mermaid()}\n```\n" for machine in MACHINES)
     return (
-        "# States of a study\n\nAnd of what is submitted under it, of meetings, their items, and incidents. "
-        "Generated from `governance/states.py`. An approval lapses into `expired` by the clock alone.\n"
+        "# States of a study\n\nAnd of what is submitted under it, of meetings, their items, incidents and legal "
+        "matters. "
+        "Generated from `governance/states.py`. An approval lapses, and a matter expires, by the clock alone.\n"
         + "".join(diagrams)
     )
 

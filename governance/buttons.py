@@ -223,6 +223,8 @@ ELSEWHERE: Mapping[Verb, str] = {
     Verb.RELY: "On the page of reliance agreements.",
     Verb.INVITE: "On the page of memberships.",
     Verb.READ_DOSSIER: "At the decision's entry in the log.",
+    Verb.OPEN_MATTER: "On the page of matters.",
+    Verb.WORK_IN_MATTER: "On the page of the matter.",
 }
 """Verbs that are done nowhere on a study's page, and where they are."""
 

@@ -2,7 +2,7 @@
 
 from django.urls import reverse
 
-from governance.models import AgendaItem, Institution, Meeting, RelianceAgreement, Study
+from governance.models import AgendaItem, Institution, Matter, Meeting, RelianceAgreement, Study
 
 
 def of_study(study: Study, part: str = "") -> str:
@@ -38,3 +38,8 @@ def of_agreement(agreement: RelianceAgreement) -> str:
 def of_delegations(board: Institution) -> str:
     """Where the board's delegations are listed, and signed."""
     return reverse("admin:governance_board", args=[board.slug]) + "#delegations"
+
+
+def of_matter(matter: Matter) -> str:
+    """The page of a legal matter, for whoever is let into it."""
+    return reverse("admin:matter", args=[matter.uuid])

@@ -23,3 +23,4 @@ class Notice(StrEnum):
     DATA_USE_WAITS = "data-use-waits"
     DELEGATED = "delegated"
     SUBJECT_ERASED = "subject-erased"
+    GRANT_GIVEN = "grant-given"

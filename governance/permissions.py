@@ -48,6 +48,8 @@ class Verb(StrEnum):
     RELY = "rely"
     INVITE = "invite"
     READ_DOSSIER = "read-dossier"
+    OPEN_MATTER = "open-matter"
+    WORK_IN_MATTER = "work-in-matter"
 
 
 _OFFICE = frozenset({Role.IRB_CHAIR, Role.IRB_ADMINISTRATOR})
@@ -85,9 +87,13 @@ HOLDERS: dict[Verb, frozenset[Membership.Role]] = {
     Verb.RELY: _SIGNATORIES,
     Verb.INVITE: frozenset({Role.INSTITUTION_ADMIN}),
     Verb.READ_DOSSIER: frozenset({Role.LEGAL_REVIEWER, Role.REGULATOR}),
+    Verb.OPEN_MATTER: frozenset({Role.INSTITUTION_ADMIN}),
+    Verb.WORK_IN_MATTER: frozenset({Role.LEGAL_REVIEWER}),
 }
 """No person defines or consents here: an institution does, by its own signature. A member of a board determines and
-verifies alone only what the chair has delegated. Reading the lists needs any role, so an auditor's allows no more."""
+verifies alone only what the chair has delegated. Reading the lists needs any role, so an auditor's allows no more. A
+regulator reads dossiers by the role alone; a legal reviewer needs a grant in a matter besides
+(`governance.matters`)."""
 
 
 def roles_at(user: User, institution: Institution) -> frozenset[str]:

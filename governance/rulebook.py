@@ -9,7 +9,7 @@ from governance import states
 from governance.models import Membership
 from governance.permissions import HOLDERS
 from governance.policies import STATES
-from governance.states import IncidentState, ItemState, MeetingState, StudyState, SubmissionState
+from governance.states import IncidentState, ItemState, MatterState, MeetingState, StudyState, SubmissionState
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ MACHINES: tuple[Machine, ...] = (
     Machine("meeting", "A meeting", MeetingState.SCHEDULED, states.MEETING),
     Machine("item", "An item on the agenda", ItemState.WAITING, states.ITEM),
     Machine("incident", "An incident", IncidentState.REPORTED, states.INCIDENT),
+    Machine("matter", "A legal matter", MatterState.OPEN, states.MATTER),
 )
 
 

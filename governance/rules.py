@@ -23,16 +23,20 @@ from governance.models import (
     Delegation,
     Determination,
     Draft,
+    Grant,
     Incident,
     InstitutionKey,
+    Matter,
     Meeting,
     Opinion,
+    PrivilegeMark,
+    Production,
     RelianceAgreement,
     Review,
     Study,
     Submission,
 )
-from governance.states import INCIDENT, ITEM, MEETING, STUDY, SUBMISSION
+from governance.states import INCIDENT, ITEM, MATTER, MEETING, STUDY, SUBMISSION
 from ledger.triggers import Rule
 
 WRITTEN = ("insert", "update")
@@ -95,8 +99,16 @@ def _once(model: type[models.Model], *fields: str) -> Rule:
 
 
 def _as_signed(model: type[models.Model], *columns: str) -> Rule:
-    changed = " OR ".join(f"(OLD.{column} <> NEW.{column})" for column in columns)
-    return Rule(model, "as-signed", ("update",), "as-signed: what was signed stays as it was signed", changed)
+    return Rule(model, "as-signed", ("update",), "as-signed: what was signed stays as it was signed", _changed(columns))
+
+
+def _as_recorded(model: type[models.Model], *columns: str) -> Rule:
+    sentence = "as-recorded: what the log has committed to stays as it was recorded"
+    return Rule(model, "as-recorded", ("update",), sentence, _changed(columns))
+
+
+def _changed(columns: tuple[str, ...]) -> str:
+    return " OR ".join(f"(OLD.{column} <> NEW.{column})" for column in columns)
 
 
 def _kept(model: type[models.Model]) -> Rule:
@@ -247,6 +259,33 @@ RULES: tuple[Rule, ...] = (
     _states(Meeting, MEETING),
     _states(AgendaItem, ITEM),
     _states(Incident, INCIDENT),
+    _states(Matter, MATTER),
+    Rule(
+        Grant,
+        "own-reviewer",
+        ("insert",),
+        "own-reviewer: an institution lets its own legal reviewers into its own open matters, until these end at most",
+        "NOT EXISTS (SELECT 1 FROM governance_matter m JOIN governance_membership s ON s.institution_id = "
+        "m.institution_id JOIN governance_officerprofile o ON o.user_id = s.user_id WHERE m.id = NEW.matter_id "
+        "AND m.state = 'open' AND NEW.until <= m.ends AND o.id = NEW.officer_id AND s.role = 'legal-reviewer')",
+    ),
+    Rule(
+        PrivilegeMark,
+        "own-decision",
+        ("insert",),
+        "own-decision: a mark is on a decision that the same matter names",
+        "NOT EXISTS (SELECT 1 FROM governance_matterdecision d WHERE d.id = NEW.decision_id "
+        "AND d.matter_id = NEW.matter_id)",
+    ),
+    Rule(
+        Production,
+        "gapless",
+        ("insert",),
+        "gapless: productions and their pages are numbered on without a gap",
+        "NEW.number <> 1 + (SELECT coalesce(max(p.number), 0) FROM governance_production p "
+        "WHERE p.matter_id = NEW.matter_id) OR NEW.first <> 1 + (SELECT coalesce(max(p.last), 0) "
+        "FROM governance_production p WHERE p.matter_id = NEW.matter_id)",
+    ),
     _grows(Definition),
     _grows(Consent),
     _once(BoardSeat, "until"),
@@ -255,7 +294,18 @@ RULES: tuple[Rule, ...] = (
     _once(Delegation, "ended"),
     _once(InstitutionKey, "revoked"),
     _once(RelianceAgreement, "agreed", "ended"),
+    _once(Matter, "closed"),
+    _once(Grant, "ended"),
+    _once(PrivilegeMark, "withdrawn"),
+    _as_recorded(
+        Matter,
+        *("uuid", "institution_id", "title", "docket", "kind", "authority", "dated", "paper", "assurance", "party"),
+        *("purpose", "protective_order", "prefix", "opened_by_id", "opened"),
+    ),
+    _as_recorded(Grant, "uuid", "matter_id", "officer_id", "starts", "until", "given_by_id"),
+    _as_recorded(PrivilegeMark, "uuid", "matter_id", "decision_id", "part", "ground", "basis", "by_id", "marked"),
     _as_signed(Delegation, "document", "digest", "board_id", "delegate_id", "scope", "starts", "ends", "signature_id"),
     _as_signed(RelianceAgreement, "document", "digest", "relying_id", "reviewing_id", "study", "starts", "ends"),
     *map(_kept, (AgendaItem, BoardSeat, Conflict, Delegation, Meeting, RelianceAgreement, Review, Study, Submission)),
+    *map(_kept, (Matter, Grant, PrivilegeMark)),
 )

@@ -49,15 +49,15 @@ class OfficersSite(AdminSite):
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """What waits for this officer, what lies ahead, and all pages."""
-        from governance import calendar, queue
-        from governance.services import dossiers
+        from governance import calendar, matters, queue
 
         own: dict[str, Any] = {}
         if isinstance(request.user, User):
             now = clock.now()
             own = {
                 "queue": queue.waiting_for(request.user, now),
-                "reads_dossiers": dossiers.may_read_some(request.user),
+                "reads_dossiers": matters.may_read_some(request.user),
+                "has_matters": matters.managed(request.user).exists() or matters.visible(request.user, now).exists(),
                 "upcoming": calendar.upcoming(request.user, now, DAYS_AHEAD),
             }
         return super().index(request, own | (extra_context or {}))
@@ -74,7 +74,18 @@ class OfficersSite(AdminSite):
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         """The pages without `admin_view` are those of signing in; each says itself whom it lets in."""
-        from governance.admin import acts, calendar, decisions, factors, help, notifications, oidc, record, second_step
+        from governance.admin import (
+            acts,
+            calendar,
+            decisions,
+            factors,
+            help,
+            matters,
+            notifications,
+            oidc,
+            record,
+            second_step,
+        )
 
         wrap = self.admin_view
         own: list[URLPattern | URLResolver] = [
@@ -102,6 +113,7 @@ class OfficersSite(AdminSite):
             path("second-factors/remove/", wrap(factors.remove), name="second_factors_remove"),
             path("second-factors/recovery-codes/", wrap(factors.recovery_codes), name="recovery_codes"),
             *decisions.urls(wrap),
+            *matters.urls(wrap),
             *record.urls(wrap),
         ]
         return own + super().get_urls()

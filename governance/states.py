@@ -1,4 +1,5 @@
-"""The states of a study, of what is submitted under it, and of meetings and incidents; and which may follow which.
+"""The states of a study, of what is submitted under it, of meetings, incidents and legal matters; and which may follow
+which.
 
 `docs/reference/study-states.md` is generated from this file.
 """
@@ -68,7 +69,15 @@ class IncidentState(StrEnum):
     CLOSED = "closed"
 
 
-_S, _B, _M, _I, _N = StudyState, SubmissionState, MeetingState, ItemState, IncidentState
+class MatterState(StrEnum):
+    """It expires by the clock alone, and is open again once its end is moved; what is closed stays closed."""
+
+    OPEN = "open"
+    EXPIRED = "expired"
+    CLOSED = "closed"
+
+
+_S, _B, _M, _I, _N, _L = StudyState, SubmissionState, MeetingState, ItemState, IncidentState, MatterState
 
 _ENDS = frozenset({_S.TERMINATED, _S.CLOSED})
 
@@ -137,6 +146,12 @@ INCIDENT: Mapping[IncidentState, frozenset[IncidentState]] = {
     _N.ASSESSED: frozenset({_N.NOTIFIED, _N.CLOSED}),
     _N.NOTIFIED: frozenset({_N.CLOSED}),
     _N.CLOSED: frozenset(),
+}
+
+MATTER: Mapping[MatterState, frozenset[MatterState]] = {
+    _L.OPEN: frozenset({_L.EXPIRED, _L.CLOSED}),
+    _L.EXPIRED: frozenset({_L.OPEN, _L.CLOSED}),
+    _L.CLOSED: frozenset(),
 }
 
 S = TypeVar("S", bound=StrEnum)

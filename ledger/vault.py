@@ -95,6 +95,16 @@ def unseal(entry: LogEntry) -> tuple[bytes, Mapping[str, Any]]:
     return key, fields
 
 
+def seal_file(key: bytes, of: UUID, content: bytes) -> bytes:
+    """A file, encrypted under the key that :func:`entry_key` gives for `of`, and bound to that."""
+    return _encrypt(key, content, of.bytes)
+
+
+def unseal_file(key: bytes, of: UUID, sealed: bytes) -> bytes:
+    """The file. Raises Refused(ENTRY_ALTERED) if it was changed."""
+    return _decrypt(key, sealed, of.bytes)
+
+
 def checkpoint_wal() -> None:
     """Write SQLite's journal back into the database and empty it: a key that was destroyed still stands in it.
 

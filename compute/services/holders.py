@@ -1,8 +1,9 @@
 """Who holds what was disclosed of a person, according to the log, and that they are told of an erasure (GDPR Art. 19).
 
-Counted are dossiers that were read, in any form, and records packages that were handed out: those go to the institution
-whose keys open them, which passes the notice on to whoever it, or an operator for it, gave them. Nodes saw a signed
-request while they computed; what they keep of it is a digest.
+Counted are dossiers that were read, in any form, in a legal matter or by a role, and records packages that were handed
+out: those go to the institution whose keys open them, which passes the notice on to whoever it, or an operator for it,
+gave them, as it does with what it produced in a matter. Nodes saw a signed request while they computed; what they keep
+of it is a digest.
 """
 
 from collections import defaultdict
@@ -15,6 +16,7 @@ from compute.models import ErasureNotice
 from concordat import clock
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
+from governance import matters
 from governance.models import Institution, Membership
 from governance.notices import Notice
 from governance.permissions import HOLDERS, Verb
@@ -44,6 +46,8 @@ def of_subject(institution: str, subject: UUID) -> dict[Institution, list[str]]:
         decision = decided[str(entry.public["request"])]
         for holder in _received(entry, decision):
             found[holder].add(decision.record_number)
+    for holder, numbers in matters.read_in_matters({each.record_number: each for each in decided.values()}).items():
+        found[holder] |= numbers
     return {holder: sorted(numbers) for holder, numbers in found.items()}
 
 

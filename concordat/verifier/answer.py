@@ -5,7 +5,7 @@ ignore fields that they do not know. Numbers that were computed are decimals in 
 `sha256:` and hexadecimal.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 from pydantic import TypeAdapter, with_config
 from typing_extensions import TypedDict
@@ -217,8 +217,38 @@ class Trust(TypedDict):
 
 
 @with_config(ANSWER)
+class MatterAuthority(TypedDict):
+    """By what right. `kind`: subpoena, court-order, authorisation, regulator or own-counsel; `text` in the words of the
+    paper, of the day `dated`, whose digest is `paper` or empty; `assurance` is that of 45 CFR 164.512(e)(1)(ii)."""
+
+    holder: str
+    kind: str
+    text: str
+    dated: str
+    paper: str
+    assurance: str
+
+
+@with_config(ANSWER)
+class MatterAnswer(TypedDict):
+    """The legal matter in which the dossier was read. What is null can be read by nobody any more."""
+
+    matter: str
+    entry: str
+    opened: str
+    named: str
+    title: str | None
+    docket: str | None
+    authority: MatterAuthority | None
+    party: str | None
+    purpose: str | None
+    protective_order: str | None
+
+
+@with_config(ANSWER)
 class Story(TypedDict):
-    """What the evidence says. `result` is null until the requester discloses it; `shown` names display receipts."""
+    """What the evidence says. `result` is null until the requester discloses it; `shown` names display receipts;
+    `matter` is there only in a dossier that was read in one."""
 
     record: str
     time: str
@@ -231,6 +261,7 @@ class Story(TypedDict):
     ended: list[Happening]
     timeline: list[Row]
     trust: Trust
+    matter: NotRequired[MatterAnswer]
 
 
 @with_config(ANSWER)

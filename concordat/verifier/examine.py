@@ -23,6 +23,7 @@ from concordat.verifier import (
     computation,
     disclosure,
     integrity,
+    matters,
     replay,
     report,
     story,
@@ -149,6 +150,7 @@ def examine(files: Mapping[str, bytes], options: Options | None = None) -> Resul
         "keys": lambda: _trusted(case, options.keys),
         **{name: _bound(question, case) for name, question in _CASE.items()},
         **_replay(case, options.model),
+        **_matter(case),
         "witnesses": lambda: witnessing.witnessed(case, options.keys, required=options.witnessed),
         "time": lambda: timing.timed(case),
         "chain anchor": lambda: chain.anchored(evidence, options.rpc),
@@ -205,6 +207,11 @@ def _integrity(evidence: Evidence) -> dict[str, Question]:
 def _replay(case: Case, given: bytes | None) -> dict[str, Question]:
     """Asked only by a reader who has the model."""
     return {} if given is None else {"replay": lambda: replay.recomputed(case, given)}
+
+
+def _matter(case: Case) -> dict[str, Question]:
+    """Asked only of a dossier that was read in a matter."""
+    return {"matter": lambda: matters.named(case)} if matters.has(case) else {}
 
 
 def _trusted(case: Case, keys: Mapping[str, str]) -> str:

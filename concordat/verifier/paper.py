@@ -7,9 +7,10 @@ same answer gives the same bytes, on every machine.
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape, unescape
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, ClassVar
 
 from reportlab.lib.colors import HexColor
 from reportlab.lib.pagesizes import A4
@@ -65,8 +66,32 @@ _OPEN = {"b": "<b>", "code": f'<font name="{typeface.MONO}" size="-1">', "em": f
 _CLOSE = {"b": "</b>", "code": "</font>", "em": "</font>"}
 
 
+@dataclass(frozen=True)
+class Stamp:
+    """What a copy that is produced in a legal matter bears besides: the legend of a protective order and a number on
+    every page, counted on from `first`, and before everything else what is closed in it: the field, and why."""
+
+    legend: str
+    prefix: str
+    first: int
+    closed: Sequence[tuple[str, str]]
+
+    def number(self, page: int) -> str:
+        return numbered(self.prefix, self.first + page - 1)
+
+
+def numbered(prefix: str, number: int) -> str:
+    """`LB-0000042`: the number of a page or file that is produced in a legal matter."""
+    return f"{prefix}-{number:07d}"
+
+
 def pdf(answer: Mapping[str, Any]) -> bytes:
     """The document for `Result.to_json()`."""
+    return produced(answer, None)[0]
+
+
+def produced(answer: Mapping[str, Any], stamp: Stamp | None) -> tuple[bytes, int]:
+    """The same with a stamp on its pages, and how many those are."""
     typeface.register()
     name = report.title(answer)
     out = io.BytesIO()
@@ -85,20 +110,33 @@ def pdf(answer: Mapping[str, Any]) -> bytes:
         invariant=1,
     )
     page = _Page()
-    page.feed(f"<h1>{escape(name)}</h1>{report.body(answer)}")
+    page.feed(f"<h1>{escape(name)}</h1>{_closed(stamp)}{report.body(answer)}")
     page.close()
+    pages: list[int] = []
 
     class Numbered(_Numbered):
         head, foot = typeface.printable(name), answer["bundle"] or "Concluded without a bundle"
+        produced, counted = stamp, pages
 
     template.build(page.flowables, canvasmaker=Numbered)
-    return out.getvalue()
+    return out.getvalue(), len(pages)
+
+
+def _closed(stamp: Stamp | None) -> str:
+    """Which fields are redacted in a produced copy; everything below says of them only that they are not disclosed."""
+    if stamp is None or not stamp.closed:
+        return ""
+    rows = "".join(f"<tr><th>{escape(field)}</th><td>{escape(why)}</td></tr>" for field, why in stamp.closed)
+    head = "<thead><tr><th>What</th><th>Why</th></tr></thead>"
+    return f"<h2>Redacted in this copy</h2><table>{head}<tbody>{rows}</tbody></table>"
 
 
 class _Numbered(Canvas):  # type: ignore[misc]
     """Keeps its pages back until their number is known, since each says of how many it is one."""
 
     head = foot = ""
+    produced: Stamp | None = None
+    counted: ClassVar[list[int]] = []
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -112,6 +150,9 @@ class _Numbered(Canvas):  # type: ignore[misc]
         for number, kept in enumerate(self._kept, 1):
             self.__dict__.update(kept)
             self._frame(number, len(self._kept))
+            if self.produced is not None:
+                self._stamp(self.produced, number)
+            self.counted.append(number)
             super().showPage()
         super().save()
 
@@ -127,6 +168,12 @@ class _Numbered(Canvas):  # type: ignore[misc]
         self.drawString(_MARGIN, 11 * mm, self.foot)
         self.setFont(typeface.REGULAR, 7.5)
         self.drawRightString(right, 11 * mm, f"{self.head} · page {number} of {of}")
+
+    def _stamp(self, stamp: Stamp, number: int) -> None:
+        self.setFillColor(HexColor("#000000"))
+        self.setFont(typeface.BOLD, 8)
+        self.drawCentredString(A4[0] / 2, 15.5 * mm, typeface.printable(stamp.legend))
+        self.drawRightString(A4[0] - _MARGIN, 6 * mm, stamp.number(number))
 
 
 class _Page(HTMLParser):

@@ -12,6 +12,7 @@ from typing import Any
 from concordat.canonical import Json
 from concordat.classes import AGAINST, log_odds_of
 from concordat.explanation import NO_INTERVALS
+from concordat.matters import ASSURANCES, AUTHORITIES
 from concordat.verifier.claims import claims
 from concordat.verifier.timeline import CLOSED
 
@@ -119,6 +120,7 @@ def _verdict(answer: Mapping[str, Any]) -> str:
 
 
 def _tell(story: Mapping[str, Any]) -> Iterable[str]:
+    yield from _under(story.get("matter"))
     yield from _allowed(story["allowed"])
     yield from _computed(story["computed"])
     yield from _came_out(story["result"])
@@ -130,6 +132,29 @@ def _tell(story: Mapping[str, Any]) -> Iterable[str]:
         else "<p>Nothing that this dossier knows of.</p>"
     )
     yield from _trust(story["trust"])
+
+
+def _under(matter: Mapping[str, Any] | None) -> Iterable[str]:
+    if matter is None:
+        return
+    yield "<h2>Under which authority this was read</h2>"
+    authority = matter["authority"]
+    if authority is None:
+        yield f"<p>In the matter <code>{_t(matter['matter'])}</code>; what it was about has been erased.</p>"
+        return
+    rows: list[tuple[Json, ...]] = [
+        ("Matter", f"{matter['title']} ({matter['docket']})"),
+        ("Authority", f"{AUTHORITIES[authority['kind']]}, {authority['dated']}: {authority['text']}"),
+        *([("Digest of the paper", authority["paper"])] if authority["paper"] else []),
+        *([("Assurance", ASSURANCES[authority["assurance"]])] if authority["assurance"] else []),
+        ("For", matter["party"]),
+        ("Purpose", matter["purpose"]),
+        ("Protective order", matter["protective_order"] or "none"),
+        ("Held by", authority["holder"]),
+        ("Recorded", f"{matter['entry']}, opened {matter['opened']}; it names this decision since {matter['named']}"),
+    ]
+    yield _table(None, ("What", "As it was opened"), rows)
+    yield "<p>That there is such a paper is the word of the institution that opened the matter.</p>"
 
 
 def _allowed(allowed: Mapping[str, Any]) -> Iterable[str]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from concordat.canonical import Json
 from concordat.events import EVENTS, Event
 from concordat.reasons import Reason
-from concordat.verifier import computation
+from concordat.verifier import computation, matters
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import Entry, NotCheckable
 
@@ -75,7 +75,7 @@ def ended(case: Case) -> list[Json]:
 def _part(case: Case, entry: Entry) -> str:
     if entry.event is _E.RESULT_DISPLAYED:
         return "shown"
-    if entry.index > case.explanation.index:
+    if entry.index > case.explanation.index or entry.event in matters.ENTRIES:
         return "since"
     return "computed" if entry.event in _COMPUTED else "allowed"
 

@@ -2,6 +2,8 @@
 
 import re
 import secrets
+from datetime import datetime
+from html import escape
 from typing import Any
 
 import httpx
@@ -12,6 +14,14 @@ from concordat.reasons import Reason, Refused
 
 _TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 _CODE = re.compile(r"<li><code>([a-z2-7-]+)</code></li>")
+
+
+def _option(page: str, label: str) -> str:
+    """The value of the choice that a page shows as this."""
+    found = re.search(rf'<option value="([^"]+)"[^>]*>{re.escape(escape(label))}</option>', page)
+    if found is None:
+        raise Refused(Reason.INTERNAL, detail=f"The page offers no “{label}”.")
+    return found[1]
 
 
 class Officer:
@@ -71,6 +81,21 @@ class Officer:
         answer = self._send(f"{page}route/", form, self._http.get("/admin/second-factors/").text)
         if answer.status_code != httpx.codes.FOUND:
             raise Refused(Reason.INTERNAL, detail=f"The page {page}route/ answered {answer.status_code}.")
+
+    def open_matter(self, institution: str, reviewer: str, *, until: datetime, **said: str) -> None:
+        """Opens a legal matter of the institution of this name, and lets its reviewer of this name in."""
+        address = "/admin/matters/open/"
+        page = self._http.get(address).text
+        ends = f"{until:%Y-%m-%dT%H:%M}"
+        opened = self._send(address, said | {"institution": _option(page, institution), "ends": ends}, page)
+        if opened.status_code != httpx.codes.FOUND:
+            raise Refused(Reason.INTERNAL, detail=f"The page {address} answered {opened.status_code}.")
+        matter = opened.headers["Location"]
+        page = self._http.get(matter).text
+        grant = {"grant-reviewer": _option(page, reviewer), "grant-until": ends}
+        given = self._send(f"{matter}grant/", grant, page)
+        if given.status_code != httpx.codes.FOUND:
+            raise Refused(Reason.INTERNAL, detail=f"The page {matter}grant/ answered {given.status_code}.")
 
     def _set_up(self) -> SoftwarePasskey:
         asked = self._post("/admin/second-factor/set-up/challenge/", {})

@@ -5,10 +5,11 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from concordat import canonical, record_number
+from concordat import canonical, clock, record_number
 from concordat.client import predict
 from concordat.client.work import Work
 from concordat.files import write_private
@@ -23,6 +24,7 @@ from config.local.supervisor import inherited
 
 def reconstruct(world: World, screen: Screen, report: Report, work: Work) -> None:
     """Verifies the dossier from the record number and the chain, then with the disclosure, then from a changed copy."""
+    _open_matter(world, screen, report.record)
     folder = world.stack.state / "dossier"
     folder.mkdir(exist_ok=True)
     bundle, disclosure = folder / f"{report.record}.zip", folder / "disclosure.json"
@@ -48,6 +50,27 @@ def reconstruct(world: World, screen: Screen, report: Report, work: Work) -> Non
     screen.doing("one byte of the record is changed in a copy of the database")
     report.tamper = _tamper(world.stack, report.record, folder)
     screen.done(f"one byte changed in a copy: detected, {report.tamper['reason']} — {report.tamper['where']}")
+
+
+def _open_matter(world: World, screen: Screen, record: str) -> None:
+    """The hospital's administrator says by what right its legal reviewer reads the decision at the officers' site."""
+    assert world.reviewer is not None
+    world.officers[LONG_BEACH.slug].open_matter(
+        LONG_BEACH.name,
+        world.reviewer.name,
+        until=clock.now() + timedelta(days=90),
+        title="Doe v. VA Medical Center (invented)",
+        docket="C.D. Cal. 2:26-cv-00042 (invented)",
+        kind="court-order",
+        authority="Produce the records of the decision named below, and how it came about.",
+        dated=f"{clock.now():%Y-%m-%d}",
+        party="Counsel for Jane Doe (invented)",
+        purpose="To find out how the decision came about.",
+        protective_order="For the eyes of counsel only.",
+        prefix="LBDOE",
+        records=record,
+    )
+    screen.done("Long Beach opens a legal matter for this decision, and lets its legal reviewer in for 90 days")
 
 
 def verify(

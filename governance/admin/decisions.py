@@ -49,7 +49,7 @@ def find(request: HttpRequest) -> HttpResponse:
 def page(request: HttpRequest, record: str) -> HttpResponse:
     """The story and its timeline, verified now. Every look at it is an entry of the log."""
     try:
-        found = dossiers.hand_out(by=user_of(request), number=record)
+        found = dossiers.hand_out(by=user_of(request), number=record, matter=request.GET.get("matter", ""))
     except Refused as refused:
         return _refused(request, refused)
     context = {

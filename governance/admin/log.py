@@ -11,8 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from concordat.canonical import encode
 from concordat.clock import rfc3339
 from concordat.events import Event
+from governance import matters
 from governance.admin.base import ScopedReadOnly, user_of
-from governance.services import dossiers
 from ledger import selectors, witnesses
 from ledger.models import Anchor, LogEntry, TimeStamp
 
@@ -142,4 +142,4 @@ def _time(stamp: TimeStamp | None) -> str:
 
 def _offers_dossier(user: User, entry: LogEntry) -> bool:
     """Whether to show the link; the service decides again."""
-    return entry.event == Event.PREDICTION_RECORDED and dossiers.may_read_some(user)
+    return entry.event == Event.PREDICTION_RECORDED and matters.may_read_some(user)

@@ -4,9 +4,11 @@ from governance.models.board import BoardSeat, Conflict, Delegation
 from governance.models.consent import Consent
 from governance.models.definition import BudgetUse, Definition, DefinitionVote, DisclosureStatement
 from governance.models.institution import Institution, InstitutionKey, KeyChange, NodeStatus, Roster
+from governance.models.matter import Grant, Matter, MatterDecision, PrivilegeMark
 from governance.models.meeting import AgendaItem, Attendance, Ballot, Meeting
 from governance.models.notification import MailPreference, Notification
 from governance.models.people import Membership, OfficerProfile, Passkey
+from governance.models.production import ProducedFile, Production, ProductionItem, Redaction
 from governance.models.record import Attachment, Comment, DataUseDecision, Incident, IncidentStep
 from governance.models.reliance import LocalContext, RelianceAgreement
 from governance.models.review import ConditionsCheck, Determination, Opinion, Review
@@ -32,6 +34,7 @@ __all__ = [
     "Determination",
     "DisclosureStatement",
     "Draft",
+    "Grant",
     "Incident",
     "IncidentStep",
     "Institution",
@@ -39,6 +42,8 @@ __all__ = [
     "KeyChange",
     "LocalContext",
     "MailPreference",
+    "Matter",
+    "MatterDecision",
     "Meeting",
     "Membership",
     "NodeStatus",
@@ -46,8 +51,13 @@ __all__ = [
     "OfficerProfile",
     "Opinion",
     "Passkey",
+    "PrivilegeMark",
+    "ProducedFile",
+    "Production",
+    "ProductionItem",
     "ProtocolVersion",
     "RecoveryCode",
+    "Redaction",
     "RelianceAgreement",
     "Review",
     "Roster",

@@ -9,13 +9,14 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core import signing
 
-from concordat import canonical, record_number
+from concordat import canonical, clock, record_number
+from concordat.matters import closing
 from concordat.reasons import Reason, Refused
 from concordat.verifier import verify
 from concordat.verifier.forms import FORMS
-from governance import permissions, selectors
-from governance.models import Institution, Membership
-from governance.permissions import Verb
+from governance import matters, selectors
+from governance.matters import Right
+from governance.models import Institution
 from ledger.dossier import Moment, collect
 from ledger.models import LogEntry
 from ledger.services import dossiers
@@ -40,6 +41,7 @@ class Dossier:
 
     number: str
     data: bytes
+    matter: str = ""
 
     @cached_property
     def answer(self) -> Mapping[str, Any]:
@@ -52,44 +54,51 @@ class Dossier:
     @property
     def seen(self) -> str:
         """What its reader hands back for files of just this one; signed, since the moment's content is believed."""
-        said = {"number": self.number, "digest": canonical.digest(self.data), "moment": asdict(self.moment)}
+        said = {
+            "number": self.number,
+            "digest": canonical.digest(self.data),
+            "moment": asdict(self.moment),
+            "matter": self.matter,
+        }
         return signing.dumps(said, salt=_SEEN, compress=True)
 
 
-def hand_out(*, by: User, number: str, form: str = PAGE, seen: str = "") -> Dossier:
-    """The dossier of the decision with this record number, for whoever may read it at an institution that takes part
-    in its study. It opens what that institution was given when the decision was made. That it was read is recorded.
+def hand_out(*, by: User, number: str, form: str = PAGE, seen: str = "", matter: str = "") -> Dossier:
+    """The dossier of the decision with this record number, for whoever may read it now (`governance.matters`). It opens
+    what the reader's institution was given when the decision was made; in a matter, not what is marked there as
+    privileged, and it says under which authority it is read. That it was read is recorded.
 
     Args:
         form: what the reader gets of it: the page, the bundle, or one of `concordat.verifier.forms`.
-        seen: of the dossier that the reader has before them, so that a file is of just that one; else one of now.
+        seen: of the dossier that the reader has before them, so that a file is of just that one, in the same matter;
+            else one of now.
+        matter: the one in which it is read (its UUID), where several let the reader.
 
     Raises:
-        Refused: RECORD_NUMBER_INVALID; NOT_FOUND for what is no decision, or one of a study without an institution of
-            theirs; ROLE_MISSING; FIELD_INVALID for another form, or for what was never handed out; CONFLICT if what was
-            opened in the one that was seen is erased by now; what :func:`ledger.services.dossiers.hand_out` refuses.
+        Refused: RECORD_NUMBER_INVALID; NOT_FOUND for what is no decision; what :func:`matters.check_may_read` refuses;
+            FIELD_INVALID for another form, or for what was never handed out; CONFLICT if what was opened in the one
+            that was seen is erased or privileged by now; what :func:`ledger.services.dossiers.hand_out` refuses.
     """
     if form not in (PAGE, BUNDLE, *FORMS):
         raise Refused(Reason.FIELD_INVALID, detail="A dossier has no such form.", field="form")
     decided = collect.decision(record_number.parse(number))
     before = _before(seen, decided.record_number) if seen else None
-    taking_part = selectors.institutions_in(str(decided.public["study"])).filter(memberships__user=by).distinct()
-    if not taking_part:
-        raise Refused(Reason.NOT_FOUND, field="record")
-    allowed = [each for each in taking_part if permissions.may(by, Verb.READ_DOSSIER, each)]
-    if not allowed:
-        permissions.check_may(by, Verb.READ_DOSSIER, taking_part[0])
+    right = matters.check_may_read(by, decided, clock.now(), matter=before.get("matter", "") if before else matter)
     data = dossiers.hand_out(
         number=decided.record_number,
-        role=sorted(permissions.roles_at(by, allowed[0]) & permissions.HOLDERS[Verb.READ_DOSSIER])[0],
+        role=right.role,
         reader=str(by.officer.uuid),
-        disclose={field for each in allowed for field in _seen_by(each, decided)},
+        disclose=opened_to(right, decided),
         form=form,
         moment=Moment(**before["moment"]) if before else None,
+        under=right.under,
     )
-    found = Dossier(decided.record_number, data)
+    found = Dossier(decided.record_number, data, matter=str(right.matter.uuid) if right.matter else "")
     if before and canonical.digest(found.data) != before["digest"]:
-        detail = "It is not the one that you opened any more: something in it was erased, or your role is another."
+        detail = (
+            "It is not the one that you opened any more: something in it was erased or is privileged, or your right "
+        )
+        detail += "is another."
         raise Refused(Reason.CONFLICT, detail=f"{detail} Open it again, and download from there.", field="seen")
     return found
 
@@ -105,12 +114,18 @@ def _before(seen: str, number: str) -> dict[str, Any]:
     return said
 
 
-def may_read_some(user: User) -> bool:
-    """Whether this person reads dossiers at any institution of theirs; which, `hand_out` decides."""
-    return Membership.objects.filter(user=user, role__in=permissions.HOLDERS[Verb.READ_DOSSIER]).exists()
+def opened_to(right: Right, decided: LogEntry) -> set[str]:
+    """The private fields of the decision's entries that are opened to a reader: what their institutions were given, but
+    for what is marked as privileged in the matter."""
+    given = {field for each in right.institutions for field in seen_by(each, decided)}
+    if right.matter is None:
+        return given
+    marked = matters.marks(right.matter).filter(decision__index=decided.index).values_list("part", flat=True)
+    return given - closing(marked)
 
 
-def _seen_by(institution: Institution, decided: LogEntry) -> tuple[str, ...]:
+def seen_by(institution: Institution, decided: LogEntry) -> tuple[str, ...]:
+    """The private fields that an institution was given when the decision was made."""
     if decided.public["institution"] == institution.slug:
         return SEEN_BY_REQUESTER
     content = selectors.definition(str(decided.public["definition"])).content

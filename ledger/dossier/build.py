@@ -8,6 +8,7 @@ from django.conf import settings
 
 from concordat import canonical
 from concordat.canonical import Json, b64, digest_text
+from concordat.events import MATTER_TOLD
 from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
 from concordat.verifier import bundle
@@ -41,13 +42,16 @@ class Moment:
         return cls(proofs["size"], anchors, witnessed, int(stamped.split(b"\n")[1]) if stamped else None)
 
 
-def build(index: int, *, disclose: Collection[str] = (), moment: Moment | None = None) -> bytes:
+def build(
+    index: int, *, disclose: Collection[str] = (), moment: Moment | None = None, under: collect.Under | None = None
+) -> bytes:
     """The signed bundle of the decision recorded at `index`. Equal state of the log gives equal bytes.
 
     Args:
         moment: in which it was built before, for the same bytes; else this one.
         disclose: names of private fields that this reader may see (`request_statement`, `display` …). Only their single
             salts and values enter the bundle, never a key.
+        under: the matter in which it is read: then it holds, and opens, what says so.
 
     Raises:
         Refused: NOT_FOUND if the record is no decision or not published yet; DOCUMENT_ALTERED.
@@ -56,7 +60,8 @@ def build(index: int, *, disclose: Collection[str] = (), moment: Moment | None =
     head = selectors.checkpoint(moment.size if moment else None)
     if head is None or head.size <= index:
         raise Refused(Reason.NOT_FOUND, detail="The decision is not published yet; try again shortly.", field="record")
-    entries = [entry for entry in collect.entries(decided) if entry.index < head.size]
+    entries = [entry for entry in collect.entries(decided, under) if entry.index < head.size]
+    disclose = {*disclose, *((*MATTER_TOLD, "record") if under else ())}
     key = Keystore(settings.KEYS_DIR).identity
     tree = Tree()
     moment = moment or _now(index, head, tree)

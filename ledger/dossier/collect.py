@@ -1,6 +1,8 @@
 """Which entries of the log belong to a decision."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from uuid import UUID
 
 from concordat import canonical
 from concordat.events import Event
@@ -11,6 +13,15 @@ from ledger import selectors
 from ledger.models import LogEntry
 
 
+@dataclass(frozen=True)
+class Under:
+    """The legal matter in which a dossier is read, and the institution that holds it; its entries are under the key of
+    the matter."""
+
+    holder: str
+    matter: UUID
+
+
 def decision(index: int) -> LogEntry:
     """Raises Refused(NOT_FOUND) unless the entry is a recorded prediction."""
     entry = selectors.entry(index)
@@ -19,8 +30,9 @@ def decision(index: int) -> LogEntry:
     return entry
 
 
-def entries(decided: LogEntry) -> list[LogEntry]:
-    """The decision's entries, in the order of the log: before it, itself, and since."""
+def entries(decided: LogEntry, under: Under | None = None) -> list[LogEntry]:
+    """The decision's entries, in the order of the log: before it, itself, and since. Read in a matter, those by which
+    the matter was opened and names this decision as well, and none of another matter or of anybody's reading."""
     found: dict[int, LogEntry] = {}
 
     def add(name: str, values: Iterable[str]) -> None:
@@ -36,6 +48,8 @@ def entries(decided: LogEntry) -> list[LogEntry]:
     add("institution", _institutions(decided, found.values()))
     for event in WITNESSES:
         found.update({entry.index: entry for entry in selectors.entries(event=event)})
+    if under is not None:
+        found.update({entry.index: entry for entry in _authority(decided, under)})
     return [found[index] for index in sorted(found)]
 
 
@@ -43,6 +57,15 @@ def leaves(size: int) -> Iterator[bytes]:
     """The exact bytes of the log's first `size` entries."""
     found = LogEntry.objects.filter(index__lt=size).order_by("index").values_list("leaf", flat=True)
     return (bytes(leaf) for leaf in found.iterator())
+
+
+def _authority(decided: LogEntry, under: Under) -> Iterator[LogEntry]:
+    of_matter = selectors.about(under.holder, under.matter)
+    yield from of_matter.filter(event=Event.MATTER_OPENED)
+    for entry in of_matter.filter(event=Event.MATTER_NAMED).order_by("index"):
+        if selectors.private_fields(entry)["record"] == decided.record_number:
+            yield entry
+            return
 
 
 def _consent(decided: LogEntry) -> list[str]:

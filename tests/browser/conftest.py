@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from uuid import uuid4
 import environ
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connections
 from django.db.backends.sqlite3.base import DatabaseWrapper
@@ -27,6 +28,7 @@ from django.urls import reverse
 from django_otp.oath import TOTP
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_playwright
 
+from compute import broker
 from concordat import clock
 from concordat.keystore import Keystore
 from config.local.stack import Stack, run_manage
@@ -35,6 +37,9 @@ from governance.models import Definition, DefinitionVote, Passkey, Study, Submis
 from governance.services import definitions, second_factors, studies
 from ledger.models import ChainTransaction, TransactionState
 from tests.governance.conftest import REGISTRY, ROLES, Consortium, Officer
+from tests.support.consortium import DOMAIN
+from tests.support.consortium import Consortium as FoundedConsortium
+from tests.support.decided import Decided
 from tests.support.keys import coordinator_keys
 
 CHROMIUM = shutil.which("chromium")
@@ -255,6 +260,26 @@ def running_site(chromium: Browser, django_db_blocker: Any, tmp_path_factory: py
     """The site that all tests share but those which need people of their own."""
     with serving(Consortium, django_db_blocker, tmp_path_factory) as site:
         yield site
+
+
+@pytest.fixture(scope="session")
+def deciding_site(
+    chromium: Browser, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """A site of its own, whose log holds one decision that all five institutions made."""
+
+    def decide(_: object) -> Decided:
+        coordinator = Keystore(settings.KEYS_DIR).identity
+        agreed = FoundedConsortium(tmp_path_factory.mktemp("consortium"), coordinator=coordinator)
+        agreed.boards.origin = settings.BASE_URL
+        with override_settings(ANCHOR_ADDRESS=DOMAIN.registry, CHAIN_RPC="http://127.0.0.1:1"):  # nobody answers there
+            return Decided(agreed, nullcontext)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for function in ("to_node", "to_coordinator"):
+            patch.setattr(broker, function, lambda *_, **__: None)
+        with serving(decide, django_db_blocker, tmp_path_factory, registry=DOMAIN.registry) as site:
+            yield site
 
 
 @contextmanager

@@ -58,14 +58,14 @@ def test_a_node_that_fetched_the_dossier_is_told_and_its_officers_are(world):
 
 def test_a_person_reads_for_their_institution(world):
     job = world.recorded()
-    hand_out(by=member(world, "zurich"), number=job.record)
+    hand_out(by=member(world, "zurich", "regulator"), number=job.record)
     erase(world)
     assert told(world) == {"zurich": [job.record]}
 
 
 def test_where_the_reader_left_since_the_requester_is_told(world):
     job = world.recorded()
-    reader = member(world, "zurich")
+    reader = member(world, "zurich", "regulator")
     hand_out(by=reader, number=job.record)
     reader.memberships.all().delete()
     erase(world)

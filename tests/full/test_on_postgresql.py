@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.postgresql import database, server
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(1800)]
 
 ROOT = Path(__file__).parents[2]
 WITHOUT_DATABASE = ["tests/compute/engine", "tests/compute/node", "tests/ledger/chain", "tests/ledger/contracts"]
@@ -38,7 +38,7 @@ def test_the_suite_passes_on_postgresql(folder: str, tmp_path: Path) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=1180,
+            timeout=1780,
         )
         assert done.returncode == 0, done.stdout
         with psycopg.connect(f"{server()}/test_{url.rpartition('/')[2]}_gw0") as used:

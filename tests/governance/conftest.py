@@ -2,8 +2,10 @@
 
 import copy
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 
+from compute import broker
 from concordat import clock, consent, definition, design, model, passkeys, request, votes
 from concordat.canonical import decode, digest
 from concordat.enrolment import build_enrolment, build_roster, verify_roster
@@ -23,7 +26,7 @@ from concordat.keystore import Keystore
 from concordat.passkeys import SoftwarePasskey
 from concordat.schema import FeatureSchema
 from governance import acts, selectors
-from governance.models import AgendaItem, Definition, Institution, Passkey, Review, Study
+from governance.models import AgendaItem, Definition, Determination, Institution, Passkey, Review, Study, Submission
 from governance.services import (
     challenges,
     definitions,
@@ -37,7 +40,12 @@ from governance.services import (
 )
 from ledger.chain.types import Authorisation
 from ledger.services.record import record
+from tests.support.consortium import DOMAIN
+from tests.support.consortium import Consortium as FoundedConsortium
+from tests.support.decided import Decided
+from tests.support.decision import SETTINGS
 from tests.support.snapshot import Snapshot
+from tests.support.triggers import without_rules
 
 PARTIES = ["cleveland", "budapest", "zurich"]
 LAWS = {"cleveland": "US", "budapest": "HU", "zurich": "CH", "long-beach": "US", "notary": "CH", "basel": "CH"}
@@ -482,3 +490,42 @@ def consortium(db: None, settings: Any, keystores: dict[str, Keystore], founded:
         first = Consortium(keystores)
         founded[str(now.date())] = (now, first, Snapshot.take())
     return first.copy()
+
+
+# --- a decision that these institutions have made, whose dossier verifies as a whole
+
+
+@pytest.fixture(scope="module")
+def agreed(tmp_path_factory: pytest.TempPathFactory, _state: Any) -> FoundedConsortium:
+    return FoundedConsortium(tmp_path_factory.mktemp("consortium"), coordinator=Keystore(_state / "keys").identity)
+
+
+@pytest.fixture(scope="module")
+def recorded() -> list[Any]:
+    """The decision as the first test had it made, and its rows."""
+    return []
+
+
+@pytest.fixture
+def decided(
+    db: None,
+    settings: Any,
+    agreed: FoundedConsortium,
+    recorded: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: Any,
+) -> Decided:
+    for name, value in (SETTINGS | {"ANCHOR_ADDRESS": DOMAIN.registry, "CHAIN_RPC": "http://127.0.0.1:1"}).items():
+        setattr(settings, name, value)
+    for function in ("to_node", "to_coordinator"):
+        monkeypatch.setattr(broker, function, lambda *_, **__: None)
+    if recorded and connection.vendor == "sqlite":
+        made, rows = recorded
+        with ExitStack() as rules:
+            for table in (Determination, Review, Submission, Study):
+                rules.enter_context(without_rules(table))  # as in `approve`: nobody has really signed
+            rows.restore()
+        return made
+    made = Decided(agreed, partial(django_capture_on_commit_callbacks, execute=True))
+    recorded[:] = made, Snapshot.take()
+    return made

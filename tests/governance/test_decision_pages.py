@@ -2,25 +2,20 @@
 
 import dataclasses
 import re
-from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from compute import broker
 from concordat import canonical, record_number
 from concordat.events import Event
-from concordat.keystore import Keystore
 from concordat.verifier import Options, bundle, verify
 from concordat.verifier.forms import FORMS
-from governance.models import Definition, Determination, Membership, Review, Study, Submission
+from governance.models import Definition, Membership, Study
 from governance.permissions import HOLDERS, Verb
 from governance.services import dossiers
 from governance.states import StudyState
@@ -29,11 +24,8 @@ from ledger.models import ChainTransaction, LogEntry, TransactionState
 from ledger.services import stamping
 from ledger.services.publish import publish
 from ledger.services.subjects import destroy
-from tests.support.consortium import DOMAIN, Consortium
 from tests.support.decided import Decided
-from tests.support.decision import SETTINGS
 from tests.support.officers import signed_in as browser
-from tests.support.snapshot import Snapshot
 from tests.support.triggers import without_rules
 from tests.support.tsa import Authority, serving
 from tests.support.witnesses import witness
@@ -44,45 +36,9 @@ FILES = {"bundle": ".zip", **{name: form.suffix for name, form in FORMS.items()}
 FIELDS = {"subject", "request_statement"}
 
 
-@pytest.fixture(scope="module")
-def agreed(tmp_path_factory: pytest.TempPathFactory, _state: Any) -> Consortium:
-    return Consortium(tmp_path_factory.mktemp("consortium"), coordinator=Keystore(_state / "keys").identity)
-
-
-@pytest.fixture(scope="module")
-def recorded() -> list[Any]:
-    """The decision as the first test had it made, and its rows."""
-    return []
-
-
-@pytest.fixture
-def decided(
-    db: None,
-    settings: Any,
-    agreed: Consortium,
-    recorded: list[Any],
-    monkeypatch: pytest.MonkeyPatch,
-    django_capture_on_commit_callbacks: Any,
-) -> Decided:
-    for name, value in (SETTINGS | {"ANCHOR_ADDRESS": DOMAIN.registry, "CHAIN_RPC": "http://127.0.0.1:1"}).items():
-        setattr(settings, name, value)
-    for function in ("to_node", "to_coordinator"):
-        monkeypatch.setattr(broker, function, lambda *_, **__: None)
-    if recorded and connection.vendor == "sqlite":
-        made, rows = recorded
-        with ExitStack() as rules:
-            for table in (Determination, Review, Submission, Study):
-                rules.enter_context(without_rules(table))  # as in `approve`: nobody has really signed
-            rows.restore()
-        return made
-    made = Decided(agreed, partial(django_capture_on_commit_callbacks, execute=True))
-    recorded[:] = made, Snapshot.take()
-    return made
-
-
 @pytest.fixture
 def reviewer(decided: Decided) -> User:
-    return decided.member("long-beach", "legal-reviewer")
+    return decided.reviewer("long-beach")
 
 
 def look(client: Client, record: str) -> Any:
@@ -96,7 +52,8 @@ def take(client: Client, shown: str, record: str, form: str, **changes: str) -> 
 
 
 def readings() -> list[LogEntry]:
-    return list(LogEntry.objects.filter(event=Event.DOSSIER_READ).order_by("index"))
+    read = (Event.DOSSIER_READ, Event.MATTER_DOSSIER_READ)
+    return list(LogEntry.objects.filter(event__in=read).order_by("index"))
 
 
 # --- what it shows
@@ -129,9 +86,8 @@ def test_it_obeys_the_content_security_policy_and_is_kept_by_nobody(decided: Dec
 # --- files
 
 
-def test_every_form_is_of_the_dossier_that_was_shown_and_is_recorded_with_role_and_form(
-    decided: Decided, reviewer: User
-) -> None:
+def test_every_form_is_of_the_dossier_that_was_shown_and_is_recorded_with_role_and_form(decided: Decided) -> None:
+    reviewer = decided.member("long-beach", "regulator")
     client = browser(reviewer)
     shown = look(client, decided.number).content.decode()
     (digest,) = re.findall(r"Digest of the bundle: <code>([^<]+)</code>", shown)
@@ -145,13 +101,13 @@ def test_every_form_is_of_the_dossier_that_was_shown_and_is_recorded_with_role_a
     assert canonical.digest(files["bundle"]) == digest
     answer = verify(files["bundle"]).to_json()
     assert {name: files[name] for name in FORMS} == {name: form.write(answer) for name, form in FORMS.items()}
-    assert answer["story"]["timeline"][-1]["sentence"].endswith("(role: legal-reviewer; form: page)")
+    assert answer["story"]["timeline"][-1]["sentence"].endswith("(role: regulator; form: page)")
     for check in answer["checks"]:
         assert f'<th scope="row">{check["name"]}</th>' in shown
         assert check["reason"] is None or f"<code>{check['reason']}</code>" in shown
     found = readings()
     assert [entry.public["form"] for entry in found] == ["page", *FILES]
-    assert {entry.public["role"] for entry in found} == {"legal-reviewer"}
+    assert {entry.public["role"] for entry in found} == {"regulator"}
     assert {entry.public["request"] for entry in found} == {str(decided.job.request_uuid)}
     assert all(selectors.private_fields(entry) == {"reader": str(reviewer.officer.uuid)} for entry in found)
     assert all(str(reviewer.officer.uuid).encode() not in bytes(entry.leaf) for entry in found)
@@ -226,11 +182,15 @@ def test_what_no_page_asks_for_is_refused_in_words(decided: Decided, reviewer: U
 # --- every look is in the log
 
 
-def test_the_next_reader_sees_who_read_it_before(decided: Decided, reviewer: User) -> None:
+def test_the_next_reader_sees_who_read_it_before_by_a_role_and_nobody_who_did_in_a_matter(
+    decided: Decided, reviewer: User
+) -> None:
     look(browser(reviewer), decided.number)
+    look(browser(decided.member("budapest", "regulator")), decided.number)
     shown = look(browser(decided.member("zurich", "regulator")), decided.number).content.decode()
-    assert "(role: legal-reviewer; form: page)" in shown
-    assert "(role: regulator; form: page)" in shown
+    assert shown.count("(role: regulator; form: page)</p></li>") == 2
+    assert "matter" not in shown.partition('<ol class="timeline">')[2].partition("</ol>")[0]
+    assert len(readings()) == 3
 
 
 # --- for whom
@@ -241,7 +201,7 @@ def test_it_opens_what_the_reviewers_institution_was_given(decided: Decided) -> 
     for slug, seen in (("long-beach", FIELDS), ("zurich", FIELDS), ("zurich", set())):
         if not seen:
             Definition.objects.update(content=Definition.objects.get().content | {"parties": ["cleveland", "budapest"]})
-        client = browser(decided.member(slug, "legal-reviewer"))
+        client = browser(decided.reviewer(slug))
         content = take(client, look(client, decided.number).content.decode(), decided.number, "bundle").content
         opened = canonical.decode(bundle.unpack(content)["openings.json"])["opened"]
         assert set(opened.get(str(decided.entry.index), ())) - {"consent"} == seen

@@ -11,12 +11,14 @@ from governance.policies import STATES
 from governance.states import (
     INCIDENT,
     ITEM,
+    MATTER,
     MEETING,
     OPEN,
     STUDY,
     SUBMISSION,
     IncidentState,
     ItemState,
+    MatterState,
     MeetingState,
     StudyState,
     SubmissionState,
@@ -28,6 +30,7 @@ TABLES: list[tuple[Mapping[StrEnum, frozenset[StrEnum]], type[StrEnum], StrEnum,
     (SUBMISSION, SubmissionState, SubmissionState.SUBMITTED, set(SubmissionState) - OPEN),  # type: ignore[list-item]
     (MEETING, MeetingState, MeetingState.SCHEDULED, {MeetingState.CLOSED, MeetingState.CANCELLED}),  # type: ignore[list-item]
     (ITEM, ItemState, ItemState.WAITING, {ItemState.DECIDED, ItemState.LOST, ItemState.STOPPED, ItemState.TAKEN_OFF}),  # type: ignore[list-item]
+    (MATTER, MatterState, MatterState.OPEN, {MatterState.CLOSED}),  # type: ignore[list-item]
     (INCIDENT, IncidentState, IncidentState.REPORTED, {IncidentState.CLOSED}),  # type: ignore[list-item]
 ]
 
@@ -62,6 +65,8 @@ def test_every_verb_has_its_holders_and_every_verb_on_a_study_its_states() -> No
         Verb.RELY,
         Verb.INVITE,
         Verb.READ_DOSSIER,
+        Verb.OPEN_MATTER,
+        Verb.WORK_IN_MATTER,
     }
     assert set(STATES) == set(Verb) - elsewhere
 

@@ -10,12 +10,13 @@ from django.contrib.auth.models import User
 from compute.models import Job
 from compute.services import dispatch, results
 from concordat import clock, display, outputs
-from governance.models import Institution
+from governance.models import Institution, Matter
 from governance.services import people
 from ledger.models import LogEntry
 from tests.support.consortium import NODES, REQUESTER, Consortium, new_uuid
 from tests.support.coordinator import World
 from tests.support.decision import computed, seal_shares
+from tests.support.matters import let_in, open_matter
 
 
 @dataclass
@@ -80,6 +81,19 @@ class Decided:
             },
             "inputs": self.prepared.openings[0],
         }
+
+    def matter(self, slug: str, reviewer: User, **changes: Any) -> Matter:
+        """A matter of the institution that names the decision, into which the reviewer is let."""
+        administrator = self.member(slug, "institution-admin")
+        matter = open_matter(administrator, self.at[slug], self.number, **changes)
+        let_in(administrator, matter, reviewer)
+        return matter
+
+    def reviewer(self, slug: str) -> User:
+        """A legal reviewer who is let into such a matter."""
+        reviewer = self.member(slug, "legal-reviewer")
+        self.matter(slug, reviewer, prefix=f"M{new_uuid()[:8].upper()}")
+        return reviewer
 
     def member(self, slug: str, role: str) -> User:
         name, email = f"Dr {role} of {slug} {new_uuid()[:6]}", f"{new_uuid()}@example.org"
