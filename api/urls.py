@@ -65,6 +65,7 @@ urlpatterns = [
     path("predictions/<uuid:prediction>/testimonies", predictions.Testimonies.as_view(), name="prediction-testimonies"),
     path("predictions/<uuid:prediction>/finding", predictions.Findings.as_view(), name="prediction-finding"),
     path("ledger/checkpoint", ledger.Checkpoint.as_view(), name="ledger-checkpoint"),
+    path("ledger/entries", ledger.Entries.as_view(), name="ledger-entries"),
     path("ledger/entries/<int:index>", ledger.Entry.as_view(), name="ledger-entry"),
     path("ledger/inclusion", ledger.Inclusion.as_view(), name="ledger-inclusion"),
     path("ledger/consistency", ledger.Consistency.as_view(), name="ledger-consistency"),

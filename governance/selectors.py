@@ -140,6 +140,12 @@ def visible_studies(to: Iterable[Institution]) -> QuerySet[Study]:
     return Study.objects.filter(Q(institution__in=to) | of_others).select_related("institution").distinct()
 
 
+def studies_with_dossiers_for(by: User) -> QuerySet[Study]:
+    """The studies whose decisions' dossiers this person may read: an institution that takes part lets them."""
+    reading = Institution.objects.filter(memberships__user=by, memberships__role__in=HOLDERS[Verb.READ_DOSSIER])
+    return Study.objects.filter(Q(sites__in=reading) | Q(submissions__reviews__board__in=reading)).distinct()
+
+
 def seen_study(by: User, uuid: str) -> Study:
     """The study of this identifier, if it concerns an institution of this person. Raises Refused(NOT_FOUND)."""
     found = visible_studies(Institution.objects.filter(memberships__user=by)).filter(uuid=as_uuid(uuid)).first()

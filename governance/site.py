@@ -74,7 +74,18 @@ class OfficersSite(AdminSite):
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         """The pages without `admin_view` are those of signing in; each says itself whom it lets in."""
-        from governance.admin import acts, calendar, decisions, factors, help, notifications, oidc, record, second_step
+        from governance.admin import (
+            acts,
+            calendar,
+            decisions,
+            factors,
+            help,
+            notifications,
+            oidc,
+            record,
+            search,
+            second_step,
+        )
 
         wrap = self.admin_view
         own: list[URLPattern | URLResolver] = [
@@ -102,6 +113,7 @@ class OfficersSite(AdminSite):
             path("second-factors/remove/", wrap(factors.remove), name="second_factors_remove"),
             path("second-factors/recovery-codes/", wrap(factors.recovery_codes), name="recovery_codes"),
             *decisions.urls(wrap),
+            *search.urls(wrap),
             *record.urls(wrap),
         ]
         return own + super().get_urls()

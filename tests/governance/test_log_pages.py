@@ -101,7 +101,7 @@ def test_whose_word_the_time_is_and_why_a_stamp_is_missing_stand_in_the_lists(
     StampAttempt.objects.create(asked=head.time, failures=1, reason="timestamp-authority-unavailable")
     assert all("asserted by the operator (timestamp-authority-unavailable)" in text for text in shown())
     TimeStamp.objects.create(checkpoint=head, answer=b"x", authority="Notary", time=head.time, received=head.time)
-    assert all(f"not later than {rfc3339(head.time)}, by Notary" in text for text in shown())
+    assert all(f"not later than {rfc3339(head.time)} (UTC), by Notary" in text for text in shown())
 
 
 def test_a_self_hosted_chain_is_called_so(consortium: Consortium, decided: LogEntry, settings: Any) -> None:
