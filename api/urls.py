@@ -53,6 +53,7 @@ urlpatterns = [
     path("consents/<uuid:consent>/withdraw", consents.Withdrawal.as_view(), name="consent-withdrawal"),
     path("consents/<uuid:consent>/capacity", consents.Capacity.as_view(), name="consent-capacity"),
     path("subjects/<uuid:subject>/export", subjects.Export.as_view(), name="subject-export"),
+    path("subjects/<uuid:subject>/disclosures", subjects.Disclosures.as_view(), name="subject-disclosures"),
     path("subjects/<uuid:subject>/erase", subjects.Erasure.as_view(), name="subject-erase"),
     path("erasures", subjects.Erasures.as_view(), name="erasures"),
     path("predictions", predictions.Predictions.as_view(), name="predictions"),

@@ -60,6 +60,9 @@ class Event(StrEnum):
     COMMENT_WRITTEN = "comment.written"
     RECORD_READ = "record.read"
     SUBJECT_EXPORTED = "subject.exported"
+    SUBJECT_ACCOUNTED = "subject.accounted"
+    ACCOUNTING_SUSPENDED = "accounting.suspended"
+    ACCOUNTING_RESUMED = "accounting.resumed"
     MODEL_IMPORTED = "model.imported"
     DISCLOSURE_SIGNED = "disclosure.signed"
     DEFINITION_REGISTERED = "definition.registered"
@@ -299,6 +302,22 @@ EVENTS: dict[Event, EventInfo] = {
     Event.SUBJECT_EXPORTED: EventInfo(
         "Everything held on a person was exported for them (GDPR Article 15).", ("institution",), ("subject",)
     ),
+    Event.SUBJECT_ACCOUNTED: EventInfo(
+        "An institution was given the account of what was disclosed of a person (45 CFR 164.528).",
+        ("institution",),
+        ("subject", "since", "until", "document"),
+    ),
+    Event.ACCOUNTING_SUSPENDED: EventInfo(
+        "A person's right to the account of disclosures to an agency was suspended for some time, at its request "
+        "(45 CFR 164.528(a)(2)).",
+        ("institution",),
+        ("recipient", "ground", "until", "oral"),
+    ),
+    Event.ACCOUNTING_RESUMED: EventInfo(
+        "A suspension of the account of disclosures ended early.",
+        ("institution",),
+        ("recipient", "ground", "until", "oral"),
+    ),
     Event.MODEL_IMPORTED: EventInfo(
         "A model version was imported as sealed secret shares.",
         ("model", "institution", "kind", "parties"),
@@ -406,7 +425,9 @@ EVENTS: dict[Event, EventInfo] = {
         ("job", "request", "institution", "role", "ground"),
     ),
     Event.DOSSIER_READ: EventInfo(
-        "Someone opened a decision's dossier, as a page or as a file.", ("request", "role", "form"), ("reader",)
+        "Someone opened a decision's dossier, as a page or as a file. `opened` names the private fields that they saw.",
+        ("request", "role", "form"),
+        ("reader", "institution", "opened"),
     ),
     Event.LEGAL_HOLD_SET: EventInfo(
         "Destroying one subject's key was forbidden, for as long as a duty to keep its records lasts.",

@@ -67,8 +67,22 @@ _CLOSE = {"b": "</b>", "code": "</font>", "em": "</font>"}
 
 def pdf(answer: Mapping[str, Any]) -> bytes:
     """The document for `Result.to_json()`."""
+    return document(
+        report.title(answer),
+        report.body(answer),
+        subject="What a verified dossier says about one decision",
+        author=answer["story"]["trust"]["log"] if answer["story"] else "",
+        foot=answer["bundle"] or "Concluded without a bundle",
+    )
+
+
+def document(name: str, body: str, *, subject: str, author: str, foot: str) -> bytes:
+    """An A4 document of this name, of a page that is written in the few tags of `report`.
+
+    Args:
+        foot: what stands at the foot of each page.
+    """
     typeface.register()
-    name = report.title(answer)
     out = io.BytesIO()
     template = SimpleDocTemplate(
         out,
@@ -78,18 +92,18 @@ def pdf(answer: Mapping[str, Any]) -> bytes:
         topMargin=24 * mm,
         bottomMargin=22 * mm,
         title=typeface.printable(name),
-        subject="What a verified dossier says about one decision",
-        author=typeface.printable(answer["story"]["trust"]["log"]) if answer["story"] else "",
+        subject=subject,
+        author=typeface.printable(author),
         creator="Concordat",
         lang="en",
         invariant=1,
     )
     page = _Page()
-    page.feed(f"<h1>{escape(name)}</h1>{report.body(answer)}")
+    page.feed(f"<h1>{escape(name)}</h1>{body}")
     page.close()
 
     class Numbered(_Numbered):
-        head, foot = typeface.printable(name), answer["bundle"] or "Concluded without a bundle"
+        head, bottom = typeface.printable(name), typeface.printable(foot)
 
     template.build(page.flowables, canvasmaker=Numbered)
     return out.getvalue()
@@ -98,7 +112,7 @@ def pdf(answer: Mapping[str, Any]) -> bytes:
 class _Numbered(Canvas):  # type: ignore[misc]
     """Keeps its pages back until their number is known, since each says of how many it is one."""
 
-    head = foot = ""
+    head = bottom = ""
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -124,7 +138,7 @@ class _Numbered(Canvas):  # type: ignore[misc]
         self.drawRightString(right, top, f"page {number} of {of}")
         self.line(_MARGIN, top - 2 * mm, right, top - 2 * mm)
         self.setFont(typeface.MONO, 6.5)
-        self.drawString(_MARGIN, 11 * mm, self.foot)
+        self.drawString(_MARGIN, 11 * mm, self.bottom)
         self.setFont(typeface.REGULAR, 7.5)
         self.drawRightString(right, 11 * mm, f"{self.head} · page {number} of {of}")
 

@@ -58,7 +58,8 @@ class Dossier:
 
 def hand_out(*, by: User, number: str, form: str = PAGE, seen: str = "") -> Dossier:
     """The dossier of the decision with this record number, for whoever may read it at an institution that takes part
-    in its study. It opens what that institution was given when the decision was made. That it was read is recorded.
+    in its study. It opens what that institution was given when the decision was made. That it was read is recorded,
+    in the role that this person holds there.
 
     Args:
         form: what the reader gets of it: the page, the bundle, or one of `concordat.verifier.forms`.
@@ -79,11 +80,14 @@ def hand_out(*, by: User, number: str, form: str = PAGE, seen: str = "") -> Doss
     allowed = [each for each in taking_part if permissions.may(by, Verb.READ_DOSSIER, each)]
     if not allowed:
         permissions.check_may(by, Verb.READ_DOSSIER, taking_part[0])
+    # They read for one institution, the one that was given most: what it was given, the others were given no more of.
+    acting = max(sorted(allowed, key=lambda each: each.slug), key=lambda each: len(_seen_by(each, decided)))
     data = dossiers.hand_out(
         number=decided.record_number,
-        role=sorted(permissions.roles_at(by, allowed[0]) & permissions.HOLDERS[Verb.READ_DOSSIER])[0],
+        role=sorted(permissions.roles_at(by, acting) & permissions.HOLDERS[Verb.READ_DOSSIER])[0],
         reader=str(by.officer.uuid),
-        disclose={field for each in allowed for field in _seen_by(each, decided)},
+        institution=acting.slug,
+        disclose=_seen_by(acting, decided),
         form=form,
         moment=Moment(**before["moment"]) if before else None,
     )

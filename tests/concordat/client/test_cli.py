@@ -468,10 +468,22 @@ def test_a_person_is_exported_and_then_erased(world: World, run: Run, tmp_path: 
     (held,) = json.loads(file.read_text())["entries"]
     assert held["private"]["statement"] == "signed"
     assert file.stat().st_mode & 0o077 == 0
+    account, paper = tmp_path / "account.json", tmp_path / "account.pdf"
+    told = run("subject", "disclosures", subject, account, "--pdf", paper, "--since", f"{clock.now():%Y-%m-%d}")
+    assert told.stdout == f"Written: {account}\nWritten: {paper}\n"
+    given = canonical.decode(account.read_bytes())
+    assert (given["subject"], given["erased"]) == (str(subject), None)
+    assert ledger.entries(event=Event.SUBJECT_ACCOUNTED).count() == 1
+    assert paper.read_bytes().startswith(b"%PDF")
+    assert paper.stat().st_mode & 0o077 == 0
+    too_far = run("subject", "disclosures", subject, tmp_path / "no.json", "--since", "2001-01-01")
+    assert (too_far.exit_code, "Field:  since" in too_far.stderr) == (1, True)
     assert run("subject", "erase", subject, "--ground", "objection").exit_code == 1  # asked first
     erased = run("subject", "erase", subject, "--ground", "objection", "--yes")
     assert erased.stdout.startswith("Erased; recorded as C-")
     assert run("subject", "export", subject, tmp_path / "again.json").exit_code == 1
+    assert run("subject", "disclosures", subject, tmp_path / "erased.json").exit_code == 0
+    assert canonical.decode((tmp_path / "erased.json").read_bytes())["erased"]["ground"] == "objection"
 
 
 def test_a_design_of_limes_sampler_is_made_where_the_training_data_are(run: Run, tmp_path: Path) -> None:
