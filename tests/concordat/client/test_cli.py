@@ -32,6 +32,7 @@ from concordat.importers import from_sklearn
 from concordat.reasons import Refused
 from concordat.schema import FeatureSchema
 from governance.models import Institution, Study
+from ledger import selectors as ledger
 from ledger.services.record import record
 from tests.concordat.client.conftest import FOLDER, PERSON, PURPOSE, RECORD, SCHEMA, STUDY, World
 
