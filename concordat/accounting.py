@@ -7,9 +7,10 @@ that neither the person nor the institution takes it for more.
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from html import escape
-from typing import Literal, TypedDict
+from typing import Literal
 
 from pydantic import with_config
+from typing_extensions import TypedDict
 
 from concordat import canonical
 from concordat.fields import STRICT, MaybeSlug, Slug, Text, Time, Uuid, plain

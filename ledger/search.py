@@ -92,7 +92,7 @@ def search(*, wanted: Wanted, before: int | None = None, most: int = PAGE) -> Fo
     hits: list[int] = []
     looked, place = 0, high
     while looked < REACH and len(hits) <= most:
-        near = lead.near(low, place, _AT_ONCE if sought else most + 1)
+        near = lead.near(low, place, min(_AT_ONCE, REACH - looked) if sought else most + 1)
         hits += _matching(near, others, wanted) if sought else near
         if not near:
             break
