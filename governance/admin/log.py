@@ -36,7 +36,7 @@ class LogEntryAdmin(ScopedReadOnly):
     def number(self, entry: LogEntry) -> str:
         return entry.record_number
 
-    @admin.display(description="recorded (UTC)", ordering="time")
+    @admin.display(description="recorded (UTC)", ordering="index")
     def recorded(self, entry: LogEntry) -> str:
         return f"{entry.time:%Y-%m-%d %H:%M:%S} UTC"
 
