@@ -237,7 +237,8 @@ def test_the_next_reader_sees_who_read_it_before(decided: Decided, reviewer: Use
 
 def test_who_may_read_for_two_institutions_reads_in_the_role_at_the_one_that_opens_more(decided: Decided) -> None:
     reader = decided.member("zurich", "regulator")
-    Membership.objects.create(user=reader, institution=decided.at["long-beach"], role=Membership.Role.LEGAL_REVIEWER)
+    role, since = Membership.Role.LEGAL_REVIEWER, reader.memberships.get().since
+    Membership.objects.create(user=reader, institution=decided.at["long-beach"], role=role, since=since)
     Definition.objects.update(content=Definition.objects.get().content | {"parties": ["cleveland", "budapest"]})
     content = dossiers.hand_out(by=reader, number=decided.number).data
     (entry,) = readings()
