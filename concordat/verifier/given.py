@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import httpx
+
 from concordat import model_file
 from concordat.fields import WebAddress, read
 from concordat.reasons import Reason, Refused
@@ -46,12 +48,17 @@ def options(
         except Refused as refused:
             raise Refused(refused.reason, detail=f"{replay}: {refused.detail}", field="replay") from None
     if rpc is not None:
-        try:
-            read(rpc, WebAddress)
-        except Refused:
-            detail = "A chain's address begins with http:// or https:// and names a host."
-            raise Refused(Reason.FIELD_INVALID, detail=detail, field="rpc") from None
+        _check_address(rpc)
     return Options(keys, rpc, given, witnessed, model, roots)
+
+
+def _check_address(rpc: str) -> None:
+    try:
+        if httpx.URL(read(rpc, WebAddress)).port not in (None, *range(1, 65536)):
+            raise httpx.InvalidURL("port")
+    except (Refused, httpx.InvalidURL):
+        detail = "A chain's address begins with http:// or https:// and names a host, and perhaps a port."
+        raise Refused(Reason.FIELD_INVALID, detail=detail, field="rpc") from None
 
 
 def key_pair(text: str) -> tuple[str, str]:

@@ -58,7 +58,7 @@ def disclosures(
         write_new(pdf, accounting.pdf(found))
     app.answer(
         {"files": [str(each) for each in files], "disclosures": len(found["disclosures"])},
-        lambda console: console.print("\n".join(f"Written: {each}" for each in files), markup=False),
+        lambda console: console.print("\n".join(f"Written: {each}" for each in files), markup=False, soft_wrap=True),
     )
 
 

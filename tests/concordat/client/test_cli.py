@@ -108,6 +108,14 @@ def test_the_main_job_by_hand(world: World, agreed: CheckedDefinition, run: Run,
     sentences = {check["name"]: check["sentence"] for check in json.loads(verified.stdout)["checks"]}
     assert "input and result fit every commitment" in sentences["disclosure"]
     assert (checks["study"], verified.exit_code) == ("failed", 1), "no board has signed in this miniature"
+    other = tmp_path / "other.npz"
+    np.savez(other, weights=np.zeros(2))
+    replayed = run("verify", bundle, "--disclosure", opened_record, "--replay", other, output="json")
+    checks = {check["name"]: check["reason"] for check in json.loads(replayed.stdout)["checks"]}
+    assert checks["replay"] == "replay-model-other"
+    for option, value in (("--replay", file), ("--tsa", file), ("--rpc", "localhost:8545")):
+        wrong = run("verify", bundle, option, value)
+        assert (wrong.exit_code, option in wrong.stderr) == (2, True), wrong.stderr
 
 
 def test_a_scikit_learn_forest_is_imported_asked_and_explained_in_probability(

@@ -205,6 +205,8 @@ def test_the_command_is_told_what_it_cannot_do(made, tmp_path, capsys):
         ("--rpc", "localhost:8545", "http:// or https://"),
         ("--rpc", "", "http:// or https://"),
         ("--rpc", "ftp://chain.example.org", "http:// or https://"),
+        ("--rpc", "http://localhost:port", "http:// or https://"),
+        ("--rpc", "http://localhost:99999", "http:// or https://"),
     ],
 )
 def test_a_mistake_of_the_reader_s_is_wrong_usage_and_not_the_dossier_s(made, tmp_path, capsys, option, value, said):
