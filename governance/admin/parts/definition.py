@@ -44,19 +44,17 @@ def _schema(content: Mapping[str, Any]) -> FeatureSchema:
 def _feature(of: Feature) -> dict[str, str]:
     if of.kind == "number":
         lowest, highest = of.range
-        values = f"{lowest:g} to {highest:g}"
+        unit = of.unit_label or ("" if of.unit == "1" else of.unit)
+        values = f"{lowest:g} to {highest:g} {unit}".rstrip()
     elif of.kind == "category":
         values = ", ".join(level.label for level in of.levels)
     else:
         values = "yes or no"
-    unit = of.unit_label or ("" if of.unit == "1" else of.unit)
     return {
         "label": of.label,
         "words": of.words,
         "values": values,
-        "unit": unit,
         "missing": "counted as the reference" if of.missing == "impute" else "refused",
-        "group": of.group,
     }
 
 
