@@ -65,6 +65,6 @@ class Screen:
         """Where to look next: plain lines, whole whatever the width, so that they can be copied."""
         self._console.print("\n[bold blue]Where to look[/]")
         for name, value in lines.items():
-            self._console.print(f"   [dim]{escape(name)}[/]")
+            self._console.print(Padding(f"[dim]{escape(name)}[/]", (0, 0, 0, 3)))
             for line in value.splitlines():
                 self._console.print(f"      {escape(line)}", soft_wrap=True)
