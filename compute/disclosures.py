@@ -1,7 +1,8 @@
 """What left the service about one person, according to the log: read entry by entry, by one table over the events.
 
 Entries about a person are found in three ways: what is private of them is under the person's key; they name one of the
-person's requests in the open; or they name it among what is private of their own.
+person's requests in the open (`request`); or they name it, or decisions by their numbers (`records`), among what is
+private of their own. Those of the third kind are all opened to see whose they are.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -110,7 +111,8 @@ WAYS: Mapping[Event, Way] = {
     Event.SUBJECT_ACCOUNTED: lambda _: [Kept.TO_THE_PERSON],
     Event.RESULT_DISPLAYED: lambda _: [Kept.WITHIN],
 }
-"""How each event by which something leaves is read."""
+"""How each event by which something leaves is read, for one decision of those that its entry names. Whoever adds such an
+event adds it here."""
 
 NOTHING_LEAVES = frozenset(
     {
@@ -143,23 +145,32 @@ def of_subject(institution: str, subject: UUID, since: datetime, until: datetime
             requests.add(str(entry.public["request"]))
         if entry.event == Event.PREDICTION_RECORDED:
             decided[str(entry.public["request"])] = entry
+    numbers = {entry.record_number: request for request, entry in decided.items()}
+
+    def meant(entry: LogEntry) -> list[str]:
+        """The person's requests that the entry names: in the open, among what is private, or by their decisions."""
+        private = _private(entry)
+        named = {str(entry.public.get("request") or private.get("request") or "")}
+        named |= {numbers[number] for number in private.get("records", ()) if number in numbers}
+        return sorted(named & requests)
+
     within = LogEntry.objects.filter(event__in=[event.value for event in WAYS], time__gte=since, time__lt=until)
-    sealed = [event.value for event in WAYS if "request" in EVENTS[event].private]
+    sealed = [event.value for event in WAYS if {"request", "records"} & {*EVENTS[event].private}]
     found = {
         entry.index: entry
         for entries in (
             within.filter(pk__in=own.values("pk")),
             within.filter(references__name="request", references__value__in=requests),
-            (each for each in within.filter(event__in=sealed) if _private(each).get("request") in requests),
+            filter(meant, within.filter(event__in=sealed)),
         )
         for entry in entries
     }
     for _, entry in sorted(found.items()):
-        private = _private(entry)
-        decision = decided.get(str(entry.public.get("request") or private.get("request")))
-        told = Told(entry, private, decision, institution)
-        for passed in WAYS[Event(entry.event)](told):
-            yield Left(entry, decision.record_number if decision else "", passed)
+        for request in meant(entry) or [""]:
+            decision = decided.get(request)
+            told = Told(entry, _private(entry), decision, institution)
+            for passed in WAYS[Event(entry.event)](told):
+                yield Left(entry, decision.record_number if decision else "", passed)
 
 
 def received(entry: LogEntry, decision: LogEntry) -> Collection[Institution]:

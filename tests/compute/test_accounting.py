@@ -156,15 +156,17 @@ def test_another_person_s_decision_is_not_in_it(world):
     assert [each["purpose"] for each in accounted(world)["disclosures"]] == ["order 4"]
 
 
-def test_an_event_that_names_the_request_in_private_alone_is_found(world, monkeypatch):
+@pytest.mark.parametrize("by", ["request", "records"])
+def test_an_event_that_names_the_person_s_decision_in_private_alone_is_found(world, monkeypatch, by):
     """Whoever adds an event by which something leaves adds its way to the table, and nothing else."""
     job = world.recorded()
-    event, private = Event.HOLDER_TOLD, ("records", "request", "opened")
-    monkeypatch.setitem(EVENTS, event, SimpleNamespace(public=(), private=private, documents=()))
+    event = Event.HOLDER_TOLD
+    monkeypatch.setitem(EVENTS, event, SimpleNamespace(public=(), private=(by, "opened"), documents=()))
     passed = Passed(To("court", "District court"), ("display",), "what was shown", "order 7")
     monkeypatch.setattr(disclosures, "WAYS", {**WAYS, event: lambda told: [passed]})
-    for request in (str(job.request_uuid), str(uuid4())):
-        record(event=event, public={}, private={"request": request, "opened": ["display"]})
+    own, other = (str(job.request_uuid), str(uuid4())) if by == "request" else ([job.record, "C-0000000-1"], ["x"])
+    for named in (own, other):
+        record(event=event, public={}, private={by: named, "opened": ["display"]}, subject=uuid4(), holder="matter")
     (found,) = accounted(world)["disclosures"]
     assert (found["recipient"]["name"], found["decision"], found["times"]) == ("District court", job.record, 1)
 
