@@ -13,7 +13,9 @@ from rich.table import Table
 from bench.jobs import MODELS, TARGETS, Job
 from compute.engine.arithmetic import Party
 from compute.engine.dealing import Rehearsal, size
-from compute.engine.protocol import run
+from compute.engine.protocol import run_all
+
+RECORDS = (1, 2, 4, 8)
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,9 @@ class Cost:
     bytes_dealer: int
 
 
-def cost(job: Job, *, checked: bool = False) -> Cost:
-    """What the protocol of the job costs, with or without the check of the record's ranges beside it."""
+def cost(job: Job, *, checked: bool = False, records: int = 1) -> Cost:
+    """What the protocol of the job costs, with or without the check of the record's ranges beside it, for so many
+    records at once."""
     case, rehearsal, lengths = job.case(), Rehearsal(), []
 
     def alone(mine: Sequence[bytes]) -> list[list[bytes]]:
@@ -34,7 +37,7 @@ def cost(job: Job, *, checked: bool = False) -> Cost:
         return []
 
     start = (case.checked if checked else case.protocol)(0, job.parties, job.target)
-    run(start(Party(0, rehearsal)), alone)
+    run_all([start(Party(0, rehearsal)) for _ in range(records)], alone)
     return Cost(
         rounds=len(lengths),
         bytes_online=job.parties * (job.parties - 1) * sum(lengths),
@@ -70,11 +73,31 @@ def table(jobs: Iterable[Job]) -> Table:
     return shown
 
 
+def records_table(jobs: Iterable[Job]) -> Table:
+    """What more records cost in one job, with the check of each one's ranges: canaries, and other requests."""
+    shown = Table(
+        title="The same with the check of ranges, for several records at once; exact, computed",
+        caption="A canary is one record more, and so is another person's request with its own: runs of their own,\n"
+        "whose messages travel together. The service computes a person's record and a canary, so two.",
+    )
+    for heading in ("model", "n", "records", "rounds", "online\nMB", "dealer\nMB"):
+        shown.add_column(heading, justify="left" if heading == "model" else "right")
+    for job in jobs:
+        for records in RECORDS:
+            found = cost(job, checked=True, records=records)
+            megabytes = (f"{count / 1e6:.3f}" for count in (found.bytes_online, found.bytes_dealer))
+            last = records == RECORDS[-1]
+            shown.add_row(job.model, f"{job.n:,}", str(records), str(found.rounds), *megabytes, end_section=last)
+    return shown
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     jobs = [Job("concordat", model, 1000, target) for model in MODELS for target in TARGETS]
     jobs += [Job("concordat", model, 128, design="masks") for model in MODELS]
-    Console(width=110).print(table(jobs))
+    console = Console(width=110)
+    console.print(table(jobs))
+    console.print(records_table(jobs))
 
 
 if __name__ == "__main__":

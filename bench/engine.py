@@ -1,7 +1,7 @@
 """What the secure explanation costs, beside CrypTen as it comes on the same jobs: `make bench`, or `make bench FULL=1`.
 
 Rounds and bytes are exact, seconds depend on the machine. Prints one table of what was measured, what the check of the
-record's ranges adds, what it takes to start, and earlier figures of other engines; writes the rows to
+record's ranges and more records add, what it takes to start, and earlier figures of other engines; writes the rows to
 var/bench/engine.json and a picture beside it. docs/reference/benchmarks.md says what each column means.
 """
 
@@ -53,7 +53,9 @@ def main() -> None:
     console.print(tables.table(rows, f"{before} and {_load()}"))
     for reason in stopped:
         console.print(reason)
-    console.print(costs.table(Job("concordat", model, 1000) for model in MODELS))
+    large = [Job("concordat", model, 1000) for model in MODELS]
+    console.print(costs.table(large))
+    console.print(costs.records_table(large))
     console.print(ahead.table(measure_all(ahead.jobs(), console)[0]))
     console.print(start.table([start.measure() for _ in range(start.RUNS)]))
     console.print(peers.table())

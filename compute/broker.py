@@ -1,4 +1,4 @@
-"""Hand tasks to the broker. They carry a ticket or an identifier, nothing else."""
+"""Hand tasks to the broker. They carry tickets or an identifier, nothing else."""
 
 from celery import current_app
 from kombu.exceptions import KombuError, OperationalError
@@ -15,9 +15,9 @@ _LAPSES = {"node.witness": 60.0}
 week does not find one for every head of the log."""
 
 
-def to_node(task: str, argument: str, *, institution: str) -> None:
+def to_node(task: str, *arguments: str, institution: str) -> None:
     """Queue a task for an institution's node. Raises Refused(BROKER_UNAVAILABLE)."""
-    _send(task, argument, queue=queues.queue(institution), prefix=queues.key_prefix(institution))
+    _send(task, *arguments, queue=queues.queue(institution), prefix=queues.key_prefix(institution))
 
 
 def to_coordinator(task: str, argument: str) -> None:
@@ -25,11 +25,11 @@ def to_coordinator(task: str, argument: str) -> None:
     _send(task, argument, queue=queues.COORDINATOR, prefix=queues.COORDINATOR_PREFIX)
 
 
-def _send(task: str, argument: str, *, queue: str, prefix: str) -> None:
+def _send(task: str, *arguments: str, queue: str, prefix: str) -> None:
     options = {**_IMPATIENT, "global_keyprefix": prefix}
     try:
         with current_app.connection_for_write(transport_options=options) as connection:
             lapse = _LAPSES.get(task)
-            current_app.send_task(task, [argument], queue=queue, connection=connection, retry=False, expires=lapse)
+            current_app.send_task(task, list(arguments), queue=queue, connection=connection, retry=False, expires=lapse)
     except (KombuError, OperationalError, RedisError, OSError) as error:
         raise Refused(Reason.BROKER_UNAVAILABLE) from error

@@ -1,6 +1,6 @@
 """A node's answer to a ticket: a signed acceptance, or a signed refusal that names its reason."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -161,6 +161,20 @@ def check_acceptances(
         if node not in by_node:
             raise Refused(Reason.NODE_SILENT, detail=f"There is no acceptance of {node}.")
     return by_node
+
+
+def same_engines(acceptances: Sequence[Mapping[str, Acceptance]]) -> Mapping[str, Acceptance]:
+    """The first of these, by node, if all name the same engines: then their tickets are computed together at all nodes.
+
+    Raises:
+        Refused: CONFLICT naming the node that has accepted one with another engine than the rest.
+    """
+    first = acceptances[0]
+    for each in acceptances:
+        for node, acceptance in each.items():
+            if any(acceptance[name] != first[node][name] for name in ("address", "certificate", "dealt")):
+                raise Refused(Reason.CONFLICT, detail="A node has one engine for all of them.", field=node)
+    return first
 
 
 def _check_same(answer: Acceptance | Refusal, ticket: Ticket) -> None:

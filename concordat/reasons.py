@@ -93,6 +93,7 @@ class Reason(StrEnum):
     WRONG_PARTY = "wrong-party"
     NODE_BUSY = "node-busy"
     NODE_SILENT = "node-silent"
+    COMPANION_REFUSED = "companion-refused"
     # the engine
     PEER_UNVERIFIED = "peer-unverified"
     PROVIDER_UNSAFE = "provider-unsafe"
@@ -441,6 +442,11 @@ REASONS: dict[Reason, ReasonInfo] = {
     Reason.NODE_BUSY: ReasonInfo("The node's engine is taken.", "Try again shortly.", 503),
     Reason.NODE_SILENT: ReasonInfo(
         "A node did not answer in time.", "Check the node; the request can be repeated.", 504
+    ),
+    Reason.COMPANION_REFUSED: ReasonInfo(
+        "A request that was to be computed together with this one was refused or fell out.",
+        "Before the computation it is asked again by itself; after that, make a new request.",
+        503,
     ),
     Reason.PEER_UNVERIFIED: ReasonInfo(
         "Whoever connected does not hold the certificate that its node named for this job.",

@@ -18,7 +18,7 @@ from concordat.documents import Keyring, sign, verify_from
 from concordat.fields import STRICT, DecimalText, Digest, Slug, Time, Uuid, plain
 from concordat.reasons import Reason, Refused
 from concordat.signatures import SigningKey
-from concordat.ticket import Ticket
+from concordat.ticket import Runs, Ticket
 
 Count = Annotated[int, Ge(0), Le(2**40)]
 """A terabyte, or as many rounds: far beyond any job, and sums of it still fit into a signed document."""
@@ -43,10 +43,11 @@ class Transcript(TypedDict):
 
 @with_config(STRICT)
 class Receipt(TypedDict):
-    """`rounds` and `bytes_sent` are exact; `energy_joules` is an estimate. The dealer has no outputs.
+    """`rounds` and `bytes_sent` are exact, and of all that was computed together, of which `runs` were this request's;
+    so are `cpu_seconds`, and `energy_joules`, an estimate. The dealer has no outputs.
 
-    `outputs` are by record. `transcripts` are by the other nodes of the job: what one signs to have sent, the other
-    signs to have received, so afterwards neither can say that it was something else.
+    `outputs` are by record of the request. `transcripts` are by the other nodes of the job: what one signs to have
+    sent, the other signs to have received, so afterwards neither can say that it was something else.
     """
 
     job: Uuid
@@ -58,6 +59,7 @@ class Receipt(TypedDict):
     definition: Digest
     model: Digest
     design: Digest
+    runs: Runs
     engine: Literal["concordat-dealer"]
     rounds: Count
     bytes_sent: Count
@@ -100,6 +102,7 @@ def write(
         "definition": ticket["definition"],
         "model": ticket["model"],
         "design": ticket["design"],
+        "runs": plain(ticket["runs"]),
         "engine": "concordat-dealer",
         "rounds": rounds,
         "bytes_sent": bytes_sent,
@@ -149,6 +152,7 @@ def check_receipts(
         "definition": digest(plain(definition)),
         "model": definition["model"],
         "design": definition["design"],
+        "runs": first["runs"],
     }
     for rank, node in enumerate(expected_nodes):
         role = "dealer" if node == definition["dealer"] else "party"

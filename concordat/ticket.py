@@ -1,16 +1,20 @@
-"""The coordinator's ticket: it invites nodes to one job, once and for minutes, and authorises nothing by itself."""
+"""The coordinator's ticket: it invites nodes to one job, once and for minutes, and authorises nothing by itself.
+
+A ticket is for one request. Tickets that name the same batch are computed together, by the same engines at once; each
+says only which of the runs are its own, so that no requester learns of another's request more than that there was one.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from annotated_types import Ge, Len
+from annotated_types import Ge, Le, Len
 from pydantic import with_config
 from typing_extensions import TypedDict
 
 from concordat import clock
 from concordat.canonical import digest
-from concordat.definition import Definition
+from concordat.definition import MOST_RECORDS, Definition
 from concordat.documents import check_period, sign, verify
 from concordat.fields import STRICT, Digest, Slug, Time, Uuid, plain
 from concordat.reasons import Reason, Refused
@@ -27,9 +31,19 @@ AHEAD_FOR = timedelta(days=1)
 
 
 @with_config(STRICT)
+class Runs(TypedDict):
+    """Which of the engines' runs, one a record, are a request's: as many as it has records, from `first` on, out of
+    `of` altogether."""
+
+    first: Annotated[int, Ge(0), Le(MOST_RECORDS - 1)]
+    of: Annotated[int, Ge(1), Le(MOST_RECORDS)]
+
+
+@with_config(STRICT)
 class Ticket(TypedDict):
-    """`request`, `definition`, `model` and `design` are digests; `batch` names the correlated randomness, and `ahead`
-    the batches that are dealt in this job for later ones of the same definition.
+    """`request`, `definition`, `model` and `design` are digests; `batch` names the correlated randomness, and with it
+    all that is computed together, of which `runs` are this request's; `ahead` are the batches that are dealt meanwhile
+    for later jobs of the same definition.
 
     `verdict` is the log index of the coordinator's decision and `epoch` the state of authority that it was taken in.
     """
@@ -44,6 +58,7 @@ class Ticket(TypedDict):
     dealer: Slug
     epoch: Annotated[int, Ge(0)]
     batch: Uuid
+    runs: Runs
     ahead: Annotated[list[Uuid], Len(0, MOST_AHEAD)]
     verdict: Annotated[int, Ge(0)]
     issued: Time
@@ -58,13 +73,15 @@ def issue(
     definition: Definition,
     epoch: int,
     batch: str,
+    runs: Runs | None = None,
     ahead: Sequence[str] = (),
     verdict: int,
     key: SigningKey,
     now: datetime,
     valid_for: timedelta = VALID_FOR,
 ) -> str:
-    """Sign a ticket for a request under its definition. Raises Refused naming a malformed field."""
+    """Sign a ticket for a request under its definition; without `runs` it is computed by itself. Raises Refused naming
+    a malformed field."""
     payload = {
         "ticket": ticket,
         "job": job,
@@ -76,6 +93,7 @@ def issue(
         "dealer": definition["dealer"],
         "epoch": epoch,
         "batch": batch,
+        "runs": plain(runs or Runs(first=0, of=len(request["commitments"]))),
         "ahead": list(ahead),
         "verdict": verdict,
         "issued": clock.rfc3339(now),
@@ -107,7 +125,8 @@ def check_ticket(
     """A ticket in its time, for exactly this request and definition. That it is new, its node's replay cache knows.
 
     Raises:
-        Refused: DIGEST_MISMATCH naming the field, the refusals of `check_time`, or those of signature and shape.
+        Refused: DIGEST_MISMATCH naming the field, FIELD_INVALID for runs that the request has not, the refusals of
+            `check_time`, or those of signature and shape.
     """
     ticket = read_ticket(token, keys)
     check_time(ticket, now)
@@ -122,4 +141,24 @@ def check_ticket(
     for field, value in expected.items():
         if ticket[field] != value:  # type: ignore[literal-required]
             raise Refused(Reason.DIGEST_MISMATCH, detail="The ticket names something else.", field=field)
+    if ticket["runs"]["first"] + len(request["commitments"]) > ticket["runs"]["of"]:
+        raise Refused(Reason.FIELD_INVALID, detail="The request has more records than there are runs.", field="runs")
     return ticket
+
+
+def check_together(tickets: Sequence[Ticket], records: int) -> None:
+    """Tickets that can be computed together, in the order of their runs, of `records` each: of the same definition and
+    batch, each for another job and request, and every run is one request's.
+
+    Raises:
+        Refused: CONFLICT naming the field in which they differ, or `runs`.
+    """
+    for field in ("definition", "model", "design", "parties", "dealer", "batch", "ahead"):
+        if any(ticket[field] != tickets[0][field] for ticket in tickets):
+            raise Refused(Reason.CONFLICT, detail="What is computed together has this in common.", field=field)
+    for field in ("ticket", "job", "request"):
+        if len({ticket[field] for ticket in tickets}) < len(tickets):  # type: ignore[literal-required]
+            raise Refused(Reason.CONFLICT, detail="Each ticket is for a request of its own.", field=field)
+    runs = [Runs(first=place * records, of=len(tickets) * records) for place in range(len(tickets))]
+    if [ticket["runs"] for ticket in tickets] != runs:
+        raise Refused(Reason.CONFLICT, detail="Every run belongs to exactly one of the tickets.", field="runs")

@@ -67,6 +67,7 @@ TICKET_SECONDS: int = env.int("CONCORDAT_TICKET_SECONDS", default=120)
 RESERVATION_SECONDS: int = env.int("CONCORDAT_RESERVATION_SECONDS", default=60)
 COMPUTE_SECONDS: int = env.int("CONCORDAT_COMPUTE_SECONDS", default=120)
 TESTIMONY_SECONDS: int = env.int("CONCORDAT_TESTIMONY_SECONDS", default=86_400)
+REQUESTS_TOGETHER: int = env.int("CONCORDAT_REQUESTS_TOGETHER", default=4)
 BATCHES_AHEAD: int = env.int("CONCORDAT_BATCHES_AHEAD", default=1)
 
 # --- how often one caller may call, a minute: an institution, or before it is signed in an address

@@ -11,7 +11,7 @@ import torch
 from compute.engine.arithmetic import Party
 from compute.engine.certificates import Identity
 from compute.engine.job import AnyJob, DealerJob, PartyJob
-from compute.engine.lime import explain
+from compute.engine.lime import Explained, explain
 from compute.engine.perturbed import rows_of
 from compute.engine.protocol import Protocol, parallel
 from compute.engine.ranges import count_outside
@@ -33,10 +33,10 @@ Found = dict[str, Any]
 def execute(job: AnyJob, identity: Identity, listener: socket.socket) -> dict[str, Json]:
     """Compute or deal, as the job says; shares come back as base64url of little-endian int64 at 2^24.
 
+    A record out of its range has no outputs; those of the others, which may be other people's, are not touched by it.
+
     Raises:
-        Refused: for a share or design that does not fit the model, before anything is sent; INPUT_OUT_OF_RANGE; and as
-        in
-            `session`.
+        Refused: for a share or design that does not fit the model, before anything is sent; and as in `session`.
     """
     began, cpu_began = time.monotonic(), time.process_time()
     starts = prepare(cast(PartyJob, job)) if job["role"] == "party" else []
@@ -51,15 +51,10 @@ def execute(job: AnyJob, identity: Identity, listener: socket.socket) -> dict[st
             dealt = time.monotonic()
         computed = time.monotonic()
         session.leave()
-    if any(each["outside"] for each in found):  # all parties know it, and have parted
-        raise Refused(Reason.INPUT_OUT_OF_RANGE)
     others = [peer for peer in range(job["parties"] + 1) if peer != job["rank"]]
     return {
         "ok": True,
-        "outputs": [
-            {name: b64(ring.to_bytes(share.numpy())) for name, share in vars(each["explained"]).items()}
-            for each in found
-        ],
+        "outputs": [None if each["outside"] else _outputs(each["explained"]) for each in found],
         "rounds": session.rounds,
         "bytes_sent": session.wires.bytes_sent,
         "conversations": [
@@ -127,6 +122,10 @@ def prepare(job: PartyJob) -> list[Start[Found]]:
         )
 
     return [partial(start, record) for record in records]
+
+
+def _outputs(explained: Explained) -> dict[str, Json]:
+    return {name: b64(ring.to_bytes(share.numpy())) for name, share in vars(explained).items()}
 
 
 def _share(text: str, length: int, field: str) -> ring.Ring:

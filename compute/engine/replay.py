@@ -41,14 +41,14 @@ class Evidence:
     Attributes:
         sent: by sender and receiver, SHA-256 of each part of what it sent; the receiver has signed for the same.
         seeds: the parties', by rank, for this record.
-        records: how many records the job had, and
-        place: which of them this one was.
+        runs: how many records were computed together, and
+        run: which of them this one was.
     """
 
     sent: Mapping[tuple[int, int], Sequence[bytes]]
     seeds: Sequence[Seeds]
-    records: int
-    place: int
+    runs: int
+    run: int
 
     @property
     def dealer(self) -> int:
@@ -59,15 +59,15 @@ class Evidence:
 
     def drawn(self, rank: int, other: int) -> bytes:
         """The digest of the secret that went from one engine to another for this record: the first parts sent."""
-        return self._part(rank, other, self.place)
+        return self._part(rank, other, self.run)
 
     def message(self, rank: int, other: int, index: int) -> bytes:
         """The digest of a message of the round with this index."""
-        return self._part(rank, other, (1 + index) * self.records + self.place)
+        return self._part(rank, other, (1 + index) * self.runs + self.run)
 
     def correction(self, index: int) -> bytes:
         """The digest of a correction that party 0 got for this record."""
-        return self._part(self.dealer, 0, (1 + index) * self.records + self.place)
+        return self._part(self.dealer, 0, (1 + index) * self.runs + self.run)
 
     def _part(self, rank: int, other: int, index: int) -> bytes:
         parts = self.sent[rank, other]

@@ -63,7 +63,7 @@ class SeedsDocument(TypedDict):
 @with_config(STRICT)
 class _Answer(TypedDict):
     ok: Literal[True]
-    outputs: list[OutputShares]
+    outputs: list[OutputShares | None]
     rounds: int
     bytes_sent: int
     conversations: list[Conversation]
@@ -88,7 +88,7 @@ class EngineResult:
     """What one engine brings back.
 
     Attributes:
-        outputs: this party's shares, by record; none from a dealer.
+        outputs: this party's shares, by record, None of one that is out of its range; a dealer has none at all.
         rounds: rounds of the protocol, equal for all parties; from a dealer, correlations dealt.
         bytes_sent: payload bytes sent; exact and constant for a kind, a design and numbers of parties and records.
         conversations: with all other engines.
@@ -100,7 +100,7 @@ class EngineResult:
         seconds_online: from then to this party's share of the result.
     """
 
-    outputs: Sequence[OutputShares]
+    outputs: Sequence[OutputShares | None]
     rounds: int
     bytes_sent: int
     conversations: Sequence[Conversation]

@@ -11,6 +11,7 @@ class Batch(models.Model):
     uuid = models.UUIDField(unique=True)
     definition = models.ForeignKey(Definition, on_delete=models.PROTECT, related_name="batches")
     what_ifs = models.PositiveSmallIntegerField()
+    runs = models.PositiveSmallIntegerField(help_text="How many records it was dealt for.")
     dealt = models.DateTimeField()
 
     class Meta:

@@ -35,7 +35,10 @@ class Job(models.Model):
     prediction_entry = models.PositiveBigIntegerField(null=True, help_text="Log index of the prediction.")
     explanation_entry = models.PositiveBigIntegerField(null=True, help_text="Log index of the explanation.")
 
+    what_ifs = models.PositiveSmallIntegerField(default=0, help_text="How many variants follow each record.")
+    alone = models.BooleanField(default=False, help_text="Others fell out once: it is computed by itself.")
     ticket = models.TextField(blank=True, help_text="The ticket as the coordinator signed it (JWS).")
+    batch = models.UUIDField(null=True, db_index=True, help_text="What the ticket names; all with it run at once.")
     dispatched = models.DateTimeField(null=True, help_text="When every node's task was handed to the broker.")
     deadline = models.DateTimeField(null=True, help_text="When the nodes must have answered, or have finished.")
     created = models.DateTimeField()

@@ -41,9 +41,10 @@ class Shares:
 
 @dataclass(frozen=True, repr=False)
 class Grant:
-    """What the node has convinced itself of. `shares` is None for the dealer; `scalars` are the numbers that the job
-    opens, of a `budget` that the definition has altogether."""
+    """What the node has convinced itself of, and by which `documents`. `shares` is None for the dealer; `scalars` are
+    the numbers that the job opens, of a `budget` that the definition has altogether."""
 
+    documents: JobDocuments
     ticket: Ticket
     request: Request
     manifest: Manifest
@@ -142,7 +143,7 @@ def check(
     role, rank = place(ticket, home.institution)
     shares = _open_shares(documents, asked, manifest, home, secrets=design.secrets) if role == "party" else None
     scalars = definition.opened_scalars(agreed, len(design.groups), model.answers_of(manifest))
-    return Grant(ticket, asked, manifest, role, rank, shares, scalars, agreed["budgets"]["scalars"])
+    return Grant(documents, ticket, asked, manifest, role, rank, shares, scalars, agreed["budgets"]["scalars"])
 
 
 def _check_design(design: Plan, documents: JobDocuments, agreed: Definition, manifest: Manifest) -> None:

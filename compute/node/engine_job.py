@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from compute.node.authority import Grant
-from compute.node.coordinator import JobDocuments
 from concordat import ring
 from concordat.answers import Acceptance
 from concordat.canonical import Json, b64
@@ -19,12 +18,15 @@ ROUND_SECONDS = 20
 
 
 def engine_job(
-    grant: Grant,
-    documents: JobDocuments,
-    accepted: Mapping[str, Acceptance],
-    dealt: Mapping[str, Json] | None,
+    grants: Sequence[Grant], accepted: Mapping[str, Acceptance], dealt: Mapping[str, Json] | None
 ) -> dict[str, Json]:
-    """The whole `PartyJob` or `DealerJob`; `dealt` is this node's part of the batch, if all nodes have theirs."""
+    """The whole `PartyJob` or `DealerJob`, of all that is computed together, in the order of its runs.
+
+    Args:
+        accepted: by node, an acceptance, all of which name the same engines.
+        dealt: this node's part of the batch, if all nodes have theirs.
+    """
+    grant, documents = grants[0], grants[0].documents
     engines = [accepted[node] for node in nodes(grant.ticket)]
     job: dict[str, Json] = {
         "job": grant.ticket["job"],
@@ -45,7 +47,7 @@ def engine_job(
             design=documents["design"],
             schema=documents["schema"],
             weights=grant.shares.weights,
-            records=grant.shares.records,
+            records=[record for each in grants if each.shares for record in each.shares.records],
         )
     return job
 

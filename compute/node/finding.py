@@ -250,6 +250,7 @@ def _replayed(case: _Case, shown: _Shown, laid_open: Mapping[str, Tape | None], 
     agreed, said = case["agreed"], case["said"]
     tapes = {node: tape for node, tape in laid_open.items() if tape is not None}
     ranks, place = definition.nodes(agreed), said["place"]
+    runs = case["receipts"][ranks[0]]["runs"]
     starts, results = [], []
     for party in agreed["parties"]:
         weights = tapes[party]["weights"]
@@ -279,8 +280,8 @@ def _replayed(case: _Case, shown: _Shown, laid_open: Mapping[str, Tape | None], 
             Seeds(unb64(tapes[party]["key"]), {each["peer"]: unb64(each["key"]) for each in tapes[party]["drawn"]})
             for party in agreed["parties"]
         ],
-        records=1 + agreed["canaries"],
-        place=place,
+        runs=runs["of"],
+        run=runs["first"] + place,
     )
     return [
         {"node": ranks[fault.rank], "act": fault.act, "round": fault.round}

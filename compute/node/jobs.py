@@ -1,4 +1,5 @@
-"""A node's part in a job: answer the ticket, hold the one engine for it, compute, seal, and sign for it.
+"""A node's part in a job: answer the ticket, hold the one engine for it, compute, seal, and sign for it. Tickets of
+one batch are computed together, and nothing that one requester is told says whom the others are.
 
 Tickets that the pinned coordinator did not sign are not answered at all: an answer would let whoever reaches the broker
 speak for us. Everything else is answered, by an acceptance or by a refusal with its reason; a refusal that follows an
@@ -6,41 +7,41 @@ acceptance says that this node has dropped out.
 """
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from functools import partial
+from typing import TypeVar
 
 import structlog
 
 from compute.engine.runner import EngineProcess, EngineResult
 from compute.node import authority, testimony
 from compute.node.authority import Grant
-from compute.node.coordinator import Coordinator, JobDocuments
+from compute.node.coordinator import Coordinator
 from compute.node.engine_job import engine_job
+from compute.node.handing_in import Computed, sign_result, tape_of
 from compute.node.home import NodeHome
 from compute.node.opened import OpenedNumbers
 from compute.node.pool import Pool, terms
 from compute.node.registry import Registry
-from compute.node.replay import ReplayCache, Seen
+from compute.node.replay import ReplayCache, Seen, TicketState
 from compute.node.seen_rosters import SeenRosters
 from compute.node.seen_votes import SeenVotes
 from compute.node.slot import EngineSlot
-from compute.node.tapes import JobTape, Tapes
+from compute.node.tapes import Tapes
 from compute.node.witness import Witness
-from concordat import answers, clock, outputs, receipt
-from concordat.canonical import digest, unb64
-from concordat.definition import nodes
+from concordat import answers, clock
+from concordat.canonical import digest
 from concordat.fields import plain
 from concordat.reasons import Reason, Refused
-from concordat.ticket import Ticket
+from concordat.ticket import Ticket, check_together
 
 RESERVATION_SECONDS = 60
 COMPUTE_SECONDS = 90
 
-WATTS = Decimal(15)
-"""What a busy processor core and its share of the machine are taken to draw: stated, not measured."""
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -69,61 +70,52 @@ class Node:
         self._now = now
         self._slot = slot or EngineSlot(partial(EngineProcess.start, home.mesh))
 
-    def reserve(self, token: str) -> None:
-        """Answer a ticket; after an acceptance the engine waits, until the reservation lapses.
+    def reserve(self, *tokens: str) -> None:
+        """Answer tickets that are to be computed together; after acceptances the engine waits, until the reservation
+        lapses. All are accepted, or none: one that is refused for its own reason takes the others with it.
 
         Raises:
-            Refused: TICKET_REPLAYED for a ticket seen before, whose old answer is then given again;
+            Refused: TICKET_REPLAYED for tickets seen before, whose old answers are then given again;
                 COORDINATOR_UNAVAILABLE; what is wrong with a ticket that is not the coordinator's, or not for us.
         """
         received = self._now()
-        ticket = authority.read_ticket(token, self.home)
+        tickets = {token: authority.read_ticket(token, self.home) for token in tokens}
+        batch = next(iter(tickets.values()))["batch"]
         try:
-            self.replay.claim(
-                ticket=ticket["ticket"],
-                batch=ticket["batch"],
-                job=ticket["job"],
-                request=ticket["request"],
-                token=token,
-                now=received,
-            )
+            self.replay.claim(tickets, now=received)
         except Refused:
-            self._answer_again(ticket)
+            each_of(self._answer_again, tickets.values())
             raise
+        answered = self._decide(tickets, received)
         try:
-            answer = self._accept(token, ticket, received)
-        except Refused as refused:
-            self._slot.free(ticket["ticket"])
-            answer = self._refuse(ticket, refused.reason)
-        try:
-            self._coordinator.answer(ticket["job"], answer)
+            each_of(lambda answer: self._coordinator.answer(*answer), answered)
         except Refused:
-            self._slot.free(ticket["ticket"])  # nobody will start a job whose acceptance was not heard
+            self._slot.free(batch)  # nobody will start a job whose acceptance was not heard
             raise
 
-    def start(self, job: str) -> None:
-        """Compute an accepted job, once, when every node has accepted; hand in the receipt and the sealed output.
+    def start(self, batch: str) -> None:
+        """Compute accepted tickets, once, when every node has accepted each; hand in receipts and sealed outputs.
 
-        A second call for the same job does nothing. Raises Refused(COORDINATOR_UNAVAILABLE).
+        A second call for the same batch does nothing. Raises Refused(COORDINATOR_UNAVAILABLE).
         """
-        seen = self.replay.start(job)
-        if seen is None:
-            log.warning("start.ignored", job=job)
+        seats = self.replay.start(batch)
+        if not seats:
+            log.warning("start.ignored", batch=batch)
             return
+        reasons: dict[str, Reason] = {}
         try:
-            token, sealed = self._compute(seen)
+            computed = self._compute(batch, seats, reasons)
         except Refused as refused:
-            self.opened.give_back(seen.ticket)
-            self._drop_out(seen, refused.reason)
+            others = refused.reason
+            each_of(lambda seat: self._keep_back(seat, reasons.get(seat.ticket, others)), seats)
         else:
-            self._coordinator.result(job, token, sealed)
-            self.replay.end(seen.ticket)
-        finally:
-            self._slot.free(seen.ticket)
+            each_of(lambda seat: self._hand_in(seat, computed), seats)
 
-    def release(self, job: str) -> None:
-        """Let go of a job, whatever it is doing. Repeatable."""
-        self._slot.release(job)
+    def release(self, ticket: str) -> None:
+        """Let go of a ticket, whatever is being done with it. What others have asked for goes on. Repeatable."""
+        batch = self.replay.let_go(ticket)
+        if batch is not None:
+            self._slot.free(batch)
 
     def testify(self, job: str) -> None:
         """Answer an alarm about a job: lay open to the model's owner what was used for the canary that it names.
@@ -173,21 +165,42 @@ class Node:
 
     # --- answering
 
-    def _accept(self, token: str, ticket: Ticket, received: datetime) -> str:
-        documents = self._coordinator.job(ticket["job"])
-        grant = self._check(token, documents, received, ticket["ticket"])
-        if self._pool.holds(ticket["ahead"]) or self.replay.used(ticket["ahead"]):
+    def _decide(self, tickets: Mapping[str, Ticket], received: datetime) -> list[tuple[str, str]]:
+        """By job, our answers, which are kept."""
+        grants, reasons = self._grants({token: _New(ticket, received) for token, ticket in tickets.items()})
+        try:
+            if reasons:
+                raise Refused(Reason.COMPANION_REFUSED)
+            return self._accept(list(grants.values()))
+        except Refused as refused:
+            others = refused.reason
+            self._slot.free(next(iter(tickets.values()))["batch"])
+        return [
+            (ticket["job"], self._refuse(ticket, reasons.get(ticket["ticket"], others))) for ticket in tickets.values()
+        ]
+
+    def _accept(self, grants: Sequence[Grant]) -> list[tuple[str, str]]:
+        first = grants[0]
+        batch, ahead = first.ticket["batch"], first.ticket["ahead"]
+        check_together([grant.ticket for grant in grants], len(first.request["commitments"]))
+        if len({grant.request["what_ifs"] for grant in grants}) > 1:
+            raise Refused(Reason.CONFLICT, detail="What is computed together has this in common.", field="what_ifs")
+        if self._pool.holds(ahead) or self.replay.used(ahead):
             raise Refused(Reason.RANDOMNESS_USED, detail="A batch ahead has a name that was used.")
         now = self._now()
-        expires = min(now + timedelta(seconds=RESERVATION_SECONDS), clock.parse(ticket["expires"]))
-        endpoint = self._slot.take(ticket, grant.role, grant.rank, now=now, until=expires)
-        dealt = self._pool.claim(ticket["batch"], terms=_terms(grant), ticket=ticket["ticket"], now=now, until=expires)
-        answer = answers.accept(
-            ticket, node=self.slug, **endpoint, dealt=dealt, expires=expires, key=self.home.keys.identity
-        )
-        self.replay.answered(ticket["ticket"], answer, accepted=True)
-        log.info("ticket.accepted", job=ticket["job"], role=grant.role, rank=grant.rank)
-        return answer
+        lapses = min(clock.parse(grant.ticket["expires"]) for grant in grants)
+        expires = min(now + timedelta(seconds=RESERVATION_SECONDS), lapses)
+        endpoint = self._slot.take(batch, first.role, first.rank, now=now, until=expires)
+        dealt = self._pool.claim(batch, terms=_terms(first), ticket=first.ticket["ticket"], now=now, until=expires)
+        accepted = []
+        for ticket in (grant.ticket for grant in grants):
+            answer = answers.accept(
+                ticket, node=self.slug, **endpoint, dealt=dealt, expires=expires, key=self.home.keys.identity
+            )
+            self.replay.answered(ticket["ticket"], answer, accepted=True)
+            log.info("ticket.accepted", job=ticket["job"], role=first.role, rank=first.rank)
+            accepted.append((ticket["job"], answer))
+        return accepted
 
     def _refuse(self, ticket: Ticket, reason: Reason) -> str:
         answer = answers.refuse(ticket, node=self.slug, reason=reason, time=self._now(), key=self.home.keys.identity)
@@ -206,46 +219,87 @@ class Node:
         answer = self._refuse(authority.read_ticket(seen.token, self.home), reason)
         self._coordinator.answer(seen.job, answer)
 
-    def _check(self, token: str, documents: JobDocuments, received: datetime, ticket: str) -> Grant:
+    def _keep_back(self, seen: Seen, reason: Reason) -> None:
+        """Nothing will be opened of this ticket; say so, unless it was taken back."""
+        self.opened.give_back(seen.ticket)
+        if not self._taken_back(seen):
+            self._drop_out(seen, reason)
+
+    def _taken_back(self, seen: Seen) -> bool:
+        now = self.replay.seen(seen.ticket)
+        return now is not None and now.state is TicketState.ENDED
+
+    def _grants(self, claimed: Mapping[str, "Seen | _New"]) -> tuple[dict[str, Grant], dict[str, Reason]]:
+        """By ticket, what may be computed now, and why the others may not."""
+        grants: dict[str, Grant] = {}
+        reasons: dict[str, Reason] = {}
+        together = [each.ticket for each in claimed.values()]
+        for place, (token, each) in enumerate(claimed.items()):
+            try:
+                grants[each.ticket] = self._check(token, each, together, place)
+            except Refused as refused:
+                reasons[each.ticket] = refused.reason
+        return grants, reasons
+
+    def _check(self, token: str, claimed: "Seen | _New", together: Sequence[str], place: int) -> Grant:
         now = self._now()
         return authority.check(
             token,
-            documents,
+            self._coordinator.job(claimed.job),
             home=self.home,
             registry=self._registry,
             seen=self._seen_votes,
             rosters=self._seen_rosters,
-            received=received,
+            received=claimed.claimed,
             now=now,
-            jobs_today=self.replay.accepted_on(now, besides=ticket),
+            jobs_today=self.replay.accepted_on(now, besides=together) + place,
         )
 
     # --- computing
 
-    def _compute(self, seen: Seen) -> tuple[str, str | None]:
-        documents = self._coordinator.job(seen.job)
-        grant = self._check(seen.token, documents, seen.claimed, seen.ticket)
-        accepted = answers.check_acceptances(
-            documents["acceptances"], self.home.pins.keyring, grant.ticket, now=self._now()
-        )
-        self.opened.spend(
-            seen.ticket,
-            definition=grant.ticket["definition"],
-            model=grant.ticket["model"],
-            requester=grant.request["requester"],
-            scalars=grant.scalars,
-            budget=grant.budget,
-        )
+    def _spend(self, granted: Mapping[str, Grant]) -> dict[str, Reason]:
+        """Count what will be opened; by ticket, why something may not be."""
+        reasons = {}
+        for ticket, grant in granted.items():
+            try:
+                self.opened.spend(
+                    ticket,
+                    definition=grant.ticket["definition"],
+                    model=grant.ticket["model"],
+                    requester=grant.request["requester"],
+                    scalars=grant.scalars,
+                    budget=grant.budget,
+                )
+            except Refused as refused:
+                reasons[ticket] = refused.reason
+        return reasons
+
+    def _compute(self, batch: str, seats: Sequence[Seen], reasons: dict[str, Reason]) -> Computed:
+        """What came of it. Raises Refused, after noting in `reasons` which tickets are to blame."""
+        try:
+            granted, refused = self._grants({seat.token: seat for seat in seats})
+            reasons |= refused or self._spend(granted)
+            if reasons:
+                raise Refused(Reason.COMPANION_REFUSED)
+            return self._run(batch, list(granted.values()))
+        finally:
+            self._slot.free(batch)  # before the last result is in, since the next tickets may follow it at once
+
+    def _run(self, batch: str, grants: Sequence[Grant]) -> Computed:
+        now = self._now()
+        accepted = [
+            answers.check_acceptances(grant.documents["acceptances"], self.home.pins.keyring, grant.ticket, now=now)
+            for grant in grants
+        ]
+        engines = answers.same_engines(accepted)
         started = self._now()
-        batch, dealt = self._pool.take(seen.ticket), all(each["dealt"] for each in accepted.values())
-        if dealt and batch is None:
+        part, dealt = self._pool.take(grants[0].ticket["ticket"]), all(each["dealt"] for each in engines.values())
+        if dealt and part is None:
             raise Refused(Reason.RANDOMNESS_USED, detail="This node no longer has what was dealt for the job.")
-        with self._slot.conversation(seen.ticket) as engine:
-            result = engine.run(engine_job(grant, documents, accepted, batch if dealt else None), COMPUTE_SECONDS)
-        self._check(seen.token, documents, seen.claimed, seen.ticket)
-        self._tapes.keep(grant.ticket["job"], _tape(grant, result), now=self._now())
-        self._keep_ahead(grant, result)
-        return self._sign(grant, result, started)
+        with self._slot.conversation(batch) as engine:
+            result = engine.run(engine_job(grants, engines, part if dealt else None), COMPUTE_SECONDS)
+        self._keep_ahead(grants[0], result)
+        return Computed(started, self._now(), result)
 
     def _keep_ahead(self, grant: Grant, result: EngineResult) -> None:
         """As far as possible: a batch that is not kept is not used, and this job does not need it."""
@@ -255,50 +309,50 @@ class Node:
             except (sqlite3.Error, Refused) as error:
                 log.warning("batch.dropped", job=grant.ticket["job"], error=type(error).__name__)
 
-    def _sign(self, grant: Grant, result: EngineResult, started: datetime) -> tuple[str, str | None]:
-        committed, sealed = None, None
-        if result.outputs:
-            committed, sealed = outputs.seal_outputs(
-                job=grant.ticket["job"],
-                node=self.slug,
-                records=[(unb64(each["prediction"]), unb64(each["explanation"])) for each in result.outputs],
-                output_key=grant.request["output_key"],
-            )
-        cpu_seconds = Decimal(result.cpu_seconds)
-        token = receipt.write(
-            grant.ticket,
-            node=self.slug,
-            rounds=result.rounds,
-            bytes_sent=result.bytes_sent,
-            cpu_seconds=cpu_seconds,
-            energy_joules=cpu_seconds * WATTS,
-            transcripts={
-                nodes(grant.ticket)[each["peer"]]: {
-                    "sent": digest(unb64(each["sent"])),
-                    "received": digest(unb64(each["received"])),
-                }
-                for each in result.conversations
-            },
-            outputs=committed,
-            started=started,
-            finished=self._now(),
-            key=self.home.keys.identity,
-        )
-        log.info("job.computed", job=grant.ticket["job"], rounds=result.rounds, bytes_sent=result.bytes_sent)
-        return token, sealed
+    def _hand_in(self, seat: Seen, computed: Computed) -> None:
+        """One ticket's receipt and sealed output, if authority for it has not ended meanwhile."""
+        if self._taken_back(seat):
+            self.opened.give_back(seat.ticket)
+            return
+        try:
+            grant = self._check(seat.token, seat, [seat.ticket], 0)
+            self._tapes.keep(seat.job, tape_of(grant, computed.result), now=self._now())
+            token, sealed = sign_result(grant, computed, node=self.slug, key=self.home.keys.identity)
+        except Refused as refused:
+            self._keep_back(seat, refused.reason)
+            return
+        self._coordinator.result(seat.job, token, sealed)
+        self.replay.end(seat.ticket)
+
+
+@dataclass(frozen=True)
+class _New:
+    """A ticket that has just come in."""
+
+    document: Ticket
+    claimed: datetime
+
+    @property
+    def ticket(self) -> str:
+        return self.document["ticket"]
+
+    @property
+    def job(self) -> str:
+        return self.document["job"]
+
+
+def each_of(call: Callable[[T], None], things: Iterable[T]) -> None:
+    """Call it with each, whatever becomes of the others. Raises the first refusal afterwards."""
+    first: Refused | None = None
+    for thing in things:
+        try:
+            call(thing)
+        except Refused as refused:
+            first = first or refused
+    if first is not None:
+        raise first
 
 
 def _terms(grant: Grant) -> str:
-    return terms(definition=grant.ticket["definition"], what_ifs=grant.request["what_ifs"])
-
-
-def _tape(grant: Grant, result: EngineResult) -> JobTape:
-    return {
-        "model": grant.ticket["model"],
-        "request": grant.ticket["request"],
-        "name": grant.request["request"],
-        "requester": grant.request["requester"],
-        "commitments": grant.request["commitments"],
-        "seeds": list(result.seeds),
-        "conversations": list(result.conversations),
-    }
+    ticket = grant.ticket
+    return terms(definition=ticket["definition"], what_ifs=grant.request["what_ifs"], runs=ticket["runs"]["of"])

@@ -1,7 +1,7 @@
 """Correlated randomness that was dealt ahead: this node's parts of it, each for one later job.
 
 A batch is bound to the definition, and with it to parties and ranks, and to all else that a plan depends on; and to
-this software, since a plan is what its protocols ask for. It is claimed by the one ticket that names it before the
+this software, since a plan is what its protocols ask for. It is claimed by the first ticket that names it before the
 node's acceptance says so, and erased before the engine is told of it: no crash at any moment leaves one that could
 serve twice, and the replay cache knows its name for ever besides.
 """
@@ -34,9 +34,9 @@ CREATE TABLE IF NOT EXISTS batches (
 """
 
 
-def terms(*, definition: str, what_ifs: int) -> str:
+def terms(*, definition: str, what_ifs: int, runs: int) -> str:
     """The digest of all that two jobs must have in common, so that what was dealt in one can serve the other."""
-    return canonical.digest({"definition": definition, "what_ifs": what_ifs, "software": __version__})
+    return canonical.digest({"definition": definition, "what_ifs": what_ifs, "runs": runs, "software": __version__})
 
 
 class Pool:

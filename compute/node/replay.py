@@ -1,12 +1,13 @@
 """What this node must never forget: which tickets it has seen, and what became of them.
 
-A ticket is claimed here, durably, before anything else is done with it, so that neither a second delivery nor `kill -9`
-at any moment makes a ticket, or a batch of correlated randomness, serve twice. And a requester signs for one
-computation: once one of a request's tickets has started, whatever became of it, no other does.
+Tickets are claimed here, durably, before anything else is done with them, so that neither a second delivery nor `kill
+-9` at any moment makes a ticket, or a batch of correlated randomness, serve twice. Those that are computed together
+share a batch, and are claimed and started together or not at all. And a requester signs for one computation: once one
+of a request's tickets has started, whatever became of it, no other does.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -15,11 +16,12 @@ from pathlib import Path
 from compute.node.state import transaction
 from concordat import clock
 from concordat.reasons import Reason, Refused
+from concordat.ticket import Ticket
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS tickets (
+CREATE TABLE IF NOT EXISTS claims (
     ticket   TEXT PRIMARY KEY,
-    batch    TEXT NOT NULL UNIQUE,
+    batch    TEXT NOT NULL,
     job      TEXT NOT NULL,
     request  TEXT NOT NULL,
     token    TEXT NOT NULL,
@@ -28,9 +30,14 @@ CREATE TABLE IF NOT EXISTS tickets (
     accepted INTEGER NOT NULL DEFAULT 0,
     started  INTEGER NOT NULL DEFAULT 0,
     answer   TEXT
-) STRICT
+) STRICT;
+CREATE INDEX IF NOT EXISTS claims_of_a_batch ON claims (batch);
+CREATE INDEX IF NOT EXISTS claims_of_a_request ON claims (request)
 """
 _COLUMNS = "ticket, job, token, claimed, state, answer"
+
+_MOVED = "INSERT INTO claims SELECT * FROM tickets"
+"""Once there was one ticket a batch, in a table of another name; folders that have it keep what they have seen."""
 
 
 class TicketState(StrEnum):
@@ -41,6 +48,9 @@ class TicketState(StrEnum):
     ACCEPTED = "accepted"
     STARTED = "started"
     ENDED = "ended"
+
+
+_UNFINISHED = (TicketState.CLAIMED, TicketState.ACCEPTED, TicketState.STARTED)
 
 
 @dataclass(frozen=True)
@@ -61,23 +71,33 @@ class ReplayCache:
     def __init__(self, path: Path) -> None:
         self._path = path
         with transaction(self._path) as database:
-            database.execute(_SCHEMA)
+            for statement in _SCHEMA.split(";"):
+                database.execute(statement)
+            if database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'tickets'").fetchone():
+                database.execute(_MOVED)
+                database.execute("DROP TABLE tickets")
 
-    def claim(self, *, ticket: str, batch: str, job: str, request: str, token: str, now: datetime) -> None:
-        """Take the ticket for ever. `request` is the digest of the request that it is for.
+    def claim(self, tickets: Mapping[str, Ticket], *, now: datetime) -> None:
+        """Take tickets, by their JWS, that are computed together, for ever.
 
-        Raises Refused(TICKET_REPLAYED) if it, or its batch, was taken before, or its request was computed before.
+        Raises Refused(TICKET_REPLAYED) if one of them, or their batch, was taken before, or a request of theirs was
+        computed before; none is taken then.
         """
-        row = (ticket, batch, job, request, token, clock.rfc3339(now), TicketState.CLAIMED)
         try:
             with transaction(self._path) as database:
-                if database.execute("SELECT 1 FROM tickets WHERE request = ? AND started", (request,)).fetchone():
-                    raise Refused(Reason.TICKET_REPLAYED, detail="The request was computed before.")
-                database.execute(
-                    "INSERT INTO tickets (ticket, batch, job, request, token, claimed, state) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    row,
-                )
+                for ticket in tickets.values():
+                    same = database.execute("SELECT 1 FROM claims WHERE request = ? AND started", (ticket["request"],))
+                    if same.fetchone():
+                        raise Refused(Reason.TICKET_REPLAYED, detail="The request was computed before.")
+                    if database.execute("SELECT 1 FROM claims WHERE batch = ?", (ticket["batch"],)).fetchone():
+                        raise Refused(Reason.TICKET_REPLAYED, detail="The batch was named before.")
+                for token, ticket in tickets.items():
+                    named = (ticket["ticket"], ticket["batch"], ticket["job"], ticket["request"])
+                    database.execute(
+                        "INSERT INTO claims (ticket, batch, job, request, token, claimed, state) "
+                        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                        (*named, token, clock.rfc3339(now), TicketState.CLAIMED),
+                    )
         except sqlite3.IntegrityError:
             raise Refused(Reason.TICKET_REPLAYED) from None
 
@@ -85,7 +105,7 @@ class ReplayCache:
         """Whether a ticket has used a batch of one of these names."""
         with transaction(self._path) as database:
             return any(
-                database.execute("SELECT 1 FROM tickets WHERE batch = ?", (batch,)).fetchone() for batch in batches
+                database.execute("SELECT 1 FROM claims WHERE batch = ?", (batch,)).fetchone() for batch in batches
             )
 
     def answered(self, ticket: str, answer: str, *, accepted: bool) -> None:
@@ -93,36 +113,56 @@ class ReplayCache:
         state = TicketState.ACCEPTED if accepted else TicketState.REFUSED
         with transaction(self._path) as database:
             database.execute(
-                "UPDATE tickets SET state = ?, answer = ?, accepted = max(accepted, ?) WHERE ticket = ?",
+                "UPDATE claims SET state = ?, answer = ?, accepted = max(accepted, ?) WHERE ticket = ?",
                 (state, answer, accepted, ticket),
             )
 
-    def start(self, job: str) -> Seen | None:
-        """The newest accepted ticket of a job, to be computed now: once, and never again for its request."""
+    def start(self, batch: str) -> list[Seen]:
+        """The tickets of a batch, in the order of their runs, to be computed now: once, and never again for their
+        requests. None at all unless every one of them is accepted, and no request was started under another."""
         with transaction(self._path) as database:
-            row = database.execute(
-                f"SELECT {_COLUMNS} FROM tickets AS t WHERE job = ? AND state = ? AND NOT EXISTS "  # noqa: S608
-                "(SELECT 1 FROM tickets WHERE request = t.request AND started) ORDER BY rowid DESC",
-                (job, TicketState.ACCEPTED),
+            rows = database.execute(
+                f"SELECT {_COLUMNS} FROM claims WHERE batch = ? ORDER BY rowid",  # noqa: S608
+                (batch,),
+            ).fetchall()
+            found = [_seen(row) for row in rows]
+            computed = database.execute(
+                "SELECT 1 FROM claims WHERE started AND request IN (SELECT request FROM claims WHERE batch = ?)",
+                (batch,),
             ).fetchone()
-            if row is None:
-                return None
-            seen = _seen(row)
+            if computed or any(each.state is not TicketState.ACCEPTED for each in found):
+                return []
+            database.execute("UPDATE claims SET state = ?, started = 1 WHERE batch = ?", (TicketState.STARTED, batch))
+        return found
+
+    def let_go(self, ticket: str) -> str | None:
+        """The ticket was taken back. Answers its batch if no other of its tickets is still to be computed."""
+        with transaction(self._path) as database:
+            row = database.execute("SELECT batch FROM claims WHERE ticket = ?", (ticket,)).fetchone()
             database.execute(
-                "UPDATE tickets SET state = ?, started = 1 WHERE ticket = ?", (TicketState.STARTED, seen.ticket)
+                "UPDATE claims SET state = ? WHERE ticket = ? AND state != ?",
+                (TicketState.ENDED, ticket, TicketState.REFUSED),
             )
-        return seen
+            if (
+                row is None
+                or database.execute(
+                    "SELECT 1 FROM claims WHERE batch = ? AND state IN (?, ?, ?)", (*row, *_UNFINISHED)
+                ).fetchone()
+            ):
+                return None
+        batch: str = row[0]
+        return batch
 
     def end(self, ticket: str) -> None:
         """Nothing more will be done with this ticket."""
         with transaction(self._path) as database:
-            database.execute("UPDATE tickets SET state = ? WHERE ticket = ?", (TicketState.ENDED, ticket))
+            database.execute("UPDATE claims SET state = ? WHERE ticket = ?", (TicketState.ENDED, ticket))
 
     def seen(self, ticket: str) -> Seen | None:
         """The ticket of that identifier."""
         with transaction(self._path) as database:
             row = database.execute(
-                f"SELECT {_COLUMNS} FROM tickets WHERE ticket = ?",  # noqa: S608
+                f"SELECT {_COLUMNS} FROM claims WHERE ticket = ?",  # noqa: S608
                 (ticket,),
             ).fetchone()
         return _seen(row) if row else None
@@ -131,19 +171,18 @@ class ReplayCache:
         """Tickets that were accepted or started and never ended: after a restart, what the last run left behind."""
         with transaction(self._path) as database:
             rows = database.execute(
-                f"SELECT {_COLUMNS} FROM tickets WHERE state IN (?, ?, ?)",  # noqa: S608
-                (TicketState.CLAIMED, TicketState.ACCEPTED, TicketState.STARTED),
+                f"SELECT {_COLUMNS} FROM claims WHERE state IN (?, ?, ?)",  # noqa: S608
+                _UNFINISHED,
             ).fetchall()
         return [_seen(row) for row in rows]
 
-    def accepted_on(self, day: datetime, *, besides: str) -> int:
-        """How many tickets of that UTC day were accepted, whatever became of them; `besides` is one not to count."""
+    def accepted_on(self, day: datetime, *, besides: Sequence[str]) -> int:
+        """How many tickets of that UTC day were accepted, whatever became of them; `besides` are not counted."""
         with transaction(self._path) as database:
-            row = database.execute(
-                "SELECT count(*) FROM tickets WHERE accepted AND claimed LIKE ? AND ticket != ?",
-                (clock.rfc3339(day)[:10] + "%", besides),
-            ).fetchone()
-        return int(row[0])
+            accepted = database.execute(
+                "SELECT ticket FROM claims WHERE accepted AND claimed LIKE ?", (clock.rfc3339(day)[:10] + "%",)
+            )
+            return len({row[0] for row in accepted} - set(besides))
 
 
 def _seen(row: tuple[str, str, str, str, str, str | None]) -> Seen:

@@ -1,4 +1,4 @@
-"""The node's one engine: held for one ticket at a time, and gone when its job is done, released or too late.
+"""The node's one engine: held for one batch at a time, and gone when its jobs are done, released or too late.
 
 Beside it at most one spare, which has imported everything and has no job yet, so that the next ticket finds it warm. It
 is started when the slot is free and never while a job computes: its imports would take a processor from the job.
@@ -14,7 +14,6 @@ from compute.engine.job import Endpoint
 from compute.engine.runner import EngineProcess
 from concordat.definition import Role
 from concordat.reasons import Reason, Refused
-from concordat.ticket import Ticket
 
 ENGINE_START_SECONDS = 45
 
@@ -25,8 +24,7 @@ StartEngine = Callable[[], EngineProcess]
 class _Hold:
     """`talking`: whether a thread waits for the engine's answer, so that no other may talk to it."""
 
-    ticket: str
-    job: str
+    batch: str
     timer: threading.Timer
     engine: EngineProcess | None = None
     talking: bool = False
@@ -55,7 +53,7 @@ class EngineSlot:
 
     @property
     def taken(self) -> bool:
-        """Whether a ticket holds the slot."""
+        """Whether a batch holds the slot."""
         return self._hold is not None
 
     def warm(self) -> None:
@@ -64,13 +62,13 @@ class EngineSlot:
             self._keeps_spare = True
             self._refill()
 
-    def take(self, ticket: Ticket, role: Role, rank: int, *, now: datetime, until: datetime) -> Endpoint:
-        """Hold the slot for a ticket until a moment, with an engine that is ready: where it listens, and as whom.
+    def take(self, batch: str, role: Role, rank: int, *, now: datetime, until: datetime) -> Endpoint:
+        """Hold the slot for a batch until a moment, with an engine that is ready: where it listens, and as whom.
 
         Raises:
             Refused: NODE_BUSY; ENGINE_FAILED if the engine does not get ready; EXPIRED if the hold ended before it did.
         """
-        hold = self._hold_for(ticket, (until - now).total_seconds())
+        hold = self._hold_for(batch, (until - now).total_seconds())
         with self._lock:
             self._check(hold)
             engine = hold.engine = self._spare_or_new()
@@ -89,12 +87,12 @@ class EngineSlot:
         return endpoint
 
     @contextmanager
-    def conversation(self, ticket: str) -> Iterator[EngineProcess]:
-        """The engine that is held for `ticket`, to be given its work, once; afterwards its process is gone. The hold no
+    def conversation(self, batch: str) -> Iterator[EngineProcess]:
+        """The engine that is held for `batch`, to be given its work, once; afterwards its process is gone. The hold no
         longer lapses meanwhile: engines have time-outs of their own. Raises Refused(EXPIRED)."""
         with self._lock:
             hold = self._hold
-            if hold is None or hold.ticket != ticket or hold.engine is None or hold.talking:
+            if hold is None or hold.batch != batch or hold.engine is None or hold.talking:
                 raise Refused(Reason.EXPIRED, detail="The reservation has lapsed.")
             engine, hold.talking = hold.engine, True
             hold.timer.cancel()
@@ -105,13 +103,9 @@ class EngineSlot:
             with self._lock:
                 hold.engine = None
 
-    def free(self, ticket: str) -> None:
-        """Let go of the slot and end the engine, if it is held for `ticket`. Repeatable."""
-        self._let_go(lambda hold: hold.ticket == ticket)
-
-    def release(self, job: str) -> None:
-        """The same, if it is held for a ticket of `job`."""
-        self._let_go(lambda hold: hold.job == job)
+    def free(self, batch: str) -> None:
+        """Let go of the slot and end the engine, if it is held for `batch`. Repeatable."""
+        self._let_go(lambda hold: hold.batch == batch)
 
     def close(self) -> None:
         """Leave no engine and no timer behind."""
@@ -146,13 +140,13 @@ class EngineSlot:
             spare.kill()  # it has died; this buries it
         return self._start_engine()
 
-    def _hold_for(self, ticket: Ticket, seconds: float) -> _Hold:
-        timer = threading.Timer(seconds, self.free, (ticket["ticket"],))
+    def _hold_for(self, batch: str, seconds: float) -> _Hold:
+        timer = threading.Timer(seconds, self.free, (batch,))
         timer.daemon = True
         with self._lock:
             if self._hold is not None:
                 raise Refused(Reason.NODE_BUSY)
-            hold = self._hold = _Hold(ticket["ticket"], ticket["job"], timer)
+            hold = self._hold = _Hold(batch, timer)
         timer.start()
         return hold
 

@@ -1,4 +1,4 @@
-"""What the coordinator may ask of a node through the broker: five thin tasks that take a ticket or an identifier."""
+"""What the coordinator may ask of a node through the broker: five thin tasks that take tickets or an identifier."""
 
 from collections.abc import Callable
 
@@ -15,12 +15,12 @@ def register(app: Celery, node: Node) -> None:
     """Give the worker its tasks."""
 
     @app.task(name="node.reserve")
-    def reserve(ticket: str) -> None:
-        _guarded("node.reserve", node.reserve, ticket)
+    def reserve(*tickets: str) -> None:
+        _guarded("node.reserve", node.reserve, *tickets)
 
     @app.task(name="node.start")
-    def start(job: str) -> None:
-        _guarded("node.start", node.start, job)
+    def start(batch: str) -> None:
+        _guarded("node.start", node.start, batch)
 
     @app.task(name="node.testify")
     def testify(job: str) -> None:
@@ -31,12 +31,12 @@ def register(app: Celery, node: Node) -> None:
         _guarded("node.witness", node.witness, size)
 
     @app.task(name="node.release")
-    def release(job: str) -> None:
-        _guarded("node.release", node.release, job)
+    def release(ticket: str) -> None:
+        _guarded("node.release", node.release, ticket)
 
 
-def _guarded(task: str, verb: Callable[[str], None], argument: str) -> None:
+def _guarded(task: str, verb: Callable[..., None], *arguments: str) -> None:
     try:
-        verb(argument)
+        verb(*arguments)
     except Refused as refused:
         log.warning("task.refused", task=task, reason=refused.reason.value, field=refused.field)

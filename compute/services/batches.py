@@ -9,17 +9,19 @@ from django.conf import settings
 
 from compute.models import Batch, Job
 from concordat import clock
-from concordat.request import Request
 from concordat.ticket import AHEAD_FOR, MOST_AHEAD, Ticket
 
 
-def choose(job: Job, request: Request) -> tuple[str, list[str]]:
-    """The batch for a job's ticket, which no other ticket will name, and new names for what is to be dealt in it. Part
-    of the caller's transaction."""
+def choose(job: Job, runs: int) -> tuple[str, list[str]]:
+    """The batch for tickets of a job and of what is computed together with it, which no others will name, and new names
+    for what is to be dealt meanwhile. Part of the caller's transaction.
+
+    Args:
+        runs: how many records these are.
+    """
     Batch.objects.filter(dealt__lte=clock.now() - AHEAD_FOR).delete()
-    waiting = list(
-        Batch.objects.select_for_update().filter(definition=job.definition, what_ifs=request["what_ifs"]).order_by("pk")
-    )
+    same = Batch.objects.filter(definition=job.definition, what_ifs=job.what_ifs, runs=runs)
+    waiting = list(same.select_for_update().order_by("pk"))
     chosen = str(uuid4())
     if waiting:
         oldest = waiting.pop(0)
@@ -28,10 +30,14 @@ def choose(job: Job, request: Request) -> tuple[str, list[str]]:
     return chosen, [str(uuid4()) for _ in range(min(settings.BATCHES_AHEAD, MOST_AHEAD) - len(waiting))]
 
 
-def note_dealt(job: Job, ticket: Ticket, request: Request) -> None:
-    """The job was recorded, so that its nodes hold what was dealt in it for later ones, unless it was too large."""
-    now = clock.now()
+def note_dealt(job: Job, ticket: Ticket) -> None:
+    """The job was recorded, so that its nodes hold what was dealt in it for later ones, unless it was too large.
+    Of those that were computed together the first one to be recorded notes it."""
+    now, runs = clock.now(), ticket["runs"]["of"]
     Batch.objects.bulk_create(
-        Batch(uuid=UUID(batch), definition=job.definition, what_ifs=request["what_ifs"], dealt=now)
-        for batch in ticket["ahead"]
+        (
+            Batch(uuid=UUID(batch), definition=job.definition, what_ifs=job.what_ifs, runs=runs, dealt=now)
+            for batch in ticket["ahead"]
+        ),
+        ignore_conflicts=True,
     )

@@ -1,7 +1,9 @@
-"""Get every node of a job to accept one ticket, then to start: no engine starts before all have accepted."""
+"""Get every node of a job to accept one ticket, then to start: no engine starts before all have accepted. Jobs that are
+computed together are asked together, and start together."""
 
+from collections.abc import Sequence
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
@@ -9,10 +11,10 @@ from django.db import transaction
 from compute import broker
 from compute.models import Answer, Job
 from compute.selectors import request_of
-from compute.services import batches
+from compute.services import batches, waiting
 from compute.services.endings import end
-from compute.services.jobs import move_on
 from compute.services.states import lock, note, transition
+from compute.services.waiting import move_on, put_back
 from concordat import answers, clock, fields
 from concordat import ticket as tickets
 from concordat.events import Event
@@ -29,6 +31,9 @@ from ledger.services.record import record
 
 _S = JobState
 
+_NOT_ITS_OWN = frozenset({Reason.NODE_BUSY, Reason.COMPANION_REFUSED})
+"""A node that refuses for these has nothing against the request: it waits for another ticket."""
+
 
 def push(*, job: Job) -> None:
     """Take the job's next step, whichever it is; none is no harm. Repeatable at any time."""
@@ -40,35 +45,48 @@ def push(*, job: Job) -> None:
 
 
 def reserve(*, job: Job) -> None:
-    """Send a signed ticket to every node of the job. Without a broker the job stays as it is, with that as its reason.
+    """Send signed tickets to every node of the job: for it, and for what waits and can be computed together with it.
 
-    A job whose request has expired meanwhile ends as expired; one whose authority has ended, as refused; one whose
-    subject was erased, as failed.
+    While a node is in another job, it waits, with that as its reason; so it does without a broker. A job whose request
+    has expired meanwhile ends as expired; one whose authority has ended, as refused; one whose subject was erased, as
+    failed.
     """
+    if not _stands(job):
+        return
+    if waiting.occupied(job):
+        note(job, Reason.NODE_BUSY)
+        return
+    ticketed = _issue(job, [each.pk for each in waiting.alike(job) if _stands(each)])
+    try:
+        for node in job.nodes:
+            broker.to_node("node.reserve", *(each.ticket for each in ticketed), institution=node)
+    except Refused as refused:
+        for each in ticketed:
+            note(each, refused.reason)
+    else:
+        now = clock.now()
+        deadline = now + timedelta(seconds=settings.RESERVATION_SECONDS)
+        sent = [each.pk for each in ticketed]
+        Job.objects.filter(pk__in=sent, state=_S.AUTHORISED, dispatched=None).update(
+            dispatched=now, deadline=deadline, reason="", updated=now
+        )
+
+
+def _stands(job: Job) -> bool:
+    """Whether it is still to be computed; ends it otherwise."""
     try:
         request = request_of(job)
     except Refused as refused:
         end(job, _S.FAILED, reason=refused.reason)
-        return
+        return False
     if clock.now() >= clock.parse(peek_request(request)["expires"]):
         end(job, _S.EXPIRED, reason=Reason.EXPIRED)
-        return
+        return False
     if verdict.epoch(request) != job.epoch:
         reasons = verdict.authorise(request, now=clock.now()).reasons
         end(job, _S.REFUSED, reason=reasons[0] if reasons else Reason.STUDY_NOT_APPROVED)
-        return
-    ticketed = _issue(job)
-    try:
-        for node in ticketed.nodes:
-            broker.to_node("node.reserve", ticketed.ticket, institution=node)
-    except Refused as refused:
-        note(job, refused.reason)
-    else:
-        now = clock.now()
-        deadline = now + timedelta(seconds=settings.RESERVATION_SECONDS)
-        Job.objects.filter(pk=job.pk, state=_S.AUTHORISED, dispatched=None).update(
-            dispatched=now, deadline=deadline, reason="", updated=now
-        )
+        return False
+    return True
 
 
 @transaction.atomic
@@ -107,14 +125,19 @@ def take_answer(*, job: Job, node: Institution, answer: str) -> Job:
 
 
 def start(*, job: Job) -> None:
-    """Tell every node of a reserved job to start. Without a broker the job stays as it is, with that as its reason."""
+    """Tell every node of a reserved job to start, once all that are computed together are reserved. Without a broker
+    they stay as they are, with that as their reason."""
+    together = waiting.together(job)
+    if any(each.job_state is _S.AUTHORISED for each in together):
+        return  # the last one of them to be accepted starts them
     try:
         for node in job.nodes:
-            broker.to_node("node.start", str(job.uuid), institution=node)
+            broker.to_node("node.start", str(job.batch), institution=node)
     except Refused as refused:
         note(job, refused.reason)
         return
-    begin_computing(job)
+    for each in together:
+        begin_computing(each)
 
 
 @transaction.atomic
@@ -135,34 +158,45 @@ def read_own_ticket(job: Job) -> Ticket:
 
 
 @transaction.atomic
-def _issue(job: Job) -> Job:
-    """The job with a ticket in its time: nodes that got the last one already must not get a second one beside it."""
-    locked = lock(job)
-    now = clock.now()
+def _issue(job: Job, others: Sequence[int]) -> list[Job]:
+    """The job and the others (by key) that still wait, with tickets in their time, in the order of their runs.
+
+    Nodes that got tickets already must not get second ones beside them: while those are valid, the same are sent again.
+    """
+    found = [lock(each) for each in Job.objects.filter(pk__in=[job.pk, *others]).order_by("pk")]
+    locked, now = next(each for each in found if each.pk == job.pk), clock.now()
     if locked.job_state is not _S.AUTHORISED or locked.dispatched is not None:
         raise Refused(Reason.WRONG_STATE, detail=f"The job is {locked.state} and was dispatched.", field="state")
     if locked.ticket and now < clock.parse(read_own_ticket(locked)["expires"]):
-        return locked
-    assert locked.verdict is not None  # an authorised job has one
-    request = peek_request(request_of(locked))
-    batch, ahead = batches.choose(locked, request)
-    locked.ticket = tickets.issue(
-        ticket=str(uuid4()),
-        job=str(locked.uuid),
-        request=request,
-        definition=locked.definition.content,
-        epoch=locked.epoch,
-        batch=batch,
-        ahead=ahead,
-        verdict=locked.verdict,
-        key=_key(),
-        now=now,
-        valid_for=timedelta(seconds=settings.TICKET_SECONDS),
-    )
-    locked.updated = now
-    locked.save(update_fields=["ticket", "updated"])
-    locked.answers.all().delete()  # answers to a ticket that has lapsed
-    return locked
+        return waiting.together(locked)
+    found = [each for each in found if each.pk == locked.pk or _waits(each)]
+    content = locked.definition.content
+    records = 1 + content["canaries"]
+    batch, ahead = batches.choose(locked, len(found) * records)
+    for place, each in enumerate(found):
+        assert each.verdict is not None  # an authorised job has one
+        each.ticket = tickets.issue(
+            ticket=str(uuid4()),
+            job=str(each.uuid),
+            request=peek_request(request_of(each)),
+            definition=content,
+            epoch=each.epoch,
+            batch=batch,
+            runs={"first": place * records, "of": len(found) * records},
+            ahead=ahead,
+            verdict=each.verdict,
+            key=_key(),
+            now=now,
+            valid_for=timedelta(seconds=settings.TICKET_SECONDS),
+        )
+        each.batch, each.updated = UUID(batch), now
+        each.save(update_fields=["ticket", "batch", "updated"])
+        each.answers.all().delete()  # answers to a ticket that has lapsed
+    return found
+
+
+def _waits(job: Job) -> bool:
+    return job.job_state is _S.AUTHORISED and job.dispatched is None and not job.ticket
 
 
 def _all_accepted(job: Job) -> Job:
@@ -185,6 +219,8 @@ def _all_accepted(job: Job) -> Job:
 
 
 def _drop(job: Job, node: Institution, reason: Reason) -> Job:
+    if reason in _NOT_ITS_OWN and job.job_state is _S.AUTHORISED:
+        return put_back(job, reason, alone=reason is Reason.COMPANION_REFUSED)
     if job.job_state is _S.COMPUTING:
         return end(job, _S.FAILED, reason=reason, detail=f"{node.slug} has dropped out.")
     return end(job, _S.REFUSED, reason=reason, detail=f"Refused by {node.slug}.")

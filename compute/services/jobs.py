@@ -5,10 +5,10 @@ from uuid import UUID
 
 from django.db import transaction
 
-from compute import broker
 from compute.models import Job, ModelVersion, SealedInput
 from compute.services.endings import end
-from compute.services.states import lock, note, transition
+from compute.services.states import lock, transition
+from compute.services.waiting import move_on
 from concordat import clock
 from concordat.canonical import digest
 from concordat.events import Event
@@ -117,6 +117,7 @@ def _decide(
         content=content,
         definition=definition,
         model=model,
+        what_ifs=document["what_ifs"],
         epoch=decision.epoch,
         created=now,
         updated=now,
@@ -153,11 +154,3 @@ def private_fields(document: Request, request: str) -> dict[str, str]:
     """What entries about a request only commit to. Raises Refused for a consent that is none."""
     consent = named_consent(document)
     return {"subject": document["subject"], "request_statement": request} | ({"consent": consent} if consent else {})
-
-
-def move_on(job: Job) -> None:
-    """Have a worker take the job's next step. Without a broker the sweep does it later, and the job says so."""
-    try:
-        broker.to_coordinator("compute.dispatch", str(job.uuid))
-    except Refused as refused:
-        note(job, refused.reason)

@@ -11,6 +11,7 @@ from compute.services import batches
 from compute.services.dispatch import begin_computing, read_own_ticket
 from compute.services.jobs import private_fields
 from compute.services.states import lock, transition
+from compute.services.waiting import call_next
 from concordat import clock
 from concordat.canonical import digest
 from concordat.display import read_display
@@ -74,7 +75,11 @@ def take_result(*, job: Job, node: Institution, receipt: str, sealed: str | None
         raise Refused(Reason.WRONG_STATE, detail=f"The job is {computing.state}.", field="state")
     PartyResult.objects.create(job=computing, node=node, receipt=receipt, sealed=sealed or "", received=clock.now())
     outputs = _outputs(computing)
-    return _finish(computing, outputs) if len(outputs) == len(computing.nodes) else computing
+    if len(outputs) < len(computing.nodes):
+        return computing
+    finished = _finish(computing, outputs)
+    transaction.on_commit(lambda: call_next(finished))
+    return finished
 
 
 def release(*, job: Job, by: Institution) -> Release:
@@ -169,7 +174,7 @@ def _record(job: Job, tokens: list[str], receipts: dict[str, Receipt]) -> Job:
         subject=UUID(request["subject"]),
         documents={"receipts": tokens, "design": document(job.definition.content["design"])},
     )
-    batches.note_dealt(job, read_own_ticket(job), request)
+    batches.note_dealt(job, read_own_ticket(job))
     Job.objects.filter(pk=job.pk).update(prediction_entry=prediction.index, explanation_entry=explanation.index)
     return transition(job, _S.RECORDED)
 

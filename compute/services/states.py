@@ -14,7 +14,12 @@ NEEDS_INPUT = frozenset({JobState.REQUESTED, JobState.AUTHORISED, JobState.RESER
 
 
 def lock(job: Job) -> Job:
-    """The job as it is now, locked until the caller's transaction ends; there has to be one."""
+    """The job as it is now, locked until the caller's transaction ends; there has to be one.
+
+    What is computed together with it is locked as well, in one order, since the end of one may move the others.
+    """
+    if job.batch is not None:
+        list(Job.objects.select_for_update().filter(batch=job.batch).order_by("pk").values_list("pk"))
     # On SQLite the lock is the IMMEDIATE transaction itself: one writer at a time.
     return (
         Job.objects.select_for_update(of=("self",))

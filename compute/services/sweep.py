@@ -6,8 +6,9 @@ import structlog
 
 from compute.models import Job
 from compute.services import alarms, dispatch
-from compute.services.endings import end, release_nodes
+from compute.services.endings import end
 from compute.services.states import transition
+from compute.services.waiting import release_nodes
 from concordat import clock
 from concordat.reasons import Reason, Refused
 from concordat.states import JobState

@@ -212,7 +212,7 @@ def open_result(
     tokens = [each["receipt"] for each in result["results"]]
     receipts = check_receipts(tokens, home.pins.lasting_keyring, request=name, definition=definition.content)
     for node, receipt in receipts.items():
-        if (receipt["job"], receipt["ticket"]) != (job, ticket["ticket"]):
+        if (receipt["job"], receipt["ticket"], receipt["runs"]) != (job, ticket["ticket"], ticket["runs"]):
             raise Refused(Reason.RECEIPTS_DISAGREE, detail="A receipt is for another job.", field=node)
     log = _check_logged(home, api, result, job=job)
     outputs, content, asked = _unseal(work, result), work.content, peek_request(work.content["token"])

@@ -237,7 +237,8 @@ class Case:
         known = self.keyring_at(self.one(Event.JOB_RESERVED, job=self.job), self.decision)
         receipts = check_receipts(tokens, known, request=self.ticket["request"], definition=self.definition)
         for receipt in receipts.values():
-            if (receipt["job"], receipt["ticket"]) != (self.job, self.ticket["ticket"]):
+            named = (receipt["job"], receipt["ticket"], receipt["runs"])
+            if named != (self.job, self.ticket["ticket"], self.ticket["runs"]):
                 raise Refused(Reason.RECEIPTS_DISAGREE, detail="The receipts are for another ticket.", field="ticket")
         return receipts
 

@@ -31,7 +31,11 @@ def receipts(case: Case) -> str:
     design = case.explanation.leaf["documents"].get("design", case.definition["design"])
     if design != case.definition["design"]:
         raise Refused(Reason.RECEIPTS_DISAGREE, detail="The explanation names another design.", field="design")
-    return f"{len(case.receipts)} receipts agree on request, definition, model and design."
+    agree = f"{len(case.receipts)} receipts agree on request, definition, model and design."
+    own, of = 1 + case.definition["canaries"], case.ticket["runs"]["of"]
+    if own == of:
+        return agree
+    return f"{agree} Others were computed at the same time: {own} of the {of} runs, whose costs these are, are its own."
 
 
 def shown(case: Case) -> str:

@@ -56,6 +56,15 @@ def test_rounds_and_bytes_are_those_that_the_protocol_needs(ours):
     assert ours["dealer_trips"] == 1
 
 
+def test_more_records_take_no_more_rounds_and_as_many_times_the_bytes():
+    one, four = cost(OURS, checked=True), cost(OURS, checked=True, records=4)
+    assert (four.rounds, four.bytes_online, four.bytes_dealer) == (
+        one.rounds,
+        4 * one.bytes_online,
+        4 * one.bytes_dealer,
+    )
+
+
 def test_stock_crypten_needs_a_product_a_truncation_and_its_sigmoid(stock):
     """44 rounds for the sigmoid of three parties, and a trip to the dealer for each of them all."""
     assert stock["rounds"] == stock["dealer_trips"] == 1 + 1 + 44

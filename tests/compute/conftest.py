@@ -22,19 +22,19 @@ class Broker:
     """Notes what it is handed; while it is down it takes nothing."""
 
     def __init__(self) -> None:
-        self.sent: list[tuple[str, str, str]] = []
+        self.sent: list[tuple[str, ...]] = []
         self.down = False
 
-    def to_node(self, task: str, argument: str, *, institution: str) -> None:
-        self._take(task, argument, institution)
+    def to_node(self, task: str, *arguments: str, institution: str) -> None:
+        self._take(task, *arguments, institution)
 
     def to_coordinator(self, task: str, argument: str) -> None:
         self._take(task, argument, "coordinator")
 
-    def _take(self, task: str, argument: str, to: str) -> None:
+    def _take(self, *sent: str) -> None:
         if self.down:
             raise Refused(Reason.BROKER_UNAVAILABLE)
-        self.sent.append((task, argument, to))
+        self.sent.append(sent)
 
 
 @pytest.fixture

@@ -168,6 +168,25 @@ def test_a_node_that_cheats_on_a_canary_is_named_by_the_models_owner(cheating, w
     assert entry.public["departures"] == ["budapest: wrong result, round 0"]
 
 
+def test_a_cheat_on_the_canary_of_one_request_among_several_is_named(cheating, world, nodes, tmp_path):
+    """The other request's result stands: the seeds that are laid open are of one run, whichever it is."""
+    asked = [world.consortium.prepare() for _ in range(2)]
+    (tmp_path / "place").write_text(str(len(world.consortium.records) + CANARY))
+    jobs = [world.ask(prepared) for prepared in asked]
+    step(world, nodes, step(world, nodes, jobs[0]))
+    for job in jobs:
+        job.refresh_from_db()
+        assert job.job_state is JobState.RECORDED, job.why
+    _, honest = opened(world, jobs[0], asked[0])
+    shares, spoilt = opened(world, jobs[1], asked[1])
+    assert spoilt.prediction == pytest.approx(honest.prediction + 3, abs=1e-3)
+    assert hand_in(world, jobs[1], raised(world, jobs[1], asked[1], shares)).job_state is JobState.WITHHELD
+    nodes.deliver()
+    assert found(world, jobs[1]) == [{"node": "budapest", "act": "wrong result", "round": 0}]
+    jobs[0].refresh_from_db()
+    assert jobs[0].job_state is JobState.RECORDED
+
+
 def test_tapes_hold_no_share_and_are_destroyed_once_they_were_given(world, nodes, computed):
     job, prepared = computed
     shares, _ = opened(world, job, prepared)

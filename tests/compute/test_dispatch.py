@@ -125,7 +125,7 @@ def test_the_job_is_reserved_when_the_last_node_accepts(world):
 
 def test_a_reserved_job_starts_at_every_node(world):
     job = world.computing()
-    assert world.tasks("node.start") == [(str(job.uuid), slug) for slug in NODES]
+    assert world.tasks("node.start") == [(world.ticket(job)["batch"], slug) for slug in NODES]
     assert job.job_state is JobState.COMPUTING
     assert job.deadline > clock.now()
 
@@ -136,7 +136,7 @@ def test_one_refusal_ends_the_job_and_frees_all_nodes(world):
     job = world.answer(job, "zurich", world.refusal(job, "zurich", Reason.POLICY_REFUSES))
     assert (job.job_state, job.reason) == (JobState.REFUSED, Reason.POLICY_REFUSES)
     assert "zurich" in job.detail
-    assert world.tasks("node.release") == [(str(job.uuid), slug) for slug in NODES]
+    assert world.tasks("node.release") == [(world.ticket(job)["ticket"], slug) for slug in NODES]
     assert not SealedInput.objects.exists()
     assert LogEntry.objects.get(event=Event.JOB_ENDED).public["reason"] == "policy-refuses"
 
@@ -176,7 +176,7 @@ def test_an_acceptance_that_lapsed_on_the_way_does_not_count(world):
 def test_an_answer_to_an_ended_job_changes_nothing(world):
     job = world.dispatched()
     acceptance = world.acceptance(job, "cleveland")
-    job = world.answer(job, "zurich", world.refusal(job, "zurich", Reason.NODE_BUSY))
+    job = world.answer(job, "zurich", world.refusal(job, "zurich", Reason.POLICY_REFUSES))
     assert reason(world.answer, job, "cleveland", acceptance) is Reason.WRONG_STATE
 
 

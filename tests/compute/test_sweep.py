@@ -73,12 +73,14 @@ def test_a_cancelled_computation_ends_when_the_nodes_were_told(world, fake_broke
     assert after(world, job, 0).job_state is JobState.CANCELLING
     fake_broker.down = False
     assert after(world, job, 0).job_state is JobState.CANCELLED
-    assert set(world.tasks("node.release")) == {(str(job.uuid), slug) for slug in NODES}
+    assert set(world.tasks("node.release")) == {(world.ticket(job)["ticket"], slug) for slug in NODES}
 
 
 def test_one_jobs_trouble_does_not_stop_the_others(world, fake_broker):
-    stuck = jobs.cancel(job=world.computing(), by=world.bodies[REQUESTER])
-    late = world.computing()
+    first, second = world.ask(), world.ask()
+    late = world.computing(first)
+    second.refresh_from_db()
+    stuck = jobs.cancel(job=second, by=world.bodies[REQUESTER])
     fake_broker.down = True
     assert after(world, late, 121).job_state is JobState.FAILED
     stuck.refresh_from_db()

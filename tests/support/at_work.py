@@ -56,19 +56,19 @@ class Nodes:
                 self.http.serve(seconds=0.05)
 
     def _hand_out(self, working: list[threading.Thread]) -> bool:
-        tasks = [sent for sent in self.world.sent[self.handed :] if sent[2] in self.nodes]
+        tasks = [sent for sent in self.world.sent[self.handed :] if sent[-1] in self.nodes]
         self.handed = len(self.world.sent)
-        for task, argument, to in tasks:
+        for task, *arguments, to in tasks:
             verb = getattr(self.nodes[to], task.removeprefix("node."))
-            thread = threading.Thread(target=_guarded, args=(verb, argument), daemon=True)
+            thread = threading.Thread(target=_guarded, args=(verb, *arguments), daemon=True)
             thread.start()
             working.append(thread)
         return bool(tasks)
 
 
-def _guarded(verb, argument: str) -> None:
+def _guarded(verb, *arguments: str) -> None:
     with suppress(Refused):
-        verb(argument)
+        verb(*arguments)
 
 
 def step(world, nodes, job):

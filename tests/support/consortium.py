@@ -340,6 +340,7 @@ class Case:
             "dealer": agreed["dealer"],
             "epoch": 0,
             "batch": new_uuid(),
+            "runs": {"first": 0, "of": len(consortium.records)},
             "ahead": [],
             "verdict": 4,
             "issued": clock.rfc3339(now),
@@ -364,6 +365,10 @@ class Case:
     @property
     def job(self) -> str:
         return self.ticket["job"]
+
+    @property
+    def batch(self) -> str:
+        return self.ticket["batch"]
 
     @property
     def token(self) -> str:
@@ -410,3 +415,25 @@ class FakeCoordinator:
 
     def checkpoint(self, old: int) -> str:
         raise Refused(Reason.NOT_FOUND, detail="This coordinator has no log.")
+
+
+def accept_all(case, *, dealt=(), certificate="certificate-of-") -> None:
+    """The other nodes' acceptances, signed with their own keys; `dealt` says which of them hold their part of the
+    batch."""
+    read = ticket.read_ticket(case.token, {case.signer.kid: case.signer.public})
+    case.documents["acceptances"] = [
+        answers.accept(
+            read,
+            node=slug,
+            address="127.0.0.1:4000",
+            certificate=f"{certificate}{slug}",
+            dealt=slug in dealt,
+            expires=clock.now() + timedelta(minutes=1),
+            key=case.consortium.identity(slug),
+        )
+        for slug in NODES
+    ]
+
+
+def reason_of(case, answer):
+    return case.read(answer).get("reason")

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from compute.models import Job
-from compute.services import dispatch, jobs, models, results
+from compute.services import dispatch, jobs, models, results, waiting
 from concordat import answers, clock, receipt
 from concordat.canonical import digest
 from concordat.reasons import Reason
@@ -28,7 +28,7 @@ class World:
 
     consortium: Consortium
     commit: Callable[[], AbstractContextManager[Any]]
-    sent: list[tuple[str, str, str]] = field(default_factory=list)
+    sent: list[tuple[str, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         made = self.consortium
@@ -129,30 +129,34 @@ class World:
 
     # --- a job that has come a certain way
 
-    def dispatched(self) -> Job:
-        job = self.ask()
+    def dispatched(self, job: Job | None = None) -> Job:
+        job = job or self.ask()
+        with self.commit():
+            dispatch.push(job=job)
+        job.refresh_from_db()
+        return job
+
+    def reserved(self, job: Job | None = None) -> Job:
+        """With all that is computed together with it."""
+        job = self.dispatched(job)
+        for each in waiting.together(job):
+            for slug in NODES:
+                self.answer(each, slug, self.acceptance(each, slug))
+        job.refresh_from_db()
+        return job
+
+    def computing(self, job: Job | None = None) -> Job:
+        job = self.reserved(job)
         dispatch.push(job=job)
         job.refresh_from_db()
         return job
 
-    def reserved(self) -> Job:
-        job = self.dispatched()
-        for slug in NODES:
-            job = self.answer(job, slug, self.acceptance(job, slug))
-        return job
-
-    def computing(self) -> Job:
-        job = self.reserved()
-        dispatch.push(job=job)
-        job.refresh_from_db()
-        return job
-
-    def recorded(self) -> Job:
-        job = self.computing()
+    def recorded(self, job: Job | None = None) -> Job:
+        job = self.computing(job)
         for slug in NODES:
             job = self.result(job, slug)
         return job
 
-    def tasks(self, task: str) -> list[tuple[str, str]]:
-        """(argument, institution) of what was sent under this name."""
-        return [(argument, to) for name, argument, to in self.sent if name == task]
+    def tasks(self, task: str) -> list[tuple[str, ...]]:
+        """(arguments, institution) of what was sent under this name."""
+        return [tuple(sent) for name, *sent in self.sent if name == task]

@@ -136,8 +136,16 @@ def test_a_record_outside_its_ranges_has_no_result(value):
     record = case.record.copy()
     record[4] = value
     answers = run_here(Case("linear", record, case.tensors))
-    assert [answer.reason for answer in answers[:PARTIES]] == [Reason.INPUT_OUT_OF_RANGE] * PARTIES
+    assert [answer["outputs"] for answer in answers[:PARTIES]] == [[None]] * PARTIES
     assert answers[DEALER]["ok"]
+
+
+def test_a_record_outside_its_ranges_leaves_others_alone():
+    case = random_case("linear")
+    outside = np.full_like(case.record, 20.001)
+    answers = run_here(Case("linear", case.record, case.tensors, others=[outside, -case.record]))
+    for answer in answers[:PARTIES]:
+        assert [each is None for each in answer["outputs"]] == [False, True, False]
 
 
 def test_a_record_at_the_ends_of_its_ranges_is_in_order():

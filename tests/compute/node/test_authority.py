@@ -397,7 +397,7 @@ def test_the_days_jobs_are_counted(consortium, make_node):
     first = Case.make(consortium)
     node, coordinator, _ = make_node(first)
     node.reserve(first.token)
-    node.release(first.job)
+    node.release(first.ticket["ticket"])
     second = Case.make(consortium)
     coordinator.case = second
     node.reserve(second.token)

@@ -32,7 +32,7 @@ def test_a_node_names_its_software_its_policy_by_digest_and_whether_it_is_busy(m
     assert abs((clock.now() - clock.parse(said["clock"])).total_seconds()) < 60
     node.reserve(case.token)
     assert status(node)["busy"] is True
-    node.release(case.job)
+    node.release(case.ticket["ticket"])
     assert status(node)["busy"] is False
 
 

@@ -13,49 +13,28 @@ import pytest
 from compute.engine.job import DealerJob, split_address
 from compute.engine.runner import EngineProcess
 from compute.node import engine_job, jobs
-from compute.node.jobs import WATTS, Node
+from compute.node.handing_in import WATTS
+from compute.node.jobs import Node
 from compute.node.pool import terms
 from compute.node.replay import ReplayCache, TicketState
 from compute.node.slot import EngineSlot
 from concordat import answers, clock, outputs, receipt, ticket
 from concordat.canonical import digest
 from concordat.reasons import Reason, Refused
-from tests.support.consortium import NODES, Case, FakeCoordinator, new_uuid
+from tests.support.consortium import NODES, Case, FakeCoordinator, accept_all, new_uuid, reason_of
 
 OWN = "budapest"
-
-
-def accept_all(case, *, dealt=()) -> None:
-    """The other nodes' acceptances, signed with their own keys; `dealt` says which of them hold their part of the
-    batch."""
-    read = ticket.read_ticket(case.token, {case.signer.kid: case.signer.public})
-    case.documents["acceptances"] = [
-        answers.accept(
-            read,
-            node=slug,
-            address="127.0.0.1:4000",
-            certificate=f"certificate-of-{slug}",
-            dealt=slug in dealt,
-            expires=clock.now() + timedelta(minutes=1),
-            key=case.consortium.identity(slug),
-        )
-        for slug in NODES
-    ]
 
 
 def keyring(case):
     return case.consortium.homes["cleveland"].pins.keyring
 
 
-def reason_of(case, answer):
-    return case.read(answer).get("reason")
-
-
 def computed(case, make_node, slug=OWN):
     node, coordinator, engines = make_node(case, slug)
     node.reserve(case.token)
     accept_all(case)
-    node.start(case.job)
+    node.start(case.batch)
     return node, coordinator, engines
 
 
@@ -91,7 +70,7 @@ def test_nothing_starts_before_every_node_has_accepted(case, make_node):
     node.reserve(case.token)
     accept_all(case)
     case.documents["acceptances"].pop()
-    node.start(case.job)
+    node.start(case.batch)
     assert reason_of(case, coordinator.answers[-1]) == Reason.NODE_SILENT
     assert coordinator.results == engines[0].jobs == []
 
@@ -109,7 +88,7 @@ def test_an_acceptance_signed_by_another_node_does_not_count(case, make_node):
         expires=clock.now() + timedelta(minutes=1),
         key=case.consortium.identity("notary"),
     )
-    node.start(case.job)
+    node.start(case.batch)
     assert reason_of(case, coordinator.answers[-1]) == Reason.KEY_UNKNOWN
 
 
@@ -118,7 +97,7 @@ def test_authority_that_ends_before_the_start_stops_it(case, make_node):
     node.reserve(case.token)
     accept_all(case)
     case.documents["votes"].append(case.consortium.vote(OWN, approve=False, nonce=1))
-    node.start(case.job)
+    node.start(case.batch)
     assert reason_of(case, coordinator.answers[-1]) == Reason.DEFINITION_NOT_APPROVED
     assert engines[0].jobs == []
     assert engines[0].killed
@@ -135,7 +114,7 @@ def test_authority_that_ends_during_the_computation_keeps_the_output_here(case, 
         return compute(job, timeout)
 
     engines[0].run = run
-    node.start(case.job)
+    node.start(case.batch)
     assert reason_of(case, coordinator.answers[-1]) == Reason.POLICY_REFUSES
     assert coordinator.results == []
 
@@ -156,7 +135,7 @@ def test_a_result_that_stays_here_counts_for_nothing(case, make_node):
         raise Refused(Reason.PEER_LOST)
 
     engines[0].run = run
-    node.start(case.job)
+    node.start(case.batch)
     assert reason_of(case, coordinator.answers[-1]) == Reason.PEER_LOST
     assert node.opened.totals() == []
 
@@ -171,7 +150,7 @@ def test_a_result_that_was_handed_in_and_perhaps_not_heard_counts(case, make_nod
 
     coordinator.result = result
     with pytest.raises(Refused):
-        node.start(case.job)
+        node.start(case.batch)
     node.recover()
     assert len(node.opened.totals()) == 1
 
@@ -184,20 +163,20 @@ def test_a_budget_that_is_spent_here_is_spent_whatever_the_coordinator_says(case
     )
     node.reserve(case.token)
     accept_all(case)
-    node.start(case.job)
+    node.start(case.batch)
     assert reason_of(case, coordinator.answers[-1]) == Reason.BUDGET_SPENT
     assert engines[0].jobs == coordinator.results == []
 
 
 def test_a_second_start_does_nothing(case, make_node):
     node, coordinator, engines = computed(case, make_node)
-    node.start(case.job)
+    node.start(case.batch)
     assert len(coordinator.results) == len(engines[0].jobs) == 1
 
 
 def test_a_job_that_was_never_accepted_does_not_start(case, make_node):
     node, coordinator, engines = make_node(case)
-    node.start(case.job)
+    node.start(case.batch)
     assert coordinator.results == coordinator.answers == engines == []
 
 
@@ -210,7 +189,7 @@ def test_an_engine_that_fails_makes_the_node_drop_out(case, make_node):
         raise Refused(Reason.PEER_LOST)
 
     engines[0].run = run
-    node.start(case.job)
+    node.start(case.batch)
     assert reason_of(case, coordinator.answers[-1]) == Reason.PEER_LOST
 
 
@@ -221,7 +200,7 @@ PART = {"plan": digest("plan"), "keys": ["key"], "corrections": ""}
 
 def hold(case, node, *, what_ifs=0):
     """The node has kept its part of the ticket's batch in an earlier job."""
-    on = terms(definition=digest(case.definition), what_ifs=what_ifs)
+    on = terms(definition=digest(case.definition), what_ifs=what_ifs, runs=2)
     node._pool.keep(case.ticket["batch"], PART, terms=on, now=clock.now())
 
 
@@ -231,7 +210,7 @@ def started(case, make_node, *, what_ifs=0, dealt=NODES):
     hold(case, node, what_ifs=what_ifs)
     node.reserve(case.token)
     accept_all(case, dealt=dealt)
-    node.start(case.job)
+    node.start(case.batch)
     return node, case.read(coordinator.answers[0]), engines[0]
 
 
@@ -261,7 +240,7 @@ def test_a_node_that_lost_what_it_said_it_holds_drops_out(case, make_node):
     node.reserve(case.token)
     node._pool.forget_claimed()
     accept_all(case, dealt=NODES)
-    node.start(case.job)
+    node.start(case.batch)
     assert reason_of(case, coordinator.answers[-1]) == Reason.RANDOMNESS_USED
     assert engines[0].jobs == []
 
@@ -287,9 +266,9 @@ def test_what_was_dealt_for_later_jobs_is_kept_under_the_tickets_names(case, mak
     parts = [PART | {"keys": [key]} for key in ("one", "two")]
     run = engines[0].run
     engines[0].run = lambda job, timeout: replace(run(job, timeout), batches=parts)
-    node.start(case.job)
+    node.start(case.batch)
     assert engines[0].jobs[0]["ahead"] == 2
-    now, on = clock.now(), terms(definition=digest(case.definition), what_ifs=0)
+    now, on = clock.now(), terms(definition=digest(case.definition), what_ifs=0, runs=2)
     for name, part in zip(case.ticket["ahead"], parts, strict=True):
         assert node._pool.claim(name, terms=on, ticket=name, now=now, until=now + timedelta(minutes=1))
         assert node._pool.take(name) == part
@@ -321,7 +300,7 @@ def test_a_job_is_not_lost_because_a_batch_cannot_be_kept(case, make_node, monke
         raise sqlite3.OperationalError("database or disk is full")
 
     monkeypatch.setattr(node._pool, "keep", full)
-    node.start(case.job)
+    node.start(case.batch)
     assert len(coordinator.results) == 1
     assert not node._pool.holds(case.ticket["ahead"])
 
@@ -378,12 +357,12 @@ def test_a_signed_request_is_computed_once(case, make_node):
 def test_a_lapsed_ticket_may_be_followed_by_another(case, make_node):
     node, coordinator, _ = make_node(case)
     node.reserve(case.token)
-    node.release(case.job)
+    node.release(case.ticket["ticket"])
     reissue(case)
     node.reserve(case.token)
     assert reason_of(case, coordinator.answers[-1]) is None
     accept_all(case)
-    node.start(case.job)
+    node.start(case.batch)
     assert len(coordinator.results) == 1
 
 
@@ -396,7 +375,7 @@ def test_a_second_ticket_does_not_end_the_reservation_of_the_first(case, make_no
     assert reason_of(case, coordinator.answers[-1]) == Reason.NODE_BUSY
     case.ticket = first
     accept_all(case)
-    node.start(case.job)
+    node.start(case.batch)
     assert len(coordinator.results) == 1
 
 
@@ -408,7 +387,7 @@ def test_an_acceptance_of_another_request_under_the_same_ticket_does_not_count(c
     case.ticket["request"] = digest(b"another")
     accept_all(case)
     case.ticket = mine
-    node.start(case.job)
+    node.start(case.batch)
     assert reason_of(case, coordinator.answers[-1]) == Reason.CONFLICT
     assert coordinator.results == []
 
@@ -421,7 +400,7 @@ def test_a_node_computes_one_job_at_a_time(consortium, make_node):
     node.reserve(second.token)
     assert reason_of(second, coordinator.answers[-1]) == Reason.NODE_BUSY
     assert len(engines) == 1
-    node.release(first.job)
+    node.release(first.ticket["ticket"])
     third = coordinator.case = Case.make(consortium)
     node.reserve(third.token)
     assert reason_of(third, coordinator.answers[-1]) is None
@@ -432,9 +411,9 @@ def test_releasing_another_job_changes_nothing(case, make_node):
     node.reserve(case.token)
     node.release(new_uuid())
     assert not engines[0].killed
-    node.release(case.job)
+    node.release(case.ticket["ticket"])
     assert engines[0].killed
-    node.release(case.job)
+    node.release(case.ticket["ticket"])
 
 
 def test_a_reservation_lapses_and_the_engine_goes(case, make_node, monkeypatch):
@@ -452,7 +431,7 @@ def test_a_reservation_lapses_and_the_engine_goes(case, make_node, monkeypatch):
     node.reserve(case.token)
     assert gone.wait(10)
     accept_all(case)
-    node.start(case.job)
+    node.start(case.batch)
     assert reason_of(case, coordinator.answers[-1]) == Reason.EXPIRED
 
 
@@ -470,13 +449,13 @@ def test_a_released_job_stops_in_the_middle_of_its_computation(case, consortium)
     node = Node(consortium.homes[OWN], coordinator, slot=EngineSlot(Engine.start))
     node.reserve(case.token)
     accept_all(case)
-    working = threading.Thread(target=node.start, args=(case.job,))
+    working = threading.Thread(target=node.start, args=(case.batch,))
     working.start()
     assert computing.wait(30)
-    node.release(case.job)
+    node.release(case.ticket["ticket"])
     working.join(engine_job.MEETING_SECONDS - 5)
     assert not working.is_alive()
-    assert reason_of(case, coordinator.answers[-1]) == Reason.ENGINE_FAILED
+    assert len(coordinator.answers) == 1  # the acceptance: whoever took it back knows
     assert node._slot.engine is None
 
 
@@ -501,19 +480,12 @@ def test_what_a_killed_node_left_behind_is_refused_when_it_is_back(case, consort
     node.recover()
     assert len(coordinator.answers) == 1
     accept_all(case)
-    node.start(case.job)
+    node.start(case.batch)
     assert coordinator.results == []
 
 
 def test_a_ticket_claimed_but_not_answered_is_refused_when_the_node_is_back(case, consortium, make_node):
-    ReplayCache(consortium.homes[OWN].state).claim(
-        ticket=case.ticket["ticket"],
-        batch=case.ticket["batch"],
-        job=case.job,
-        request=case.ticket["request"],
-        token=case.token,
-        now=clock.now(),
-    )
+    ReplayCache(consortium.homes[OWN].state).claim({case.token: case.ticket}, now=clock.now())
     node, coordinator, _ = make_node(case)
     node.recover()
     assert reason_of(case, coordinator.answers[-1]) == Reason.ENGINE_FAILED

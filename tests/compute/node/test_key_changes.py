@@ -43,7 +43,7 @@ def answer(case, node, coordinator):
     coordinator.case = case
     before = len(coordinator.answers)
     node.reserve(case.token)
-    node.release(case.job)
+    node.release(case.ticket["ticket"])
     return case.read(coordinator.answers[before]) if len(coordinator.answers) > before else None
 
 

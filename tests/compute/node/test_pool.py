@@ -23,7 +23,7 @@ from concordat.reasons import Reason, Refused
 from tests.support.consortium import new_uuid
 
 NOW = clock.now()
-TERMS = terms(definition=digest("a definition"), what_ifs=0)
+TERMS = terms(definition=digest("a definition"), what_ifs=0, runs=2)
 CONTENT = {"plan": digest("plan"), "keys": ["key"], "corrections": ""}
 
 
@@ -85,7 +85,11 @@ def test_no_second_ticket_gets_it_whatever_became_of_the_first(path, kept):
 
 
 @pytest.mark.parametrize(
-    "other", [terms(definition=digest("another"), what_ifs=0), terms(definition=digest("a definition"), what_ifs=1)]
+    "other",
+    [
+        terms(definition=digest("another"), what_ifs=0, runs=2),
+        terms(definition=digest("a definition"), what_ifs=1, runs=2),
+    ],
 )
 def test_a_job_on_other_terms_does_not_get_it(path, kept, other):
     assert not claim(path, kept, on=other)
@@ -93,7 +97,7 @@ def test_a_job_on_other_terms_does_not_get_it(path, kept, other):
 
 def test_other_software_does_not_get_it(path, kept, monkeypatch):
     monkeypatch.setattr(pool, "__version__", "another")
-    assert not claim(path, kept, on=terms(definition=digest("a definition"), what_ifs=0))
+    assert not claim(path, kept, on=terms(definition=digest("a definition"), what_ifs=0, runs=2))
 
 
 def test_it_waits_for_a_day_and_once_it_is_claimed_for_as_long_as_the_reservation(path, kept):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from compute.node.replay import ReplayCache, TicketState
+from compute.node.state import transaction
 from concordat import clock
 from concordat.reasons import Reason, Refused
 
@@ -17,14 +18,16 @@ NOW = clock.parse("2026-03-02T09:00:00Z")
 ROOT = Path(__file__).parents[3]
 
 
+def document(ticket="t1", batch="b1", job="j1", request=None):
+    return {"ticket": ticket, "batch": batch, "job": job, "request": request or f"request of {ticket}"}
+
+
 def claim(cache, ticket="t1", batch="b1", job="j1", request=None, now=NOW):
-    request = request or f"request of {ticket}"
-    cache.claim(ticket=ticket, batch=batch, job=job, request=request, token=f"token of {ticket}", now=now)
+    cache.claim({f"token of {ticket}": document(ticket, batch, job, request)}, now=now)
 
 
-def started(cache, job="j1"):
-    seen = cache.start(job)
-    return seen and seen.ticket
+def started(cache, batch="b1"):
+    return [seen.ticket for seen in cache.start(batch)]
 
 
 @pytest.fixture
@@ -49,7 +52,7 @@ def test_a_claim_survives_a_process_that_is_killed_at_once(tmp_path):
         from compute.node.replay import ReplayCache
         from concordat import clock
         cache = ReplayCache(Path({str(path)!r}))
-        cache.claim(ticket="t1", batch="b1", job="j1", request="r", token="x", now=clock.now())
+        cache.claim({{"x": dict(ticket="t1", batch="b1", job="j1", request="r")}}, now=clock.now())
         os.kill(os.getpid(), signal.SIGKILL)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], cwd=ROOT, check=False)
@@ -61,15 +64,15 @@ def test_a_claim_survives_a_process_that_is_killed_at_once(tmp_path):
 
 def test_an_accepted_ticket_starts_once(cache):
     claim(cache)
-    assert not cache.start("j1")
+    assert not cache.start("b1")
     cache.answered("t1", "answer", accepted=True)
-    assert [started(cache), started(cache)] == ["t1", None]
+    assert [started(cache), started(cache)] == [["t1"], []]
 
 
 def test_a_refused_ticket_never_starts(cache):
     claim(cache)
     cache.answered("t1", "answer", accepted=False)
-    assert not cache.start("j1")
+    assert not cache.start("b1")
 
 
 def test_what_was_seen_is_remembered(cache):
@@ -80,11 +83,45 @@ def test_what_was_seen_is_remembered(cache):
     assert cache.seen("another") is None
 
 
-def test_the_newest_ticket_of_a_job_that_was_accepted_is_the_one_that_starts(cache):
-    for number in "123":
-        claim(cache, f"t{number}", f"b{number}")
-        cache.answered(f"t{number}", "answer", accepted=number != "3")
-    assert started(cache) == "t2"
+def test_tickets_of_a_batch_are_claimed_and_started_together_or_not_at_all(cache):
+    claim(cache, "t9", "b9", request="computed")
+    cache.answered("t9", "answer", accepted=True)
+    assert started(cache, "b9") == ["t9"]
+    with pytest.raises(Refused):
+        cache.claim({"one": document("t1"), "two": document("t2", request="computed")}, now=NOW)
+    assert cache.seen("t1") is None
+    cache.claim({"one": document("t1"), "two": document("t2", job="j2")}, now=NOW)
+    cache.answered("t1", "answer", accepted=True)
+    assert started(cache) == []  # the other one is not accepted
+    cache.answered("t2", "answer", accepted=True)
+    assert [started(cache), started(cache)] == [["t1", "t2"], []]
+
+
+def test_a_batch_is_let_go_with_the_last_of_its_tickets(cache):
+    cache.claim({"one": document("t1"), "two": document("t2", job="j2")}, now=NOW)
+    for ticket in ("t1", "t2"):
+        cache.answered(ticket, "answer", accepted=True)
+    assert cache.let_go("another") is None
+    assert [cache.let_go("t1"), cache.let_go("t1")] == [None, None]
+    assert started(cache) == []
+    assert cache.let_go("t2") == "b1"
+
+
+def test_what_an_older_folder_has_seen_is_still_seen(tmp_path):
+    """One ticket a batch, in a table of another name."""
+    path = tmp_path / "state.sqlite3"
+    columns = "ticket TEXT PRIMARY KEY, batch TEXT NOT NULL UNIQUE, job TEXT, request TEXT, token TEXT, claimed TEXT"
+    with transaction(path) as database:
+        database.execute(
+            f"CREATE TABLE tickets ({columns}, state TEXT, accepted INTEGER, started INTEGER, answer TEXT)"
+        )
+        row = ("t1", "b1", "j1", "r", "token", clock.rfc3339(NOW), "ended", 1, 1, "answer")
+        database.execute(f"INSERT INTO tickets VALUES ({', '.join('?' * len(row))})", row)
+    for cache in (ReplayCache(path), ReplayCache(path)):
+        assert cache.seen("t1").state is TicketState.ENDED
+        for again in (document("t1", "b2"), document("t2", "b1"), document("t2", "b2", request="r")):
+            with pytest.raises(Refused):
+                cache.claim({"token": again}, now=NOW)
 
 
 def test_a_request_whose_ticket_lapsed_may_have_another(cache):
@@ -92,7 +129,7 @@ def test_a_request_whose_ticket_lapsed_may_have_another(cache):
     cache.answered("t1", "answer", accepted=True)
     claim(cache, "t2", "b2", request="r")
     cache.answered("t2", "answer", accepted=True)
-    assert started(cache) == "t2"
+    assert started(cache, "b2") == ["t2"]
 
 
 @pytest.mark.parametrize("end", [ReplayCache.end, lambda cache, ticket: cache.answered(ticket, "no", accepted=False)])
@@ -100,10 +137,10 @@ def test_a_request_is_computed_once_whatever_became_of_it(cache, end):
     for number in "12":
         claim(cache, f"t{number}", f"b{number}", f"j{number}", request="r")
         cache.answered(f"t{number}", "answer", accepted=True)
-    assert started(cache, "j1") == "t1"
-    assert started(cache, "j2") is None
+    assert started(cache, "b1") == ["t1"]
+    assert started(cache, "b2") == []
     end(cache, "t1")
-    assert started(cache, "j2") is None
+    assert started(cache, "b2") == []
     with pytest.raises(Refused) as caught:
         claim(cache, "t3", "b3", "j3", request="r")
     assert caught.value.reason is Reason.TICKET_REPLAYED
@@ -128,7 +165,7 @@ def test_a_days_jobs_are_those_accepted_whatever_became_of_them(cache):
     cache.answered("t4", "answer", accepted=False)
     claim(cache, "t5", "b5", now=NOW + timedelta(days=1))
     cache.answered("t5", "answer", accepted=True)
-    assert cache.accepted_on(NOW, besides="") == 3
-    assert cache.accepted_on(NOW, besides="t1") == 2
-    assert cache.accepted_on(NOW + timedelta(days=1), besides="") == 1
-    assert cache.accepted_on(NOW + timedelta(days=2), besides="") == 0
+    assert cache.accepted_on(NOW, besides=[]) == 3
+    assert cache.accepted_on(NOW, besides=["t1", "t4"]) == 2
+    assert cache.accepted_on(NOW + timedelta(days=1), besides=[]) == 1
+    assert cache.accepted_on(NOW + timedelta(days=2), besides=[]) == 0

@@ -49,13 +49,9 @@ def warm(slot):
     return slot
 
 
-def new_ticket():
-    return {"ticket": new_uuid(), "job": new_uuid()}
-
-
-def take(slot, ticket, seconds=PATIENCE):
+def take(slot, batch, seconds=PATIENCE):
     now = clock.now()
-    return slot.take(ticket, "party", 0, now=now, until=now + timedelta(seconds=seconds))
+    return slot.take(batch, "party", 0, now=now, until=now + timedelta(seconds=seconds))
 
 
 def reason(call, *arguments):
@@ -64,11 +60,11 @@ def reason(call, *arguments):
     return caught.value.reason
 
 
-def compute(slot, ticket, endpoint, *, timeout=PATIENCE):
+def compute(slot, batch, endpoint, *, timeout=PATIENCE):
     """A job whose other engines are not there."""
     others = [{"address": "127.0.0.1:9", "certificate": f"{rank}AAA"} for rank in range(3)]
-    job = random_case("linear").job(0, ticket["job"], [endpoint, *others])
-    with slot.conversation(ticket["ticket"]) as engine:
+    job = random_case("linear").job(0, batch, [endpoint, *others])
+    with slot.conversation(batch) as engine:
         engine.run(job, timeout)
 
 
@@ -78,7 +74,7 @@ def compute(slot, ticket, endpoint, *, timeout=PATIENCE):
 def test_a_ticket_gets_the_spare(warm, started):
     [spare] = started
     warm.warm()  # changes nothing
-    endpoint = take(warm, new_ticket())
+    endpoint = take(warm, new_uuid())
     assert warm.engine is spare
     assert endpoint["address"].startswith("127.0.0.1:")
     assert (warm.spare, len(started)) == (None, 1)
@@ -86,27 +82,27 @@ def test_a_ticket_gets_the_spare(warm, started):
 
 def test_a_ticket_that_comes_while_the_spare_imports_waits_for_it(slot, started):
     slot.warm()
-    take(slot, new_ticket())
+    take(slot, new_uuid())
     assert [slot.engine] == started
 
 
 def test_a_spare_that_died_is_replaced_when_it_is_needed(warm, started):
     os.kill(warm.spare.pid, signal.SIGKILL)
     started[0]._process.wait(PATIENCE)
-    take(warm, new_ticket())
+    take(warm, new_uuid())
     assert [warm.engine] == started[1:]
 
 
 def test_a_slot_that_was_never_warmed_keeps_no_spare(slot, started):
-    ticket = new_ticket()
-    take(slot, ticket)
-    slot.free(ticket["ticket"])
+    batch = new_uuid()
+    take(slot, batch)
+    slot.free(batch)
     assert (slot.spare, len(started)) == (None, 1)
 
 
 def test_of_several_tickets_at_once_one_gets_the_engine(warm, started):
     with ThreadPoolExecutor(8) as pool:
-        taken = [pool.submit(take, warm, new_ticket()) for _ in range(8)]
+        taken = [pool.submit(take, warm, new_uuid()) for _ in range(8)]
     refusals = [error for each in taken if (error := each.exception())]
     assert [error.reason for error in refusals] == [Reason.NODE_BUSY] * 7
     assert [warm.engine] == started
@@ -116,12 +112,12 @@ def test_of_several_tickets_at_once_one_gets_the_engine(warm, started):
 
 
 def test_a_job_that_fails_takes_only_its_own_process_and_leaves_nothing_to_the_next(warm, started):
-    first, second = new_ticket(), new_ticket()
+    first, second = new_uuid(), new_uuid()
     endpoint = take(warm, first)
     assert reason(compute, warm, first, endpoint) is Reason.FIELD_INVALID  # those are no certificates
     assert not started[0].alive
     assert len(started) == 1  # nothing starts before the job's end has been told
-    warm.free(first["ticket"])
+    warm.free(first)
     assert warm.spare.alive
     other = take(warm, second)
     assert [warm.engine] == started[1:]
@@ -130,34 +126,34 @@ def test_a_job_that_fails_takes_only_its_own_process_and_leaves_nothing_to_the_n
 
 
 def test_an_engine_that_is_killed_in_its_job_takes_only_itself(warm, started):
-    ticket = new_ticket()
-    endpoint = take(warm, ticket)
+    batch = new_uuid()
+    endpoint = take(warm, batch)
     os.kill(warm.engine.pid, signal.SIGSTOP)
     with ThreadPoolExecutor(1) as pool:
-        computing = pool.submit(reason, compute, warm, ticket, endpoint)
+        computing = pool.submit(reason, compute, warm, batch, endpoint)
         os.kill(started[0].pid, signal.SIGKILL)
         assert computing.result(PATIENCE) is Reason.ENGINE_FAILED
-    warm.free(ticket["ticket"])
-    take(warm, new_ticket())
+    warm.free(batch)
+    take(warm, new_uuid())
     assert [warm.engine] == started[1:]
 
 
 def test_no_spare_is_started_while_a_job_computes(warm, started):
-    ticket = new_ticket()
-    take(warm, ticket)
-    with warm.conversation(ticket["ticket"]):
+    batch = new_uuid()
+    take(warm, batch)
+    with warm.conversation(batch):
         warm.warm()
         assert (warm.spare, len(started)) == (None, 1)
-    warm.release(ticket["job"])
+    warm.free(batch)
     assert [warm.spare] == started[1:]
 
 
 def test_an_engine_is_given_work_once(warm):
-    ticket = new_ticket()
-    take(warm, ticket)
-    with warm.conversation(ticket["ticket"]):
-        assert reason(lambda: warm.conversation(ticket["ticket"]).__enter__()) is Reason.EXPIRED
-    assert reason(lambda: warm.conversation(ticket["ticket"]).__enter__()) is Reason.EXPIRED
+    batch = new_uuid()
+    take(warm, batch)
+    with warm.conversation(batch):
+        assert reason(lambda: warm.conversation(batch).__enter__()) is Reason.EXPIRED
+    assert reason(lambda: warm.conversation(batch).__enter__()) is Reason.EXPIRED
 
 
 def test_an_engine_sees_nothing_of_its_nodes(slot, tmp_path, monkeypatch):
@@ -176,18 +172,18 @@ def test_an_engine_sees_nothing_of_its_nodes(slot, tmp_path, monkeypatch):
 
 
 def test_who_lets_go_while_an_engine_imports_ends_it(slot, started):
-    ticket = new_ticket()
+    batch = new_uuid()
     with ThreadPoolExecutor(1) as pool:
-        taking = pool.submit(reason, take, slot, ticket)
+        taking = pool.submit(reason, take, slot, batch)
         while not started:
             threading.Event().wait(0.01)
-        slot.release(ticket["job"])
+        slot.free(batch)
         assert taking.result(PATIENCE) is Reason.EXPIRED
     assert not started[0].alive
 
 
 def test_a_hold_may_lapse_before_the_engine_is_ready(slot, started):
-    assert reason(take, slot, new_ticket(), 0.2) is Reason.EXPIRED
+    assert reason(take, slot, new_uuid(), 0.2) is Reason.EXPIRED
     assert not slot.taken
     assert not started[0].alive
 
@@ -199,42 +195,42 @@ def test_an_engine_that_cannot_listen_refuses_the_ticket_and_leaves_no_process()
         engines.append(EngineProcess.start("192.0.2.1"))
         return engines[-1]
 
-    slot, ticket = EngineSlot(start), new_ticket()
-    assert reason(take, slot, ticket) is Reason.ENGINE_FAILED
+    slot, batch = EngineSlot(start), new_uuid()
+    assert reason(take, slot, batch) is Reason.ENGINE_FAILED
     assert (slot.engine, engines[0].alive) == (None, False)
-    assert reason(take, slot, new_ticket()) is Reason.NODE_BUSY  # until the node has said so
-    slot.free(ticket["ticket"])
+    assert reason(take, slot, new_uuid()) is Reason.NODE_BUSY  # until the node has said so
+    slot.free(batch)
     assert not slot.taken
 
 
 def test_a_spare_that_cannot_be_started_is_tried_again_by_the_next_ticket(warm, started, monkeypatch):
-    ticket = new_ticket()
-    take(warm, ticket)
+    batch = new_uuid()
+    take(warm, batch)
     with monkeypatch.context() as nowhere:
         nowhere.setattr("sys.executable", "/nowhere")
-        warm.free(ticket["ticket"])
+        warm.free(batch)
         assert warm.spare is None
-        assert reason(take, warm, ticket) is Reason.ENGINE_FAILED
-        warm.free(ticket["ticket"])
-    take(warm, new_ticket())
+        assert reason(take, warm, batch) is Reason.ENGINE_FAILED
+        warm.free(batch)
+    take(warm, new_uuid())
     assert len(started) == 2
 
 
 @pytest.mark.parametrize("held", [False, True])
 def test_closing_leaves_no_process_and_starts_none(slot, started, held):
     slot.warm()
-    ticket = new_ticket()
+    batch = new_uuid()
     if held:
-        take(slot, ticket)
+        take(slot, batch)
     slot.close()
-    slot.free(ticket["ticket"])
+    slot.free(batch)
     assert (slot.engine, slot.spare, slot.taken) == (None, None, False)
     assert [engine.alive for engine in started] == [False]
 
 
 def test_closing_ends_an_engine_that_someone_waits_for(slot, started):
     with ThreadPoolExecutor(1) as pool:
-        taking = pool.submit(reason, partial(take, slot), new_ticket())
+        taking = pool.submit(reason, partial(take, slot), new_uuid())
         while not started:
             threading.Event().wait(0.01)
         slot.close()
