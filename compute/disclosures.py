@@ -111,8 +111,8 @@ WAYS: Mapping[Event, Way] = {
     Event.SUBJECT_ACCOUNTED: lambda _: [Kept.TO_THE_PERSON],
     Event.RESULT_DISPLAYED: lambda _: [Kept.WITHIN],
 }
-"""How each event by which something leaves is read, for one decision of those that its entry names. Whoever adds such an
-event adds it here."""
+"""How each event by which something leaves is read, for one decision of those that its entry names. Whoever adds such
+an event adds it here."""
 
 NOTHING_LEAVES = frozenset(
     {

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('compute', '0004_packages_and_notices'),
+        ('compute', '0005_computed_together'),
     ]
 
     operations = [
