@@ -104,6 +104,16 @@ def test_whose_word_the_time_is_and_why_a_stamp_is_missing_stand_in_the_lists(
     assert all(f"not later than {rfc3339(head.time)} (UTC), by Notary" in text for text in shown())
 
 
+def test_times_say_that_they_are_utc(consortium: Consortium, decided: LogEntry) -> None:
+    client = browser(consortium.member("zurich", "auditor"))
+    listed = client.get(reverse("admin:ledger_logentry_changelist")).content.decode()
+    anchors = client.get(reverse("admin:ledger_anchor_changelist")).content.decode()
+    for text in (listed, page(client, decided).content.decode()):
+        assert f"{decided.time:%Y-%m-%d %H:%M:%S} UTC" in text
+    assert "Recorded (UTC)" in listed
+    assert "Time stamp (UTC)" in anchors
+
+
 def test_a_self_hosted_chain_is_called_so(consortium: Consortium, decided: LogEntry, settings: Any) -> None:
     client, address = browser(consortium.member("zurich", "auditor")), reverse("admin:ledger_anchor_changelist")
     settings.CHAIN_SELF_HOSTED = True
