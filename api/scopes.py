@@ -38,7 +38,7 @@ SCOPES: dict[Scope, str] = {
     Scope.DEFINITIONS_WRITE: "Register computation definitions.",
     Scope.DEFINITIONS_VOTE: "Hand in the institution's signed votes.",
     Scope.CONSENTS_WRITE: "Record consents and withdrawals.",
-    Scope.SUBJECTS_READ: "Export everything held on one of the institution's own subjects.",
+    Scope.SUBJECTS_READ: "Export what is held on one of the institution's own subjects, or to whom it was disclosed.",
     Scope.SUBJECTS_ERASE: "Erase one of the institution's own subjects.",
     Scope.PREDICTIONS_READ: "Follow and open the institution's own predictions.",
     Scope.PREDICTIONS_WRITE: "Request and cancel predictions, and sign what was displayed.",

@@ -85,12 +85,7 @@ def create(officers: Sequence[str], threshold: int) -> tuple[Escrow, list[Office
     Raises:
         Refused: FIELD_INVALID, naming `officers` or `threshold`.
     """
-    if not 2 <= len(officers) <= MOST_OFFICERS or len(set(officers)) != len(officers):
-        detail = f"An escrow has 2 to {MOST_OFFICERS} officers, each named once."
-        raise Refused(Reason.FIELD_INVALID, detail=detail, field="officers")
-    if not 2 <= threshold <= len(officers):
-        detail = "At least two officers open together, and at most all of them."
-        raise Refused(Reason.FIELD_INVALID, detail=detail, field="threshold")
+    check_wanted(officers, threshold)
     key = SealingKey.generate()
     secrets = _split(key.raw, threshold, len(officers))
     shares: list[OfficerShare] = [
@@ -101,6 +96,22 @@ def create(officers: Sequence[str], threshold: int) -> tuple[Escrow, list[Office
         {"officer": each["officer"], "commitment": _commitment(each, place)} for place, each in enumerate(shares)
     ]
     return read({"key": key.public, "threshold": threshold, "officers": holders}, Escrow), shares
+
+
+def check_wanted(officers: Sequence[str], threshold: int) -> None:
+    """Raises Refused(FIELD_INVALID), naming `officers` or `threshold`, for an escrow that cannot be made."""
+    if not 2 <= len(officers) <= MOST_OFFICERS or len(set(officers)) != len(officers):
+        detail = f"An escrow has 2 to {MOST_OFFICERS} officers, each named once."
+        raise Refused(Reason.FIELD_INVALID, detail=detail, field="officers")
+    for officer in officers:
+        try:
+            read(officer, Slug)
+        except Refused:
+            detail = f"“{officer}” is no short name: lower-case letters, digits and hyphens."
+            raise Refused(Reason.FIELD_INVALID, detail=detail, field="officers") from None
+    if not 2 <= threshold <= len(officers):
+        detail = "At least two officers open together, and at most all of them."
+        raise Refused(Reason.FIELD_INVALID, detail=detail, field="threshold")
 
 
 def check_terms(escrow: Escrow) -> None:

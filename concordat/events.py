@@ -60,6 +60,9 @@ class Event(StrEnum):
     COMMENT_WRITTEN = "comment.written"
     RECORD_READ = "record.read"
     SUBJECT_EXPORTED = "subject.exported"
+    SUBJECT_ACCOUNTED = "subject.accounted"
+    ACCOUNTING_SUSPENDED = "accounting.suspended"
+    ACCOUNTING_RESUMED = "accounting.resumed"
     MODEL_IMPORTED = "model.imported"
     DISCLOSURE_SIGNED = "disclosure.signed"
     DEFINITION_REGISTERED = "definition.registered"
@@ -313,6 +316,22 @@ EVENTS: dict[Event, EventInfo] = {
     Event.SUBJECT_EXPORTED: EventInfo(
         "Everything held on a person was exported for them (GDPR Article 15).", ("institution",), ("subject",)
     ),
+    Event.SUBJECT_ACCOUNTED: EventInfo(
+        "An institution was given the account of what was disclosed of a person (45 CFR 164.528).",
+        ("institution",),
+        ("subject", "since", "until", "document"),
+    ),
+    Event.ACCOUNTING_SUSPENDED: EventInfo(
+        "A person's right to the account of disclosures to an agency was suspended for some time, at its request "
+        "(45 CFR 164.528(a)(2)).",
+        ("institution",),
+        ("recipient", "ground", "until", "oral"),
+    ),
+    Event.ACCOUNTING_RESUMED: EventInfo(
+        "A suspension of the account of disclosures ended early.",
+        ("institution",),
+        ("recipient", "ground", "until", "oral"),
+    ),
     Event.MODEL_IMPORTED: EventInfo(
         "A model version was imported as sealed secret shares.",
         ("model", "institution", "kind", "parties"),
@@ -420,7 +439,9 @@ EVENTS: dict[Event, EventInfo] = {
         ("job", "request", "institution", "role", "ground"),
     ),
     Event.DOSSIER_READ: EventInfo(
-        "Someone opened a decision's dossier, as a page or as a file.", ("request", "role", "form"), ("reader",)
+        "Someone opened a decision's dossier, as a page or as a file. `opened` names the private fields that they saw.",
+        ("request", "role", "form"),
+        ("reader", "institution", "opened"),
     ),
     Event.MATTER_OPENED: EventInfo(
         "A legal matter was opened: under whose authority dossiers may be read and produced, and for what.",
@@ -445,12 +466,12 @@ EVENTS: dict[Event, EventInfo] = {
     Event.MATTER_DOSSIER_READ: EventInfo(
         "A dossier was opened in a matter, as a page or as a file; whose, only that matter knows.",
         ("matter",),
-        ("reader", "request", "record", "form"),
+        ("reader", "request", "record", "form", "opened"),
     ),
     Event.PRODUCTION_MADE: EventInfo(
         "Numbered copies were made in a matter, to be handed to whoever asked for them.",
         ("matter",),
-        ("production", "numbers", "digest", "records", "officer"),
+        ("production", "numbers", "digest", "records", "opened", "officer"),
     ),
     Event.PRODUCTION_TAKEN: EventInfo(
         "The file of a production was taken from the service.", ("matter",), ("production", "digest", "reader")

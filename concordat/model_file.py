@@ -51,20 +51,39 @@ def load(data: bytes, manifest: Manifest) -> tuple[Tensors, bool]:
         Refused: FILE_UNREADABLE for what is neither kind of file; REPLAY_MODEL_OTHER for another model, or shares or
             shapes that do not fit the manifest.
     """
+    content = _read(data)
+    if not isinstance(content, _Arrays):
+        return _checked(content, manifest), True
+    return _encoded(content, manifest), False
+
+
+def check_readable(data: bytes) -> None:
+    """Whether it is a model's file at all, of whichever model. Raises Refused(FILE_UNREADABLE)."""
+    _read(data)
+
+
+class _Arrays(dict[str, np.ndarray]):
+    """The arrays of an archive, by name."""
+
+
+def _read(data: bytes) -> ModelFile | _Arrays:
     if len(data) > _MOST_BYTES:
         raise Refused(Reason.FILE_UNREADABLE, detail="The file is too large to be a model's.")
     if data.startswith(_ZIP):
-        return _encoded(_arrays(data), manifest), False
+        return _arrays(data)
     try:
-        content = read(canonical.decode(data), ModelFile)
+        return read(canonical.decode(data), ModelFile)
     except Refused as refused:
         detail = f"This is no model's file, and no .npz archive: {refused.detail}"
         raise Refused(Reason.FILE_UNREADABLE, detail=detail, field=refused.field) from None
+
+
+def _checked(content: ModelFile, manifest: Manifest) -> Tensors:
     if content["model"] != digest(plain(manifest)):
         raise Refused(Reason.REPLAY_MODEL_OTHER)
     if set(content["shares"]) != set(manifest["parties"]):
         raise Refused(Reason.REPLAY_MODEL_OTHER, detail="The file has not exactly one share of each party.")
-    return _combined(content["shares"], manifest), True
+    return _combined(content["shares"], manifest)
 
 
 def _combined(shares: Mapping[str, Share], manifest: Manifest) -> Tensors:
@@ -97,13 +116,13 @@ _UNREADABLE = (
 """What zipfile and numpy raise over bytes that are no archive of arrays: encrypted, damaged, or said to be huge."""
 
 
-def _arrays(data: bytes) -> dict[str, np.ndarray]:
+def _arrays(data: bytes) -> _Arrays:
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             if sum(each.file_size for each in archive.infolist()) > _MOST_BYTES:
                 raise Refused(Reason.FILE_UNREADABLE, detail="The archive is too large to be a model's.")
         with np.load(BytesIO(data), allow_pickle=False) as arrays:
-            return {name: np.asarray(arrays[name], dtype=np.float64) for name in arrays.files}
+            return _Arrays({name: np.asarray(arrays[name], dtype=np.float64) for name in arrays.files})
     except _UNREADABLE as error:
         raise Refused(Reason.FILE_UNREADABLE, detail="This is no .npz archive of numbers.") from error
 

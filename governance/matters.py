@@ -4,7 +4,7 @@ A regulator reads by the role. A legal reviewer reads in a matter of their insti
 decision, while a grant of theirs lasts. Every reading, file and production asks here, when it happens.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -69,6 +69,16 @@ def check_may_read(by: User, decided: LogEntry, now: datetime, *, matter: str = 
     if not any(BY_GRANT in permissions.roles_at(by, each) for each in taking_part):
         permissions.check_may(by, Verb.READ_DOSSIER, taking_part[0])
     raise Refused(Reason.GRANT_MISSING, detail=_why_not(by, decided, now), field="matter")
+
+
+def readable(by: User, decisions: Iterable[LogEntry], now: datetime) -> set[int]:
+    """Which of these decisions (by their indexes) this person may read now, as :func:`check_may_read` would say."""
+    found = {entry.index: str(entry.public["study"]) for entry in decisions}
+    watching = Institution.objects.filter(memberships__user=by, memberships__role=BY_ROLE)
+    watched = set(selectors.studies_of(watching).filter(slug__in=found.values()).values_list("slug", flat=True))
+    named = grants(by, now).filter(matter__decisions__index__in=found)
+    granted = set(named.values_list("matter__decisions__index", flat=True))
+    return {index for index, study in found.items() if study in watched or index in granted}
 
 
 def may_read_some(user: User) -> bool:

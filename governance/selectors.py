@@ -140,6 +140,11 @@ def visible_studies(to: Iterable[Institution]) -> QuerySet[Study]:
     return Study.objects.filter(Q(institution__in=to) | of_others).select_related("institution").distinct()
 
 
+def studies_of(taking_part: QuerySet[Institution]) -> QuerySet[Study]:
+    """The studies in which one of these institutions takes part: as a site, or by its board's review."""
+    return Study.objects.filter(Q(sites__in=taking_part) | Q(submissions__reviews__board__in=taking_part)).distinct()
+
+
 def seen_study(by: User, uuid: str) -> Study:
     """The study of this identifier, if it concerns an institution of this person. Raises Refused(NOT_FOUND)."""
     found = visible_studies(Institution.objects.filter(memberships__user=by)).filter(uuid=as_uuid(uuid)).first()

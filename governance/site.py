@@ -84,6 +84,7 @@ class OfficersSite(AdminSite):
             notifications,
             oidc,
             record,
+            search,
             second_step,
         )
 
@@ -114,6 +115,7 @@ class OfficersSite(AdminSite):
             path("second-factors/recovery-codes/", wrap(factors.recovery_codes), name="recovery_codes"),
             *decisions.urls(wrap),
             *matters.urls(wrap),
+            *search.urls(wrap),
             *record.urls(wrap),
         ]
         return own + super().get_urls()

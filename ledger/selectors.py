@@ -159,7 +159,7 @@ def status(index: int) -> EntryStatus:
 
 def statuses(indexes: Collection[int]) -> dict[int, EntryStatus]:
     """How far each of these entries has come, by its index, in two queries. Unknown ones are left out."""
-    anchors = Anchor.objects.filter(checkpoint__size__gt=OuterRef("index")).order_by("sequence")
+    anchors = Anchor.objects.filter(checkpoint__size__gt=OuterRef("index")).order_by("checkpoint_id")
     state = Subquery(anchors.values("transaction__state")[:1])
     found = LogEntry.objects.filter(index__in=indexes).annotate(anchored=state).values_list("index", "anchored")
     published = latest_checkpoint()

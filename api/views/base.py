@@ -1,6 +1,7 @@
 """What all resources have in common."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlencode
@@ -71,6 +72,15 @@ def number(request: Request, name: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise Refused(Reason.FIELD_INVALID, detail="A whole number is expected.", field=name)
     return int(text)
+
+
+def day(request: Request, name: str) -> date | None:
+    """A day from the query, if it is there. Raises Refused(FIELD_INVALID)."""
+    text = request.query_params.get(name)
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date() if text else None
+    except ValueError:
+        raise Refused(Reason.FIELD_INVALID, detail="A day reads like 2026-01-31.", field=name) from None
 
 
 def paged(answer: type[Shape]) -> serializers.Serializer:

@@ -31,7 +31,9 @@ class Dossier(Resource):
     )
     def get(self, request: Request, record: str) -> HttpResponse:
         role, disclose = _part(self.caller, record)
-        content = dossiers.hand_out(number=record, role=role, reader=self.caller.slug, disclose=disclose)
+        content = dossiers.hand_out(
+            number=record, role=role, reader=self.caller.slug, institution=self.caller.slug, disclose=disclose
+        )
         headers = {"Content-Disposition": f'attachment; filename="{record}.zip"'}
         return HttpResponse(content, content_type=ZIP, headers=headers)
 

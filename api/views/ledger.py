@@ -1,6 +1,7 @@
 """The log and its proofs. Nothing in it is about a person, so every institution may read all of it."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -8,10 +9,22 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.scopes import Scope
-from api.views.base import Resource, Shape, number
-from concordat import clock
+from api.views.base import AFTER, PAGE, Resource, Shape, number, paged
+from concordat import clock, record_number
 from concordat.canonical import b64
-from ledger import selectors, witnesses
+from concordat.events import EVENTS, Event
+from ledger import search, selectors, witnesses
+from ledger.models import LogEntry
+
+_ASKED = {
+    "record": "A record number, such as C-0000042-3.",
+    "study": "The short name of a study.",
+    "institution": "The short name of an institution.",
+    "event": "The name of an event, such as study.approved.",
+    "since": "A day (2026-01-31) or time (2026-01-31T12:00:00Z), UTC: not recorded before.",
+    "until": "A day, which counts as a whole, or a time before which it was recorded, UTC.",
+}
+SEARCHED = [*(OpenApiParameter(name, str, description=said) for name, said in _ASKED.items()), AFTER]
 
 
 class CheckpointAnswer(Shape):
@@ -28,6 +41,18 @@ class EntryAnswer(Shape):
     record = serializers.CharField(help_text="The number under which people know the entry.")
     leaf = serializers.CharField(help_text="The exact bytes that were hashed into the log (base64url).")
     status = serializers.CharField(help_text="logged, published, queued, sent, mined or final.")
+
+
+class FoundEntryAnswer(Shape):
+    record = serializers.CharField(help_text="The number under which people know the entry.")
+    index = serializers.IntegerField()
+    time = serializers.CharField(help_text="When it was recorded, UTC.")
+    event = serializers.CharField()
+    description = serializers.CharField(help_text="The event in words.")
+    study = serializers.CharField(help_text="Its short name, or empty.")
+    institution = serializers.CharField(help_text="Its short name, or empty.")
+    status = serializers.CharField(help_text="logged, published, queued, sent, mined or final.")
+    decision = serializers.CharField(help_text="The record number of the decision that it is about, or empty.")
 
 
 class ProofAnswer(Shape):
@@ -71,6 +96,43 @@ class Entry(Resource):
                 "status": selectors.status(index),
             }
         )
+
+
+class Entries(Resource):
+    """The entries of which all that is asked for is true, the latest first. A page may hold few or none and still say
+    where the list goes on: a search looks back only so far at once."""
+
+    scopes: ClassVar = {"GET": Scope.LEDGER_READ}
+
+    @extend_schema(operation_id="ledger_entries_list", parameters=SEARCHED, responses=paged(FoundEntryAnswer))
+    def get(self, request: Request) -> Response:
+        asked = {name: request.query_params[name] for name in search.FIELDS if name in request.query_params}
+        after = request.query_params.get("after")
+        behind = search.parse_record(after, "after") if after is not None else None
+        found = search.search(wanted=search.read(asked), before=behind, most=PAGE)
+        link = ""
+        if found.further is not None:
+            link = f"{request.path}?{urlencode(asked | {'after': record_number.format(found.further)})}"
+        return Response({"items": _shown(found.entries), "next": link})
+
+
+def _shown(entries: list[LogEntry]) -> list[dict[str, Any]]:
+    states = selectors.statuses([entry.index for entry in entries])
+    decided = search.decisions(entries)
+    return [
+        {
+            "record": entry.record_number,
+            "index": entry.index,
+            "time": clock.rfc3339(entry.time),
+            "event": entry.event,
+            "description": EVENTS[Event(entry.event)].description,
+            "study": str(entry.public.get("study", "")),
+            "institution": str(entry.public.get("institution", "")),
+            "status": states[entry.index],
+            "decision": decided[entry.index].record_number if entry.index in decided else "",
+        }
+        for entry in entries
+    ]
 
 
 class Inclusion(Resource):

@@ -3,15 +3,16 @@
 from typing import Any, ClassVar
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.scopes import Scope
-from api.views.base import AFTER, Resource, Shape, body, listed, paged
+from api.views.base import AFTER, Resource, Shape, body, day, listed, paged
 from compute.models import ErasureNotice
 from compute.selectors import notices_of
+from compute.services.accounting import account
 from compute.services.erasure import erase_subject
 from compute.services.export import export_subject
 from concordat import clock
@@ -33,6 +34,52 @@ class ExportAnswer(Shape):
     consents = serializers.ListField(child=serializers.DictField(), help_text="With the signed statements (JWS).")
     jobs = serializers.ListField(child=serializers.DictField())
     holds = serializers.ListField(child=serializers.DictField(), help_text="Legal holds.")
+
+
+class RecipientAnswer(Shape):
+    name = serializers.CharField()
+    institution = serializers.CharField(help_text="Its short name, or empty.")
+    jurisdiction = serializers.CharField(help_text="The country whose law it is under, or empty.")
+
+
+class DisclosedAnswer(Shape):
+    recipient = RecipientAnswer()
+    decision = serializers.CharField(help_text="Its record number, or empty.")
+    opened = serializers.ListField(child=serializers.CharField(), help_text="Names of what was opened.")
+    what = serializers.CharField()
+    purpose = serializers.CharField()
+    first = serializers.CharField()
+    last = serializers.CharField()
+    times = serializers.IntegerField()
+    entries = serializers.ListField(child=serializers.CharField(), help_text="Record numbers of the log.")
+
+
+class LeftOutAnswer(Shape):
+    why = serializers.CharField()
+    times = serializers.IntegerField()
+
+
+class ErasedSubject(Shape):
+    time = serializers.CharField()
+    ground = serializers.CharField()
+
+
+class AccountingAnswer(Shape):
+    v = serializers.IntegerField()
+    institution = serializers.CharField()
+    name = serializers.CharField()
+    subject = serializers.CharField()
+    asked = serializers.CharField(help_text="The day on which the person asked.")
+    made = serializers.CharField()
+    since = serializers.CharField()
+    until = serializers.CharField(help_text="The first moment that is not covered.")
+    due = serializers.CharField(help_text="The last day on which the institution answers.")
+    extended = serializers.CharField(help_text="The last day if it has told the person why it takes longer.")
+    earlier = serializers.ListField(child=serializers.CharField(), help_text="Accounts in the twelve months before.")
+    erased = ErasedSubject(allow_null=True, help_text="When and why the person's key was destroyed.")
+    disclosures = DisclosedAnswer(many=True)
+    left_out = LeftOutAnswer(many=True)
+    statements = serializers.ListField(child=serializers.CharField())
 
 
 class Erasing(Shape):
@@ -62,6 +109,27 @@ class Export(Resource):
     def get(self, request: Request, subject: UUID) -> Response:
         _check_patient(subject)
         return Response(export_subject(institution=self.caller.slug, subject=subject))
+
+
+class Disclosures(Resource):
+    """The account of what was disclosed of one of the institution's own subjects, in six years or a shorter period (45
+    CFR 164.528). That it was handed out is recorded. Of a person who was erased it says that, and no more."""
+
+    scopes: ClassVar = {"GET": Scope.SUBJECTS_READ}
+    limited: ClassVar = {"GET": "subjects"}
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("asked", str, description="The day on which the person asked (2026-01-31); else today."),
+            OpenApiParameter("since", str, description="The first day of a shorter period, UTC."),
+            OpenApiParameter("until", str, description="Its last day, UTC."),
+        ],
+        responses=AccountingAnswer,
+    )
+    def get(self, request: Request, subject: UUID) -> Response:
+        _check_patient(subject)
+        days = {name: day(request, name) for name in ("asked", "since", "until")}
+        return Response(account(institution=self.caller, subject=subject, **days))
 
 
 class Erasure(Resource):

@@ -8,8 +8,10 @@ from compute.models.notice import ErasureNotice
 from compute.models.package import RecordsPackage
 from compute.models.reservation import Answer
 from compute.models.result import Display, PartyResult
+from compute.models.suspension import AccountingSuspension
 
 __all__ = [
+    "AccountingSuspension",
     "Alarm",
     "Answer",
     "Batch",

@@ -5,7 +5,7 @@ from uuid import UUID
 from django.db import transaction
 
 from compute.models import Job
-from compute.services import holders
+from compute.services import holders, suspensions
 from compute.services.endings import end
 from compute.services.states import lock
 from concordat.reasons import Reason
@@ -33,6 +33,7 @@ def erase_subject(*, institution: str, subject: UUID, ground: str) -> LogEntry:
     """
     _erase_jobs(institution, subject)
     consent.forget(institution=institution, subject=subject)
+    suspensions.forget(institution, subject)
     destroyed = subjects.destroy(institution=institution, subject=subject, ground=ground)
     # Nobody else writes to the log from here on: what began, or was handed out, just before is erased and told as well.
     _erase_jobs(institution, subject)

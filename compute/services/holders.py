@@ -10,17 +10,14 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from uuid import UUID, uuid4
 
-from django.db.models import QuerySet
-
+from compute import disclosures
 from compute.models import ErasureNotice
 from concordat import clock
 from concordat.events import Event
-from concordat.reasons import Reason, Refused
 from governance import matters
 from governance.models import Institution, Membership
 from governance.notices import Notice
 from governance.permissions import HOLDERS, Verb
-from governance.selectors import institutions_in
 from governance.services import notifications
 from ledger import selectors as ledger
 from ledger.models import LogEntry
@@ -75,27 +72,8 @@ def tell(held: Mapping[Institution, list[str]], destroyed: LogEntry) -> None:
 
 
 def _received(entry: LogEntry, decision: LogEntry) -> Collection[Institution]:
-    """To whom this entry's dossier or package went; where that is not known any more, whoever asked for the decision.
-
-    A person reads for those institutions of the study that let them.
-    """
+    """To whom this entry's dossier or package went; where that is not known any more, who asked for the decision."""
     requester = Institution.objects.filter(slug=decision.public["institution"])
     if entry.event == Event.RECORD_HANDED_OUT:
         return requester
-    try:
-        reader = str(ledger.private_fields(entry)["reader"])
-    except Refused as refused:
-        if refused.reason is not Reason.ERASED:
-            raise
-        return requester
-    by_name = Institution.objects.filter(slug=reader)
-    if by_name:
-        return by_name
-    part = institutions_in(str(decision.public["study"]))
-    seats = [seat for seat in _seats() if str(seat.user.officer.uuid) == reader]
-    return [each for each in part if each.pk in {seat.institution_id for seat in seats}] or requester
-
-
-def _seats() -> QuerySet[Membership]:
-    """Everybody who reads dossiers somewhere."""
-    return Membership.objects.filter(role__in=HOLDERS[Verb.READ_DOSSIER]).select_related("user__officer")
+    return disclosures.received(entry, decision) or requester

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Strict, with_config
 from typing_extensions import TypedDict
 
+from concordat.accounting import Accounting
 from concordat.canonical import Json, b64
 from concordat.client.session import Newer, Session
 from concordat.fields import ANSWER, Slug, Text, plain, read
@@ -216,6 +217,11 @@ class Api:
     def export_subject(self, subject: str) -> dict[str, Any]:
         """Everything that the coordinator holds on one of this institution's own subjects (GDPR Article 15)."""
         return self._get(f"subjects/{subject}/export", dict[str, Any])
+
+    def account(self, subject: str, **days: str) -> Accounting:
+        """What was disclosed of one of this institution's own subjects (45 CFR 164.528); `asked`, `since` and `until`
+        are days."""
+        return self._get(f"subjects/{subject}/disclosures", Accounting, **days)
 
     def erase_subject(self, subject: str, *, ground: str) -> dict[str, Any]:
         """Have one of this institution's own subjects erased (GDPR Article 17)."""

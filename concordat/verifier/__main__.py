@@ -10,16 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from concordat.files import write_private
-from concordat.reasons import Reason, Refused
-from concordat.timestamps import read_roots
-from concordat.verifier import bundle
+from concordat.reasons import Refused
+from concordat.verifier import bundle, given
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import Evidence
-from concordat.verifier.examine import UNREADABLE, Options, Result, Status, verify
+from concordat.verifier.examine import UNREADABLE, Result, Status, verify
 from concordat.verifier.forms import FORMS
-
-FAILED, TRY_AGAIN = 1, 75
-"""Exit codes besides 0 and argparse's 2; 75 is the EX_TEMPFAIL of sysexits.h."""
 
 _MARKS = {
     Status.PASSED: "ok",
@@ -68,18 +64,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         data = options.bundle.read_bytes()
-        disclosure = options.disclosure.read_bytes() if options.disclosure else None
-        model = options.replay.read_bytes() if options.replay else None
-        tsa = options.tsa.read_bytes() if options.tsa else None
-        if tsa is not None:
-            read_roots(tsa)
+        brought = given.options(
+            keys=dict(options.key),
+            rpc=options.rpc,
+            disclosure=options.disclosure,
+            witnessed=options.witnessed,
+            replay=options.replay,
+            tsa=options.tsa,
+        )
     except OSError as error:
         parser.error(f"{error.filename}: {error.strerror}")
     except Refused as refused:
-        parser.error(f"--tsa: {refused.detail}")
+        parser.error(f"--{refused.field}: {refused.detail}")
     for name in dict(options.key).keys() - (_names(data) or dict(options.key).keys()):
         parser.error(f"--key: the dossier has no institution “{name}”")
-    result = verify(data, Options(dict(options.key), options.rpc, disclosure, options.witnessed, model, tsa))
+    result = verify(data, brought)
     answer = result.to_json()
     for name, form in FORMS.items():
         if name != "json" and (file := getattr(options, name)):
@@ -88,10 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             except OSError as error:
                 parser.error(f"{file}: {error.strerror}")
     sys.stdout.write(FORMS["json"].write(answer).decode() + "\n" if options.json else _lines(result))
-    if not result.holds:
-        return FAILED
-    silent = any(check.reason is Reason.CHAIN_UNAVAILABLE for check in result.checks)
-    return TRY_AGAIN if options.rpc and silent else 0
+    return given.exit_status(result, brought)
 
 
 def _names(data: bytes) -> set[str]:
@@ -116,10 +112,10 @@ def _lines(result: Result) -> str:
 
 
 def _pair(text: str) -> tuple[str, str]:
-    name, separator, kid = text.partition("=")
-    if not separator:
-        raise argparse.ArgumentTypeError("write NAME=KEY")
-    return name, kid
+    try:
+        return given.key_pair(text)
+    except Refused as refused:
+        raise argparse.ArgumentTypeError(refused.detail) from None
 
 
 if __name__ == "__main__":

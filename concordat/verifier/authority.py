@@ -123,7 +123,12 @@ def consent_since(case: Case) -> str:
     for entry in ended:
         when = "before the decision" if entry.index < case.decision.index else "later"
         return f"{_ENDS[entry.event][1]} {when}, on {entry.leaf['time']} ({entry.number})."
-    return "Consent has not been withdrawn since."
+    # True of the head that the dossier stands under, and of nothing later.
+    whole, size = case.evidence.whole, case.evidence.head.size
+    if whole:
+        return f"Consent had not been withdrawn by {whole[-1].leaf['time']}, when the log had {size} entries."
+    last = case.evidence.entries[-1].leaf["time"]
+    return f"No entry here, the last of which is of {last}, under a log of {size}, says that consent was withdrawn."
 
 
 def consent_entries(case: Case) -> tuple[list[Entry], list[Entry]]:

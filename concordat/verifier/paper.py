@@ -92,8 +92,27 @@ def pdf(answer: Mapping[str, Any]) -> bytes:
 
 def produced(answer: Mapping[str, Any], stamp: Stamp | None) -> tuple[bytes, int]:
     """The same with a stamp on its pages, and how many those are."""
+    return _laid_out(
+        report.title(answer),
+        _closed(stamp) + report.body(answer),
+        subject="What a verified dossier says about one decision",
+        author=answer["story"]["trust"]["log"] if answer["story"] else "",
+        foot=answer["bundle"] or "Concluded without a bundle",
+        stamp=stamp,
+    )
+
+
+def document(name: str, body: str, *, subject: str, author: str, foot: str) -> bytes:
+    """An A4 document of this name, of a page that is written in the few tags of `report`.
+
+    Args:
+        foot: what stands at the foot of each page.
+    """
+    return _laid_out(name, body, subject=subject, author=author, foot=foot, stamp=None)[0]
+
+
+def _laid_out(name: str, body: str, *, subject: str, author: str, foot: str, stamp: Stamp | None) -> tuple[bytes, int]:
     typeface.register()
-    name = report.title(answer)
     out = io.BytesIO()
     template = SimpleDocTemplate(
         out,
@@ -103,19 +122,19 @@ def produced(answer: Mapping[str, Any], stamp: Stamp | None) -> tuple[bytes, int
         topMargin=24 * mm,
         bottomMargin=22 * mm,
         title=typeface.printable(name),
-        subject="What a verified dossier says about one decision",
-        author=typeface.printable(answer["story"]["trust"]["log"]) if answer["story"] else "",
+        subject=subject,
+        author=typeface.printable(author),
         creator="Concordat",
         lang="en",
         invariant=1,
     )
     page = _Page()
-    page.feed(f"<h1>{escape(name)}</h1>{_closed(stamp)}{report.body(answer)}")
+    page.feed(f"<h1>{escape(name)}</h1>{body}")
     page.close()
     pages: list[int] = []
 
     class Numbered(_Numbered):
-        head, foot = typeface.printable(name), answer["bundle"] or "Concluded without a bundle"
+        head, bottom = typeface.printable(name), typeface.printable(foot)
         produced, counted = stamp, pages
 
     template.build(page.flowables, canvasmaker=Numbered)
@@ -134,7 +153,7 @@ def _closed(stamp: Stamp | None) -> str:
 class _Numbered(Canvas):  # type: ignore[misc]
     """Keeps its pages back until their number is known, since each says of how many it is one."""
 
-    head = foot = ""
+    head = bottom = ""
     produced: Stamp | None = None
     counted: ClassVar[list[int]] = []
 
@@ -165,7 +184,7 @@ class _Numbered(Canvas):  # type: ignore[misc]
         self.drawRightString(right, top, f"page {number} of {of}")
         self.line(_MARGIN, top - 2 * mm, right, top - 2 * mm)
         self.setFont(typeface.MONO, 6.5)
-        self.drawString(_MARGIN, 11 * mm, self.foot)
+        self.drawString(_MARGIN, 11 * mm, self.bottom)
         self.setFont(typeface.REGULAR, 7.5)
         self.drawRightString(right, 11 * mm, f"{self.head} · page {number} of {of}")
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.status import Status
 from rich.table import Table
@@ -28,7 +29,8 @@ class Screen:
     def stage(self, key: str, title: str) -> Generator[None]:
         """One stage: its title stays, with its time, when the work inside is done."""
         started = time.monotonic()
-        self._console.print(f"\n[bold]{len(self.seconds) + 1}. {escape(title)}[/]")
+        self._console.print()
+        self._lines(f"[bold]{len(self.seconds) + 1}.[/]", f"[bold]{escape(title)}[/]")
         with self._console.status("…", spinner="dots") as self._status:
             yield
         self.seconds[key] = round(time.monotonic() - started, 3)
@@ -48,17 +50,21 @@ class Screen:
         self._point("[yellow]✗[/]", f"[yellow]{escape(what)}: refused[/], [bold]{escape(error.reason)}[/]. {sentence}")
 
     def _point(self, mark: str, text: str) -> None:
+        self._lines("  ", mark, text)
+
+    def _lines(self, *parts: str) -> None:
+        """The parts side by side: what does not fit on a line goes on below where its part began."""
         line = Table.grid(padding=(0, 1))
-        line.add_row("  ", mark, text)
+        line.add_row(*parts)
         self._console.print(line)
 
     def plain(self, text: str) -> None:
-        self._console.print("   " + escape(text))
+        self._console.print(Padding(escape(text), (0, 0, 0, 3)))
 
     def ending(self, lines: dict[str, str]) -> None:
         """Where to look next: plain lines, whole whatever the width, so that they can be copied."""
         self._console.print("\n[bold blue]Where to look[/]")
         for name, value in lines.items():
-            self._console.print(f"   [dim]{escape(name)}[/]")
+            self._console.print(Padding(f"[dim]{escape(name)}[/]", (0, 0, 0, 3)))
             for line in value.splitlines():
                 self._console.print(f"      {escape(line)}", soft_wrap=True)

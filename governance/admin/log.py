@@ -19,14 +19,15 @@ from ledger.models import Anchor, LogEntry, TimeStamp
 
 @admin.register(LogEntry)
 class LogEntryAdmin(ScopedReadOnly):
-    list_display = ("number", "event", "time", "status")
+    list_display = ("number", "event", "recorded", "status")
     list_display_links = ("number",)
     list_filter = ("event",)
     search_fields = ("references__value",)
-    fields = ("number", "event", "time", "status", "witnesses", "stamp", "leaf_hash_hex", "said")
+    fields = ("number", "event", "recorded", "status", "witnesses", "stamp", "leaf_hash_hex", "said")
     readonly_fields = fields
     ordering = ("-index",)
     change_form_template = "governance/log_entry.html"
+    change_list_template = "governance/log_entries.html"
 
     def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
         return rows
@@ -34,6 +35,10 @@ class LogEntryAdmin(ScopedReadOnly):
     @admin.display(description="record")
     def number(self, entry: LogEntry) -> str:
         return entry.record_number
+
+    @admin.display(description="recorded (UTC)", ordering="index")
+    def recorded(self, entry: LogEntry) -> str:
+        return f"{entry.time:%Y-%m-%d %H:%M:%S} UTC"
 
     @admin.display(description="status")
     def status(self, entry: LogEntry) -> str:
@@ -44,7 +49,7 @@ class LogEntryAdmin(ScopedReadOnly):
         head = witnesses.best(entry.index)
         return f"{witnesses.witnessed(head)}, under {head.size} entries" if head else "none yet"
 
-    @admin.display(description="time")
+    @admin.display(description="time stamp (UTC)")
     def stamp(self, entry: LogEntry) -> str:
         return _time(selectors.stamp_of(entry.index))
 
@@ -98,7 +103,7 @@ class AnchorAdmin(ScopedReadOnly):
     def cosigned(self, anchor: Anchor) -> str:
         return ", ".join(witnesses.witnessed(anchor.checkpoint).cosigned) or "nobody yet"
 
-    @admin.display(description="time")
+    @admin.display(description="time stamp (UTC)")
     def stamp(self, anchor: Anchor) -> str:
         return _time(getattr(anchor.checkpoint, "stamp", None))
 
@@ -135,7 +140,7 @@ class AnchorAdmin(ScopedReadOnly):
 def _time(stamp: TimeStamp | None) -> str:
     """By when the authority had the head; or that only the operator says so, and why, if a stamp failed."""
     if stamp is not None:
-        return f"not later than {rfc3339(stamp.time)}, by {stamp.authority}"
+        return f"not later than {rfc3339(stamp.time)} (UTC), by {stamp.authority}"
     failed = selectors.unstamped() if settings.TSA_URL else ""
     return "asserted by the operator" + (f" ({failed})" if failed else "")
 

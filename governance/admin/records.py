@@ -5,9 +5,11 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
 
 from governance import selectors
 from governance.admin.base import ReadsRecorded, ScopedReadOnly, institutions_of
+from governance.admin.parts.definition import definition
 from governance.models import Consent, Definition, Signature
 
 
@@ -15,7 +17,8 @@ from governance.models import Consent, Definition, Signature
 class DefinitionAdmin(ScopedReadOnly):
     list_display = ("digest", "study", "state", "valid_until")
     list_display_links = ("digest",)
-    fields = ("digest", "study", "state", "owner", "valid_until", "registered", "content")
+    fields = ("digest", "study", "state", "owner", "valid_until", "registered")
+    change_form_template = "governance/definition_page.html"
 
     def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
         return rows.filter(study__in=selectors.visible_studies(institutions_of(user))).prefetch_related(
@@ -25,6 +28,14 @@ class DefinitionAdmin(ScopedReadOnly):
     @admin.display(description="State")
     def state(self, definition: Definition) -> str:
         return selectors.definition_state(definition)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The definition in words; its document is there to be unfolded."""
+        found = self.get_object(request, object_id)
+        shown = definition(found) if isinstance(found, Definition) else {}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
 
 
 @admin.register(Signature)

@@ -15,8 +15,7 @@ from concordat.reasons import Reason, Refused
 from concordat.verifier import verify
 from concordat.verifier.forms import FORMS
 from governance import matters, selectors
-from governance.matters import Right
-from governance.models import Institution
+from governance.models import Institution, Matter
 from ledger.dossier import Moment, collect
 from ledger.models import LogEntry
 from ledger.services import dossiers
@@ -66,7 +65,7 @@ class Dossier:
 def hand_out(*, by: User, number: str, form: str = PAGE, seen: str = "", matter: str = "") -> Dossier:
     """The dossier of the decision with this record number, for whoever may read it now (`governance.matters`). It opens
     what the reader's institution was given when the decision was made; in a matter, not what is marked there as
-    privileged, and it says under which authority it is read. That it was read is recorded.
+    privileged, and it says under which authority it is read. That it was read is recorded, and for which institution.
 
     Args:
         form: what the reader gets of it: the page, the bundle, or one of `concordat.verifier.forms`.
@@ -84,11 +83,14 @@ def hand_out(*, by: User, number: str, form: str = PAGE, seen: str = "", matter:
     decided = collect.decision(record_number.parse(number))
     before = _before(seen, decided.record_number) if seen else None
     right = matters.check_may_read(by, decided, clock.now(), matter=before.get("matter", "") if before else matter)
+    # They read for one institution, the one that was given most: what it was given, the others were given no more of.
+    acting = max(right.institutions, key=lambda each: (len(seen_by(each, decided)), each.slug))
     data = dossiers.hand_out(
         number=decided.record_number,
         role=right.role,
         reader=str(by.officer.uuid),
-        disclose=opened_to(right, decided),
+        institution=acting.slug,
+        disclose=opened_to(acting, right.matter, decided),
         form=form,
         moment=Moment(**before["moment"]) if before else None,
         under=right.under,
@@ -114,13 +116,13 @@ def _before(seen: str, number: str) -> dict[str, Any]:
     return said
 
 
-def opened_to(right: Right, decided: LogEntry) -> set[str]:
-    """The private fields of the decision's entries that are opened to a reader: what their institutions were given, but
+def opened_to(institution: Institution, matter: Matter | None, decided: LogEntry) -> set[str]:
+    """The private fields of the decision's entries that are opened to a reader: what their institution was given, but
     for what is marked as privileged in the matter."""
-    given = {field for each in right.institutions for field in seen_by(each, decided)}
-    if right.matter is None:
+    given = set(seen_by(institution, decided))
+    if matter is None:
         return given
-    marked = matters.marks(right.matter).filter(decision__index=decided.index).values_list("part", flat=True)
+    marked = matters.marks(matter).filter(decision__index=decided.index).values_list("part", flat=True)
     return given - closing(marked)
 
 

@@ -147,6 +147,7 @@ def _keep(*, by: User, matter: Matter, choices: Choices, plan: _Plan, made: Cont
             "numbers": [numbered(matter.prefix, production.first), numbered(matter.prefix, production.last)],
             "digest": production.digest,
             "records": sorted({item.record for item in made.items}),
+            "opened": {each.record: sorted(each.opened) for each in plan.planned if each.files},
         },
     )
     return production

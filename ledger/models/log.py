@@ -38,6 +38,8 @@ class LogEntry(models.Model):
 
     class Meta:
         ordering = ("index",)
+        # In the order of the log, so that the latest of an event are found without sorting all of them.
+        indexes = (models.Index(fields=["event", "index"], name="ledger_entry_of_an_event"),)
         verbose_name_plural = "log entries"
 
     def __str__(self) -> str:
@@ -84,7 +86,7 @@ class Reference(models.Model):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["entry", "name"], name="one_reference_of_a_name"),)
-        indexes = (models.Index(fields=["name", "value"]),)
+        indexes = (models.Index(fields=["name", "value", "entry"], name="ledger_entry_by_reference"),)
 
     def __str__(self) -> str:
         return f"{self.name}={self.value}"

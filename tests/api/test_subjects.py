@@ -46,7 +46,10 @@ def test_the_institution_exports_everything_on_its_own_subject(
     assert str(SUBJECT) not in str(exported.content)
 
 
-@pytest.mark.parametrize(("method", "path"), [("get", "export"), ("post", "erase")])
+PATHS = [("get", "export"), ("get", "disclosures"), ("post", "erase")]
+
+
+@pytest.mark.parametrize(("method", "path"), PATHS)
 def test_another_institution_finds_nobody_under_that_pseudonym(
     known: LogEntry, signed_in: Callable[..., Caller], method: str, path: str
 ) -> None:
@@ -85,7 +88,7 @@ def test_no_text_of_ones_own_gets_into_the_log(known: LogEntry, signed_in: Calla
     assert SubjectKey.objects.get(subject=SUBJECT).wrapped is not None
 
 
-@pytest.mark.parametrize(("method", "path"), [("get", "export"), ("post", "erase")])
+@pytest.mark.parametrize(("method", "path"), PATHS)
 def test_neither_an_officer_nor_an_entry_is_a_subject_of_the_institution(
     members: dict[str, Institution], signed_in: Callable[..., Caller], method: str, path: str
 ) -> None:
@@ -122,3 +125,23 @@ def test_what_was_erased_is_read_by_whom_it_concerns(
     assert [each["records"] for each in after] == [["C-0000007-1"]]
     other = ErasureNotice.objects.get(institution=members["mayo"]).notice
     assert signed_in("zurich").get(f"erasures?after={other}").status_code == 404
+
+
+def test_the_institution_gets_the_account_of_disclosures_of_its_own_subject(
+    known: LogEntry, signed_in: Callable[..., Caller]
+) -> None:
+    caller, today = signed_in("long-beach"), f"{clock.now():%Y-%m-%d}"
+    answer = caller.get(f"subjects/{SUBJECT}/disclosures?asked={today}&since={today}&until={today}")
+    assert answer.status_code == 200
+    document = answer.json()
+    assert (document["v"], document["asked"], document["disclosures"]) == (1, today, [])
+    assert ledger.entries(event=Event.SUBJECT_ACCOUNTED).count() == 1
+    for name in ("asked", "since", "until"):
+        wrong = caller.get(f"subjects/{SUBJECT}/disclosures?{name}=yesterday")
+        assert (wrong.status_code, wrong.json()["field"]) == (422, name)
+
+
+def test_the_account_needs_its_scope(known: LogEntry, signed_in: Callable[..., Caller]) -> None:
+    caller = signed_in("long-beach", scopes="consents.write")
+    assert caller.get(f"subjects/{SUBJECT}/disclosures").status_code == 403
+    assert not ledger.entries(event=Event.SUBJECT_ACCOUNTED).exists()

@@ -48,6 +48,7 @@ def test_what_an_officer_sees(site: Site, visit: Visitor, tmp_path: Path) -> Non
         site.study_url(study),
         site.study_url(submitted),
         site.url("governance_passkey_changelist"),
+        site.url("governance_definition_change", known.pk),
     ]
     assert [wrong for address in addresses for wrong in inspect(own, address, tmp_path)] == []
 

@@ -1,6 +1,6 @@
 """Whoever was given something of a person is told when that person is erased, and nobody else."""
 
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -63,11 +63,20 @@ def test_a_person_reads_for_their_institution(world):
     assert told(world) == {"zurich": [job.record]}
 
 
-def test_where_the_reader_left_since_the_requester_is_told(world):
+def test_the_institution_is_told_where_the_reader_left_since(world):
     job = world.recorded()
     reader = member(world, "zurich", "regulator")
     hand_out(by=reader, number=job.record)
     reader.memberships.all().delete()
+    erase(world)
+    assert told(world) == {"zurich": [job.record]}
+
+
+def test_where_nobody_knows_any_more_for_whom_it_was_read_the_requester_is_told(world):
+    """An entry from before the institution was recorded, by somebody who has left."""
+    job = world.recorded()
+    public = {"request": str(job.request_uuid), "role": "legal-reviewer", "form": "page"}
+    record(event=Event.DOSSIER_READ, public=public, private={"reader": str(uuid4())})
     erase(world)
     assert told(world) == {REQUESTER: [job.record]}
 

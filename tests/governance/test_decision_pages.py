@@ -34,6 +34,7 @@ pytestmark = pytest.mark.django_db
 
 FILES = {"bundle": ".zip", **{name: form.suffix for name, form in FORMS.items()}}
 FIELDS = {"subject", "request_statement"}
+OPENED = {*FIELDS, "consent", "display", "statement"}
 
 
 @pytest.fixture
@@ -109,7 +110,8 @@ def test_every_form_is_of_the_dossier_that_was_shown_and_is_recorded_with_role_a
     assert [entry.public["form"] for entry in found] == ["page", *FILES]
     assert {entry.public["role"] for entry in found} == {"regulator"}
     assert {entry.public["request"] for entry in found} == {str(decided.job.request_uuid)}
-    assert all(selectors.private_fields(entry) == {"reader": str(reviewer.officer.uuid)} for entry in found)
+    said = {"reader": str(reviewer.officer.uuid), "institution": "long-beach", "opened": sorted(OPENED)}
+    assert all(selectors.private_fields(entry) == said for entry in found)
     assert all(str(reviewer.officer.uuid).encode() not in bytes(entry.leaf) for entry in found)
 
 
@@ -191,6 +193,19 @@ def test_the_next_reader_sees_who_read_it_before_by_a_role_and_nobody_who_did_in
     assert shown.count("(role: regulator; form: page)</p></li>") == 2
     assert "matter" not in shown.partition('<ol class="timeline">')[2].partition("</ol>")[0]
     assert len(readings()) == 3
+
+
+def test_who_may_read_for_two_institutions_reads_in_the_role_at_the_one_that_opens_more(decided: Decided) -> None:
+    reader = decided.member("zurich", "regulator")
+    role, since = Membership.Role.LEGAL_REVIEWER, reader.memberships.get().since
+    Membership.objects.create(user=reader, institution=decided.at["long-beach"], role=role, since=since)
+    Definition.objects.update(content=Definition.objects.get().content | {"parties": ["cleveland", "budapest"]})
+    content = dossiers.hand_out(by=reader, number=decided.number).data
+    (entry,) = readings()
+    said = selectors.private_fields(entry)
+    assert (entry.public["role"], said["institution"]) == ("legal-reviewer", "long-beach")
+    opened = canonical.decode(bundle.unpack(content)["openings.json"])["opened"]
+    assert said["opened"] == sorted({field for fields in opened.values() for field in fields})
 
 
 # --- for whom

@@ -101,7 +101,17 @@ def test_whose_word_the_time_is_and_why_a_stamp_is_missing_stand_in_the_lists(
     StampAttempt.objects.create(asked=head.time, failures=1, reason="timestamp-authority-unavailable")
     assert all("asserted by the operator (timestamp-authority-unavailable)" in text for text in shown())
     TimeStamp.objects.create(checkpoint=head, answer=b"x", authority="Notary", time=head.time, received=head.time)
-    assert all(f"not later than {rfc3339(head.time)}, by Notary" in text for text in shown())
+    assert all(f"not later than {rfc3339(head.time)} (UTC), by Notary" in text for text in shown())
+
+
+def test_times_say_that_they_are_utc(consortium: Consortium, decided: LogEntry) -> None:
+    client = browser(consortium.member("zurich", "auditor"))
+    listed = client.get(reverse("admin:ledger_logentry_changelist")).content.decode()
+    anchors = client.get(reverse("admin:ledger_anchor_changelist")).content.decode()
+    for text in (listed, page(client, decided).content.decode()):
+        assert f"{decided.time:%Y-%m-%d %H:%M:%S} UTC" in text
+    assert "Recorded (UTC)" in listed
+    assert "Time stamp (UTC)" in anchors
 
 
 def test_a_self_hosted_chain_is_called_so(consortium: Consortium, decided: LogEntry, settings: Any) -> None:

@@ -151,12 +151,19 @@ def test_the_log_is_free_again_while_the_bundle_is_built(decision, monkeypatch):
 
 def test_who_read_it_is_in_the_log(decision):
     number = decision.entries["prediction"].record_number
-    data = dossiers.hand_out(number=number, role="legal-reviewer", reader="officer-7", disclose=REQUEST)
+    data = dossiers.hand_out(
+        number=number, role="legal-reviewer", reader="officer-7", institution="zurich", disclose={*REQUEST, "display"}
+    )
     assert verify(data).holds
     entry = LogEntry.objects.last()
     assert (entry.event, entry.public["role"]) == (Event.DOSSIER_READ, "legal-reviewer")
     assert b"officer-7" not in bytes(entry.leaf)
-    assert selectors.private_fields(entry) == {"reader": "officer-7"}
+    opened = canonical.decode(bundle.unpack(data)["openings.json"])["opened"]
+    assert selectors.private_fields(entry) == {
+        "reader": "officer-7",
+        "institution": "zurich",
+        "opened": sorted({field for fields in opened.values() for field in fields}),
+    }
 
 
 def test_the_command_writes_a_bundle_that_verifies(decision, tmp_path, capsys):

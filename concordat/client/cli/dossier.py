@@ -2,15 +2,16 @@
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 
 from concordat import record_number
-from concordat.client.cli.common import REFUSED, TRY_AGAIN, App, write_new
+from concordat.client.cli.common import App, write_new
 from concordat.client.home import ClientHome
-from concordat.reasons import Reason, Refused
-from concordat.verifier import Options, bundle, verify
+from concordat.reasons import Refused
+from concordat.verifier import bundle, given, verify
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import Evidence
 from concordat.verifier.examine import UNREADABLE
@@ -35,16 +36,31 @@ def dossier(app: App, record: str, file: Path) -> None:
 @click.argument("file", type=_FILE)
 @click.option("--disclosure", type=_FILE, help="The requester's disclosure of the result.")
 @click.option("--rpc", metavar="URL", help="Also ask this chain endpoint (JSON-RPC).")
+@click.option("--witnessed", is_flag=True, help="Too few witnesses of the log are a failure.")
+@click.option(
+    "--replay",
+    type=_FILE,
+    metavar="MODEL",
+    help="The model, from its owner: compute the disclosed record's result again and compare. Needs --disclosure.",
+)
+@click.option("--tsa", type=_FILE, help="Root certificate (PEM) of the time-stamping authority that you trust.")
 @click.pass_context
-def verify_command(context: click.Context, file: Path, disclosure: Path | None, rpc: str | None) -> None:
+def verify_command(context: click.Context, /, file: Path, **brought: Any) -> None:
     """Verify the dossier FILE off line, with the keys that are pinned here.
 
     Exit code 1 if a check failed, 75 if the chain that --rpc names gave no answer.
     """
     app: App = context.obj
-    data = file.read_bytes()
-    given = disclosure.read_bytes() if disclosure else None
-    result = verify(data, Options(keys=_pinned(app.home, data), rpc=rpc, disclosure=given))
+    try:
+        data = file.read_bytes()
+        options = given.options(keys=_pinned(app.home, data), **brought)
+    except OSError as error:
+        raise click.UsageError(f"{error.filename}: {error.strerror}") from error
+    except Refused as refused:
+        if refused.field not in brought:
+            raise
+        raise click.UsageError(f"--{refused.field}: {refused.detail}") from None
+    result = verify(data, options)
 
     def people(console: Console) -> None:
         for check in result.checks:
@@ -52,8 +68,7 @@ def verify_command(context: click.Context, file: Path, disclosure: Path | None, 
         console.print("No check failed." if result.holds else "THIS DOSSIER DOES NOT HOLD.")
 
     app.answer(result.to_json(), people)
-    silent = rpc is not None and any(check.reason is Reason.CHAIN_UNAVAILABLE for check in result.checks)
-    context.exit(REFUSED if not result.holds else TRY_AGAIN if silent else 0)
+    context.exit(given.exit_status(result, options))
 
 
 def _pinned(home: ClientHome, data: bytes) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """`concordat escrow` and `records`: to whom decisions are sealed, and how they are reopened."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -15,6 +17,7 @@ from concordat.escrow import OfficerShare
 from concordat.fields import plain, read
 from concordat.keystore import Keystore
 from concordat.package import read_package
+from concordat.reasons import Refused
 from concordat.sealing import sealing_key_id
 from concordat.signatures import peek
 
@@ -54,12 +57,11 @@ def create(
 
     Each officer types a passphrase for the own share. From then on every decision is sealed to both.
     """
+    shares.check_wanted(officers, threshold)  # before anybody types a passphrase
     passphrases = {
         officer: click.prompt(f"Passphrase of {officer}", hide_input=True, confirmation_prompt=True, err=True)
         for officer in officers
     }
-    if len(passphrases) != len(officers):
-        raise click.UsageError("An officer is named twice.")
     try:
         made, written = ceremonies.found(
             app.home,
@@ -95,7 +97,11 @@ def create(
 def open_command(app: App, package: Path, file: Path, files: tuple[Path, ...]) -> None:
     """Open PACKAGE with officers' shares, and write what it holds to FILE. The key is whole in memory only."""
     sealed = package.read_bytes()
-    content = ceremonies.open_by_officers(read_package(sealed), _unlocked(files))
+    with _about(package):
+        read_package(sealed)
+    unlocked = _unlocked(files)
+    with _about(package):
+        content = ceremonies.open_by_officers(read_package(sealed), unlocked)
     _written(app, file, content, sealed)
 
 
@@ -147,17 +153,32 @@ def fetch(app: App, record: str, folder: Path) -> None:
 def open_by_key(app: App, package: Path, file: Path, keys: Path) -> None:
     """Open PACKAGE with the records key, and write what it holds to FILE."""
     sealed = package.read_bytes()
-    content = ceremonies.open_by_records_key(read_package(sealed), Keystore(keys, app.passphrase))
+    with _about(package):
+        content = ceremonies.open_by_records_key(read_package(sealed), Keystore(keys, app.passphrase))
     _written(app, file, content, sealed)
 
 
 def _unlocked(files: tuple[Path, ...]) -> list[OfficerShare]:
     """The shares, each by the passphrase that its officer types."""
-    found = [shares.read_share(file.read_bytes()) for file in files]
-    return [
-        shares.unlock(each, click.prompt(f"Passphrase of {each['officer']}", hide_input=True, err=True))
-        for each in found
-    ]
+    found = []
+    for file in files:
+        with _about(file):
+            found.append((file, shares.read_share(file.read_bytes())))
+    unlocked = []
+    for file, each in found:
+        passphrase = click.prompt(f"Passphrase of {each['officer']}", hide_input=True, err=True)
+        with _about(file):
+            unlocked.append(shares.unlock(each, passphrase))
+    return unlocked
+
+
+@contextmanager
+def _about(file: Path) -> Iterator[None]:
+    """What is refused in here says of which file it is."""
+    try:
+        yield
+    except Refused as refused:
+        raise Refused(refused.reason, detail=f"{file}: {refused.detail}", field=refused.field) from refused
 
 
 def _written(app: App, file: Path, content: bytes, sealed: bytes) -> None:

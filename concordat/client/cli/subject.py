@@ -1,13 +1,17 @@
 """`concordat subject`: what a person may ask their institution for, under the pseudonym that it uses for them."""
 
+from datetime import datetime
 from pathlib import Path
 
 import click
 from rich.console import Console
 
+from concordat import accounting
 from concordat.canonical import encode
 from concordat.client.cli.common import App, write_new
+from concordat.fields import plain
 
+_DAY = click.DateTime(["%Y-%m-%d"])
 _GROUNDS = ("no-longer-needed", "consent-withdrawn", "objection", "unlawful", "legal-obligation")
 
 
@@ -25,6 +29,37 @@ def export(app: App, pseudonym: object, file: Path) -> None:
     with app.api("subjects.read") as api:
         write_new(file, encode(api.export_subject(str(pseudonym))))
     app.answer({"file": str(file)}, lambda console: console.print(f"Written: {file}", markup=False))
+
+
+@subject.command()
+@click.argument("pseudonym", type=click.UUID)
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--asked", type=_DAY, help="The day on which the person asked; today if not given.")
+@click.option("--since", type=_DAY, help="The first day, of a shorter period than six years.")
+@click.option("--until", type=_DAY, help="Its last day.")
+@click.option("--pdf", type=click.Path(dir_okay=False, path_type=Path), help="Write it on paper, too.")
+@click.pass_obj
+def disclosures(
+    app: App,
+    pseudonym: object,
+    file: Path,
+    asked: datetime | None,
+    since: datetime | None,
+    until: datetime | None,
+    pdf: Path | None,
+) -> None:
+    """Write the account of what was disclosed of a person (45 CFR 164.528) into FILE, as JSON."""
+    days = {"asked": asked, "since": since, "until": until}
+    with app.api("subjects.read") as api:
+        found = api.account(str(pseudonym), **{name: f"{day:%Y-%m-%d}" for name, day in days.items() if day})
+    files = [file, *([pdf] if pdf else [])]
+    write_new(file, encode(plain(found)))
+    if pdf:
+        write_new(pdf, accounting.pdf(found))
+    app.answer(
+        {"files": [str(each) for each in files], "disclosures": len(found["disclosures"])},
+        lambda console: console.print("\n".join(f"Written: {each}" for each in files), markup=False, soft_wrap=True),
+    )
 
 
 @subject.command()

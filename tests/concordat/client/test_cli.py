@@ -32,6 +32,7 @@ from concordat.importers import from_sklearn
 from concordat.reasons import Refused
 from concordat.schema import FeatureSchema
 from governance.models import Institution, Study
+from ledger import selectors as ledger
 from ledger.services.record import record
 from tests.concordat.client.conftest import FOLDER, PERSON, PURPOSE, RECORD, SCHEMA, STUDY, World
 
@@ -107,6 +108,14 @@ def test_the_main_job_by_hand(world: World, agreed: CheckedDefinition, run: Run,
     sentences = {check["name"]: check["sentence"] for check in json.loads(verified.stdout)["checks"]}
     assert "input and result fit every commitment" in sentences["disclosure"]
     assert (checks["study"], verified.exit_code) == ("failed", 1), "no board has signed in this miniature"
+    other = tmp_path / "other.npz"
+    np.savez(other, weights=np.zeros(2))
+    replayed = run("verify", bundle, "--disclosure", opened_record, "--replay", other, output="json")
+    checks = {check["name"]: check["reason"] for check in json.loads(replayed.stdout)["checks"]}
+    assert checks["replay"] == "replay-model-other"
+    for option, value in (("--replay", file), ("--tsa", file), ("--rpc", "localhost:8545")):
+        wrong = run("verify", bundle, option, value)
+        assert (wrong.exit_code, option in wrong.stderr) == (2, True), wrong.stderr
 
 
 def test_a_scikit_learn_forest_is_imported_asked_and_explained_in_probability(
@@ -468,10 +477,22 @@ def test_a_person_is_exported_and_then_erased(world: World, run: Run, tmp_path: 
     (held,) = json.loads(file.read_text())["entries"]
     assert held["private"]["statement"] == "signed"
     assert file.stat().st_mode & 0o077 == 0
+    account, paper = tmp_path / "account.json", tmp_path / "account.pdf"
+    told = run("subject", "disclosures", subject, account, "--pdf", paper, "--since", f"{clock.now():%Y-%m-%d}")
+    assert told.stdout == f"Written: {account}\nWritten: {paper}\n"
+    given = canonical.decode(account.read_bytes())
+    assert (given["subject"], given["erased"]) == (str(subject), None)
+    assert ledger.entries(event=Event.SUBJECT_ACCOUNTED).count() == 1
+    assert paper.read_bytes().startswith(b"%PDF")
+    assert paper.stat().st_mode & 0o077 == 0
+    too_far = run("subject", "disclosures", subject, tmp_path / "no.json", "--since", "2001-01-01")
+    assert (too_far.exit_code, "Field:  since" in too_far.stderr) == (1, True)
     assert run("subject", "erase", subject, "--ground", "objection").exit_code == 1  # asked first
     erased = run("subject", "erase", subject, "--ground", "objection", "--yes")
     assert erased.stdout.startswith("Erased; recorded as C-")
     assert run("subject", "export", subject, tmp_path / "again.json").exit_code == 1
+    assert run("subject", "disclosures", subject, tmp_path / "erased.json").exit_code == 0
+    assert canonical.decode((tmp_path / "erased.json").read_bytes())["erased"]["ground"] == "objection"
 
 
 def test_a_design_of_limes_sampler_is_made_where_the_training_data_are(run: Run, tmp_path: Path) -> None:

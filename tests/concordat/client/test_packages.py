@@ -329,6 +329,48 @@ def test_the_ceremony_and_the_drill_by_hand(home: ClientHome, tmp_path: Path) ->
     assert len(list(home.drills.iterdir())) == 1
 
 
+@pytest.mark.parametrize(
+    ("officers", "threshold", "field"),
+    [
+        (["anna", "ben"], 3, "threshold"),
+        (["anna", "ben"], 1, "threshold"),
+        (["anna", "ben"], 0, "threshold"),
+        (["anna", "anna"], 2, "officers"),
+        (["anna"], 1, "officers"),
+        (["anna", "Ben Huber"], 2, "officers"),
+    ],
+)
+def test_an_escrow_that_cannot_be_is_refused_before_anybody_types_a_passphrase(
+    home: ClientHome, tmp_path: Path, officers: list[str], threshold: int, field: str
+) -> None:
+    named = [part for officer in officers for part in ("--officer", officer)]
+    places = ["--shares", str(tmp_path), "--keys", str(tmp_path / "keys"), "--threshold", str(threshold)]
+    made = CliRunner().invoke(main, ["--home", str(home.directory), "escrow", "create", *named, *places])
+    assert made.exit_code == 1
+    assert "Passphrase" not in made.output
+    assert f"Field:  {field}" in made.output
+    assert not list(tmp_path.glob("*.share"))
+
+
+def test_a_file_that_is_no_package_or_share_is_named(home: ClientHome, tmp_path: Path) -> None:
+    wrong, share = tmp_path / "disclosure.json", tmp_path / "anna.share"
+    wrong.write_bytes(b'{"v":1}')
+    share.write_bytes(b"not a share")
+    (tmp_path / "keys").mkdir()
+    keys = Keystore(tmp_path / "keys" / "records").create(["sealing"])
+
+    def run(*arguments: object) -> str:
+        done = CliRunner().invoke(main, ["--home", str(home.directory), *map(str, arguments)])
+        assert done.exit_code in (1, 2)
+        return str(done.output)
+
+    assert str(wrong) in run("escrow", "open", wrong, tmp_path / "out", "--share", share)
+    assert str(wrong) in run("records", "open", wrong, tmp_path / "out", "--keys", keys.directory)
+    assert str(share) in run("escrow", "drill", "--share", share)
+    assert "nowhere.package" in run("escrow", "open", tmp_path / "nowhere.package", tmp_path / "o", "--share", share)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_drill_finds_a_key_that_is_lost(custody: Custody, home: ClientHome, tmp_path: Path) -> None:
     with refusal(Reason.KEY_UNKNOWN):
         ceremonies.drill(home, custody.shares, Keystore(tmp_path / "other").create(["sealing"]))

@@ -11,6 +11,7 @@ from concordat.kinds.kind import softmax
 from concordat.reasons import Reason, Refused
 from concordat.verifier import Options, bundle, paper, verify
 from concordat.verifier.__main__ import main
+from concordat.verifier.evidence import Evidence
 from concordat.verifier.examine import Status
 from concordat.verifier.report import html
 from tests.support.consortium import CLASSES
@@ -192,6 +193,39 @@ def test_the_command_is_told_what_it_cannot_do(made, tmp_path, capsys):
             main([str(good), *wrong])
         assert ended.value.code == 2
         assert wrong[1].removesuffix("=bar") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--key", "zurich", "NAME=KEY"),
+        ("--key", "=abc", "NAME=KEY"),
+        ("--key", "zurich=", "no key id"),
+        ("--key", "zurich=kid", "no key id"),
+        ("--rpc", "localhost:8545", "http:// or https://"),
+        ("--rpc", "", "http:// or https://"),
+        ("--rpc", "ftp://chain.example.org", "http:// or https://"),
+        ("--rpc", "http://localhost:port", "http:// or https://"),
+        ("--rpc", "http://localhost:99999", "http:// or https://"),
+    ],
+)
+def test_a_mistake_of_the_reader_s_is_wrong_usage_and_not_the_dossier_s(made, tmp_path, capsys, option, value, said):
+    good = tmp_path / "good.zip"
+    good.write_bytes(made.data)
+    with pytest.raises(SystemExit) as ended:
+        main([str(good), option, value])
+    assert ended.value.code == 2
+    shown = capsys.readouterr().err
+    assert option in shown
+    assert said in shown
+
+
+def test_that_consent_was_not_withdrawn_says_by_when(made):
+    evidence = Evidence.load(made.files)
+    assert evidence.whole is not None
+    size, last = evidence.head.size, evidence.whole[-1]
+    said = f"Consent had not been withdrawn by {last.leaf['time']}, when the log had {size} entries."
+    assert status(verify(made.data), "consent since").sentence == said
 
 
 def test_a_chain_that_was_named_and_is_silent_has_an_exit_code_of_its_own(forger, tmp_path, monkeypatch):

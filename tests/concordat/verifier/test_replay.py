@@ -156,3 +156,10 @@ def test_the_command_replays_and_its_exit_status_means_the_same(
     with pytest.raises(SystemExit) as ended:
         main([*given, "nowhere.json"])
     assert ended.value.code == 2
+    for name, content in (("text.json", b"not a model"), ("list.json", b"[]"), ("cut.npz", b"PK\x03\x04")):
+        with pytest.raises(SystemExit) as ended:
+            main([*given, files(name, content)])
+        assert ended.value.code == 2
+        said = capsys.readouterr().err
+        assert f"{name}: This is no" in said
+        assert "--replay" in said
