@@ -16,7 +16,7 @@ from concordat.accounting import UNKNOWN, described
 from concordat.events import EVENTS, Event
 from concordat.matters import AUTHORITIES
 from concordat.reasons import Reason, Refused
-from governance.models import Institution, Membership
+from governance.models import Institution, Matter, Membership
 from governance.permissions import HOLDERS, Verb
 from governance.selectors import institutions_in
 from ledger import selectors as ledger
@@ -136,8 +136,10 @@ def _in_matter(told: Told, fields: tuple[str, ...], to: str) -> Collection[Passe
 
 def _matter(entry: LogEntry) -> Mapping[str, Any]:
     """What was told when the entry's matter was opened; nothing once its key is destroyed."""
-    opened = ledger.entries(event=Event.MATTER_OPENED, matter=str(entry.public["matter"]))
-    return _private(opened[0]) if opened else {}
+    matter = Matter.objects.filter(uuid=entry.public["matter"]).select_related("institution").first()
+    if matter is None:
+        return {}
+    return _private(ledger.about(matter.institution.slug, matter.uuid).get(event=Event.MATTER_OPENED))
 
 
 WAYS: Mapping[Event, Way] = {

@@ -11,7 +11,7 @@ not name as one, and the seeds of one say nothing about another. The owner knows
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 from annotated_types import Ge, Len
 from pydantic import with_config
@@ -52,6 +52,9 @@ raised an alarm about a canary whose result is what the owner had sealed to it, 
 canaries on the sheet that it shows, or one that cannot be examined, as no client sends it; or shared another operator
 than its design gives. No other words: findings stand in the log for all to read."""
 
+SHOWN_BY_ITSELF: frozenset[Act] = frozenset({"two receipts"})
+"""What a finding shows without any testimony."""
+
 REQUESTERS_ACTS: frozenset[Act] = frozenset({"false alarm", "no canary", "unusable alarm", "false operator"})
 
 TAPES_KEPT = timedelta(days=1)
@@ -64,10 +67,10 @@ IN_TIME = TAPES_KEPT - timedelta(hours=1)
 @with_config(STRICT)
 class CanaryShares(TypedDict):
     """Of one canary, by party: its input shares, and the output shares that came back; the owner's signed sheet (JWS)
-    that it stands on, and all nodes' receipts (JWS) as the requester was given them."""
+    that it stands on, and all nodes' receipts (JWS) as the requester was given them, which older clients left out."""
 
     sheet: str
-    receipts: list[str]
+    receipts: NotRequired[list[str]]
     inputs: dict[Slug, Share]
     outputs: dict[Slug, OutputShares]
 
@@ -151,12 +154,14 @@ class Departure(TypedDict):
 class Finding(TypedDict):
     """The owner's signed finding on an alarm (by digest): the first departures from the protocol, or that the alarm was
     false. None means that the result is what the protocol gives, and not what the owner had sealed: then it was the
-    canary that was wrong."""
+    canary that was wrong. `evidence` are the receipts (JWS) of nodes that signed two: whoever reads it can compare.
+    """
 
     job: Uuid
     owner: Slug
     alarm: Digest
     departures: Annotated[list[Departure], Len(0, MOST_RECORDS)]
+    evidence: NotRequired[list[str]]
     time: Time
 
 
@@ -244,13 +249,23 @@ def open_tape(testimony: Testimony, key: SealingKey) -> Tape:
     return read(canonical.decode(content), Tape)
 
 
-def find(*, job: str, owner: str, alarm: str, departures: Sequence[Departure], time: datetime, key: SigningKey) -> str:
+def find(
+    *,
+    job: str,
+    owner: str,
+    alarm: str,
+    departures: Sequence[Departure],
+    evidence: Sequence[str] = (),
+    time: datetime,
+    key: SigningKey,
+) -> str:
     """Sign the finding on the alarm with this digest."""
     payload = {
         "job": job,
         "owner": owner,
         "alarm": alarm,
         "departures": [plain(each) for each in departures],
+        "evidence": list(evidence),
         "time": clock.rfc3339(time),
     }
     return sign(payload, Finding, kind="finding", key=key)

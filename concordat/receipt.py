@@ -159,6 +159,10 @@ def check_receipts(
         for field, value in {**expected, "role": role, "rank": rank}.items():
             if by_node[node][field] != value:  # type: ignore[literal-required]
                 raise Refused(Reason.RECEIPTS_DISAGREE, detail=f"They differ in: {field}.", field=field)
+    if first["runs"]["first"] + 1 + definition["canaries"] > first["runs"]["of"]:
+        raise Refused(
+            Reason.RECEIPTS_DISAGREE, detail="The request has more records than there were runs.", field="runs"
+        )
     if any(len(receipt["outputs"] or []) != _records(receipt, definition) for receipt in receipts):
         raise Refused(Reason.RECEIPTS_DISAGREE, detail="They differ in the number of records.", field="outputs")
     _check_transcripts({node: by_node[node] for node in expected_nodes})

@@ -8,6 +8,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.AddField("job", "what_ifs", models.PositiveSmallIntegerField(default=0, help_text="How many variants follow each record.")),
+        migrations.AddField("job", "put_back", models.PositiveSmallIntegerField(default=0, help_text="How often nodes were too busy to take it.")),
         migrations.AddField("job", "alone", models.BooleanField(default=True)),
         migrations.AlterField("job", "alone", models.BooleanField(default=False, help_text="Others fell out once: it is computed by itself.")),
         migrations.AddField("job", "batch", models.UUIDField(db_index=True, null=True, help_text="What the ticket names; all with it run at once.")),

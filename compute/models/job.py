@@ -36,6 +36,7 @@ class Job(models.Model):
     explanation_entry = models.PositiveBigIntegerField(null=True, help_text="Log index of the explanation.")
 
     what_ifs = models.PositiveSmallIntegerField(default=0, help_text="How many variants follow each record.")
+    put_back = models.PositiveSmallIntegerField(default=0, help_text="How often nodes were too busy to take it.")
     alone = models.BooleanField(default=False, help_text="Others fell out once: it is computed by itself.")
     ticket = models.TextField(blank=True, help_text="The ticket as the coordinator signed it (JWS).")
     batch = models.UUIDField(null=True, db_index=True, help_text="What the ticket names; all with it run at once.")

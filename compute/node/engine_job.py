@@ -18,15 +18,18 @@ ROUND_SECONDS = 20
 
 
 def engine_job(
-    grants: Sequence[Grant], accepted: Mapping[str, Acceptance], dealt: Mapping[str, Json] | None
+    seated: Sequence[Grant | None], accepted: Mapping[str, Acceptance], dealt: Mapping[str, Json] | None
 ) -> dict[str, Json]:
-    """The whole `PartyJob` or `DealerJob`, of all that is computed together, in the order of its runs.
+    """The whole `PartyJob` or `DealerJob`, of all that is computed together.
 
     Args:
+        seated: one for each request, in the order of their runs; None for one that is kept back here, which is computed
+            on zeros.
         accepted: by node, an acceptance, all of which name the same engines.
         dealt: this node's part of the batch, if all nodes have theirs.
     """
-    grant, documents = grants[0], grants[0].documents
+    grant = next(each for each in seated if each is not None)
+    documents = grant.documents
     engines = [accepted[node] for node in nodes(grant.ticket)]
     job: dict[str, Json] = {
         "job": grant.ticket["job"],
@@ -47,9 +50,17 @@ def engine_job(
             design=documents["design"],
             schema=documents["schema"],
             weights=grant.shares.weights,
-            records=[record for each in grants if each.shares for record in each.shares.records],
+            records=[
+                record
+                for each in seated
+                for record in (each.shares.records if each and each.shares else map(_zeros, grant.shares.records))
+            ],
         )
     return job
+
+
+def _zeros(record: bytes) -> bytes:
+    return bytes(len(record))
 
 
 def party_part(

@@ -28,7 +28,7 @@ from concordat.outputs import OutputShares
 from concordat.reasons import Reason, Refused
 from concordat.receipt import Receipt
 from concordat.ring import Ring
-from concordat.signatures import VerifyKey, keyring
+from concordat.signatures import VerifyKey, keyring, peek
 
 _DIGEST_BYTES = 32
 
@@ -74,12 +74,22 @@ def find(home: NodeHome, api: Api, job: str) -> list[Departure]:
         return _found(home, answer)
     case = _read(home, answer)
     said = case["said"]
+    shares: CanaryShares | None = None
+    shown: _Shown | None = None
+    unknown: Refused | None = None
+    departures: list[Departure] = []
     try:
         shares = _shares(home, case)
-        departures = _two_receipts(home, case, shares)
-        shown = None if departures else _shown(home, case, shares)
+        try:
+            departures = _two_receipts(home, case, shares)
+        except Refused as refused:
+            unknown = refused
+        if not departures:
+            shown = _shown(home, case, shares)
     except _False as alarms:
-        departures, shown = [{"node": said["requester"], "act": alarms.act, "round": 0}], None
+        if unknown and alarms.act == "unusable alarm":
+            raise unknown from None  # what the requester holds may fit receipts that we cannot verify yet
+        departures = [{"node": said["requester"], "act": alarms.act, "round": 0}]
     if shown is not None:
         tapes = _tapes(home, case, answer)
         departures = _false_tapes(case, tapes) or _replayed(case, shown, tapes, answer)
@@ -88,6 +98,7 @@ def find(home: NodeHome, api: Api, job: str) -> list[Departure]:
         owner=home.institution,
         alarm=canonical.digest(answer["alarm"].encode()),
         departures=departures,
+        evidence=_evidence(departures, shares, answer),
         time=clock.now(),
         key=home.keys.identity,
     )
@@ -136,19 +147,37 @@ def _shares(home: NodeHome, case: _Case) -> CanaryShares:
 
 def _two_receipts(home: NodeHome, case: _Case, shares: CanaryShares) -> list[Departure]:
     """Which nodes signed another receipt for the requester than for us: a request is computed once, so one of the two
-    is a lie. Raises _False for receipts that no client takes."""
+    is a lie. Raises _False for receipts that no client takes; Refused(KEY_UNKNOWN) if we do not know all the keys."""
+    if "receipts" not in shares:
+        return []
     said, agreed = case["said"], case["agreed"]
+    # With every key that a node ever had: one that it has disowned since must not make the requester look a liar.
+    ever = {node: _keys_of(home, node) for node in definition.nodes(agreed)}
     try:
-        given = receipt.check_receipts(
-            shares["receipts"], home.pins.lasting_keyring, request=said["request"], definition=agreed
-        )
-    except Refused:
+        given = receipt.check_receipts(shares["receipts"], ever, request=said["request"], definition=agreed)
+    except Refused as refused:
+        if refused.reason is Reason.KEY_UNKNOWN:
+            raise
         raise _False("unusable alarm") from None
     return [
         {"node": node, "act": "two receipts", "round": 0}
         for node, signed in given.items()
         if signed != case["receipts"][node]
     ]
+
+
+def _evidence(departures: list[Departure], shares: CanaryShares | None, answer: Testimonies) -> list[str]:
+    """The receipts (JWS) of the nodes that signed two."""
+    twice = {each["node"] for each in departures if each["act"] == "two receipts"}
+    if not twice:
+        return []
+    both = [*(shares["receipts"] if shares and "receipts" in shares else []), *answer["receipts"]]
+    return [token for token in both if peek(token)[1]["node"] in twice]
+
+
+def _keys_of(home: NodeHome, institution: str) -> Mapping[str, VerifyKey]:
+    keys = (key for key in home.pins.history(institution).keys if key.kind == "identity")
+    return keyring(*(VerifyKey.from_b64(key.public) for key in keys))
 
 
 def _shown(home: NodeHome, case: _Case, shares: CanaryShares) -> _Shown:
@@ -197,10 +226,8 @@ def _sheet(home: NodeHome, case: _Case, token: str) -> Sheet:
     said, agreed = case["said"], case["agreed"]
     if canonical.digest(token.encode()) != said["sheet"]:
         raise _False("unusable alarm")
-    keys = (key for key in home.pins.history(home.institution).keys if key.kind == "identity")
-    own = keyring(*(VerifyKey.from_b64(key.public) for key in keys))
     try:
-        sheet = read_sheet(token, owner=home.institution, keyring={home.institution: own})
+        sheet = read_sheet(token, owner=home.institution, keyring={home.institution: _keys_of(home, home.institution)})
     except Refused:
         raise _False("no canary") from None
     ours = (home.institution, said["requester"], agreed["model"], agreed["design"], agreed["target"])

@@ -25,7 +25,7 @@ from compute.node.handing_in import Computed, sign_result, tape_of
 from compute.node.home import NodeHome
 from compute.node.opened import OpenedNumbers
 from compute.node.pool import Pool, terms
-from compute.node.registry import Registry
+from compute.node.registry import Asked, Registry
 from compute.node.replay import ReplayCache, Seen, TicketState
 from compute.node.seen_rosters import SeenRosters
 from compute.node.seen_votes import SeenVotes
@@ -33,7 +33,8 @@ from compute.node.slot import EngineSlot
 from compute.node.tapes import Tapes
 from compute.node.witness import Witness
 from concordat import answers, clock
-from concordat.canonical import digest
+from concordat.answers import Acceptance
+from concordat.canonical import Json, digest
 from concordat.fields import plain
 from concordat.reasons import Reason, Refused
 from concordat.ticket import Ticket, check_together
@@ -84,32 +85,40 @@ class Node:
         try:
             self.replay.claim(tickets, now=received)
         except Refused:
-            each_of(self._answer_again, tickets.values())
+            each_of(lambda ticket: self._answer_again(ticket, alone=len(tickets) == 1), tickets.values())
             raise
-        answered = self._decide(tickets, received)
+        heard = []
+
+        def tell(answer: tuple[str, str]) -> None:
+            self._coordinator.answer(*answer)
+            heard.append(answer)
+
         try:
-            each_of(lambda answer: self._coordinator.answer(*answer), answered)
-        except Refused:
-            self._slot.free(batch)  # nobody will start a job whose acceptance was not heard
-            raise
+            each_of(tell, self._decide(tickets, received))
+        finally:
+            if not heard:
+                self._slot.free(batch)  # nobody will start a job whose acceptance was not heard
 
     def start(self, batch: str) -> None:
         """Compute accepted tickets, once, when every node has accepted each; hand in receipts and sealed outputs.
 
+        A ticket that was taken back, or that may not be computed any more, is kept back alone: its runs are computed on
+        zeros here, so that those of the others are as they would be without it.
         A second call for the same batch does nothing. Raises Refused(COORDINATOR_UNAVAILABLE).
         """
         seats = self.replay.start(batch)
         if not seats:
             log.warning("start.ignored", batch=batch)
             return
+        live = [seat for seat in seats if seat.state is TicketState.ACCEPTED]
         reasons: dict[str, Reason] = {}
         try:
-            computed = self._compute(batch, seats, reasons)
+            computed = self._compute(batch, seats, live, reasons)
         except Refused as refused:
             others = refused.reason
-            each_of(lambda seat: self._keep_back(seat, reasons.get(seat.ticket, others)), seats)
+            each_of(lambda seat: self._keep_back(seat, reasons.get(seat.ticket, others)), live)
         else:
-            each_of(lambda seat: self._hand_in(seat, computed), seats)
+            each_of(lambda seat: self._hand_in(seat, computed, reasons.get(seat.ticket)), live)
 
     def release(self, ticket: str) -> None:
         """Let go of a ticket, whatever is being done with it. What others have asked for goes on. Repeatable."""
@@ -208,10 +217,12 @@ class Node:
         log.warning("ticket.refused", job=ticket["job"], reason=reason.value)
         return answer
 
-    def _answer_again(self, ticket: Ticket) -> None:
+    def _answer_again(self, ticket: Ticket, *, alone: bool) -> None:
         seen = self.replay.seen(ticket["ticket"])
-        if seen is None:  # another ticket with a used batch, or for a request that was computed
-            self._coordinator.answer(ticket["job"], self._refuse(ticket, Reason.TICKET_REPLAYED))
+        if seen is None:  # another ticket with a used batch, or for a request that was computed, or beside such a one
+            replayed = alone or self.replay.computed(ticket["request"])
+            reason = Reason.TICKET_REPLAYED if replayed else Reason.COMPANION_REFUSED
+            self._coordinator.answer(ticket["job"], self._refuse(ticket, reason))
         elif seen.answer is not None and seen.job == ticket["job"]:
             self._coordinator.answer(seen.job, seen.answer)
 
@@ -233,21 +244,23 @@ class Node:
         """By ticket, what may be computed now, and why the others may not."""
         grants: dict[str, Grant] = {}
         reasons: dict[str, Reason] = {}
-        together = [each.ticket for each in claimed.values()]
+        together, registry = [each.ticket for each in claimed.values()], Asked(self._registry)
         for place, (token, each) in enumerate(claimed.items()):
             try:
-                grants[each.ticket] = self._check(token, each, together, place)
+                grants[each.ticket] = self._check(token, each, together, place, registry)
             except Refused as refused:
                 reasons[each.ticket] = refused.reason
         return grants, reasons
 
-    def _check(self, token: str, claimed: "Seen | _New", together: Sequence[str], place: int) -> Grant:
+    def _check(
+        self, token: str, claimed: "Seen | _New", together: Sequence[str], place: int, registry: Registry | Asked
+    ) -> Grant:
         now = self._now()
         return authority.check(
             token,
             self._coordinator.job(claimed.job),
             home=self.home,
-            registry=self._registry,
+            registry=registry,
             seen=self._seen_votes,
             rosters=self._seen_rosters,
             received=claimed.claimed,
@@ -257,48 +270,56 @@ class Node:
 
     # --- computing
 
-    def _spend(self, granted: Mapping[str, Grant]) -> dict[str, Reason]:
-        """Count what will be opened; by ticket, why something may not be."""
-        reasons = {}
-        for ticket, grant in granted.items():
-            try:
-                self.opened.spend(
-                    ticket,
-                    definition=grant.ticket["definition"],
-                    model=grant.ticket["model"],
-                    requester=grant.request["requester"],
-                    scalars=grant.scalars,
-                    budget=grant.budget,
-                )
-            except Refused as refused:
-                reasons[ticket] = refused.reason
-        return reasons
-
-    def _compute(self, batch: str, seats: Sequence[Seen], reasons: dict[str, Reason]) -> Computed:
-        """What came of it. Raises Refused, after noting in `reasons` which tickets are to blame."""
+    def _compute(self, batch: str, seats: Sequence[Seen], live: Sequence[Seen], reasons: dict[str, Reason]) -> Computed:
+        """What came of it. Notes in `reasons` which tickets are kept back, and why; raises Refused if all are."""
         try:
-            granted, refused = self._grants({seat.token: seat for seat in seats})
-            reasons |= refused or self._spend(granted)
-            if reasons:
-                raise Refused(Reason.COMPANION_REFUSED)
-            return self._run(batch, list(granted.values()))
+            granted, refused = self._grants({seat.token: seat for seat in live})
+            reasons |= refused
+            accepted = {}
+            for ticket, grant in list(granted.items()):
+                try:
+                    accepted[ticket] = self._accepted_by_all(grant)
+                    self._spend(grant)
+                except Refused as refusal:
+                    reasons[ticket] = refusal.reason
+                    del granted[ticket]
+            if not granted:
+                raise Refused(next(iter(reasons.values())))
+            engines = answers.same_engines([accepted[ticket] for ticket in granted])
+            part = self._pool.take(seats[0].ticket)
+            return self._run(batch, [granted.get(seat.ticket) for seat in seats], engines, part)
         finally:
             self._slot.free(batch)  # before the last result is in, since the next tickets may follow it at once
 
-    def _run(self, batch: str, grants: Sequence[Grant]) -> Computed:
-        now = self._now()
-        accepted = [
-            answers.check_acceptances(grant.documents["acceptances"], self.home.pins.keyring, grant.ticket, now=now)
-            for grant in grants
-        ]
-        engines = answers.same_engines(accepted)
-        started = self._now()
-        part, dealt = self._pool.take(grants[0].ticket["ticket"]), all(each["dealt"] for each in engines.values())
+    def _accepted_by_all(self, grant: Grant) -> Mapping[str, Acceptance]:
+        tokens, known = grant.documents["acceptances"], self.home.pins.keyring
+        return answers.check_acceptances(tokens, known, grant.ticket, now=self._now())
+
+    def _spend(self, grant: Grant) -> None:
+        """Count what will be opened. Raises Refused(BUDGET_SPENT)."""
+        self.opened.spend(
+            grant.ticket["ticket"],
+            definition=grant.ticket["definition"],
+            model=grant.ticket["model"],
+            requester=grant.request["requester"],
+            scalars=grant.scalars,
+            budget=grant.budget,
+        )
+
+    def _run(
+        self,
+        batch: str,
+        seated: Sequence[Grant | None],
+        engines: Mapping[str, Acceptance],
+        part: Mapping[str, Json] | None,
+    ) -> Computed:
+        started, first = self._now(), next(grant for grant in seated if grant is not None)
+        dealt = all(each["dealt"] for each in engines.values())
         if dealt and part is None:
             raise Refused(Reason.RANDOMNESS_USED, detail="This node no longer has what was dealt for the job.")
         with self._slot.conversation(batch) as engine:
-            result = engine.run(engine_job(grants, engines, part if dealt else None), COMPUTE_SECONDS)
-        self._keep_ahead(grants[0], result)
+            result = engine.run(engine_job(seated, engines, part if dealt else None), COMPUTE_SECONDS)
+        self._keep_ahead(first, result)
         return Computed(started, self._now(), result)
 
     def _keep_ahead(self, grant: Grant, result: EngineResult) -> None:
@@ -309,13 +330,13 @@ class Node:
             except (sqlite3.Error, Refused) as error:
                 log.warning("batch.dropped", job=grant.ticket["job"], error=type(error).__name__)
 
-    def _hand_in(self, seat: Seen, computed: Computed) -> None:
-        """One ticket's receipt and sealed output, if authority for it has not ended meanwhile."""
-        if self._taken_back(seat):
-            self.opened.give_back(seat.ticket)
+    def _hand_in(self, seat: Seen, computed: Computed, why_not: Reason | None) -> None:
+        """One ticket's receipt and sealed output, unless it is kept back, or authority for it has ended meanwhile."""
+        if why_not is not None or self._taken_back(seat):
+            self._keep_back(seat, why_not or Reason.WRONG_STATE)
             return
         try:
-            grant = self._check(seat.token, seat, [seat.ticket], 0)
+            grant = self._check(seat.token, seat, [seat.ticket], 0, self._registry)
             self._tapes.keep(seat.job, tape_of(grant, computed.result), now=self._now())
             token, sealed = sign_result(grant, computed, node=self.slug, key=self.home.keys.identity)
         except Refused as refused:
@@ -342,13 +363,13 @@ class _New:
 
 
 def each_of(call: Callable[[T], None], things: Iterable[T]) -> None:
-    """Call it with each, whatever becomes of the others. Raises the first refusal afterwards."""
-    first: Refused | None = None
+    """Call it with each, whatever becomes of the others. Raises the first refusal or disk's trouble afterwards."""
+    first: Refused | sqlite3.Error | None = None
     for thing in things:
         try:
             call(thing)
-        except Refused as refused:
-            first = first or refused
+        except (Refused, sqlite3.Error) as error:
+            first = first or error
     if first is not None:
         raise first
 

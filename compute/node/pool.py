@@ -74,8 +74,8 @@ class Pool:
         return not names.isdisjoint(batches)
 
     def claim(self, batch: str, *, terms: str, ticket: str, now: datetime, until: datetime) -> bool:
-        """Whether a batch is here for a job on these terms: then for this ticket's alone from now on, and only until
-        the ticket's reservation lapses."""
+        """Whether a batch is here for a job on these terms: then for this ticket's, and those that go with it, alone
+        from now on, and only until the ticket's reservation lapses."""
         with transaction(self._path) as database:
             claimed = database.execute(
                 "UPDATE batches SET ticket = ?, expires = ? "

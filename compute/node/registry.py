@@ -51,6 +51,27 @@ class Registry:
             return None
 
 
+class Asked:
+    """A registry that is asked each question once: what is decided together rests on one answer, and one time-out."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._answers: dict[tuple[str, str | None, bool], Refused | None] = {}
+
+    def check(self, definition: str, *, member: str | None, required: bool) -> None:
+        """As :meth:`Registry.check`."""
+        asked = definition, member, required
+        if asked not in self._answers:
+            try:
+                self._registry.check(definition, member=member, required=required)
+                self._answers[asked] = None
+            except Refused as refused:
+                self._answers[asked] = refused
+        refusal = self._answers[asked]
+        if refusal is not None:
+            raise refusal
+
+
 def _judge(answer: bool | None, refusal: Refused, *, required: bool) -> None:
     if answer is False:
         raise refusal

@@ -109,17 +109,21 @@ class ReplayCache:
             )
 
     def answered(self, ticket: str, answer: str, *, accepted: bool) -> None:
-        """Keep the signed answer, before it is sent."""
+        """Keep the signed answer, before it is sent. Raises Refused(EXPIRED) for an acceptance of what was taken back
+        meanwhile."""
         state = TicketState.ACCEPTED if accepted else TicketState.REFUSED
         with transaction(self._path) as database:
-            database.execute(
-                "UPDATE claims SET state = ?, answer = ?, accepted = max(accepted, ?) WHERE ticket = ?",
-                (state, answer, accepted, ticket),
+            kept = database.execute(
+                "UPDATE claims SET state = ?, answer = ? WHERE ticket = ? AND NOT (? AND state = ?)",
+                (state, answer, ticket, accepted, TicketState.ENDED),
             )
+            if accepted and not kept.rowcount:
+                raise Refused(Reason.EXPIRED, detail="The ticket was taken back.")
 
     def start(self, batch: str) -> list[Seen]:
-        """The tickets of a batch, in the order of their runs, to be computed now: once, and never again for their
-        requests. None at all unless every one of them is accepted, and no request was started under another."""
+        """The tickets of a batch, in the order of their runs, of which those that are `ACCEPTED` are to be computed
+        now: once, and never again for their requests. None at all if no ticket is, or a request was started under
+        another."""
         with transaction(self._path) as database:
             rows = database.execute(
                 f"SELECT {_COLUMNS} FROM claims WHERE batch = ? ORDER BY rowid",  # noqa: S608
@@ -130,10 +134,19 @@ class ReplayCache:
                 "SELECT 1 FROM claims WHERE started AND request IN (SELECT request FROM claims WHERE batch = ?)",
                 (batch,),
             ).fetchone()
-            if computed or any(each.state is not TicketState.ACCEPTED for each in found):
+            if computed or not any(each.state is TicketState.ACCEPTED for each in found):
                 return []
-            database.execute("UPDATE claims SET state = ?, started = 1 WHERE batch = ?", (TicketState.STARTED, batch))
+            database.execute(
+                "UPDATE claims SET state = ?, started = 1 WHERE batch = ? AND state = ?",
+                (TicketState.STARTED, batch, TicketState.ACCEPTED),
+            )
         return found
+
+    def computed(self, request: str) -> bool:
+        """Whether a ticket for this request (by digest) was started."""
+        with transaction(self._path) as database:
+            found = database.execute("SELECT 1 FROM claims WHERE request = ? AND started", (request,)).fetchone()
+        return found is not None
 
     def let_go(self, ticket: str) -> str | None:
         """The ticket was taken back. Answers its batch if no other of its tickets is still to be computed."""
@@ -177,10 +190,12 @@ class ReplayCache:
         return [_seen(row) for row in rows]
 
     def accepted_on(self, day: datetime, *, besides: Sequence[str]) -> int:
-        """How many tickets of that UTC day were accepted, whatever became of them; `besides` are not counted."""
+        """How many tickets of that UTC day are accepted now, or were started, whatever became of them; `besides` are
+        not counted. What was taken back before it started is none: a node that others keep busy would run dry."""
         with transaction(self._path) as database:
             accepted = database.execute(
-                "SELECT ticket FROM claims WHERE accepted AND claimed LIKE ?", (clock.rfc3339(day)[:10] + "%",)
+                "SELECT ticket FROM claims WHERE (started OR state = ?) AND claimed LIKE ?",
+                (TicketState.ACCEPTED, clock.rfc3339(day)[:10] + "%"),
             )
             return len({row[0] for row in accepted} - set(besides))
 

@@ -162,7 +162,7 @@ def take_finding(*, alarm: Alarm, finding: str, by: Institution) -> Finding:
     Raises:
         Refused: what `alarm.read_finding` refuses; WRONG_INSTITUTION unless the owner signed it; CONFLICT for one about
             something else, or a second one; NODE_SILENT while a node has not testified, unless the
-            finding is about the alarm itself.
+            finding is about the alarm itself, or about receipts.
     """
     said = alarms.read_finding(finding, governance.keyring([by.slug]))
     job = lock(alarm.job)
@@ -180,8 +180,9 @@ def take_finding(*, alarm: Alarm, finding: str, by: Institution) -> Finding:
     if known is not None:
         return known
     testimonies = list(alarm.testimonies.values_list("document", flat=True))
-    alarms_own = bool(said["departures"]) and all(each["act"] in alarms.REQUESTERS_ACTS for each in said["departures"])
-    if not alarms_own and len(testimonies) < len(job.nodes):
+    acts = {each["act"] for each in said["departures"]}
+    needs_no_word = bool(acts) and acts <= alarms.REQUESTERS_ACTS | alarms.SHOWN_BY_ITSELF
+    if not needs_no_word and len(testimonies) < len(job.nodes):
         raise Refused(Reason.NODE_SILENT, detail="Not every node has testified.")
     record(
         event=Event.DEPARTURE_FOUND,

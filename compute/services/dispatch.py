@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+import structlog
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from compute import broker
 from compute.models import Answer, Job
@@ -34,6 +36,11 @@ _S = JobState
 _NOT_ITS_OWN = frozenset({Reason.NODE_BUSY, Reason.COMPANION_REFUSED})
 """A node that refuses for these has nothing against the request: it waits for another ticket."""
 
+_LONGEST_WAIT = timedelta(seconds=10)
+"""How long an accepted job waits for one that is to be computed together with it."""
+
+log = structlog.get_logger(__name__)
+
 
 def push(*, job: Job) -> None:
     """Take the job's next step, whichever it is; none is no harm. Repeatable at any time."""
@@ -56,7 +63,7 @@ def reserve(*, job: Job) -> None:
     if waiting.occupied(job):
         note(job, Reason.NODE_BUSY)
         return
-    ticketed = _issue(job, [each.pk for each in waiting.alike(job) if _stands(each)])
+    ticketed = _issue(job, [each.pk for each in waiting.alike(job) if _stands_too(each)])
     try:
         for node in job.nodes:
             broker.to_node("node.reserve", *(each.ticket for each in ticketed), institution=node)
@@ -66,10 +73,18 @@ def reserve(*, job: Job) -> None:
     else:
         now = clock.now()
         deadline = now + timedelta(seconds=settings.RESERVATION_SECONDS)
-        sent = [each.pk for each in ticketed]
-        Job.objects.filter(pk__in=sent, state=_S.AUTHORISED, dispatched=None).update(
-            dispatched=now, deadline=deadline, reason="", updated=now
-        )
+        # Of those that still have this ticket: a node may have been fast, and sent one back already.
+        sent = Q(state=_S.AUTHORISED, dispatched=None, ticket__in=[each.ticket for each in ticketed])
+        Job.objects.filter(sent).update(dispatched=now, deadline=deadline, reason="", updated=now)
+
+
+def _stands_too(job: Job) -> bool:
+    """The same, of one that would go with another: its trouble is its own."""
+    try:
+        return _stands(job)
+    except Refused as refused:
+        log.warning("companion.refused", job=job.uuid, reason=refused.reason.value)
+        return False
 
 
 def _stands(job: Job) -> bool:
@@ -125,10 +140,11 @@ def take_answer(*, job: Job, node: Institution, answer: str) -> Job:
 
 
 def start(*, job: Job) -> None:
-    """Tell every node of a reserved job to start, once all that are computed together are reserved. Without a broker
-    they stay as they are, with that as their reason."""
+    """Tell every node of a reserved job to start, once all that are computed together are reserved, or one of them has
+    kept the others waiting for too long. Without a broker they stay as they are, with that as their reason."""
     together = waiting.together(job)
-    if any(each.job_state is _S.AUTHORISED for each in together):
+    behind = any(each.job_state is _S.AUTHORISED for each in together)
+    if behind and clock.now() - job.updated < _LONGEST_WAIT:
         return  # the last one of them to be accepted starts them
     try:
         for node in job.nodes:
@@ -137,7 +153,8 @@ def start(*, job: Job) -> None:
         note(job, refused.reason)
         return
     for each in together:
-        begin_computing(each)
+        if each.job_state is not _S.AUTHORISED:
+            begin_computing(each)
 
 
 @transaction.atomic
@@ -168,7 +185,7 @@ def _issue(job: Job, others: Sequence[int]) -> list[Job]:
     if locked.job_state is not _S.AUTHORISED or locked.dispatched is not None:
         raise Refused(Reason.WRONG_STATE, detail=f"The job is {locked.state} and was dispatched.", field="state")
     if locked.ticket and now < clock.parse(read_own_ticket(locked)["expires"]):
-        return waiting.together(locked)
+        return [each for each in waiting.together(locked) if each.job_state is _S.AUTHORISED]
     found = [each for each in found if each.pk == locked.pk or _waits(each)]
     content = locked.definition.content
     records = 1 + content["canaries"]
@@ -219,8 +236,8 @@ def _all_accepted(job: Job) -> Job:
 
 
 def _drop(job: Job, node: Institution, reason: Reason) -> Job:
-    if reason in _NOT_ITS_OWN and job.job_state is _S.AUTHORISED:
-        return put_back(job, reason, alone=reason is Reason.COMPANION_REFUSED)
+    if reason in _NOT_ITS_OWN and job.job_state is _S.AUTHORISED and job.put_back < waiting.MOST_PUT_BACK:
+        return put_back(job, reason)
     if job.job_state is _S.COMPUTING:
         return end(job, _S.FAILED, reason=reason, detail=f"{node.slug} has dropped out.")
     return end(job, _S.REFUSED, reason=reason, detail=f"Refused by {node.slug}.")

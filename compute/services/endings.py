@@ -1,20 +1,18 @@
 """How a job ends without a result; how its nodes hear of it, and what was to be computed together with it."""
 
 from contextlib import suppress
+from functools import partial
 
 from django.db import transaction
 
 from compute.models import Job
 from compute.services.states import lock, transition
-from compute.services.waiting import call_next, put_back, release_nodes, together
+from compute.services.waiting import call_next, late, move_on, put_back, release_nodes, together
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from concordat.states import JobState
 from governance.services import budgets
 from ledger.services.record import record
-
-_OF_ALL = frozenset({Reason.NODE_SILENT, Reason.EXPIRED})
-"""For these reasons all that were to be computed together end alike, each by itself."""
 
 
 @transaction.atomic
@@ -39,21 +37,21 @@ def end(job: Job, to: JobState, *, reason: Reason | None = None, detail: str = "
         documents={"answers": list(ended.answers.values_list("document", flat=True))},
     )
     transaction.on_commit(lambda: _let_go(ended))
-    if ended.batch is not None and reason not in _OF_ALL:
-        _leave_the_others(ended)
+    _leave_the_others(ended)
     return ended
 
 
 def _leave_the_others(ended: Job) -> None:
-    """What was to be computed together with it waits again, by itself; unless all have accepted it, when it has to be
-    asked anew, as its nodes may have started."""
+    """What was to be computed together with it waits again, by itself, unless it is as late; if all nodes have accepted
+    it, it does not wait for this one any longer. Nodes keep back what fell out, and compute the others."""
     for each in together(ended):
+        if each.pk == ended.pk:
+            continue
         other = lock(each)
-        if other.job_state is JobState.AUTHORISED:
-            put_back(other, Reason.COMPANION_REFUSED, alone=True)
-        elif other.job_state is JobState.RESERVED:
-            Job.objects.filter(pk=other.pk).update(batch=None)  # each is left once
-            end(other, JobState.REFUSED, reason=Reason.COMPANION_REFUSED)
+        if other.job_state is JobState.RESERVED:
+            transaction.on_commit(partial(move_on, other))
+        elif other.job_state is JobState.AUTHORISED and not late(other):
+            put_back(other, Reason.COMPANION_REFUSED)
 
 
 def _let_go(job: Job) -> None:

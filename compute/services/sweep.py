@@ -1,23 +1,19 @@
 """Move on whatever stands still: repeat lost dispatches, end what has taken too long, follow records to the chain."""
 
-from datetime import timedelta
-
 import structlog
+from django.db import OperationalError
 
 from compute.models import Job
 from compute.services import alarms, dispatch
 from compute.services.endings import end
 from compute.services.states import transition
-from compute.services.waiting import release_nodes
+from compute.services.waiting import PATIENCE, late, patience, release_nodes
 from concordat import clock
 from concordat.reasons import Reason, Refused
 from concordat.states import JobState
 from ledger.selectors import EntryStatus, status
 
 _S = JobState
-
-PATIENCE = timedelta(seconds=5)
-"""How long a step that was just taken is left alone."""
 
 log = structlog.get_logger()
 
@@ -26,30 +22,32 @@ def sweep() -> None:
     """Look at every job that can still move. Repeatable; one job's trouble does not stop the others."""
     alarms.ask_again()
     alarms.name_silent()
-    for job in Job.objects.filter(state__in=_STEPS).select_related("definition"):
+    for job in Job.objects.filter(state__in=_STEPS).select_related("definition").order_by("pk"):
         try:
             _STEPS[job.job_state](job)
         except Refused as refused:
             log.warning("sweep.refused", job=job.uuid, state=job.state, reason=refused.reason.value)
+        except OperationalError as error:  # two that wait for each other's rows: the next sweep finds them again
+            log.warning("sweep.failed", job=job.uuid, state=job.state, error=type(error).__name__)
 
 
 def _authorised(job: Job) -> None:
     if job.dispatched is None:
-        if clock.now() - job.updated >= PATIENCE:
+        if clock.now() - job.updated >= patience(job):
             dispatch.reserve(job=job)
-    elif _late(job):
+    elif late(job):
         _fail_silent(job, set(job.answers.values_list("node__slug", flat=True)), "did not answer")
 
 
 def _reserved(job: Job) -> None:
-    if _late(job):
+    if late(job):
         end(job, _S.EXPIRED, reason=Reason.EXPIRED, detail="The nodes' reservations lapsed before the start.")
     elif clock.now() - job.updated >= PATIENCE:
         dispatch.start(job=job)
 
 
 def _computing(job: Job) -> None:
-    if _late(job):
+    if late(job):
         _fail_silent(job, set(job.results.values_list("node__slug", flat=True)), "did not finish")
 
 
@@ -81,10 +79,6 @@ _STEPS = {
     _S.RECORDED: _recorded,
     _S.ANCHORED: _anchored,
 }
-
-
-def _late(job: Job) -> bool:
-    return job.deadline is not None and clock.now() >= job.deadline
 
 
 def _fail_silent(job: Job, heard: set[str], what: str) -> None:

@@ -6,6 +6,7 @@ whoever asked for one sees no other. One that is refused does not take others wi
 """
 
 from contextlib import suppress
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -24,6 +25,12 @@ from ledger.selectors import document
 MOST_ROWS = 20_000
 """Perturbed records that are computed at once, at most, since all of them are in the engines' memory together: for 50
 trees of depth 3 about 0.2 MB each."""
+
+PATIENCE = timedelta(seconds=5)
+_LONGEST = 4
+
+MOST_PUT_BACK = 12
+"""How often a job comes back from busy nodes: in a quarter of an hour, which a request is valid for, it is not more."""
 
 _S = JobState
 _UNDER_WAY = Q(state__in=(_S.RESERVED, _S.COMPUTING, _S.CANCELLING)) | Q(state=_S.AUTHORISED, dispatched__isnull=False)
@@ -45,9 +52,9 @@ def occupied(job: Job) -> bool:
 
 
 def call_next(after: Job) -> None:
-    """A job is over: have the one that has waited longest for one of its nodes take its turn."""
+    """A job is over: have the one that has waited longest for its nodes, and can have them, take its turn."""
     for job in Job.objects.filter(_WAITING).select_related("definition").order_by("pk"):
-        if not set(job.nodes).isdisjoint(after.nodes):
+        if not set(job.nodes).isdisjoint(after.nodes) and not occupied(job):
             move_on(job)
             return
 
@@ -67,20 +74,36 @@ def alike(job: Job) -> list[Job]:
 
 def together(job: Job) -> list[Job]:
     """All that have a ticket of the same batch, this one included, in the order of their runs."""
+    if job.batch is None:
+        return [job]
     return list(Job.objects.filter(batch=job.batch).select_related("definition").order_by("pk"))
 
 
-def put_back(job: Job, reason: Reason, *, alone: bool) -> Job:
-    """The job, authorised and locked by the caller, waits for another ticket; from now on by itself, if `alone`."""
-    let_go = job.ticket
+def put_back(job: Job, reason: Reason) -> Job:
+    """The job, authorised and locked by the caller, waits for another ticket: because nodes were busy, for longer each
+    time; or because of a companion, from now on by itself, and at once."""
+    let_go, busy = job.ticket, reason is Reason.NODE_BUSY
     job.answers.all().delete()
     job.ticket, job.batch, job.dispatched, job.deadline = "", None, None, None
-    job.alone, job.reason, job.updated = job.alone or alone, reason, clock.now()
-    job.save(update_fields=["ticket", "batch", "dispatched", "deadline", "alone", "reason", "updated"])
+    job.alone, job.put_back = job.alone or not busy, job.put_back + busy
+    job.reason, job.updated = reason, clock.now()
+    job.save(
+        update_fields=["ticket", "batch", "dispatched", "deadline", "alone", "put_back", "reason", "updated"],
+    )
     transaction.on_commit(lambda: _release(job, let_go))
-    if alone:
+    if not busy:
         transaction.on_commit(lambda: move_on(job))
     return job
+
+
+def late(job: Job) -> bool:
+    """Whether its nodes should have answered, or have finished."""
+    return job.deadline is not None and clock.now() >= job.deadline
+
+
+def patience(job: Job) -> timedelta:
+    """How long after its last step it is left alone."""
+    return PATIENCE * 2 ** min(job.put_back, _LONGEST)
 
 
 def release_nodes(job: Job) -> None:

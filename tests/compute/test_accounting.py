@@ -22,7 +22,7 @@ from concordat.accounting import Accounting
 from concordat.events import EVENTS, Event
 from concordat.fields import plain, read
 from concordat.reasons import Reason, Refused
-from governance.services import people
+from governance.services import people, productions
 from governance.services.dossiers import hand_out
 from ledger import selectors as ledger
 from ledger import vault
@@ -30,6 +30,7 @@ from ledger.models import LogEntry
 from ledger.services import dossiers
 from ledger.services.record import record
 from tests.support.consortium import REQUESTER
+from tests.support.matters import SAID, let_in, open_matter
 
 
 @pytest.fixture(autouse=True)
@@ -121,13 +122,44 @@ def test_a_dossier_that_opens_nothing_of_the_person_is_no_disclosure(world):
 
 def test_several_to_one_recipient_for_one_purpose_stand_together(world):
     job = world.recorded()
-    reviewer = member(world, "zurich")
+    reviewer = member(world, "zurich", "regulator")
     for form in ("page", "pdf", "bundle"):
         hand_out(by=reviewer, number=job.record, form=form)
-    hand_out(by=member(world, "budapest"), number=job.record)
+    hand_out(by=member(world, "budapest", "regulator"), number=job.record)
     found = {each["recipient"]["institution"]: each for each in accounted(world)["disclosures"]}
     assert {slug: each["times"] for slug, each in found.items()} == {"zurich": 3, "budapest": 1}
     assert len(found["zurich"]["entries"]) == 3
+
+
+def test_what_was_read_and_produced_in_a_matter_is_listed_with_its_party_and_authority(world):
+    job = world.recorded()
+    matter, reviewer = let_into_a_matter(world, job)
+    hand_out(by=reviewer, number=job.record, matter=str(matter.uuid))
+    productions.make(by=reviewer, matter=matter, choices={job.record: {"display": "not-responsive"}})
+    found = {each["recipient"]["name"]: each for each in accounted(world)["disclosures"]}
+    produced = found[SAID["party"]]
+    assert SAID["purpose"] in produced["purpose"]
+    assert "Court order" in produced["purpose"]
+    assert {"subject", "request_statement"} <= set(produced["opened"])
+    assert "display" not in produced["opened"]
+    (reading,) = [each for name, each in found.items() if "legal reviewer" in name]
+    assert reading["decision"] == produced["decision"] == job.record
+
+
+def test_under_the_persons_own_authorisation_it_is_counted_and_not_listed(world):
+    job = world.recorded()
+    matter, reviewer = let_into_a_matter(world, job, kind="authorisation")
+    hand_out(by=reviewer, number=job.record, matter=str(matter.uuid))
+    document = accounted(world)
+    assert document["disclosures"] == []
+    assert ["authorization" in each["why"] for each in document["left_out"]] == [True]
+
+
+def let_into_a_matter(world, job, **changes):
+    administrator, reviewer = member(world, REQUESTER, "institution-admin"), member(world, REQUESTER)
+    matter = open_matter(administrator, world.bodies[REQUESTER], job.record, **changes)
+    let_in(administrator, matter, reviewer)
+    return matter, reviewer
 
 
 def test_what_was_read_before_it_was_recorded_what_was_opened_is_listed_all_the_same(world):
@@ -262,7 +294,7 @@ def test_nobody_who_is_unknown_or_another_institution_s_is_accounted_for(world, 
 
 def test_after_an_erasure_it_says_that_the_key_was_destroyed_and_no_more(world):
     job = world.recorded()
-    hand_out(by=member(world, "zurich"), number=job.record)
+    hand_out(by=member(world, "zurich", "regulator"), number=job.record)
     subject = UUID(world.consortium.subject)
     with world.commit():
         erase_subject(institution=REQUESTER, subject=subject, ground="objection")
@@ -278,7 +310,7 @@ def test_after_an_erasure_it_says_that_the_key_was_destroyed_and_no_more(world):
 def test_who_read_outlives_the_person_s_erasure(world):
     """It is under a key of its own, so that the institutions can be told, and answer for it."""
     job = world.recorded()
-    reader = member(world, "zurich")
+    reader = member(world, "zurich", "regulator")
     hand_out(by=reader, number=job.record)
     with world.commit():
         erase_subject(institution=REQUESTER, subject=UUID(world.consortium.subject), ground="objection")

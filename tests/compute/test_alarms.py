@@ -27,6 +27,7 @@ from concordat.design import read_design
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from concordat.sealing import SealingKey
+from concordat.signatures import SigningKey
 from concordat.states import JobState
 from ledger.models import LogEntry
 from tests.support.at_work import step
@@ -255,9 +256,27 @@ def test_a_node_that_signs_two_receipts_is_named_and_not_the_requester(world, co
     _, content = signatures.peek(signed["zurich"])
     other = [{part: digest(b"another") for part in each} for each in content["outputs"]]
     second = signatures.sign(content | {"outputs": other}, kind="receipt", key=world.consortium.identity("zurich"))
-    token = raised(world, job, prepared, shares, receipts=list(signed.values()))
+    hand_in(world, job, raised(world, job, prepared, shares, receipts=list(signed.values())))
     job.results.filter(node__slug="zurich").update(receipt=second)
-    assert _would_find(world, job, token) == [{"node": "zurich", "act": "two receipts", "round": 0}]
+    departures = [{"node": "zurich", "act": "two receipts", "round": 0}]
+    assert found(world, job) == departures  # though nobody has testified
+    assert signatures.peek(Finding.objects.get().document)[1]["evidence"] == [signed["zurich"], second]
+
+
+def test_what_fits_receipts_of_an_unknown_key_is_not_judged_as_unusable(world, computed):
+    job, prepared = computed
+    shares, _ = opened(world, job, prepared)
+    unknown = SigningKey.generate()
+    receipts = [
+        signatures.sign(signatures.peek(each)[1], kind="receipt", key=unknown)
+        for each in job.results.values_list("receipt", flat=True)
+    ]
+    party, other, *_ = PARTIES
+    job.refresh_from_db()
+    token = raised(world, job, prepared, shares | {party: shares[other]}, receipts=receipts)
+    assert _would_find(world, job, token) is Reason.KEY_UNKNOWN
+    token = raised(world, job, prepared, shares, receipts=receipts)  # what fits the receipts that we know is judged
+    assert _would_find(world, job, token) == [{"node": REQUESTER, "act": "false alarm", "round": 0}]
 
 
 def test_an_owner_that_sealed_a_wrong_result_finds_nobody(world, nodes, computed):

@@ -99,6 +99,12 @@ def test_no_more_go_together_than_engines_hold_in_memory(world, monkeypatch):
     assert waiting.alike(jobs[0]) == []
 
 
+def test_no_more_records_go_together_than_an_engine_takes(world, monkeypatch):
+    jobs = [world.ask() for _ in range(3)]
+    monkeypatch.setattr(waiting, "MOST_RECORDS", 5)
+    assert len(waiting.alike(jobs[0])) == 1
+
+
 def test_one_whose_authority_has_ended_is_left_behind(world):
     first, second = world.ask(), world.ask()
     Job.objects.filter(pk=second.pk).update(epoch=second.epoch + 1)
@@ -174,6 +180,29 @@ def test_a_node_that_refuses_one_because_of_another_has_nothing_against_it(world
     assert all(each.ticket for each in three[1:])
 
 
+def test_one_that_is_put_back_does_not_keep_the_accepted_waiting(world, three):
+    refuse(world, three[0], Reason.NODE_BUSY)
+    for job in three[1:]:
+        for slug in NODES:
+            world.answer(job, slug, world.acceptance(job, slug))
+    dispatch.push(job=fresh(three[1]))
+    assert states(*three) == [JobState.AUTHORISED, JobState.COMPUTING, JobState.COMPUTING]
+
+
+def test_one_that_is_not_answered_does_not_keep_the_accepted_waiting_for_long(world, three):
+    for job in three[1:]:
+        for slug in NODES:
+            world.answer(job, slug, world.acceptance(job, slug))
+    for seconds, state in ((6, JobState.RESERVED), (11, JobState.COMPUTING)):
+        with time_machine.travel(clock.now() + timedelta(seconds=seconds)), world.commit():
+            sweep()
+        assert states(*three) == [JobState.AUTHORISED, state, state]
+    with time_machine.travel(clock.now() + timedelta(seconds=61)), world.commit():
+        sweep()
+    assert states(*three) == [JobState.FAILED, JobState.COMPUTING, JobState.COMPUTING]
+    assert "did not answer" in fresh(three[0]).detail
+
+
 def test_a_node_that_is_busy_is_asked_again(world):
     job = refuse(world, world.dispatched(), Reason.NODE_BUSY)
     assert (job.job_state, job.reason, job.ticket, job.alone) == (JobState.AUTHORISED, Reason.NODE_BUSY, "", False)
@@ -181,6 +210,51 @@ def test_a_node_that_is_busy_is_asked_again(world):
         sweep()
     assert fresh(job).dispatched is not None
     assert len(world.tasks("node.reserve")) == 2 * len(NODES)
+
+
+def test_nodes_that_stay_busy_are_asked_ever_more_seldom_and_not_for_ever(world):
+    job = world.dispatched()
+    for times in range(1, waiting.MOST_PUT_BACK + 1):
+        job = refuse(world, job, Reason.NODE_BUSY)
+        assert (job.job_state, job.put_back) == (JobState.AUTHORISED, times)
+        dispatch.reserve(job=job)
+        job = fresh(job)
+    assert waiting.patience(job) == timedelta(seconds=80)
+    job = refuse(world, job, Reason.NODE_BUSY)
+    assert (job.job_state, job.reason) == (JobState.REFUSED, Reason.NODE_BUSY)
+    assert "zurich" in job.detail
+
+
+def test_a_node_may_refuse_before_all_were_asked(world, monkeypatch):
+    job = world.ask()
+    send = dispatch.broker.to_node
+
+    def to_node(task, *arguments, institution):
+        send(task, *arguments, institution=institution)
+        if institution == NODES[0] and task == "node.reserve":
+            refuse(world, job, Reason.NODE_BUSY)
+
+    monkeypatch.setattr(dispatch.broker, "to_node", to_node)
+    dispatch.reserve(job=job)
+    assert (fresh(job).dispatched, job.ticket, job.reason) == (None, "", Reason.NODE_BUSY)
+
+
+def test_a_companions_trouble_is_its_own(world, monkeypatch):
+    first, second = world.ask(), world.ask()
+    stands = dispatch._stands
+
+    def trouble(job):
+        if job == second:
+            raise Refused(Reason.WRONG_STATE)
+        return stands(job)
+
+    monkeypatch.setattr(dispatch, "_stands", trouble)
+    assert waiting.together(world.dispatched(first)) == [first]
+
+
+def test_a_job_without_a_batch_is_alone(world):
+    job, _ = world.ask(), world.ask()
+    assert waiting.together(job) == [job]
 
 
 def test_an_answer_to_a_ticket_that_was_given_up_is_no_answer(world, three):
@@ -197,12 +271,13 @@ def test_whoever_takes_a_request_back_leaves_the_others(world, three):
     assert states(*three) == [JobState.CANCELLED, JobState.AUTHORISED, JobState.AUTHORISED]
 
 
-def test_after_all_have_accepted_it_takes_them_with_it_for_they_may_have_started(world, three):
+def test_after_all_have_accepted_the_others_start_without_it(world, three):
     world.reserved(three[0])
     with world.commit():
         cancel(job=fresh(three[0]), by=world.bodies[REQUESTER])
-    assert states(*three) == [JobState.CANCELLED, JobState.REFUSED, JobState.REFUSED]
-    assert {job.reason for job in three[1:]} == {Reason.COMPANION_REFUSED}
+    assert states(*three) == [JobState.CANCELLED, JobState.RESERVED, JobState.RESERVED]
+    dispatch.push(job=three[1])
+    assert states(*three) == [JobState.CANCELLED, JobState.COMPUTING, JobState.COMPUTING]
 
 
 def test_in_the_middle_of_the_computation_it_goes_alone(world, three):

@@ -197,13 +197,13 @@ def test_the_next_reader_sees_who_read_it_before_by_a_role_and_nobody_who_did_in
 
 def test_who_may_read_for_two_institutions_reads_in_the_role_at_the_one_that_opens_more(decided: Decided) -> None:
     reader = decided.member("zurich", "regulator")
-    role, since = Membership.Role.LEGAL_REVIEWER, reader.memberships.get().since
+    role, since = Membership.Role.REGULATOR, reader.memberships.get().since
     Membership.objects.create(user=reader, institution=decided.at["long-beach"], role=role, since=since)
     Definition.objects.update(content=Definition.objects.get().content | {"parties": ["cleveland", "budapest"]})
     content = dossiers.hand_out(by=reader, number=decided.number).data
     (entry,) = readings()
     said = selectors.private_fields(entry)
-    assert (entry.public["role"], said["institution"]) == ("legal-reviewer", "long-beach")
+    assert (entry.public["role"], said["institution"]) == ("regulator", "long-beach")
     opened = canonical.decode(bundle.unpack(content)["openings.json"])["opened"]
     assert said["opened"] == sorted({field for fields in opened.values() for field in fields})
 

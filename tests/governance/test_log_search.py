@@ -19,6 +19,7 @@ from ledger.services.publish import publish
 from ledger.services.record import Draft, record, record_all
 from tests.governance.conftest import Consortium
 from tests.governance.test_log_pages import public
+from tests.support.matters import let_in, open_matter
 from tests.support.officers import signed_in as browser
 
 SUBJECT = str(uuid4())
@@ -71,9 +72,14 @@ def test_each_entry_of_a_request_leads_a_reader_of_dossiers_to_the_decision(
     consortium: Consortium, decided: LogEntry
 ) -> None:
     address = reverse("admin:decision", args=[decided.record_number])
-    reviewer = look(browser(consortium.member("long-beach", "legal-reviewer")), event="dossier.read")
-    assert f'href="{address}"' in reviewer.content.decode()
-    for slug, role in (("long-beach", "auditor"), ("notary", "legal-reviewer")):
+    reviewer = consortium.member("long-beach", "legal-reviewer")
+    administrator = consortium.member("long-beach", "institution-admin")
+    matter = open_matter(administrator, consortium.at["long-beach"], decided.record_number)
+    let_in(administrator, matter, reviewer)
+    for user in (reviewer, consortium.member("long-beach", "regulator")):
+        assert f'href="{address}"' in look(browser(user), event="dossier.read").content.decode()
+    others = ("long-beach", "auditor"), ("zurich", "legal-reviewer"), ("notary", "regulator")
+    for slug, role in others:
         shown = look(browser(consortium.member(slug, role)), event="dossier.read").content.decode()
         assert decided.record_number in shown
         assert address not in shown

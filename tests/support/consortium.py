@@ -417,7 +417,7 @@ class FakeCoordinator:
         raise Refused(Reason.NOT_FOUND, detail="This coordinator has no log.")
 
 
-def accept_all(case, *, dealt=(), certificate="certificate-of-") -> None:
+def accept_all(case, *, dealt=(), certificate="certificate-of-", address="127.0.0.1:4000") -> None:
     """The other nodes' acceptances, signed with their own keys; `dealt` says which of them hold their part of the
     batch."""
     read = ticket.read_ticket(case.token, {case.signer.kid: case.signer.public})
@@ -425,7 +425,7 @@ def accept_all(case, *, dealt=(), certificate="certificate-of-") -> None:
         answers.accept(
             read,
             node=slug,
-            address="127.0.0.1:4000",
+            address=address,
             certificate=f"{certificate}{slug}",
             dealt=slug in dealt,
             expires=clock.now() + timedelta(minutes=1),

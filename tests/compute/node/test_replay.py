@@ -83,28 +83,56 @@ def test_what_was_seen_is_remembered(cache):
     assert cache.seen("another") is None
 
 
-def test_tickets_of_a_batch_are_claimed_and_started_together_or_not_at_all(cache):
+def test_tickets_of_a_batch_are_claimed_together_or_not_at_all(cache):
     claim(cache, "t9", "b9", request="computed")
     cache.answered("t9", "answer", accepted=True)
     assert started(cache, "b9") == ["t9"]
+    assert [cache.computed("computed"), cache.computed("another")] == [True, False]
     with pytest.raises(Refused):
         cache.claim({"one": document("t1"), "two": document("t2", request="computed")}, now=NOW)
     assert cache.seen("t1") is None
-    cache.claim({"one": document("t1"), "two": document("t2", job="j2")}, now=NOW)
-    cache.answered("t1", "answer", accepted=True)
-    assert started(cache) == []  # the other one is not accepted
-    cache.answered("t2", "answer", accepted=True)
-    assert [started(cache), started(cache)] == [["t1", "t2"], []]
 
 
-def test_a_batch_is_let_go_with_the_last_of_its_tickets(cache):
+def two_accepted(cache):
     cache.claim({"one": document("t1"), "two": document("t2", job="j2")}, now=NOW)
     for ticket in ("t1", "t2"):
         cache.answered(ticket, "answer", accepted=True)
+
+
+def test_they_start_together_and_once(cache):
+    two_accepted(cache)
+    assert [(seen.ticket, seen.state) for seen in cache.start("b1")] == [
+        ("t1", TicketState.ACCEPTED),
+        ("t2", TicketState.ACCEPTED),
+    ]
+    assert started(cache) == []
+    assert {cache.seen(ticket).state for ticket in ("t1", "t2")} == {TicketState.STARTED}
+
+
+def test_what_was_taken_back_has_its_place_and_does_not_start(cache):
+    two_accepted(cache)
     assert cache.let_go("another") is None
     assert [cache.let_go("t1"), cache.let_go("t1")] == [None, None]
-    assert started(cache) == []
+    assert [seen.state for seen in cache.start("b1")] == [TicketState.ENDED, TicketState.ACCEPTED]
+    assert [cache.seen(ticket).state for ticket in ("t1", "t2")] == [TicketState.ENDED, TicketState.STARTED]
+    claim(cache, "t3", "b3", request="request of t1")  # it was not computed: it may be asked again
     assert cache.let_go("t2") == "b1"
+
+
+def test_a_batch_of_which_all_was_taken_back_does_not_start(cache):
+    two_accepted(cache)
+    assert [cache.let_go("t1"), cache.let_go("t2")] == [None, "b1"]
+    assert started(cache) == []
+
+
+def test_a_ticket_that_was_taken_back_is_not_accepted_any_more(cache):
+    claim(cache)
+    assert cache.let_go("t1") == "b1"
+    with pytest.raises(Refused) as caught:
+        cache.answered("t1", "answer", accepted=True)
+    assert caught.value.reason is Reason.EXPIRED
+    cache.answered("t1", "answer", accepted=False)
+    assert cache.seen("t1").state is TicketState.REFUSED
 
 
 def test_what_an_older_folder_has_seen_is_still_seen(tmp_path):
@@ -156,15 +184,17 @@ def test_unfinished_is_all_that_has_not_ended(cache):
     assert [seen.ticket for seen in cache.unfinished()] == ["t1", "t2"]
 
 
-def test_a_days_jobs_are_those_accepted_whatever_became_of_them(cache):
-    for number in "123":
+def test_a_days_jobs_are_those_that_are_accepted_or_were_started_whatever_became_of_them(cache):
+    for number in "12345":
         claim(cache, f"t{number}", f"b{number}")
-        cache.answered(f"t{number}", "answer", accepted=True)
+        cache.answered(f"t{number}", "answer", accepted=number != "4")
+    assert started(cache, "b1") == ["t1"]
+    cache.end("t1")
+    assert started(cache, "b2") == ["t2"]
     cache.answered("t2", "dropped out", accepted=False)
-    claim(cache, "t4", "b4")
-    cache.answered("t4", "answer", accepted=False)
-    claim(cache, "t5", "b5", now=NOW + timedelta(days=1))
-    cache.answered("t5", "answer", accepted=True)
+    cache.let_go("t5")  # accepted, and taken back before it started
+    claim(cache, "t6", "b6", now=NOW + timedelta(days=1))
+    cache.answered("t6", "answer", accepted=True)
     assert cache.accepted_on(NOW, besides=[]) == 3
     assert cache.accepted_on(NOW, besides=["t1", "t4"]) == 2
     assert cache.accepted_on(NOW + timedelta(days=1), besides=[]) == 1
