@@ -21,6 +21,8 @@ _LARGEST = 2**53 - 1
 _DEEPEST = 64
 _ASCII = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, default=dict)
 """Ten times as fast as `rfc8785`, and the same for what `_check` lets pass, if it is ASCII throughout."""
+_FEW_BRACKETS = 64
+"""A text with so many opening brackets at most is not nested too deeply, whatever it says."""
 
 
 def encode(value: Json) -> bytes:
@@ -41,6 +43,26 @@ def decode(data: bytes | str) -> Any:
     except (ValueError, RecursionError) as error:
         raise Refused(Reason.MALFORMED, detail="This is not JSON.") from error
     _check(value, [])
+    return value
+
+
+def decode_exact(data: bytes) -> Any:
+    """The value whose canonical bytes `data` are. Raises Refused(MALFORMED) for any others.
+
+    The same as `decode` and `encode` and a comparison, at a third of the time for ASCII: what the encoder gives back
+    byte for byte has no key twice, no space, no other order and no other spelling.
+    """
+    if data.isascii() and data.count(b"{") + data.count(b"[") <= _FEW_BRACKETS:
+        text = data.decode()
+        try:
+            value = _DECODER.decode(text)
+        except (ValueError, RecursionError) as error:
+            raise Refused(Reason.MALFORMED, detail="This is not JSON.") from error
+        if _ASCII.encode(value) == text:
+            return value
+    value = decode(data)
+    if encode(value) != data:
+        raise Refused(Reason.MALFORMED, detail="This is not in canonical form.")
     return value
 
 
@@ -90,6 +112,16 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_float(text: str) -> NoReturn:
     raise Refused(Reason.MALFORMED, detail='Numbers here are whole; write a decimal as a string, such as "0.5".')
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if abs(value) > _LARGEST:
+        raise Refused(Reason.MALFORMED, detail="A whole number here is at most 2^53 - 1.")
+    return value
+
+
+_DECODER = json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float, parse_int=_whole)
 
 
 def _check(value: object, path: list[str | int]) -> None:

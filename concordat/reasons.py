@@ -148,6 +148,9 @@ class Reason(StrEnum):
     ANCHOR_MISMATCH = "anchor-mismatch"
     ANCHOR_MISSING = "anchor-missing"
     INCOMPLETE = "incomplete"
+    LOG_MISSING = "log-missing"
+    LOG_SHORT = "log-short"
+    LOG_DIVERGES = "log-diverges"
     OPENING_MISMATCH = "opening-mismatch"
     OPERATOR_FALSE = "operator-false"
     DOCUMENT_ALTERED = "document-altered"
@@ -630,6 +633,21 @@ REASONS: dict[Reason, ReasonInfo] = {
     Reason.INCOMPLETE: ReasonInfo(
         "The dossier does not show everything in the log that concerns the decision.",
         "Ask for the whole dossier, and do not rely on this one alone.",
+        409,
+    ),
+    Reason.LOG_MISSING: ReasonInfo(
+        "The folder holds no copy of a log's entries.",
+        "Name the folder that `concordat log fetch` or `manage.py log_export` wrote.",
+        404,
+    ),
+    Reason.LOG_SHORT: ReasonInfo(
+        "The copy of the log lacks entries.",
+        "Run the command that wrote it once more: it goes on where it stopped.",
+        409,
+    ),
+    Reason.LOG_DIVERGES: ReasonInfo(
+        "The entries are not those that the log's signed head commits to.",
+        "Check that they are of this log. If they are, do not rely on it, and show its institutions what you have.",
         409,
     ),
     Reason.OPENING_MISMATCH: ReasonInfo(

@@ -85,9 +85,13 @@ def seal(key: bytes, entry: UUID, private: Mapping[str, Json]) -> bytes:
     return _encrypt(key, canonical.encode(private), entry.bytes)
 
 
-def unseal(entry: LogEntry) -> tuple[bytes, Mapping[str, Any]]:
-    """The entry's DEK and its private fields. Raises Refused(ERASED), or ENTRY_ALTERED if the payload was changed."""
-    payload = Payload.objects.select_related("key").filter(entry=entry).first()
+def unseal(entry: LogEntry, payload: Payload | None = None) -> tuple[bytes, Mapping[str, Any]]:
+    """The entry's DEK and its private fields. Raises Refused(ERASED), or ENTRY_ALTERED if the payload was changed.
+
+    Args:
+        payload: the entry's own, if it was read before, together with its key.
+    """
+    payload = payload or Payload.objects.select_related("key").filter(entry=entry).first()
     if payload is None:
         return b"", {}
     key = _derive(_unwrap(payload.key), entry.uuid)

@@ -14,8 +14,8 @@ from concordat.reasons import Reason, Refused
 from concordat.timestamps import read_roots
 from concordat.verifier import bundle
 from concordat.verifier.case import Case
-from concordat.verifier.evidence import Evidence
-from concordat.verifier.examine import UNREADABLE, Options, Result, Status, verify
+from concordat.verifier.evidence import UNREADABLE, Evidence
+from concordat.verifier.examine import Options, Result, Status, verify
 from concordat.verifier.forms import FORMS
 
 FAILED, TRY_AGAIN = 1, 75
@@ -33,6 +33,7 @@ _VERDICTS = {
     (): "no check failed",
     ("disclosure",): "THE DISCLOSURE DOES NOT FIT",
     ("replay",): "THE REPLAY DOES NOT AGREE",
+    ("log",): "THE COPY OF THE LOG DOES NOT FIT",
 }
 """By the checks that failed; any others speak against the dossier itself."""
 
@@ -61,6 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="MODEL",
         help="the model, from its owner: compute the disclosed record's result again and compare (needs --disclosure)",
     )
+    parser.add_argument(
+        "--log", type=Path, metavar="FOLDER", help="a copy of the whole log, as `concordat log fetch` makes it"
+    )
     for name, form in FORMS.items():
         if name != "json":
             parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write the answer as {form.title}")
@@ -79,7 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--tsa: {refused.detail}")
     for name in dict(options.key).keys() - (_names(data) or dict(options.key).keys()):
         parser.error(f"--key: the dossier has no institution “{name}”")
-    result = verify(data, Options(dict(options.key), options.rpc, disclosure, options.witnessed, model, tsa))
+    brought = Options(dict(options.key), options.rpc, disclosure, options.witnessed, model, tsa, options.log)
+    result = verify(data, brought)
     answer = result.to_json()
     for name, form in FORMS.items():
         if name != "json" and (file := getattr(options, name)):

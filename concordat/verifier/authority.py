@@ -126,11 +126,16 @@ def consent_since(case: Case) -> str:
     return "Consent has not been withdrawn since."
 
 
+def consent_name(case: Case) -> str:
+    """The consent that the request rests on. Raises NotCheckable without the request."""
+    return read_consent(case.request["basis"]["consent"], case.consent_keyring)["consent"]
+
+
 def consent_entries(case: Case) -> tuple[list[Entry], list[Entry]]:
     """Where this consent was given, and where it ended. Raises NotCheckable without the request."""
-    name = read_consent(case.request["basis"]["consent"], case.consent_keyring)["consent"]
+    name = consent_name(case)
     # Once the person is erased, the coordinator no longer knows which consent to select; the requester still does.
-    entries = case.evidence.whole or case.evidence.entries
+    entries = case.whole.entries or case.evidence.entries
     about = [entry for entry in entries if entry.leaf["public"].get("consent") == name]
     return (
         [entry for entry in about if entry.event is Event.CONSENT_GIVEN],

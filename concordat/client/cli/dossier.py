@@ -12,10 +12,10 @@ from concordat.client.home import ClientHome
 from concordat.reasons import Reason, Refused
 from concordat.verifier import Options, bundle, verify
 from concordat.verifier.case import Case
-from concordat.verifier.evidence import Evidence
-from concordat.verifier.examine import UNREADABLE
+from concordat.verifier.evidence import UNREADABLE, Evidence
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command()
@@ -35,8 +35,11 @@ def dossier(app: App, record: str, file: Path) -> None:
 @click.argument("file", type=_FILE)
 @click.option("--disclosure", type=_FILE, help="The requester's disclosure of the result.")
 @click.option("--rpc", metavar="URL", help="Also ask this chain endpoint (JSON-RPC).")
+@click.option("--log", type=_FOLDER, help="A folder with a copy of the log (concordat log fetch).")
 @click.pass_context
-def verify_command(context: click.Context, file: Path, disclosure: Path | None, rpc: str | None) -> None:
+def verify_command(
+    context: click.Context, file: Path, disclosure: Path | None, rpc: str | None, log: Path | None
+) -> None:
     """Verify the dossier FILE off line, with the keys that are pinned here.
 
     Exit code 1 if a check failed, 75 if the chain that --rpc names gave no answer.
@@ -44,7 +47,7 @@ def verify_command(context: click.Context, file: Path, disclosure: Path | None, 
     app: App = context.obj
     data = file.read_bytes()
     given = disclosure.read_bytes() if disclosure else None
-    result = verify(data, Options(keys=_pinned(app.home, data), rpc=rpc, disclosure=given))
+    result = verify(data, Options(keys=_pinned(app.home, data), rpc=rpc, disclosure=given, log=log))
 
     def people(console: Console) -> None:
         for check in result.checks:
