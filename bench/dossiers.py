@@ -1,4 +1,4 @@
-"""A log's decisions among its many other entries: what a dossier of one costs, and the check of it against the whole log.
+"""A log's decisions among its many other entries: what a dossier of one costs, and its check against the whole log.
 
 The decisions are signed for real. The other entries name the same study, institution and definition, as most entries of
 a log do, so that looking for the few that matter is as hard as it gets.

@@ -156,6 +156,7 @@ class Reason(StrEnum):
     DOCUMENT_ALTERED = "document-altered"
     BUNDLE_ALTERED = "bundle-altered"
     SEQUENCE_BROKEN = "sequence-broken"
+    KEY_RESURRECTED = "key-resurrected"
     NOT_DISCLOSED = "not-disclosed"
     REPLAY_MODEL_OTHER = "replay-model-other"
     REPLAY_DIFFERS = "replay-differs"
@@ -665,6 +666,11 @@ REASONS: dict[Reason, ReasonInfo] = {
         "The bundle's files are not those of its manifest.", "Ask for the bundle again.", 409
     ),
     Reason.SEQUENCE_BROKEN: ReasonInfo("The log's entries have a gap or a double.", "Do not rely on this log.", 409),
+    Reason.KEY_RESURRECTED: ReasonInfo(
+        "A subject's key that was destroyed is in the database again; it does not open.",
+        "A backup was restored: run `manage.py reapply_erasures`, which erases again whom it brought back.",
+        500,
+    ),
     Reason.NOT_DISCLOSED: ReasonInfo(
         "Its holder has not disclosed the value, so it cannot be checked.", "Ask the requesting institution.", 403
     ),
