@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -17,6 +18,7 @@ from concordat.reasons import Reason, Refused
 
 Json = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
 
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _LARGEST = 2**53 - 1
 _DEEPEST = 64
 _ASCII = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, default=dict)
@@ -79,10 +81,9 @@ def digest_text(raw: bytes) -> str:
 
 def digest_bytes(text: str) -> bytes:
     """The 32 bytes behind `sha256:<hex>`. Raises Refused(MALFORMED)."""
-    kind, _, body = text.partition(":") if isinstance(text, str) else ("", "", "")
-    if kind != "sha256" or len(body) != 64 or not set(body) <= set("0123456789abcdef"):
+    if not isinstance(text, str) or not _DIGEST.fullmatch(text):
         raise Refused(Reason.MALFORMED, detail="A digest reads sha256: and 64 lower-case hexadecimal digits.")
-    return bytes.fromhex(body)
+    return bytes.fromhex(text[7:])
 
 
 def b64(data: bytes) -> str:

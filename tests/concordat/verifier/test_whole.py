@@ -57,6 +57,7 @@ def copied(forger, tmp_path):
 def test_with_a_copy_the_same_is_said_as_of_a_log_that_is_carried(made, copy):
     found, carried = checks(without_log(made), copy), checks(made.data, None)
     assert found.pop("log").status is Status.PASSED
+    del found["bundle"], carried["bundle"]  # one file less
     assert found == carried
     assert found["completeness"].status is Status.PASSED
 
@@ -166,7 +167,8 @@ def test_only_what_concerns_the_case_is_kept(made, tmp_path, monkeypatch):
     leaves = [*made.leaves, *[other] * 2000]
     folder = write(tmp_path / "copy", leaves)
     case = Case(Evidence.load(made.evidence), log=folder)
-    case.evidence.head = Checkpoint("log", len(leaves), merkle.root([merkle.leaf_hash(leaf) for leaf in leaves]))
+    head = Checkpoint("log", len(leaves), merkle.root([merkle.leaf_hash(leaf) for leaf in leaves]))
+    case.evidence.__dict__["head"] = head
     found = Whole.of(case)
     assert found.folder is None
     assert len(found.entries) == len(case.evidence.entries)
