@@ -64,7 +64,7 @@ def _destroy(row: SubjectKey, ground: str, now: datetime) -> LogEntry:
 
 def list_destroyed() -> None:
     """Put every destroyed key on the list outside of the database, unless it is there. That list is what a restored
-    backup is compared with; what a crash kept from it is put there by the next call."""
+    backup is compared with; what a crash kept from it is put there by the next call, from the worker."""
     gone = SubjectKey.objects.filter(destroyed__isnull=False).exclude(fingerprint="")
     erased.add(gone.values_list("fingerprint", flat=True))
 
