@@ -122,13 +122,14 @@ def test_whom_a_restored_backup_brought_back_is_erased_again(world, erase, setti
 
 
 def _put_back(backup):
-    triggers.remove()
     connection.check_constraints()
+    triggers.remove()
     with connection.cursor() as cursor:
         for table in [*backup.tables, *connection.introspection.table_names(cursor)]:
             if table.startswith(("compute_", "governance_", "ledger_")) or table in backup.tables:
                 cursor.execute(f'DELETE FROM "{table}"')
     backup.restore()
+    connection.check_constraints()
     triggers.install()
 
 

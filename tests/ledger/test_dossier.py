@@ -169,7 +169,7 @@ def test_of_a_log_in_which_everything_names_the_study_few_entries_are_read(decis
 
     def counting(execute, sql, parameters, many, context):
         cursor = execute(sql, parameters, many, context)
-        if "ledger_logentry" in sql and sql.startswith("SELECT"):
+        if "ledger_logentry" in sql and sql.lstrip("(").startswith("SELECT"):
             read.append(sql)
         return cursor
 

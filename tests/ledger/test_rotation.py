@@ -283,7 +283,7 @@ def test_a_destroyed_key_is_on_a_list_outside_of_the_database(destroyed, keys):
 def test_a_key_that_a_backup_brought_back_does_not_open_and_is_named(destroyed, fingerprint):
     other = give_consent()
     entry = destroyed(**fingerprint)
-    row = SubjectKey.objects.get(pk=selectors.about("long-beach", SubjectKey.objects.first().subject).count())
+    row = entry.payload.key
     assert refusal(selectors.private_fields, entry) is Reason.ERASED
     assert opens(other)
     assert [each.pk for each in vault.resurrected()] == [row.pk]
