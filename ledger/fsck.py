@@ -44,7 +44,8 @@ class _Found(Exception):
 
 
 def fsck(chain: ChainClient | None = None) -> Report:
-    """Compare everything; the chain too, if one is given. Raises Refused only for a chain that cannot be asked."""
+    """Compare everything; the chain too, if one is given. Raises Refused for a chain that cannot be asked, and for a
+    key folder that others can read."""
     leaves: list[bytes] = []
     checkpoints = anchors = 0
     divergence = None
