@@ -14,7 +14,7 @@ from concordat.verifier.boards import concerned
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import Leaf, NotCheckable
 
-LARGEST_LOG = 10_000
+LARGEST_LOG = 5_000
 """How many entries a log has at most whose dossiers carry all of them."""
 
 _E = Event
