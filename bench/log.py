@@ -6,7 +6,8 @@ python -m bench.log --entries 20000                    less
 
 Entries are recorded by the sequencer in batches of 1,000, a transaction each, and a head is published after every
 tenth batch, as under load: the rate is of both together, and so is the slowest tenth of the way. A proof is measured
-cold, with no tile in memory, as the interface serves it; each is verified.
+cold, with no tile in memory, as the interface serves it; each is verified. Among the entries are three decisions, whose
+dossiers are handed out; then the whole log is copied into files, and one dossier is verified with them.
 """
 
 import argparse
@@ -25,48 +26,59 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bench import dossiers
+from bench.dossiers import Decisions
 from bench.verdict import start
 
 ROOT = Path(__file__).resolve().parents[1]
-ENTRIES, BATCH, BATCHES_A_HEAD, PROOFS = 1_000_000, 1_000, 10, 200
-TARGETS = {"entries_per_second": 5_000, "seconds_inclusion": 0.010, "seconds_consistency": 0.010}
+ENTRIES, BATCH, BATCHES_A_HEAD, PROOFS, DOSSIERS = 1_000_000, 1_000, 10, 200, 12
+TARGETS = {
+    "entries_per_second": 5_000,
+    "seconds_inclusion": 0.010,
+    "seconds_consistency": 0.010,
+    "seconds_dossier": 1.0,
+}
 WIDTH = 110
 
 Row = dict[str, Any]
 
 
-def measure(entries: int, batch: int, proofs: int) -> Row:
+def measure(entries: int, batch: int, proofs: int, state: Path) -> Row:
     """The whole row, of a log that was empty."""
     from django.db import connection
 
     machine = {"cores": os.cpu_count(), "python": platform.python_version()}
-    return {"database": connection.vendor, **fill(entries, batch), **prove(proofs), "machine": machine}
+    with Decisions.settings():
+        decisions = Decisions(state / "institutions")
+        row = {"database": connection.vendor, **fill(entries, batch, decisions), **prove(proofs)}
+        decisions.cosign()
+        row |= dossiers.measure(decisions.numbers, DOSSIERS)
+        row |= dossiers.check_whole(decisions.numbers[0], state / "copy")
+    return {**row, "machine": machine}
 
 
-def fill(entries: int, batch: int) -> Row:
-    """Record and publish, and answer how fast that went and how memory grew."""
-    from uuid import uuid4
-
+def fill(entries: int, batch: int, decisions: Decisions) -> Row:
+    """Record and publish, and answer how fast that went and how memory grew. A decision before, one in the middle and
+    one at the end are not counted."""
     from django.db import transaction
 
-    from concordat.events import Event
     from ledger.services.publish import publish
-    from ledger.services.record import Draft, record_all
+    from ledger.services.record import record_all
 
     rates, sizes, done = [], [], 0
+    decisions.decide()
     begin, processor = perf_counter(), process_time()
     tenth = begin
     for number, first in enumerate(range(0, entries, batch), start=1):
         count = min(batch, entries - first)
-        drafts = [
-            Draft(
-                event=Event.CONSENT_WITHDRAWN,
-                public={"study": "heart-failure", "institution": "zurich", "consent": str(uuid4()), "epoch": number},
-            )
-            for _ in range(count)
-        ]
+        drafts = decisions.others(count, number)
         with transaction.atomic():
             record_all(drafts)
+        if first < entries / 2 <= first + count:
+            paused, idle = perf_counter(), process_time()
+            decisions.decide()
+            idle, paused = process_time() - idle, perf_counter() - paused
+            begin, tenth, processor = begin + paused, tenth + paused, processor + idle
         if number % BATCHES_A_HEAD == 0 or first + count == entries:
             publish()
         if first + count - done >= entries / 10 or first + count == entries:
@@ -75,6 +87,8 @@ def fill(entries: int, batch: int) -> Row:
             sizes.append(_megabytes())
             done, tenth = first + count, now
     seconds, cpu = perf_counter() - begin, process_time() - processor
+    decisions.decide()
+    publish()
     return {
         "entries": entries,
         "batch": batch,
@@ -142,6 +156,14 @@ def table(row: Row) -> Table:
         target = f"< {1e3 * TARGETS[f'seconds_{name}']:.0f}"
         shown.add_row(f"{name} proof, ms", f"{1e3 * row[f'seconds_{name}']:.2f}", target)
         shown.add_row("… the slowest in 20, ms", f"{1e3 * row[f'seconds_{name}_slowest_in_20']:.2f}", "")
+    shown.add_row("dossier, s", f"{row['seconds_dossier']:.3f}", f"< {TARGETS['seconds_dossier']:.0f}")
+    shown.add_row("… the slowest, s", f"{row['seconds_dossier_slowest']:.3f}", "")
+    shown.add_row("… its queries", f"{row['queries_dossier']}", "")
+    shown.add_row("… its size, kB", f"{row['bytes_dossier'] / 1e3:,.0f}", "")
+    shown.add_row("copy of the log, s", f"{row['seconds_copy']:.1f}", "")
+    shown.add_row("… its size, MB", f"{row['bytes_copy'] / 1e6:,.0f}", "")
+    shown.add_row("dossier verified with the copy, s", f"{row['seconds_complete']:.1f}", "")
+    shown.add_row("… memory that it adds, MB", f"{row['megabytes_complete']}", "flat")
     shown.add_row("memory after a tenth, MB", f"{row['megabytes_after_a_tenth']}", "")
     shown.add_row("memory at the end, MB", f"{row['megabytes_at_the_end']}", "flat")
     return shown
@@ -161,7 +183,7 @@ def main() -> None:
     wanted.output.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=wanted.output.parent) as state:
         start(Path(state), wanted.database)
-        row = measure(wanted.entries, wanted.batch, wanted.proofs)
+        row = measure(wanted.entries, wanted.batch, wanted.proofs, Path(state))
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     console.print(table(row))
     wanted.output.write_text(json.dumps(row, indent=2) + "\n")

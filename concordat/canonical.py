@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -17,10 +18,13 @@ from concordat.reasons import Reason, Refused
 
 Json = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
 
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _LARGEST = 2**53 - 1
 _DEEPEST = 64
 _ASCII = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, default=dict)
 """Ten times as fast as `rfc8785`, and the same for what `_check` lets pass, if it is ASCII throughout."""
+_FEW_BRACKETS = 64
+"""A text with so many opening brackets at most is not nested too deeply, whatever it says."""
 
 
 def encode(value: Json) -> bytes:
@@ -44,6 +48,26 @@ def decode(data: bytes | str) -> Any:
     return value
 
 
+def decode_exact(data: bytes) -> Any:
+    """The value whose canonical bytes `data` are. Raises Refused(MALFORMED) for any others.
+
+    The same as `decode` and `encode` and a comparison, at a third of the time for ASCII: what the encoder gives back
+    byte for byte has no key twice, no space, no other order and no other spelling.
+    """
+    if data.isascii() and data.count(b"{") + data.count(b"[") <= _FEW_BRACKETS:
+        text = data.decode()
+        try:
+            value = _DECODER.decode(text)
+        except (ValueError, RecursionError) as error:
+            raise Refused(Reason.MALFORMED, detail="This is not JSON.") from error
+        if _ASCII.encode(value) == text:
+            return value
+    value = decode(data)
+    if encode(value) != data:
+        raise Refused(Reason.MALFORMED, detail="This is not in canonical form.")
+    return value
+
+
 def digest(value: Json | bytes) -> str:
     """`sha256:<hex>` of bytes as they are, or of any other value's canonical bytes."""
     data = value if isinstance(value, bytes) else encode(value)
@@ -57,10 +81,9 @@ def digest_text(raw: bytes) -> str:
 
 def digest_bytes(text: str) -> bytes:
     """The 32 bytes behind `sha256:<hex>`. Raises Refused(MALFORMED)."""
-    kind, _, body = text.partition(":") if isinstance(text, str) else ("", "", "")
-    if kind != "sha256" or len(body) != 64 or not set(body) <= set("0123456789abcdef"):
+    if not isinstance(text, str) or not _DIGEST.fullmatch(text):
         raise Refused(Reason.MALFORMED, detail="A digest reads sha256: and 64 lower-case hexadecimal digits.")
-    return bytes.fromhex(body)
+    return bytes.fromhex(text[7:])
 
 
 def b64(data: bytes) -> str:
@@ -90,6 +113,16 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_float(text: str) -> NoReturn:
     raise Refused(Reason.MALFORMED, detail='Numbers here are whole; write a decimal as a string, such as "0.5".')
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if abs(value) > _LARGEST:
+        raise Refused(Reason.MALFORMED, detail="A whole number here is at most 2^53 - 1.")
+    return value
+
+
+_DECODER = json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float, parse_int=_whole)
 
 
 def _check(value: object, path: list[str | int]) -> None:

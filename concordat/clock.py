@@ -25,6 +25,6 @@ def parse(text: str) -> datetime:
     try:
         if not _FORM.fullmatch(text):
             raise ValueError(text)
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        return datetime.fromisoformat(text)
     except (ValueError, TypeError) as error:
         raise Refused(Reason.MALFORMED, detail="A time reads like 2026-01-31T12:00:00Z.") from error

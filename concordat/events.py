@@ -101,6 +101,8 @@ class Event(StrEnum):
     RETENTION_ENDED = "retention.ended"
     KEY_DESTROYED = "key.destroyed"
     HOLDER_TOLD = "holder.told"
+    MASTER_KEY_CHANGED = "master-key.changed"
+    MASTER_KEY_DESTROYED = "master-key.destroyed"
 
 
 @dataclass(frozen=True)
@@ -490,6 +492,15 @@ EVENTS: dict[Event, EventInfo] = {
     Event.KEY_DESTROYED: EventInfo(
         "A subject's governance key was destroyed; its commitments are meaningless from now on.",
         ("ground",),
+    ),
+    Event.MASTER_KEY_CHANGED: EventInfo(
+        "All subjects' keys were wrapped under a new master key; the earlier one is kept until then, for backups.",
+        ("key", "until"),
+    ),
+    Event.MASTER_KEY_DESTROYED: EventInfo(
+        "A master key that had been replaced was destroyed: what backups of before hold of subjects' keys does not "
+        "open any more.",
+        ("key",),
     ),
     Event.HOLDER_TOLD: EventInfo(
         "An institution that holds what was disclosed of a person was told of the erasure (GDPR Article 19).",

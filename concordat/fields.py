@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Hashable, Mapping
 from functools import cache
 from typing import Annotated, Any, LiteralString, TypeVar, cast
-from uuid import UUID
 
 from annotated_types import Ge, Le
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
@@ -26,6 +25,7 @@ ANSWER = ConfigDict(extra="ignore", strict=True)
 
 _SLUG = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _JURISDICTION = re.compile(r"[A-Z]{2}")
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 _WEB = re.compile(r"https?://[^\s/?#]+\S*")
 _BROKER = re.compile(r"rediss?://[^\s/?#]+\S*|redis\+socket://\S+|unix://\S+")
@@ -62,11 +62,7 @@ def _decimal(value: str) -> str:
 
 
 def _uuid(value: str) -> str:
-    try:
-        canonical = str(UUID(value)) == value
-    except ValueError:
-        canonical = False
-    if not canonical:
+    if not _UUID.fullmatch(value):
         raise PydanticCustomError("uuid", "an identifier is a UUID in lower case with hyphens")
     return value
 

@@ -38,6 +38,39 @@ def root(leaf_hashes: Sequence[bytes]) -> bytes:
     return level[0]
 
 
+class Growing:
+    """The tree head over leaf hashes that come a run after the other and are not kept.
+
+    Every run but the last has the same number of hashes, a power of two.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._complete: list[tuple[int, bytes]] = []
+        """The complete subtrees from the left, each with its size; each is larger than the next one."""
+
+    def add(self, leaf_hashes: Sequence[bytes]) -> None:
+        """Put a run behind what is there. Raises ValueError for one that does not begin where a subtree may."""
+        size, node = len(leaf_hashes), root(leaf_hashes)
+        last = self._complete[-1][0] if self._complete else 0
+        if not size or last & (last - 1) or self.size & ((1 << (size - 1).bit_length()) - 1):
+            raise ValueError("a run of hashes lies where its subtree does")
+        self.size += size
+        while self._complete and self._complete[-1][0] == size:
+            size, node = 2 * size, node_hash(self._complete.pop()[1], node)
+        self._complete.append((size, node))
+
+    @property
+    def root(self) -> bytes:
+        """The head over all that was added; of nothing it is the hash of the empty string."""
+        if not self._complete:
+            return EMPTY_ROOT
+        *left, (_, node) = self._complete
+        for _, subtree in reversed(left):
+            node = node_hash(subtree, node)
+        return node
+
+
 def root_at(size: int, subtree: Subtree) -> bytes:
     """The tree head over the first `size` leaves."""
     return _range_hash(0, size, subtree) if size else EMPTY_ROOT

@@ -152,11 +152,15 @@ class Reason(StrEnum):
     ANCHOR_MISSING = "anchor-missing"
     INCOMPLETE = "incomplete"
     MATTER_MISMATCH = "matter-mismatch"
+    LOG_MISSING = "log-missing"
+    LOG_SHORT = "log-short"
+    LOG_DIVERGES = "log-diverges"
     OPENING_MISMATCH = "opening-mismatch"
     OPERATOR_FALSE = "operator-false"
     DOCUMENT_ALTERED = "document-altered"
     BUNDLE_ALTERED = "bundle-altered"
     SEQUENCE_BROKEN = "sequence-broken"
+    KEY_RESURRECTED = "key-resurrected"
     NOT_DISCLOSED = "not-disclosed"
     REPLAY_MODEL_OTHER = "replay-model-other"
     REPLAY_DIFFERS = "replay-differs"
@@ -654,6 +658,21 @@ REASONS: dict[Reason, ReasonInfo] = {
         "Ask whoever handed it out under which authority they did.",
         409,
     ),
+    Reason.LOG_MISSING: ReasonInfo(
+        "The folder holds no copy of a log's entries.",
+        "Name the folder that `concordat log fetch` or `manage.py log_export` wrote.",
+        404,
+    ),
+    Reason.LOG_SHORT: ReasonInfo(
+        "The copy of the log lacks entries.",
+        "Run the command that wrote it once more: it goes on where it stopped.",
+        409,
+    ),
+    Reason.LOG_DIVERGES: ReasonInfo(
+        "The entries are not those that the log's signed head commits to.",
+        "Check that they are of this log. If they are, do not rely on it, and show its institutions what you have.",
+        409,
+    ),
     Reason.OPENING_MISMATCH: ReasonInfo(
         "A disclosed value is not the one that was committed to.", "Do not rely on the disclosed value.", 409
     ),
@@ -669,6 +688,11 @@ REASONS: dict[Reason, ReasonInfo] = {
         "The bundle's files are not those of its manifest.", "Ask for the bundle again.", 409
     ),
     Reason.SEQUENCE_BROKEN: ReasonInfo("The log's entries have a gap or a double.", "Do not rely on this log.", 409),
+    Reason.KEY_RESURRECTED: ReasonInfo(
+        "A subject's key that was destroyed is in the database again; it does not open.",
+        "A backup was restored: run `manage.py reapply_erasures`, which erases again whom it brought back.",
+        500,
+    ),
     Reason.NOT_DISCLOSED: ReasonInfo(
         "Its holder has not disclosed the value, so it cannot be checked.", "Ask the requesting institution.", 403
     ),

@@ -70,6 +70,18 @@ def bundle(entries: Iterable[bytes]) -> bytes:
     return b"".join(parts)
 
 
+def entries(data: bytes) -> list[bytes]:
+    """The entries of a bundle. Raises ValueError for one that ends in the middle of an entry."""
+    found, place = [], 0
+    while place < len(data):
+        start = place + 2
+        place = start + int.from_bytes(data[place:start], "big")
+        found.append(data[start:place])
+    if place != len(data):
+        raise ValueError("a bundle ends with an entry")
+    return found
+
+
 def _digits(index: int) -> str:
     text = str(index)
     text = text.zfill(-(-len(text) // 3) * 3)

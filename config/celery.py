@@ -24,6 +24,7 @@ app.conf.update(
         "publish the log": {"task": "ledger.publish", "schedule": 2.0},
         "send and settle anchors": {"task": "ledger.anchor", "schedule": 2.0},
         "stamp the log's head": {"task": "ledger.stamp", "schedule": 5.0},
+        "complete the list of destroyed keys": {"task": "ledger.list_destroyed", "schedule": 60.0},
         "move jobs on": {"task": "compute.sweep", "schedule": 2.0},
         "let approvals lapse, remind people": {"task": "governance.tick", "schedule": 60.0},
         "send mail": {"task": "governance.mail", "schedule": 30.0},

@@ -1,5 +1,5 @@
 """Re-derive the log from its entries and compare: entries, documents, tiles, checkpoints, cosignatures, time stamps,
-and the chain.
+and the chain; and look for keys that were destroyed and are back.
 
 Answers the first divergence, with its reason and place. It changes nothing.
 """
@@ -12,7 +12,7 @@ from concordat import canonical, checkpoint, cosignature, merkle, note, timestam
 from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
 from concordat.tiles import WIDTH
-from ledger import selectors, witnesses
+from ledger import selectors, vault, witnesses
 from ledger.chain.client import ChainClient
 from ledger.models import Anchor, Cosignature, LogEntry, LogHead, SignedCheckpoint, Tile, TimeStamp
 from ledger.tree import Tree
@@ -44,7 +44,8 @@ class _Found(Exception):
 
 
 def fsck(chain: ChainClient | None = None) -> Report:
-    """Compare everything; the chain too, if one is given. Raises Refused only for a chain that cannot be asked."""
+    """Compare everything; the chain too, if one is given. Raises Refused for a chain that cannot be asked, and for a
+    key folder that others can read."""
     leaves: list[bytes] = []
     checkpoints = anchors = 0
     divergence = None
@@ -54,6 +55,7 @@ def fsck(chain: ChainClient | None = None) -> Report:
         checkpoints = _checkpoints(len(leaves))
         _cosignatures()
         _stamps()
+        _keys()
         anchors = _anchors(chain) if chain else 0
     except _Found as found:
         divergence = found.divergence
@@ -155,6 +157,12 @@ def _stamps() -> None:
             raise _Found(refused.reason, place, kept.checkpoint_id - 1) from refused
         if (said.latest, said.authority) != (kept.time, kept.authority):
             raise _Found(Reason.TIMESTAMP_MISMATCH, place, kept.checkpoint_id - 1)
+
+
+def _keys() -> None:
+    """No subject's key is there that was destroyed."""
+    for row in vault.resurrected():
+        raise _Found(Reason.KEY_RESURRECTED, f"subject key {row.pk}")
 
 
 def _anchors(chain: ChainClient) -> int:

@@ -4,8 +4,8 @@ import structlog
 from celery import shared_task
 from django.conf import settings
 
-from concordat.reasons import Refused
-from ledger.services import anchoring, stamping
+from concordat.reasons import Reason, Refused
+from ledger.services import anchoring, stamping, subjects
 from ledger.services import publish as publishing
 
 log = structlog.get_logger()
@@ -34,6 +34,15 @@ def anchor() -> None:
             anchoring.settle()
     except Refused as refused:
         log.warning("ledger.outbox_waits", reason=refused.reason)
+
+
+@shared_task(name="ledger.list_destroyed")
+def list_destroyed() -> None:
+    """Complete the list of destroyed keys, where a crash kept one from it."""
+    try:
+        subjects.list_destroyed()
+    except (Refused, OSError) as error:
+        log.error("ledger.list_not_written", reason=getattr(error, "reason", Reason.KEYSTORE_UNSAFE))
 
 
 @shared_task(name="ledger.stamp")

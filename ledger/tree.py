@@ -28,12 +28,12 @@ class Tree:
 
     def inclusion(self, index: int, size: int) -> list[bytes]:
         """The RFC 9162 proof of leaf `index` in the tree of `size` leaves."""
-        self._read_around(index, size)
+        self.read_around(index, size)
         return merkle.inclusion_proof(index, size, self.subtree)
 
     def consistency(self, first: int, second: int) -> list[bytes]:
         """The RFC 9162 proof that the tree of `second` leaves begins with the one of `first`."""
-        self._read_around(first, second)
+        self.read_around(first, second)
         return merkle.consistency_proof(first, second, self.subtree)
 
     def subtree(self, start: int, stop: int) -> bytes:
@@ -73,15 +73,19 @@ class Tree:
             changed, update_conflicts=True, unique_fields=["level", "index"], update_fields=["hashes"]
         )
 
-    def _read_around(self, *places: int) -> None:
-        """Read every tile that has one of these leaves under it, in one query: those that a proof can ask for."""
+    def read_around(self, *places: int) -> None:
+        """Read every tile that has one of these leaves under it, in one query, unless it is here: those that proofs
+        between and to these places can ask for."""
         wanted: set[tuple[int, int]] = set()
         level = 0
         while places and max(places) >> HEIGHT * level:
             wanted |= {(level, place >> HEIGHT * (level + 1)) for place in places}
             level += 1
         wanted -= self._tiles.keys()
-        at = [Q(level=level, index=index) for level, index in sorted(wanted)]
+        indexes: dict[int, list[int]] = {}
+        for level, index in sorted(wanted):
+            indexes.setdefault(level, []).append(index)
+        at = [Q(level=level, index__in=of_level) for level, of_level in indexes.items()]
         if at:
             found = Tile.objects.filter(reduce(or_, at)).values_list("level", "index", "hashes")
             self._tiles |= dict.fromkeys(wanted, b"") | {

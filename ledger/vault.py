@@ -1,6 +1,6 @@
 """Keys that make private fields readable, and how destroying one of them erases.
 
-    master key            a file in the coordinator's key folder, 32 bytes, mode 0600
+    master key            a file in the coordinator's key folder (`ledger.masters`)
       └ wraps, a subject  subject key (KEK): random, AES-256-GCM under the master key, in the database
           └ derives       entry key (DEK) = HMAC-SHA256(KEK, entry id): encrypts the entry's payload
               └ derives   salt of a field = HMAC-SHA256(DEK, field name): hides its commitment
@@ -12,22 +12,20 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from django.conf import settings
 from django.db import connection
 
 from concordat import canonical, clock, commitments
 from concordat.canonical import Json
-from concordat.files import read_private, write_private
 from concordat.reasons import Reason, Refused
+from ledger import erased, masters
 from ledger.models import LogEntry, Payload, SubjectKey
 
 log = structlog.get_logger(__name__)
@@ -41,14 +39,13 @@ def create_master_key() -> None:
     Raises:
         Refused: KEYSTORE_UNSAFE if there are keys that a lost one has wrapped: a new one would hide the loss.
     """
-    path, table = _master_key_path(), SubjectKey._meta.db_table
-    if path.exists():
+    table = SubjectKey._meta.db_table
+    if masters.in_force().exists():
         return
     if table in connection.introspection.table_names() and SubjectKey.objects.filter(wrapped__isnull=False).exists():
         detail = "The master key is missing, and what is in the database opens with that one only: restore it."
         raise Refused(Reason.KEYSTORE_UNSAFE, detail=detail)
-    with suppress(FileExistsError):  # another process may have come first: its key counts
-        write_private(path, secrets.token_bytes(KEY_BYTES), replace=False)
+    masters.create()
 
 
 def entry_key(holder: str, subject: UUID, entry: UUID) -> bytes:
@@ -56,18 +53,17 @@ def entry_key(holder: str, subject: UUID, entry: UUID) -> bytes:
     row = SubjectKey.objects.filter(holder=holder, subject=subject).first()
     if row is None:
         key = secrets.token_bytes(KEY_BYTES)
-        wrapped = _encrypt(_master_key(), key, _whose(holder, subject))
+        made = {"wrapped": wrap(holder, subject, key), "created": clock.now(), "fingerprint": erased.fingerprint(key)}
         # Two first entries about one subject may meet here; the one that comes second uses the first one's key.
-        row, _ = SubjectKey.objects.get_or_create(
-            holder=holder, subject=subject, defaults={"wrapped": wrapped, "created": clock.now()}
-        )
-    return _derive(_unwrap(row), entry)
+        row, _ = SubjectKey.objects.get_or_create(holder=holder, subject=subject, defaults=made)
+    return _derive(unwrap(row), entry)
 
 
-def derived(purpose: str, value: bytes) -> bytes:
-    """32 secret bytes that follow from the master key and `value` and are stored nowhere: a copy of the database alone
-    does not give them."""
-    return hmac.digest(_master_key(), purpose.encode() + b"\0" + value, hashlib.sha256)
+def derived(purpose: str, value: bytes, *, master: bytes | None = None) -> bytes:
+    """32 secret bytes that follow from the master key in force, or another one, and `value` and are stored nowhere: a
+    copy of the database alone does not give them."""
+    key = masters.current() if master is None else master
+    return hmac.digest(key, purpose.encode() + b"\0" + value, hashlib.sha256)
 
 
 def salt(key: bytes, field: str) -> bytes:
@@ -85,12 +81,16 @@ def seal(key: bytes, entry: UUID, private: Mapping[str, Json]) -> bytes:
     return _encrypt(key, canonical.encode(private), entry.bytes)
 
 
-def unseal(entry: LogEntry) -> tuple[bytes, Mapping[str, Any]]:
-    """The entry's DEK and its private fields. Raises Refused(ERASED), or ENTRY_ALTERED if the payload was changed."""
-    payload = Payload.objects.select_related("key").filter(entry=entry).first()
+def unseal(entry: LogEntry, payload: Payload | None = None) -> tuple[bytes, Mapping[str, Any]]:
+    """The entry's DEK and its private fields. Raises Refused(ERASED), or ENTRY_ALTERED if the payload was changed.
+
+    Args:
+        payload: the entry's own, if it was read before, together with its key.
+    """
+    payload = payload or Payload.objects.select_related("key").filter(entry=entry).first()
     if payload is None:
         return b"", {}
-    key = _derive(_unwrap(payload.key), entry.uuid)
+    key = _derive(unwrap(payload.key), entry.uuid)
     fields: Mapping[str, Any] = canonical.decode(_decrypt(key, bytes(payload.sealed), entry.uuid.bytes))
     return key, fields
 
@@ -118,10 +118,56 @@ def checkpoint_wal() -> None:
             log.warning("erasure.journal-busy")
 
 
-def _unwrap(row: SubjectKey) -> bytes:
-    if row.wrapped is None:
+def wrap(holder: str, subject: UUID, key: bytes) -> bytes:
+    """A subject's key under the newest master key, bound to the subject."""
+    return _encrypt(masters.newest(), key, _whose(holder, subject))
+
+
+def unwrap(row: SubjectKey) -> bytes:
+    """The subject's key. Raises Refused: ERASED for one that was destroyed, even if it is back; ENTRY_ALTERED."""
+    key = opened(row)
+    if key is None or erased.fingerprint(key) in erased.listed():
         raise Refused(Reason.ERASED)
-    return _decrypt(_master_key(), bytes(row.wrapped), _whose(row.holder, row.subject))
+    return key
+
+
+def opened(row: SubjectKey, *masters_only: bytes) -> bytes | None:
+    """The key as the row has it, even if it was destroyed and is back from a backup; None where there is none.
+
+    Args:
+        masters_only: the master keys with which to try; all of them if none is given.
+
+    Raises:
+        Refused: ENTRY_ALTERED if none of them opens it.
+    """
+    if row.wrapped is None:
+        return None
+    for master in masters_only or masters.each():
+        with suppress(Refused):
+            return _decrypt(master, bytes(row.wrapped), _whose(row.holder, row.subject))
+    raise Refused(Reason.ENTRY_ALTERED, detail="No master key opens this subject's key: it was changed, or is older.")
+
+
+def resurrected() -> Iterator[SubjectKey]:
+    """Keys that were destroyed and are in the database again, which shows that a backup was restored.
+
+    Those without a fingerprint of their own are opened to find out.
+    """
+    gone = erased.listed()
+    for row in SubjectKey.objects.filter(wrapped__isnull=False).order_by("pk").iterator() if gone else ():
+        if (fingerprint(row)) in gone:
+            yield row
+
+
+def fingerprint(row: SubjectKey) -> str:
+    """That of the row's key, as the row says it or, if it is older than fingerprints, the key itself; empty for a key
+    that no master key opens, which is as good as destroyed."""
+    if row.fingerprint or row.wrapped is None:
+        return row.fingerprint
+    try:
+        return erased.fingerprint(opened(row) or b"")
+    except Refused:
+        return ""
 
 
 def _whose(holder: str, subject: UUID) -> bytes:
@@ -142,18 +188,3 @@ def _decrypt(key: bytes, sealed: bytes, bound_to: bytes) -> bytes:
         return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to)
     except InvalidTag as error:
         raise Refused(Reason.ENTRY_ALTERED, detail="The encrypted payload was changed, or its key was.") from error
-
-
-def _master_key() -> bytes:
-    try:
-        key = read_private(_master_key_path())
-    except FileNotFoundError as error:
-        detail = "The master key is missing, and without it nothing private opens: `manage.py create_keys` makes one."
-        raise Refused(Reason.KEYSTORE_UNSAFE, detail=detail) from error
-    if len(key) != KEY_BYTES:
-        raise Refused(Reason.KEYSTORE_UNSAFE, detail="The master key is 32 bytes long.")
-    return key
-
-
-def _master_key_path() -> Path:
-    return Path(settings.KEYS_DIR) / "master.key"

@@ -24,29 +24,43 @@ _HEADS = 100
 
 def of(size: int) -> Witnesses:
     """The witnesses of the head over `size` entries."""
-    telling = LogEntry.objects.filter(event__in=_TELLING).order_by("index").values_list("index", "leaf_hash")
-    return witnesses.at(_histories(tuple((index, bytes(leaf_hash)) for index, leaf_hash in telling)), size)
+    return witnesses.at(_known(), size)
 
 
 def witnessed(checkpoint: SignedCheckpoint) -> Witnessed:
     """Who has cosigned this head."""
-    found = of(checkpoint.size)
-    return Witnessed(tuple(line.witness for line in _counted(checkpoint, found.keys)), found.of)
+    return _witnessed(checkpoint, _known())
 
 
 def best(index: int, most: int | None = None) -> SignedCheckpoint | None:
     """The latest head that covers the entry, of at most so many entries, and has enough cosignatures, or else the one
-    with the most; None if no head that covers it has any."""
-    covering = SignedCheckpoint.objects.filter(size__gt=index)
-    covering = covering if most is None else covering.filter(size__lte=most)
-    heads = covering.annotate(lines=Count("cosignatures")).exclude(lines=0)
-    found = next((each for each in heads.order_by("-size")[:_HEADS] if witnessed(each).enough), None)
-    return found or heads.order_by("lines", "size").last()
+    with the most; None if no head that covers it has any. In a number of queries that depends on nothing."""
+    lines = Cosignature.objects.filter(checkpoint_id__gt=index)
+    lines = lines if most is None else lines.filter(checkpoint_id__lte=most)
+    # Asked of the lines alone: a log has many more heads, and joining all of them takes seconds.
+    latest = lines.order_by("-checkpoint_id").values_list("checkpoint_id", flat=True).distinct()[:_HEADS]
+    heads = SignedCheckpoint.objects.filter(size__in=list(latest)).order_by("-size").prefetch_related("cosignatures")
+    known = _known()
+    found = next((each for each in heads if _witnessed(each, known).enough), None)
+    if found is not None or not heads:
+        return found
+    counted = lines.order_by().values("checkpoint_id").annotate(lines=Count("pk")).order_by("-lines", "-checkpoint_id")
+    return SignedCheckpoint.objects.get(size=counted[0]["checkpoint_id"])
 
 
 def note(checkpoint: SignedCheckpoint) -> str:
     """The head's signed note with every cosignature that counts."""
     return checkpoint.note + "".join(line.line for line in _counted(checkpoint, of(checkpoint.size).keys))
+
+
+def _witnessed(checkpoint: SignedCheckpoint, known: Mapping[str, KeyHistory]) -> Witnessed:
+    found = witnesses.at(known, checkpoint.size)
+    return Witnessed(tuple(line.witness for line in _counted(checkpoint, found.keys)), found.of)
+
+
+def _known() -> dict[str, KeyHistory]:
+    telling = LogEntry.objects.filter(event__in=_TELLING).order_by("index").values_list("index", "leaf_hash")
+    return _histories(tuple((index, bytes(leaf_hash)) for index, leaf_hash in telling))
 
 
 def _counted(checkpoint: SignedCheckpoint, keys: Mapping[str, VerifyKey]) -> list[Cosignature]:

@@ -1,5 +1,7 @@
 """Erasure of a person, through all that the coordinator holds: the one verb that operators call."""
 
+from collections.abc import Callable
+from functools import partial
 from uuid import UUID
 
 from django.db import transaction
@@ -31,10 +33,23 @@ def erase_subject(*, institution: str, subject: UUID, ground: str) -> LogEntry:
         Refused: LEGAL_HOLD and RETENTION_DUTY, naming their ground and end; NOT_FOUND for an unknown subject; ERASED if
             it was erased before.
     """
+    return _erase(institution, subject, partial(subjects.destroy, ground=ground))
+
+
+@transaction.atomic
+def erase_again(*, institution: str, subject: UUID) -> LogEntry:
+    """Erase a person who had been erased, and whom a restored backup has brought back. Nothing forbids it any more.
+
+    Raises Refused: as `ledger.services.subjects.destroy_again`.
+    """
+    return _erase(institution, subject, subjects.destroy_again)
+
+
+def _erase(institution: str, subject: UUID, destroy: Callable[..., LogEntry]) -> LogEntry:
     _erase_jobs(institution, subject)
     consent.forget(institution=institution, subject=subject)
     suspensions.forget(institution, subject)
-    destroyed = subjects.destroy(institution=institution, subject=subject, ground=ground)
+    destroyed = destroy(institution=institution, subject=subject)
     # Nobody else writes to the log from here on: what began, or was handed out, just before is erased and told as well.
     _erase_jobs(institution, subject)
     holders.tell(holders.of_subject(institution, subject), destroyed)

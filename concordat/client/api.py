@@ -18,6 +18,7 @@ from concordat.media import media_type
 from concordat.package import Stage
 from concordat.reasons import Reason, Refused
 from concordat.states import JobState
+from concordat.tiles import TilePath
 from concordat.votes import VoteDocument
 
 T = TypeVar("T")
@@ -333,6 +334,10 @@ class Api:
 
     def consistency(self, first: int, second: int) -> list[str]:
         return self._get("ledger/consistency", _Proof, first=first, second=second)["proof"]
+
+    def tile(self, path: TilePath) -> bytes:
+        """A tile of the log, or a bundle of its entries."""
+        return self._session.get_bytes(f"log/{path}")
 
     def dossier(self, record: str) -> bytes:
         """The dossier bundle (zip) of a record number."""

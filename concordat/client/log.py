@@ -5,10 +5,11 @@ checkpoint.txt   the latest signed head that was verified here (a C2SP signed no
 That others see the same log is for its witnesses to say: the cosignatures on a head are verified and counted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from concordat import checkpoint, cosignature, merkle, witnesses
+from concordat import checkpoint, cosignature, merkle, mirror, witnesses
 from concordat.canonical import unb64
 from concordat.checkpoint import Checkpoint
 from concordat.client.api import Api
@@ -24,9 +25,10 @@ _FILE = "checkpoint.txt"
 
 @dataclass(frozen=True)
 class Followed:
-    """The log's head, and how many of the pinned witnesses have cosigned it so far."""
+    """The log's head, its note, and how many of the pinned witnesses have cosigned it so far."""
 
     head: Checkpoint
+    note: str
     witnessed: Witnessed
 
 
@@ -58,7 +60,28 @@ def follow(home: ClientHome, api: Api) -> Followed:
     if home.config.get("witnessed", False) and not witnessed.enough:
         detail = f"The head of {head.size} entries has the cosignatures of {witnessed}."
         raise Refused(Reason.WITNESSES_TOO_FEW, detail=detail)
-    return Followed(head, witnessed)
+    return Followed(head, note, witnessed)
+
+
+def fetch(
+    home: ClientHome, api: Api, folder: Path, *, size: int | None = None, progress: Callable[[int, int], object]
+) -> Checkpoint:
+    """Copy the log's entries into a folder (`concordat.mirror`), all of them or the first `size`; answers the head.
+
+    Args:
+        progress: told how many entries are there, and how many there will be.
+
+    Raises:
+        Refused: NOT_FOUND for a size that the log does not have yet; LOG_DIVERGES; as `follow` does.
+        OSError: for a folder that cannot be written to.
+    """
+    followed = follow(home, api)
+    head = followed.head
+    wanted = head.size if size is None else size
+    if not 0 <= wanted <= head.size:
+        raise Refused(Reason.NOT_FOUND, detail=f"The log has published {head.size} entries.", field="size")
+    mirror.copy(folder, api.tile, head, followed.note, size=wanted, progress=lambda done: progress(done, wanted))
+    return head
 
 
 def check_entry(

@@ -13,8 +13,8 @@ from concordat.files import write_private
 from concordat.reasons import Refused
 from concordat.verifier import bundle, given
 from concordat.verifier.case import Case
-from concordat.verifier.evidence import Evidence
-from concordat.verifier.examine import UNREADABLE, Result, Status, verify
+from concordat.verifier.evidence import UNREADABLE, Evidence
+from concordat.verifier.examine import Result, Status, verify
 from concordat.verifier.forms import FORMS
 
 _MARKS = {
@@ -29,6 +29,7 @@ _VERDICTS = {
     (): "no check failed",
     ("disclosure",): "THE DISCLOSURE DOES NOT FIT",
     ("replay",): "THE REPLAY DOES NOT AGREE",
+    ("log",): "THE COPY OF THE LOG DOES NOT FIT",
 }
 """By the checks that failed; any others speak against the dossier itself."""
 
@@ -57,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="MODEL",
         help="the model, from its owner: compute the disclosed record's result again and compare (needs --disclosure)",
     )
+    parser.add_argument(
+        "--log", type=Path, metavar="FOLDER", help="a copy of the whole log, as `concordat log fetch` makes it"
+    )
     for name, form in FORMS.items():
         if name != "json":
             parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write the answer as {form.title}")
@@ -71,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             witnessed=options.witnessed,
             replay=options.replay,
             tsa=options.tsa,
+            log=options.log,
         )
     except OSError as error:
         parser.error(f"{error.filename}: {error.strerror}")

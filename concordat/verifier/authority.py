@@ -124,18 +124,23 @@ def consent_since(case: Case) -> str:
         when = "before the decision" if entry.index < case.decision.index else "later"
         return f"{_ENDS[entry.event][1]} {when}, on {entry.leaf['time']} ({entry.number})."
     # True of the head that the dossier stands under, and of nothing later.
-    whole, size = case.evidence.whole, case.evidence.head.size
-    if whole:
-        return f"Consent had not been withdrawn by {whole[-1].leaf['time']}, when the log had {size} entries."
+    whole, size = case.whole, case.evidence.head.size
+    if whole.entries is not None:
+        return f"Consent had not been withdrawn by {whole.last}, when the log had {size} entries."
     last = case.evidence.entries[-1].leaf["time"]
     return f"No entry here, the last of which is of {last}, under a log of {size}, says that consent was withdrawn."
 
 
+def consent_name(case: Case) -> str:
+    """The consent that the request rests on. Raises NotCheckable without the request."""
+    return read_consent(case.request["basis"]["consent"], case.consent_keyring)["consent"]
+
+
 def consent_entries(case: Case) -> tuple[list[Entry], list[Entry]]:
     """Where this consent was given, and where it ended. Raises NotCheckable without the request."""
-    name = read_consent(case.request["basis"]["consent"], case.consent_keyring)["consent"]
+    name = consent_name(case)
     # Once the person is erased, the coordinator no longer knows which consent to select; the requester still does.
-    entries = case.evidence.whole or case.evidence.entries
+    entries = case.whole.entries or case.evidence.entries
     about = [entry for entry in entries if entry.leaf["public"].get("consent") == name]
     return (
         [entry for entry in about if entry.event is Event.CONSENT_GIVEN],

@@ -5,6 +5,8 @@ Every property verifies what it answers, and raises Refused with the reason if t
 
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,13 +35,31 @@ from concordat.ticket import Ticket, read_ticket
 from concordat.verifier.disclosure import Disclosure, open_record, open_result
 from concordat.verifier.evidence import Entry, Evidence, NotCheckable
 
+if TYPE_CHECKING:
+    from concordat.verifier.whole import Whole
+
 
 class Case:
     """One decision, seen through its evidence and, where the requester gave one, its own disclosure."""
 
-    def __init__(self, evidence: Evidence, disclosure: Disclosure | None = None, *, tsa: bytes | None = None) -> None:
-        """`tsa`: the time-stamping authority's root (PEM) that the reader trusts."""
-        self.evidence, self.disclosure, self.tsa = evidence, disclosure, tsa
+    def __init__(
+        self,
+        evidence: Evidence,
+        disclosure: Disclosure | None = None,
+        *,
+        tsa: bytes | None = None,
+        log: Path | None = None,
+    ) -> None:
+        """`tsa`: the time-stamping authority's root (PEM) that the reader trusts; `log`: a folder with a copy of the
+        log (`concordat.mirror`)."""
+        self.evidence, self.disclosure, self.tsa, self.log = evidence, disclosure, tsa, log
+
+    @cached_property
+    def whole(self) -> "Whole":
+        """What the whole log says, where the reader has it: read once, from the first entry to the last."""
+        from concordat.verifier.whole import Whole  # which has to know what concerns a case
+
+        return Whole.of(self)
 
     @property
     def decision(self) -> Entry:

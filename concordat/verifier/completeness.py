@@ -14,7 +14,7 @@ from concordat.verifier.boards import concerned
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import Leaf, NotCheckable
 
-LARGEST_LOG = 50_000
+LARGEST_LOG = 5_000
 """How many entries a log has at most whose dossiers carry all of them."""
 
 _E = Event
@@ -64,22 +64,26 @@ WITNESSES: frozenset[Event] = frozenset({_E.INSTITUTION_ENROLLED, _E.KEY_CHANGED
 
 def complete(case: Case) -> str:
     """The dossier has every entry of the log that concerns the decision."""
-    evidence, size = case.evidence, case.evidence.proofs["size"]
-    if evidence.log is None:
+    evidence, size, whole = case.evidence, case.evidence.proofs["size"], case.whole
+    if whole.unreadable is not None:
+        raise whole.unreadable
+    if whole.entries is None and evidence.log is None:
         if size > LARGEST_LOG:
-            raise NotCheckable(Reason.INCOMPLETE, "The log is large: nothing shows that the operator left nothing out.")
+            detail = "The log is large, and not carried along: nothing shows that the operator left nothing out."
+            raise NotCheckable(Reason.INCOMPLETE, detail)
         raise Refused(Reason.INCOMPLETE, detail="The dossier does not carry the log.")
-    if evidence.whole is None:
+    if whole.entries is None:
         raise Refused(Reason.INCOMPLETE, detail="The log that the dossier carries is not the one that was signed.")
-    about, shown = _about(case), {entry.index for entry in evidence.entries}
-    for entry in evidence.whole:
-        if entry.index not in shown and _concerns(entry.leaf, about):
+    concerned, shown = about(case), {entry.index for entry in evidence.entries}
+    for entry in whole.entries:
+        if entry.index not in shown and concerns(entry.leaf, concerned):
             index = entry.index
             raise Refused(Reason.INCOMPLETE, detail=f"The entry with index {index} was left out.", field=str(index))
     return f"The log's {size} entries are all here, and none that concerns the decision was left out."
 
 
-def _about(case: Case) -> Mapping[str, set[str]]:
+def about(case: Case) -> Mapping[str, set[str]]:
+    """What the decision is about: values by the public fields of `BY_REFERENCE`."""
     decision, definition = case.decision, case.definition
     named = {
         str(entry.leaf["public"]["institution"])
@@ -93,7 +97,8 @@ def _about(case: Case) -> Mapping[str, set[str]]:
     }
 
 
-def _concerns(leaf: Leaf, about: Mapping[str, set[str]]) -> bool:
+def concerns(leaf: Leaf, about: Mapping[str, set[str]]) -> bool:
+    """Whether an entry belongs to the decision, of which `about` says what it is about."""
     public = leaf["public"]
     if leaf["event"] in WITNESSES:
         return True

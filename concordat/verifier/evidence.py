@@ -10,7 +10,7 @@ from annotated_types import Ge
 from pydantic import Strict, with_config
 from typing_extensions import TypedDict
 
-from concordat import canonical, checkpoint, clock, merkle, record_number
+from concordat import canonical, checkpoint, clock, record_number
 from concordat.canonical import Json
 from concordat.checkpoint import Checkpoint
 from concordat.enrolment import Ed25519Public
@@ -210,16 +210,6 @@ class Evidence:
                 return entry
         raise Refused(Reason.NOT_FOUND, detail="The bundle does not hold the decision that it is about.")
 
-    @cached_property
-    def whole(self) -> tuple[Entry, ...] | None:
-        """Every entry of the log, where the dossier carries the log and it is the one that was signed."""
-        if self.log is None:
-            return None
-        *leaves, end = self.log.split(b"\n")
-        if end or len(leaves) != self.head.size or merkle.root(list(map(merkle.leaf_hash, leaves))) != self.head.root:
-            return None
-        return tuple(Entry(index, leaf, read_leaf(leaf)) for index, leaf in enumerate(leaves))
-
     def of(self, *events: Event, **public: Json) -> list[Entry]:
         """Entries of these events whose public fields have these values, in the order of the log."""
         return [
@@ -262,6 +252,10 @@ class Evidence:
         raise NotCheckable(Reason.ERASED if closed == "erased" else Reason.NOT_DISCLOSED)
 
 
+UNREADABLE = (ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
+"""What Python raises over a value that no honest document holds."""
+
+
 class NotCheckable(Exception):
     """What would be needed is not here, for a reason that proves nothing either way."""
 
@@ -290,9 +284,11 @@ def _entry(path: str, data: bytes) -> Entry:
 
 def read_leaf(data: bytes) -> Leaf:
     """What an entry's exact bytes say. Raises Refused: ENTRY_ALTERED, MALFORMED, or naming an unknown field."""
-    content = canonical.decode(data)
-    if canonical.encode(content) != data:
-        raise Refused(Reason.ENTRY_ALTERED, detail="An entry is not in canonical form.")
+    try:
+        content = canonical.decode_exact(data)
+    except Refused as refused:
+        canonical.decode(data)  # what is no document at all says so
+        raise Refused(Reason.ENTRY_ALTERED, detail="An entry is not in canonical form.") from refused
     leaf = read(content, Leaf)
     allowed = EVENTS[leaf["event"]]
     parts = (("public", allowed.public), ("documents", allowed.documents), ("commitments", allowed.private))

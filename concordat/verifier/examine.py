@@ -8,6 +8,7 @@ is broken, nothing is concluded from it.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from pathlib import Path
 
 from concordat import canonical
 from concordat.canonical import Json
@@ -28,11 +29,12 @@ from concordat.verifier import (
     report,
     story,
     timing,
+    whole,
     witnessing,
 )
 from concordat.verifier.case import Case
 from concordat.verifier.disclosure import Disclosure
-from concordat.verifier.evidence import Evidence, NotCheckable, about
+from concordat.verifier.evidence import UNREADABLE, Evidence, NotCheckable, about
 
 
 class Status(StrEnum):
@@ -55,8 +57,8 @@ class Check:
 @dataclass(frozen=True)
 class Options:
     """What the reader brings: trusted key ids by name (`log`, or an institution), a chain to ask, a disclosure, whether
-    too few witnesses are a failure, a model with which to compute its result again, and the root certificate (PEM) of a
-    time-stamping authority."""
+    too few witnesses are a failure, a model with which to compute its result again, the root certificate (PEM) of a
+    time-stamping authority, and a folder with a copy of the log (`concordat.mirror`)."""
 
     keys: Mapping[str, str] = field(default_factory=dict)
     rpc: str | None = None
@@ -64,6 +66,7 @@ class Options:
     witnessed: bool = False
     model: bytes | None = None
     tsa: bytes | None = None
+    log: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -95,9 +98,6 @@ class Result:
 
 
 Question = Callable[[], str]
-
-UNREADABLE = (ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
-"""What Python raises over a value that no honest document holds."""
 
 
 def verify(data: bytes, options: Options | None = None) -> Result:
@@ -140,7 +140,7 @@ def examine(files: Mapping[str, bytes], options: Options | None = None) -> Resul
             disclosed.append(disclosure.parse(options.disclosure))
         except Refused as refused:
             unreadable.append(refused)
-    case = Case(evidence, *disclosed, tsa=options.tsa)
+    case = Case(evidence, *disclosed, tsa=options.tsa, log=options.log)
     whole = (first, *(_ask(name, question) for name, question in _integrity(evidence).items()))
     broken = next((check for check in whole if check.status is Status.FAILED), None)
     if broken is not None:
@@ -148,6 +148,7 @@ def examine(files: Mapping[str, bytes], options: Options | None = None) -> Resul
         return Result((*whole, *rest), None)
     questions: dict[str, Question] = {
         "keys": lambda: _trusted(case, options.keys),
+        **_log(case),
         **{name: _bound(question, case) for name, question in _CASE.items()},
         **_replay(case, options.model),
         **_matter(case),
@@ -202,6 +203,11 @@ def _integrity(evidence: Evidence) -> dict[str, Question]:
         "openings": lambda: integrity.openings(evidence),
         "anchors": lambda: integrity.extends_anchors(evidence),
     }
+
+
+def _log(case: Case) -> dict[str, Question]:
+    """Asked only by a reader who has a copy of the log."""
+    return {} if case.log is None else {"log": lambda: whole.copied(case)}
 
 
 def _replay(case: Case, given: bytes | None) -> dict[str, Question]:

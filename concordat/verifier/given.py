@@ -30,6 +30,7 @@ def options(
     witnessed: bool = False,
     replay: Path | None = None,
     tsa: Path | None = None,
+    log: Path | None = None,
 ) -> Options:
     """The options of these values, the files read.
 
@@ -49,7 +50,7 @@ def options(
             raise Refused(refused.reason, detail=f"{replay}: {refused.detail}", field="replay") from None
     if rpc is not None:
         _check_address(rpc)
-    return Options(keys, rpc, given, witnessed, model, roots)
+    return Options(keys, rpc, given, witnessed, model, roots, log)
 
 
 def _check_address(rpc: str) -> None:

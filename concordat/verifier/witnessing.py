@@ -62,7 +62,7 @@ def read(case: Case, among: Witnesses | None = None) -> Covering | None:
     seen = integrity.earlier_head(case.evidence, witnessed["note"], witnessed["consistency"], "witnessed")
     found = among or witnesses.at(case.histories, seen.size)
     cosigned = cosignature.verify(witnessed["note"], found.keys, origin=seen.origin)
-    return Covering(tuple(sorted(cosigned)), found.of, seen, all_shown=case.evidence.whole is not None)
+    return Covering(tuple(sorted(cosigned)), found.of, seen, all_shown=case.whole.entries is not None)
 
 
 def _lacking(reason: Reason, detail: str, required: bool) -> str:

@@ -16,7 +16,7 @@ from concordat.verifier.completeness import LARGEST_LOG
 from concordat.verifier.examine import summary
 from ledger import selectors, vault, witnesses
 from ledger.dossier import collect
-from ledger.models import Anchor, ChainTransaction, LogEntry, SignedCheckpoint, TimeStamp
+from ledger.models import Anchor, ChainTransaction, LogEntry, Payload, SignedCheckpoint, TimeStamp
 from ledger.tree import Tree
 
 
@@ -64,6 +64,7 @@ def build(
     disclose = {*disclose, *((*MATTER_TOLD, "record") if under else ())}
     key = Keystore(settings.KEYS_DIR).identity
     tree = Tree()
+    tree.read_around(head.size, *(entry.index for entry in entries))
     moment = moment or _now(index, head, tree)
     values: dict[str, Json] = {
         "about.json": _about(decided, key.public.b64),
@@ -89,8 +90,9 @@ def build(
         files["timestamp.json"] = canonical.encode({"consistency": proof})
     for entry in entries:
         files[f"entries/{entry.index:07d}.json"] = bytes(entry.leaf)
-        for digest in entry.documents.values():
-            files[f"documents/{digest.removeprefix('sha256:')}"] = selectors.document(digest)
+    named = {digest for entry in entries for digest in entry.documents.values()}
+    for digest, content in selectors.documents(named).items():
+        files[f"documents/{digest.removeprefix('sha256:')}"] = content
     return bundle.sealed({**files, **summary(files)}, key)
 
 
@@ -120,11 +122,12 @@ def _anchors(index: int, head: SignedCheckpoint) -> Iterable[Anchor]:
     """The first anchor in a block that covers the entry, and the last; one if they are the same. None is later than the
     head: a block may come at any moment."""
     on_chain = Anchor.objects.select_related("checkpoint", "transaction").filter(
-        checkpoint__size__gt=index,
-        checkpoint__size__lte=head.size,
+        checkpoint_id__gt=index,
+        checkpoint_id__lte=head.size,
         transaction__state__in=ChainTransaction.IN_A_BLOCK,
     )
-    first, last = on_chain.first(), on_chain.last()
+    # Sizes grow with sequences: by size, no anchor of before the decision is looked at.
+    first, last = on_chain.order_by("checkpoint_id").first(), on_chain.order_by("-checkpoint_id").first()
     return [anchor for anchor in dict.fromkeys((first, last)) if anchor is not None]
 
 
@@ -153,10 +156,12 @@ def _witnessed(index: int, head: SignedCheckpoint, tree: Tree) -> Json:
 def _openings(entries: Iterable[LogEntry], disclose: Collection[str]) -> Json:
     opened: dict[str, dict[str, Json]] = {}
     closed: dict[str, dict[str, Json]] = {}
+    indexes = [entry.index for entry in entries if set(entry.commitments) & set(disclose)]
+    payloads = Payload.objects.select_related("key").in_bulk(indexes)
     for entry in entries:
         shown = [field for field in entry.commitments if field in disclose]
         try:
-            key, fields = vault.unseal(entry) if shown else (b"", {})
+            key, fields = vault.unseal(entry, payloads.get(entry.index)) if shown else (b"", {})
             erased = False
         except Refused as refused:
             if refused.reason is not Reason.ERASED:

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ledger', '0008_retention'),
+        ('ledger', '0009_destroyed_keys'),
     ]
 
     operations = [

@@ -15,7 +15,8 @@ class SubjectKey(models.Model):
 
     `subject` is a person's pseudonym at the institution `holder`. Another institution that uses the same one has a key
     of its own: neither can erase, or keep, what the other recorded. An entry that concerns nobody but has private
-    fields is its own subject, under its entry id. A destroyed key's row stays, without the key.
+    fields is its own subject, under its entry id. A destroyed key's row stays, without the key. `fingerprint` is the
+    key's (`ledger.erased`); empty where it was made, or destroyed, before fingerprints were kept.
     """
 
     holder = models.CharField(max_length=63, blank=True)
@@ -24,6 +25,7 @@ class SubjectKey(models.Model):
     created = models.DateTimeField()
     destroyed = models.DateTimeField(null=True)
     ground = models.CharField(max_length=200, blank=True)
+    fingerprint = models.CharField(max_length=64, blank=True)
 
     class Meta:
         constraints = (
@@ -88,6 +90,8 @@ _FIXED = " OR ".join(
 )
 
 register(
+    Rule(SubjectKey, "no", ("delete", "truncate", "replace"), "the rows of subjects' keys are kept"),
+    Rule(SubjectKey, "stays", ("update",), "a key that was destroyed stays destroyed", "OLD.destroyed IS NOT NULL"),
     Rule(RetentionRule, "no", ("delete", "truncate", "replace"), "retention rules are kept"),
     Rule(RetentionRule, "ends", ("update",), "a retention rule only ends, once", f"OLD.ended IS NOT NULL OR {_FIXED}"),
 )

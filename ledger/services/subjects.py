@@ -10,10 +10,12 @@ from concordat import clock
 from concordat.events import Event
 from concordat.law import Exemption
 from concordat.reasons import Reason, Refused
-from ledger import vault
+from ledger import erased, vault
 from ledger.models import LegalHold, LogEntry, SubjectKey
 from ledger.services import retention
 from ledger.services.record import record
+
+AGAIN = "It had been destroyed before; a backup brought it back."
 
 
 @transaction.atomic
@@ -21,8 +23,9 @@ def destroy(*, institution: str, subject: UUID, ground: str) -> LogEntry:
     """Destroy the subject's governance key (GDPR, article 17): its payloads never open again, every proof still holds.
 
     The record of it names the ground only; nothing in it leads back to the subject.
-    Copies of the wrapped key in backups must be destroyed as well. What other tables say of the subject is not the
-    ledger's: `compute.services.erasure` erases that with it.
+    Copies of the wrapped key in backups go with the master key of their time (`ledger.services.rotation`), and a
+    restored one is refused (`ledger.erased`). What other tables say of the subject is not the ledger's:
+    `compute.services.erasure` erases that with it.
 
     Raises:
         Refused: LEGAL_HOLD and RETENTION_DUTY, naming their ground and end; NOT_FOUND for an unknown subject; ERASED
@@ -31,13 +34,39 @@ def destroy(*, institution: str, subject: UUID, ground: str) -> LogEntry:
     row, now = _locked_key(institution, subject), clock.now()
     check_free(institution, subject, now)
     retention.check_over(institution, subject, now)
+    return _destroy(row, ground, now)
+
+
+@transaction.atomic
+def destroy_again(*, institution: str, subject: UUID) -> LogEntry:
+    """Destroy a key that had been destroyed and came back with a backup, which nothing forbids any more.
+
+    Raises:
+        Refused: NOT_FOUND for an unknown subject; ERASED if the key is gone; WRONG_STATE if it never was destroyed.
+    """
+    row = _locked_key(institution, subject)
+    if vault.fingerprint(row) not in erased.listed():
+        raise Refused(Reason.WRONG_STATE, detail="This key was never destroyed.", field="subject")
+    return _destroy(row, AGAIN, clock.now())
+
+
+def _destroy(row: SubjectKey, ground: str, now: datetime) -> LogEntry:
+    row.fingerprint = vault.fingerprint(row)
     row.wrapped, row.destroyed, row.ground = None, now, ground
-    row.save(update_fields=["wrapped", "destroyed", "ground"])
+    row.save(update_fields=["wrapped", "destroyed", "ground", "fingerprint"])
     # Holds that have ended: their ground may tell of a claim or a disease.
-    LegalHold.objects.filter(holder=institution, subject=subject).update(ground="")
+    LegalHold.objects.filter(holder=row.holder, subject=row.subject).update(ground="")
     transaction.on_commit(vault.checkpoint_wal)
+    transaction.on_commit(list_destroyed)
     # It does not say whose: a payload of its own would keep the pseudonym readable for ever.
     return record(event=Event.KEY_DESTROYED, public={"ground": ground})
+
+
+def list_destroyed() -> None:
+    """Put every destroyed key on the list outside of the database, unless it is there. That list is what a restored
+    backup is compared with; what a crash kept from it is put there by the next call, from the worker."""
+    gone = SubjectKey.objects.filter(destroyed__isnull=False).exclude(fingerprint="")
+    erased.add(gone.values_list("fingerprint", flat=True))
 
 
 def check_free(institution: str, subject: UUID, now: datetime) -> None:

@@ -18,6 +18,8 @@ KEYS = {
     *("cpu_microseconds_per_entry", "megabytes_after_a_tenth", "megabytes_at_the_end"),
     *("seconds_inclusion", "seconds_inclusion_slowest_in_20"),
     *("seconds_consistency", "seconds_consistency_slowest_in_20", "machine"),
+    *("seconds_dossier", "seconds_dossier_slowest", "queries_dossier", "bytes_dossier"),
+    *("seconds_copy", "bytes_copy", "seconds_complete", "megabytes_complete"),
 }
 
 
@@ -38,16 +40,19 @@ def check(row, printed):
 
 
 @pytest.mark.django_db
-def test_what_is_measured_is_a_log_with_heads_and_proofs_that_hold():
-    row = log.measure(ENTRIES, BATCH, PROOFS)
+def test_what_is_measured_is_a_log_with_heads_proofs_and_dossiers_that_hold(tmp_path):
+    row = log.measure(ENTRIES, BATCH, PROOFS, tmp_path)
     check(row, shown(row))
-    assert LogEntry.objects.count() == ENTRIES
-    assert list(SignedCheckpoint.objects.order_by("size").values_list("size", flat=True)) == [1000, ENTRIES]
+    assert LogEntry.objects.filter(event="prediction.recorded").count() == 3
+    first, second, *_ = SignedCheckpoint.objects.order_by("size").values_list("size", flat=True)
+    assert second - first == ENTRIES - 1000  # and behind it the last decision, and a head for every dossier
+    assert LogEntry.objects.count() > ENTRIES
 
 
 @pytest.mark.django_db
-def test_nothing_is_measured_of_a_log_whose_proofs_do_not_hold():
-    log.fill(300, 100)
+def test_nothing_is_measured_of_a_log_whose_proofs_do_not_hold(tmp_path):
+    with log.Decisions.settings():
+        log.fill(300, 100, log.Decisions(tmp_path))
     broken = Tile.objects.get(level=0, index=0)
     assert broken.hashes
     Tile.objects.filter(pk=broken.pk).update(hashes=bytes(len(broken.hashes)))

@@ -1,5 +1,6 @@
 """A person who is erased leaves proofs that say nothing, and nothing else."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 from uuid import UUID
@@ -16,10 +17,12 @@ from concordat.reasons import Reason, Refused
 from concordat.states import JobState
 from governance.models import Consent
 from governance.services import consent
-from ledger import vault
-from ledger.models import LogEntry, SubjectKey
+from ledger import triggers, vault
+from ledger.models import LegalHold, LogEntry, SubjectKey
+from ledger.services import subjects
 from ledger.services.record import record
 from tests.support.consortium import REQUESTER
+from tests.support.snapshot import Snapshot
 
 
 @pytest.fixture
@@ -91,6 +94,43 @@ def test_no_table_names_the_person_any_more_but_the_row_of_the_destroyed_key(wor
     left = [value for value in everything_stored() if any(name in value for name in named)]
     assert [UUID(value) for value in left] == [subject]
     assert SubjectKey.objects.get(subject=subject).wrapped is None
+
+
+def test_whom_a_restored_backup_brought_back_is_erased_again(world, erase, settings, tmp_path, capsys):
+    """All of it, and though a hold that was lifted since the backup is in force again."""
+    folder = shutil.copytree(settings.KEYS_DIR, tmp_path / "keys")
+    settings.KEYS_DIR = folder
+    world.recorded()
+    subject = world.consortium.subject
+    call_command("legal_hold", "set", REQUESTER, subject, "claim 4 O 12/26")
+    backup = Snapshot.take()
+    call_command("legal_hold", "lift", str(LegalHold.objects.get().pk))
+    erase()
+    subjects.list_destroyed()  # as the commit does
+    _put_back(backup)
+    assert SubjectKey.objects.get(subject=subject).wrapped is not None
+    assert [row.subject for row in vault.resurrected()] == [UUID(subject)]
+    call_command("reapply_erasures")
+    assert "1 erasures were applied again" in capsys.readouterr().out
+    named = (world.consortium.consent, subject, UUID(subject).hex)
+    left = [value for value in everything_stored() if any(name in value for name in named)]
+    assert {UUID(value) for value in left} == {UUID(subject)}  # in the rows of the key and of the hold
+    assert SubjectKey.objects.get(subject=subject).wrapped is None
+    assert LogEntry.objects.filter(event=Event.KEY_DESTROYED).get().public == {"ground": subjects.AGAIN}
+    call_command("reapply_erasures")
+    assert "0 erasures" in capsys.readouterr().out
+
+
+def _put_back(backup):
+    connection.check_constraints()
+    triggers.remove()
+    with connection.cursor() as cursor:
+        for table in [*backup.tables, *connection.introspection.table_names(cursor)]:
+            if table.startswith(("compute_", "governance_", "ledger_")) or table in backup.tables:
+                cursor.execute(f'DELETE FROM "{table}"')
+    backup.restore()
+    connection.check_constraints()
+    triggers.install()
 
 
 def test_a_legal_hold_keeps_everything(world):

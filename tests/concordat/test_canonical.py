@@ -134,3 +134,56 @@ def test_other_spellings_of_base64_are_refused(text: str) -> None:
     with pytest.raises(Refused) as no:
         canonical.unb64(text)
     assert no.value.reason is Reason.MALFORMED
+
+
+def exact(data: bytes) -> Any:
+    """What `decode_exact` stands for, in two steps; None where it refuses."""
+    try:
+        value = canonical.decode(data)
+    except Refused:
+        return None
+    return [value] if canonical.encode(value) == data else None
+
+
+def read_exactly(data: bytes) -> Any:
+    try:
+        return [canonical.decode_exact(data)]
+    except Refused:
+        return None
+
+
+@given(VALUES)
+def test_canonical_bytes_are_read_and_no_others(value: Any) -> None:
+    data = canonical.encode(value)
+    assert read_exactly(data) == exact(data) == [value]
+    for other in (data + b" ", b" " + data, json.dumps(value, indent=1).encode() + b"\n", data[:-1]):
+        assert read_exactly(other) == exact(other)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":1,"a":1}',
+        '{"a":1,"a":2}',
+        '{"b":1,"a":2}',
+        '{"a": 1}',
+        '{"a":1.0}',
+        '{"a":1e2}',
+        '{"a":-0}',
+        '{"a":01}',
+        '{"a":9007199254740992}',
+        '{"a":NaN}',
+        '{"a":"\\u0041"}',
+        '{"a":"\\/"}',
+        '{"a":"\\u00e9"}',
+        '{"a":"\\ud800"}',
+        '{"\u00e9":"\ud83d\ude00"}'.encode("utf-16", "surrogatepass").decode("utf-16"),
+        "[" * 65 + "]" * 65,
+        "[" * 64 + "]" * 64,
+        "[" * 100_000,
+        '{"a":"' + "[" * 100 + '"}',
+        "",
+    ],
+)
+def test_what_can_be_read_in_two_ways_or_written_in_two_is_told_from_what_cannot(text: str) -> None:
+    assert read_exactly(text.encode()) == exact(text.encode())

@@ -4,8 +4,10 @@ import base64
 import io
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,9 +31,11 @@ from concordat.passkeys import SoftwarePasskey
 from concordat.reasons import Reason, Refused
 from governance import acts
 from governance.models import Passkey, RecoveryCode, SigningChallenge, Totp
+from governance.models.sign_in import carry
 from governance.services import challenges, registration, second_factors, sign_in
 from governance.services.second_factors import Kind
-from ledger import selectors, vault
+from ledger import masters, selectors, vault
+from ledger.services import rotation
 from tests.governance.conftest import Consortium, Officer
 from tests.support.officers import signed_in
 
@@ -421,6 +425,28 @@ def test_the_database_alone_makes_no_code(newcomer: User) -> None:
     client = password_given(newcomer)
     post(client, "admin:second_factor", {"code": code_of(row.bin_key)})
     assert not inside(client)
+
+
+def test_an_app_s_secret_stays_the_same_under_a_new_master_key(newcomer: User, settings: Any, tmp_path: Path) -> None:
+    settings.KEYS_DIR = shutil.copytree(settings.KEYS_DIR, tmp_path / "keys")
+    secret = with_app(newcomer)
+    kept = {TOTPDevice.objects.get(user=newcomer).key}
+    for _ in range(2):
+        for _ in rotation.rotate(until=datetime.now(UTC)):
+            pass
+        for _ in rotation.destroy_due(now=datetime.now(UTC) + timedelta(seconds=2)):
+            pass
+        row = Totp.objects.get(user=newcomer)
+        assert row.bin_key == secret
+        kept.add(row.key)
+    assert len(kept) == 3
+    assert not any(secret.hex() in key for key in kept)
+    before = row.key
+    carry(masters.current())
+    assert Totp.objects.get(user=newcomer).key == before
+    client = password_given(newcomer)
+    post(client, "admin:second_factor", {"code": code_of(secret)})
+    assert inside(client)
 
 
 # --- recovery codes

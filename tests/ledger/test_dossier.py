@@ -3,7 +3,8 @@
 import pytest
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from concordat import canonical
 from concordat.events import Event
@@ -19,9 +20,9 @@ from ledger.dossier import collect
 from ledger.models import Anchor, LogEntry
 from ledger.services import anchoring, dossiers
 from ledger.services.publish import publish
-from ledger.services.record import record
+from ledger.services.record import Draft, record, record_all
 from ledger.services.subjects import destroy
-from tests.support.consortium import NODES, STUDY, Consortium
+from tests.support.consortium import NODES, STUDY, Consortium, new_uuid
 from tests.support.decision import SETTINGS, SITE, Decision
 from tests.support.witnesses import witness
 
@@ -121,6 +122,61 @@ def test_a_revoked_approval_is_told_too(decision):
     assert result.holds
     assert {"institution": "zurich", "approve": True} in result.story["allowed"]["votes"]
     assert Event.DEFINITION_VOTED in {event["event"] for event in result.story["since"]}
+
+
+def others(decision, count):
+    """Entries that name the study, the definition and an institution of the decision, and are about others."""
+    about = {"study": STUDY, "definition": canonical.digest(decision.consortium.definition)}
+    refused = {"authorised": False, "reasons": [], "epoch": 1}
+    with transaction.atomic():
+        for institution in ("zurich", "long-beach"):
+            given = {"study": STUDY, "institution": institution, "epoch": 1}
+            record_all(
+                [Draft(event=Event.CONSENT_WITHDRAWN, public=given | {"consent": new_uuid()}) for _ in range(count)]
+            )
+        record_all([Draft(event=Event.VERDICT, public=about | refused | {"request": new_uuid()}) for _ in range(count)])
+    publish()
+
+
+def test_what_is_asked_of_the_database_depends_neither_on_the_log_nor_on_the_dossier(decision):
+    """Forty queries at most, whatever there is of what a dossier holds."""
+    number = decision.entries["prediction"].record_number
+    asked = {"number": number, "role": "operator", "reader": "one", "disclose": REQUEST}
+    dossiers.hand_out(**asked)
+    with CaptureQueriesContext(connection) as first:
+        small = dossiers.hand_out(**asked)
+    others(decision, 300)
+    for step in range(5):
+        decision.vote(decision.consortium.vote("zurich", approve=step % 2 == 0, nonce=step + 1))
+        decision.roster("zurich", decision.boards.roster("zurich"), version=step + 2)
+        decision.override()
+    publish()
+    for slug in NODES:
+        witness(decision.consortium.homes[slug]).cosign()
+    dossiers.hand_out(**asked)
+    with CaptureQueriesContext(connection) as second:
+        large = dossiers.hand_out(**asked)
+    held = [sum(path.startswith("entries/") for path in bundle.unpack(data)) for data in (small, large)]
+    assert held[1] >= held[0] + 15
+    assert len(second) - len(first) <= 4  # a witnessed head, and a second level of tiles
+    assert len(second) <= 45
+
+
+def test_of_a_log_in_which_everything_names_the_study_few_entries_are_read(decision):
+    before = {entry.index for entry in collect.entries(decision.entries["prediction"])}
+    others(decision, 300)
+    read = []
+
+    def counting(execute, sql, parameters, many, context):
+        cursor = execute(sql, parameters, many, context)
+        if "ledger_logentry" in sql and sql.lstrip("(").startswith("SELECT"):
+            read.append(sql)
+        return cursor
+
+    with connection.execute_wrapper(counting):
+        found = collect.entries(decision.entries["prediction"])
+    assert {entry.index for entry in found} == before
+    assert len(read) == 3
 
 
 def test_only_decisions_have_dossiers(decision):

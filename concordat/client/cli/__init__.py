@@ -14,6 +14,7 @@ from concordat.client.cli.dossier import dossier, verify_command
 from concordat.client.cli.escrow import escrow, records
 from concordat.client.cli.home import init, pin
 from concordat.client.cli.keys import keys
+from concordat.client.cli.log import log
 from concordat.client.cli.prediction import cancel, disclose, open_command, predict_command, watch
 from concordat.client.cli.study import study
 from concordat.client.cli.subject import subject
@@ -87,5 +88,6 @@ for command in (
     escrow,
     dossier,
     verify_command,
+    log,
 ):
     main.add_command(command)

@@ -13,10 +13,10 @@ from concordat.client.home import ClientHome
 from concordat.reasons import Refused
 from concordat.verifier import bundle, given, verify
 from concordat.verifier.case import Case
-from concordat.verifier.evidence import Evidence
-from concordat.verifier.examine import UNREADABLE
+from concordat.verifier.evidence import UNREADABLE, Evidence
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command()
@@ -44,6 +44,7 @@ def dossier(app: App, record: str, file: Path) -> None:
     help="The model, from its owner: compute the disclosed record's result again and compare. Needs --disclosure.",
 )
 @click.option("--tsa", type=_FILE, help="Root certificate (PEM) of the time-stamping authority that you trust.")
+@click.option("--log", type=_FOLDER, metavar="FOLDER", help="A copy of the log (concordat log fetch).")
 @click.pass_context
 def verify_command(context: click.Context, /, file: Path, **brought: Any) -> None:
     """Verify the dossier FILE off line, with the keys that are pinned here.

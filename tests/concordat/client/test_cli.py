@@ -47,9 +47,10 @@ def run(world: World, monkeypatch: pytest.MonkeyPatch) -> Run:
     """`run("definition", "show", digest)`: as long-beach, unless told otherwise."""
     monkeypatch.setattr(common, "Session", partial(common.Session, transport=world.transport))
 
-    def invoke(*arguments: object, home: str = "long-beach", output: str = "text") -> Result:
+    def invoke(*arguments: object, home: str = "long-beach", output: str = "text", catch: bool = True) -> Result:
         folder = str(world.homes[home].directory)
-        return CliRunner().invoke(main, ["--home", folder, "--output", output, *map(str, arguments)])
+        whole = ["--home", folder, "--output", output, *map(str, arguments)]
+        return CliRunner().invoke(main, whole, catch_exceptions=catch)
 
     return invoke
 
