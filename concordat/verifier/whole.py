@@ -23,8 +23,8 @@ _NOT_THIS_LOG = (Reason.LOG_MISSING, Reason.LOG_SHORT, Reason.LOG_DIVERGES)
 
 @dataclass(frozen=True)
 class Whole:
-    """`entries` are those of the whole log that concern the case, and None where nothing shows the whole log, whose last
-    entry is of the time `last`.
+    """`entries` are those of the whole log that concern the case, and None where nothing shows the whole log; `last` is
+    the time of its last one.
 
     `folder` is what is wrong with the reader's copy, `unreadable` with an entry of the signed log itself.
     """
@@ -78,7 +78,10 @@ def _carried(log: bytes) -> Iterator[Sequence[bytes]]:
 def _read(
     bundles: Iterable[Sequence[bytes]], head: Checkpoint, wanted: Callable[[Leaf], bool]
 ) -> tuple[tuple[Entry, ...], str]:
-    """The entries that are wanted, and the time of the last of all. Raises Refused: LOG_DIVERGES; what `read_leaf` refuses of an entry of this log."""
+    """The entries that are wanted, and the time of the last of all.
+
+    Raises Refused: LOG_DIVERGES; what `read_leaf` refuses of an entry of this log.
+    """
     tree, found, last = merkle.Growing(), list[Entry](), ""
     unreadable: Refused | None = None
     for leaves in bundles:
