@@ -105,6 +105,10 @@ class Event(StrEnum):
     MASTER_KEY_DESTROYED = "master-key.destroyed"
 
 
+LEAF_VERSION = 1
+"""Of what an entry looks like; `concordat.event_schema` says it field by field."""
+
+
 @dataclass(frozen=True)
 class EventInfo:
     """`public` and `private` name the allowed fields; `documents` the content-addressed documents it may carry."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import django
 
+from concordat import event_schema
 from concordat.events import EVENTS
 from concordat.reasons import REASONS
 from concordat.states import TRANSITIONS
@@ -44,7 +45,8 @@ def events() -> str:
     return (
         "# Events\n\nEvery kind of log entry. *Public* fields hold nothing about a person; *committed* fields are "
         "salted commitments that can be opened one at a time; *documents* are named by digest. Generated from "
-        "`concordat/events.py`.\n\n" + _table(("event", "what it records", "public", "committed", "documents"), rows)
+        "`concordat/events.py`; [events.schema.json](events.schema.json) says the same in JSON Schema.\n\n"
+        + _table(("event", "what it records", "public", "committed", "documents"), rows)
     )
 
 
@@ -106,6 +108,11 @@ def dossier() -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
+def events_schema() -> str:
+    """The JSON Schema of the log's entries."""
+    return json.dumps(event_schema.schema(), indent=1, ensure_ascii=False) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "reasons.md": reasons,
     "events.md": events,
@@ -114,6 +121,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "permissions.md": permissions,
     "openapi.yaml": openapi,
     "dossier.schema.json": dossier,
+    "events.schema.json": events_schema,
 }
 
 

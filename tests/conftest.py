@@ -1,11 +1,16 @@
 """What every test shares: a state folder of its own, the coordinator's keys, and skips that CI turns into failures."""
 
+import json
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
+from concordat import event_schema
+from concordat.events import EVENTS
 from tests.support.keys import coordinator_keys
 from tests.support.triggers import drop_triggers
 
@@ -25,6 +30,26 @@ def _state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     coordinator_keys(settings.KEYS_DIR)
     PBKDF2PasswordHasher.iterations = 1000
     return state
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _entries_as_their_schemas_say(_state: Path) -> Iterator[None]:
+    """Whatever a test records is held against the schema of its event."""
+    from ledger.services import record
+
+    write = record._leaf
+    validators: dict[object, Draft202012Validator] = {}
+
+    def leaf(draft: record.Draft, *how: Any) -> bytes:
+        written, info = write(draft, *how), EVENTS[draft.event]
+        if info not in validators:
+            validators[info] = Draft202012Validator(event_schema.of(draft.event))
+        validators[info].validate(json.loads(written))
+        return written
+
+    record._leaf = leaf
+    yield
+    record._leaf = write
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def hand_out(
     """
     index = record_number.parse(number)
     decided = collect.decision(index)
-    opened: list[Json] = [*_opened(decided, disclose)]
+    opened: list[Json] = [*_opened(decided, disclose)] if disclose else []
     with transaction.atomic():  # short: building the bundle verifies all of it, and nobody else could record meanwhile
         if under is not None:
             record(

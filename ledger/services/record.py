@@ -9,13 +9,11 @@ from django.db import DEFAULT_DB_ALIAS, transaction
 
 from concordat import canonical, clock, merkle, tiles
 from concordat.canonical import Json
-from concordat.events import EVENTS, Event
+from concordat.events import EVENTS, LEAF_VERSION, Event
 from concordat.reasons import Reason, Refused
 from ledger import rows, vault
 from ledger.models import LogEntry, LogHead, Payload, Reference, SubjectKey
 from ledger.services.documents import store
-
-LEAF_VERSION = 1
 
 _ENTRY = ("index", "uuid", "event", "time", "leaf", "leaf_hash")
 

@@ -155,7 +155,7 @@ def test_the_sweep_finds_nothing_left_to_do(world, erase):
 
 def test_another_institution_s_pseudonym_of_the_same_number_is_another_person(world, erase):
     subject = UUID(world.consortium.subject)
-    public = {"study": "chest-pain", "institution": "zurich", "consent": "c"}
+    public = {"study": "chest-pain", "institution": "zurich", "consent": str(UUID(int=1))}
     other = record(event=Event.CONSENT_GIVEN, public=public, private={"statement": "theirs"}, subject=subject)
     erase()
     assert vault.unseal(other)[1] == {"statement": "theirs"}

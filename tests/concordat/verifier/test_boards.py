@@ -420,7 +420,8 @@ def test_an_entry_about_the_boards_that_is_left_out_is_missed(decision: Decision
     suspended(decision, Event.STUDY_EXPIRED)
     decision.approve("continuing-review")
     decision.delegate(decision.boards.delegate("zurich"))
-    decision._record("ended", Event.DELEGATION_ENDED, {"institution": "zurich", "delegation": "x"})
+    other = {"institution": "zurich", "delegation": "00000000-0000-4000-8000-000000000001"}
+    decision._record("ended", Event.DELEGATION_ENDED, other)
     decision.verify_conditions(decision.boards.verify(decision.boards.decide("zurich")))
     finish(decision)
     forger = forge(decision)

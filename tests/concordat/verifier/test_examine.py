@@ -1,5 +1,6 @@
 """An untouched dossier holds, and says what it could not check."""
 
+import json
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ from concordat.kinds.kind import softmax
 from concordat.reasons import Reason, Refused
 from concordat.verifier import Options, bundle, paper, verify
 from concordat.verifier.__main__ import main
+from concordat.verifier.case import Case
 from concordat.verifier.evidence import Evidence
 from concordat.verifier.examine import Status
 from concordat.verifier.report import html
@@ -221,10 +223,10 @@ def test_a_mistake_of_the_reader_s_is_wrong_usage_and_not_the_dossier_s(made, tm
 
 
 def test_that_consent_was_not_withdrawn_says_by_when(made):
-    evidence = Evidence.load(made.files)
-    assert evidence.whole is not None
-    size, last = evidence.head.size, evidence.whole[-1]
-    said = f"Consent had not been withdrawn by {last.leaf['time']}, when the log had {size} entries."
+    case = Case(Evidence.load(bundle.unpack(made.data)))
+    assert case.whole.entries is not None
+    last = json.loads(bundle.unpack(made.data)["log.jsonl"].splitlines()[-1])["time"]
+    said = f"Consent had not been withdrawn by {last}, when the log had {case.evidence.head.size} entries."
     assert status(verify(made.data), "consent since").sentence == said
 
 
