@@ -42,9 +42,10 @@ def _entries_as_their_schemas_say(_state: Path) -> Iterator[None]:
 
     def leaf(draft: record.Draft, *how: Any) -> bytes:
         written, info = write(draft, *how), EVENTS[draft.event]
-        if info not in validators:
-            validators[info] = Draft202012Validator(event_schema.of(draft.event))
-        validators[info].validate(json.loads(written))
+        form = draft.event, *map(tuple, (info.public, info.private, info.documents))
+        if form not in validators:
+            validators[form] = Draft202012Validator(event_schema.of(draft.event))
+        validators[form].validate(json.loads(written))
         return written
 
     record._leaf = leaf

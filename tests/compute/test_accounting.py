@@ -3,7 +3,6 @@
 import json
 from datetime import timedelta
 from io import StringIO
-from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 import pytest
@@ -19,7 +18,7 @@ from compute.services.erasure import erase_subject
 from compute.services.export import export_subject
 from concordat import accounting, canonical, clock
 from concordat.accounting import Accounting
-from concordat.events import EVENTS, Event
+from concordat.events import EVENTS, Event, EventInfo
 from concordat.fields import plain, read
 from concordat.reasons import Reason, Refused
 from governance.services import people, productions
@@ -193,7 +192,7 @@ def test_an_event_that_names_the_person_s_decision_in_private_alone_is_found(wor
     """Whoever adds an event by which something leaves adds its way to the table, and nothing else."""
     job = world.recorded()
     event = Event.HOLDER_TOLD
-    monkeypatch.setitem(EVENTS, event, SimpleNamespace(public=(), private=(by, "opened"), documents=()))
+    monkeypatch.setitem(EVENTS, event, EventInfo("Another way.", (), (by, "opened")))
     passed = Passed(To("court", "District court"), ("display",), "what was shown", "order 7")
     monkeypatch.setattr(disclosures, "WAYS", {**WAYS, event: lambda told: [passed]})
     own, other = (str(job.request_uuid), str(uuid4())) if by == "request" else ([job.record, "C-0000000-1"], ["x"])

@@ -26,6 +26,7 @@ from tests.support.consortium import (
     Case,
     Consortium,
     FakeCoordinator,
+    accept_all,
     new_uuid,
 )
 
@@ -397,7 +398,8 @@ def test_the_days_jobs_are_counted(consortium, make_node):
     first = Case.make(consortium)
     node, coordinator, _ = make_node(first)
     node.reserve(first.token)
-    node.release(first.ticket["ticket"])
+    accept_all(first)
+    node.start(first.batch)
     second = Case.make(consortium)
     coordinator.case = second
     node.reserve(second.token)
