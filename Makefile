@@ -27,7 +27,7 @@ serve: setup ## bring the demonstration's state up again, to click through
 	@$(BIN)/python -m config.demo serve
 
 test: setup ## all tests that need no root, no PostgreSQL and no browser
-	$(BIN)/python -m pytest -n 4 -m "not full" tests
+	$(BIN)/python -m pytest -n 3 -m "not full" tests
 
 test-full: setup ## the tests that need PostgreSQL, Chromium, a TLS Redis, anvil
 	$(BIN)/python -m pytest -n 2 -m full tests

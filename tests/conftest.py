@@ -60,6 +60,11 @@ def committed(transactional_db: None) -> Iterator[None]:
     drop_triggers()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: workers are given tests in portions, and nobody shall wait for a demonstration at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("demo") is None)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]

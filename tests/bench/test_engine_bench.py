@@ -16,6 +16,8 @@ from bench.costs import cost
 from bench.jobs import ENGINES, Job, jobs
 from bench.measure import Stopped, combine, measure
 
+pytestmark = pytest.mark.full  # both engines, in processes of their own
+
 ROOT = Path(__file__).parents[2]
 KEYS = {
     *("engine", "model", "parties", "n", "delay_ms", "ahead", "rounds", "dealer_trips", "target", "design"),

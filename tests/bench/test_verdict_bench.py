@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.full  # a minute of two processors
+
 ROOT = Path(__file__).parents[2]
 KEYS = {
     *("database", "studies", "consents", "queries", "seconds_verdict", "seconds_baseline", "ratio", "machine"),

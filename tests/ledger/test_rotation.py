@@ -405,6 +405,7 @@ print(LogEntry.objects.filter(event="master-key.changed").count(), masters.succe
 """
 
 
+@pytest.mark.full  # every step is a process
 def test_after_kill_9_nothing_is_lost_and_the_command_goes_on(tmp_path):
     environment = {**os.environ, "CONCORDAT_STATE": str(tmp_path / "state"), "CONCORDAT_KEYS": ""}
     environment |= {"DJANGO_SETTINGS_MODULE": "config.settings", "CONCORDAT_DATABASE_URL": ""}
