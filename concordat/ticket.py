@@ -157,7 +157,7 @@ def check_together(tickets: Sequence[Ticket], records: int) -> None:
         if any(ticket[field] != tickets[0][field] for ticket in tickets):
             raise Refused(Reason.CONFLICT, detail="What is computed together has this in common.", field=field)
     for field in ("ticket", "job", "request"):
-        if len({ticket[field] for ticket in tickets}) < len(tickets):  # type: ignore[literal-required]
+        if len({str(plain(ticket)[field]) for ticket in tickets}) < len(tickets):
             raise Refused(Reason.CONFLICT, detail="Each ticket is for a request of its own.", field=field)
     runs = [Runs(first=place * records, of=len(tickets) * records) for place in range(len(tickets))]
     if [ticket["runs"] for ticket in tickets] != runs:

@@ -13,7 +13,7 @@ from compute.node import policy
 from compute.node.approvals import check_approved, has_vote
 from compute.node.coordinator import JobDocuments
 from compute.node.home import NodeHome
-from compute.node.registry import Asked, Registry
+from compute.node.registry import Asked
 from compute.node.reviews import check_boards
 from compute.node.seen_rosters import SeenRosters
 from compute.node.seen_votes import SeenVotes
@@ -71,7 +71,7 @@ def check(
     documents: JobDocuments,
     *,
     home: NodeHome,
-    registry: Registry | Asked,
+    registry: Asked,
     seen: SeenVotes,
     rosters: SeenRosters,
     received: datetime,

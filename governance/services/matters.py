@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 from concordat import clock, record_number
 from concordat.canonical import Json
 from concordat.events import Event
-from concordat.fields import STRICT, MaybeDigest, Text, read
+from concordat.fields import STRICT, MaybeDigest, Text, plain, read
 from concordat.matters import Assurance, Authority, Kind, Words
 from concordat.reasons import Reason, Refused
 from governance import matters, permissions, selectors
@@ -80,11 +80,21 @@ def open_matter(
             prefix that another matter has; what :func:`name_decision` refuses.
     """
     permissions.check_may(by, Verb.OPEN_MATTER, institution)
-    now, said = clock.now(), _Said(
-        title=title, docket=docket, kind=kind, authority=authority, paper=paper, assurance=assurance,  # type: ignore[typeddict-item]
-        party=party, purpose=purpose, protective_order=protective_order.strip(),
-    )  # fmt: skip
-    said = read(said, _Said)
+    now = clock.now()
+    said = read(
+        {
+            "title": title,
+            "docket": docket,
+            "kind": kind,
+            "authority": authority,
+            "paper": paper,
+            "assurance": assurance,
+            "party": party,
+            "purpose": purpose,
+            "protective_order": protective_order.strip(),
+        },
+        _Said,
+    )
     _check(said, dated=dated, prefix=prefix, ends=ends, now=now)
     institutions.lock(institution)  # two matters with one prefix queue here
     if Matter.objects.filter(institution=institution, prefix=prefix).exists():
@@ -111,11 +121,8 @@ def open_matter(
         "paper": said["paper"],
         "assurance": said["assurance"],
     }
-    private: dict[str, Json] = {
-        name: said[name]  # type: ignore[literal-required]
-        for name in ("title", "docket", "party", "purpose", "protective_order")
-    }
-    log(Event.MATTER_OPENED, matter, by, {**private, "authority": dict(told), "ends": clock.rfc3339(ends)})  # type: ignore[dict-item]
+    words = {name: plain(said)[name] for name in ("title", "docket", "party", "purpose", "protective_order")}
+    log(Event.MATTER_OPENED, matter, by, {**words, "authority": dict(plain(told)), "ends": clock.rfc3339(ends)})
     for number in dict.fromkeys(records):
         _name(matter, by, number)
     return matter

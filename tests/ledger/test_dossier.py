@@ -179,6 +179,25 @@ def test_of_a_log_in_which_everything_names_the_study_few_entries_are_read(decis
     assert len(read) == 3
 
 
+def steps(decision):
+    """How often SQLite took a hundred steps to find the decision's entries; it has no statistics to go by."""
+    ticks = []
+    connection.connection.set_progress_handler(lambda: ticks.append(1), 100)
+    try:
+        collect.entries(decision.entries["prediction"])
+    finally:
+        connection.connection.set_progress_handler(None, 100)
+    return len(ticks)
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="the steps of SQLite")
+def test_a_longer_log_takes_hardly_more_steps(decision):
+    others(decision, 100)
+    before = steps(decision)
+    others(decision, 1000)  # of each of three kinds, which name what the decision names
+    assert 0 < before <= steps(decision) <= 1.2 * before
+
+
 def test_only_decisions_have_dossiers(decision):
     for index in (0, 10_000):
         with pytest.raises(Refused) as refused:

@@ -45,7 +45,7 @@ def together(consortium, make_node):
     for place, case in enumerate(cases):
         case.ticket |= {"batch": cases[0].batch, "runs": {"first": 2 * place, "of": 4}}
     node, _, engines = make_node(cases[0])
-    node._coordinator = Coordinator(cases)
+    node._coordinator = node._granting._coordinator = Coordinator(cases)
     return cases, node, node._coordinator, engines
 
 
@@ -130,6 +130,38 @@ def test_a_request_whose_documents_are_gone_is_kept_back_alone(together):
         return hand_out(name)
 
     coordinator.job = job
+    node.start(cases[0].batch)
+    assert set(coordinator.receipts) == {cases[0].job}
+
+
+def test_why_one_is_kept_back_is_said_before_the_others_are_computed(together):
+    """The other nodes will find it out of its range, which is not why."""
+    cases, node, coordinator, engines = together
+    reserve_all(cases, node)
+    cases[1].documents["withdrawal"] = cases[1].consortium.withdrawal()
+    compute, said = engines[0].run, []
+
+    def run(job, timeout):
+        said.extend(last_reasons(cases, coordinator))
+        return compute(job, timeout)
+
+    engines[0].run = run
+    node.start(cases[0].batch)
+    assert said == [None, Reason.CONSENT_WITHDRAWN]
+
+
+def test_a_coordinator_that_does_not_hear_why_one_is_kept_back_gets_the_others(together):
+    cases, node, coordinator, _ = together
+    reserve_all(cases, node)
+    cases[1].documents["withdrawal"] = cases[1].consortium.withdrawal()
+    hear = coordinator.answer
+
+    def answer(job, token):
+        if job == cases[1].job:
+            raise Refused(Reason.WRONG_STATE)
+        hear(job, token)
+
+    coordinator.answer = answer
     node.start(cases[0].batch)
     assert set(coordinator.receipts) == {cases[0].job}
 
@@ -244,7 +276,7 @@ def test_a_release_that_comes_while_it_is_answered_frees_the_engine(together):
 
     coordinator.job = job
     node.reserve(*(case.token for case in cases))
-    assert last_reasons(cases, coordinator) == [Reason.EXPIRED] * 2
+    assert last_reasons(cases, coordinator) == [Reason.COMPANION_REFUSED] * 2  # no reason against either
     assert engines[0].killed
     assert not node.busy
 
@@ -277,7 +309,7 @@ def test_companions_of_a_replayed_request_are_told_so(together):
 def test_the_chain_is_asked_once_for_all(together):
     cases, node, _, _ = together
     asked = []
-    node._registry = SimpleNamespace(check=lambda *arguments, **options: asked.append(arguments))
+    node._granting._registry = SimpleNamespace(check=lambda *arguments, **options: asked.append(arguments))
     reserve_all(cases, node)
     assert len(asked) == 1
 
