@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 
 from compute.models import Alarm, Job, PartyResult
-from concordat import canonical, checkpoint, record_number, ring, what_if
+from concordat import canonical, checkpoint, record_number, ring, signatures, what_if
 from concordat.canonical import b64, unb64
 from concordat.client import canaries, consents, governance, predict, records
 from concordat.client.api import Api
@@ -248,6 +248,19 @@ class TestWhatTheClientRefusesToBelieve:
         monkeypatch.setattr(api, "definition", lambda digest: answer)
         with refusal(Reason.VOTE_INVALID):
             governance.fetch_definition(home, api, agreed.digest)
+
+    def test_receipts_for_other_runs_than_the_tickets(
+        self, world: World, home: ClientHome, api: Api, computed: Work, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        answer = api.result(str(Job.objects.get().uuid))
+        for each in answer["results"]:
+            _, payload = signatures.peek(each["receipt"])
+            key = world.homes[each["node"]].keys.identity
+            other = payload | {"runs": payload["runs"] | {"of": payload["runs"]["of"] + 1}}
+            each["receipt"] = signatures.sign(other, kind="receipt", key=key)
+        monkeypatch.setattr(api, "result", lambda job: answer)
+        with refusal(Reason.RECEIPTS_DISAGREE):
+            predict.open_result(home, api, computed)
 
     @pytest.mark.parametrize("path", ["definitions/", "ticket", "result", "ledger/entries/", "ledger/checkpoint"])
     @pytest.mark.parametrize("answer", [None, [], {}, "text", 7])

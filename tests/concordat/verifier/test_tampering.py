@@ -368,6 +368,19 @@ def test_a_receipt_for_another_model(forger):
     assert failures(forger.forge())["receipts"] is R.RECEIPTS_DISAGREE
 
 
+@pytest.mark.parametrize("runs", [{"first": 0, "of": 4}, {"first": 2, "of": 4}, {"first": 1, "of": 2}])
+def test_receipts_for_other_runs_than_the_tickets(forger, runs):
+    """All nodes agree, and all sign for runs that were another request's."""
+    again = []
+    for token in forger.document("prediction", "receipts"):
+        _, payload = signatures.peek(token)
+        key = forger.dossier.decision.consortium.identity(payload["node"])
+        again.append(signatures.sign(payload | {"runs": runs}, kind="receipt", key=key))
+    for name in ("prediction", "explanation"):
+        forger.put(name, "receipts", again)
+    assert failures(forger.forge())["receipts"] is R.RECEIPTS_DISAGREE
+
+
 def test_an_explanation_on_other_receipts(forger):
     forger.put("explanation", "receipts", list(reversed(forger.document("explanation", "receipts"))))
     assert failures(forger.forge())["receipts"] is R.RECEIPTS_DISAGREE
