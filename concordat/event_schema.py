@@ -17,6 +17,7 @@ _DIGEST: Schema = {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"}
 _TIME: Schema = {"type": "string", "pattern": r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)?$"}
 _NUMBER: Schema = {"type": "string", "pattern": "^C-[0-9]{7,}-[0-9X]$"}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
+_ADDRESS: Schema = {"type": "string", "pattern": "^0x[0-9a-fA-F]{40}$"}
 _FLAG: Schema = {"type": "boolean"}
 _WORDS: Schema = {"type": "string"}
 _SLUGS: Schema = {"type": "array", "items": _SLUG}
@@ -30,7 +31,8 @@ PUBLIC: Mapping[str, Schema] = {
     **dict.fromkeys(("request", "rule", "submission"), _UUID),
     **dict.fromkeys(("at", "discovered", "due", "expires", "expired", "until"), _TIME),
     **dict.fromkeys(("abstain", "against", "for", "recused", "present", "needed", "days", "bytes", "rounds"), _COUNT),
-    **dict.fromkeys(("epoch", "prediction", "sequence", "version"), _COUNT),
+    **dict.fromkeys(("chain", "epoch", "prediction", "sequence", "version"), _COUNT),
+    **dict.fromkeys(("log", "predecessor", "registry"), _ADDRESS),
     **dict.fromkeys(("allowed", "approve", "authorised", "late", "scientist"), _FLAG),
     **dict.fromkeys(("reasons", "departures"), _ALL_WORDS),
     **dict.fromkeys(

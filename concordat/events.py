@@ -103,6 +103,7 @@ class Event(StrEnum):
     HOLDER_TOLD = "holder.told"
     MASTER_KEY_CHANGED = "master-key.changed"
     MASTER_KEY_DESTROYED = "master-key.destroyed"
+    ANCHOR_LOG_SUCCEEDED = "anchor-log.succeeded"
 
 
 LEAF_VERSION = 1
@@ -505,6 +506,11 @@ EVENTS: dict[Event, EventInfo] = {
         "A master key that had been replaced was destroyed: what backups of before hold of subjects' keys does not "
         "open any more.",
         ("key",),
+    ),
+    Event.ANCHOR_LOG_SUCCEEDED: EventInfo(
+        "Heads go to another contract from now on: its predecessor was sealed to it by a quorum, at the anchor of that "
+        "number.",
+        ("chain", "log", "predecessor", "sequence", "registry"),
     ),
     Event.HOLDER_TOLD: EventInfo(
         "An institution that holds what was disclosed of a person was told of the erasure (GDPR Article 19).",

@@ -120,6 +120,7 @@ class Reason(StrEnum):
     CHAIN_WRONG = "chain-wrong"
     CHAIN_REVERTED = "chain-reverted"
     CHAIN_AHEAD = "chain-ahead"
+    ANCHOR_LOG_CLOSED = "anchor-log-closed"
     TIMESTAMP_AUTHORITY_UNAVAILABLE = "timestamp-authority-unavailable"
     COORDINATOR_UNAVAILABLE = "coordinator-unavailable"
     # the ledger
@@ -550,6 +551,9 @@ REASONS: dict[Reason, ReasonInfo] = {
         "The chain knows more of the log than the database does.",
         "Stop. The database was probably restored from a backup; reconcile it before going on.",
         500,
+    ),
+    Reason.ANCHOR_LOG_CLOSED: ReasonInfo(
+        "The anchor log that is configured takes no heads.", "Configure the one that is in use.", 500
     ),
     Reason.TIMESTAMP_AUTHORITY_UNAVAILABLE: ReasonInfo(
         "The time-stamping authority gives no answer.", "Nothing is lost; a later head is stamped.", 503

@@ -7,6 +7,7 @@ the Keccak-256 of its signature. Whoever only reads needs no more of a chain's c
 from typing import Any
 
 import httpx
+from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from concordat import canonical
@@ -29,18 +30,35 @@ class Rpc:
     def call(self, contract: str, function: str, *words: bytes) -> bytes:
         """What a contract's function, such as `authorised(bytes32)`, answers now."""
         data = keccak(text=function)[:4] + b"".join(words)
-        answer = self._ask("eth_call", {"to": contract, "data": "0x" + data.hex()}, "latest")
-        if not isinstance(answer, str) or not answer.startswith("0x"):
-            raise Refused(Reason.CHAIN_WRONG)
-        try:
-            return bytes.fromhex(answer[2:])
-        except ValueError as error:
-            raise Refused(Reason.CHAIN_WRONG) from error
+        return _bytes(self._ask("eth_call", {"to": contract, "data": "0x" + data.hex()}, "latest"))
+
+    def number(self, contract: str, function: str, *words: bytes) -> int:
+        """A contract's answer that is one whole number, or a truth value."""
+        return int.from_bytes(self._words(contract, function, words)[0], "big")
+
+    def address(self, contract: str, function: str, *words: bytes) -> str:
+        """A contract's answer that is one address, with its checksum; empty for the zero address."""
+        return _address(self._words(contract, function, words)[0])
+
+    def addresses(self, contract: str, function: str, *words: bytes) -> list[str]:
+        """A contract's answer that is one list of addresses."""
+        _, count, *found = self._words(contract, function, words)
+        return [_address(word) for word in found[: int.from_bytes(count, "big")]]
+
+    def code_hash(self, address: str) -> str:
+        """Keccak-256 of the code at an address, in hexadecimal; of nothing where there is no contract."""
+        return keccak(_bytes(self._ask("eth_getCode", address, "latest"))).hex()
 
     def block_hash(self, number: int) -> str | None:
         """The hash of the block with this number, if there is one."""
         block = self._ask("eth_getBlockByNumber", hex(number), False)
         return str(block.get("hash")) if isinstance(block, dict) else None
+
+    def _words(self, contract: str, function: str, words: tuple[bytes, ...]) -> list[bytes]:
+        answer = self.call(contract, function, *words)
+        if not answer or len(answer) % 32:
+            raise Refused(Reason.CHAIN_WRONG, detail=f"{contract} does not answer {function}.")
+        return [answer[at : at + 32] for at in range(0, len(answer), 32)]
 
     def _ask(self, method: str, *parameters: Any) -> Any:
         question = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(parameters)}
@@ -55,11 +73,24 @@ class Rpc:
         return answer["result"]
 
 
+def _bytes(answer: object) -> bytes:
+    if not isinstance(answer, str) or not answer.startswith("0x"):
+        raise Refused(Reason.CHAIN_WRONG)
+    try:
+        return bytes.fromhex(answer[2:])
+    except ValueError as error:
+        raise Refused(Reason.CHAIN_WRONG) from error
+
+
+def _address(word: bytes) -> str:
+    return str(to_checksum_address(word[12:])) if any(word) else ""
+
+
 def number_word(number: int) -> bytes:
     """A whole number as a word."""
     return number.to_bytes(32, "big")
 
 
 def address_word(address: str) -> bytes:
-    """An address as a word."""
+    """An address as a word; zero for an empty one."""
     return bytes.fromhex(address.removeprefix("0x")).rjust(32, b"\0")

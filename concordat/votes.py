@@ -167,12 +167,17 @@ def write(vote: Vote, institution: str, key: LocalAccount, *, domain: Domain) ->
     )
 
 
+def read_document(content: object) -> VoteDocument:
+    """A vote as it travelled, its signature unverified. Raises what :func:`concordat.fields.read` refuses."""
+    return read(content, VoteDocument)
+
+
 def verify(document: object, *, domain: Domain) -> Vote:
     """The vote in a signed document. That the slug owns the address is for the reader to check, against pinned keys.
 
     Raises Refused(VOTE_INVALID), or what :func:`concordat.fields.read` refuses.
     """
-    checked = read(document, VoteDocument)
+    checked = read_document(document)
     vote = Vote(
         definition=checked["definition"],
         approve=checked["approve"],

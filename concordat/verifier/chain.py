@@ -6,15 +6,16 @@ from concordat.reasons import Reason, Refused
 from concordat.rpc import Rpc, number_word
 from concordat.verifier.evidence import Evidence, NotCheckable
 
+_MOST_PREDECESSORS = 64
+
 
 def anchored(evidence: Evidence, rpc: str | None) -> str:
     """The anchored heads stand in the contract under their sequence numbers, with their sizes and blocks."""
     chain, about = _open(evidence, rpc), evidence.about["chain"]
     assert about["anchor_log"] is not None
     for anchor in evidence.anchors:
-        sequence = number_word(anchor["sequence"])
-        root = chain.call(about["anchor_log"], "root_at(uint256)", sequence)
-        meta = int.from_bytes(chain.call(about["anchor_log"], "meta_at(uint256)", sequence), "big")
+        log, sequence = _log_of(chain, about["anchor_log"], anchor["sequence"]), number_word(anchor["sequence"])
+        root, meta = chain.call(log, "root_at(uint256)", sequence), chain.number(log, "meta_at(uint256)", sequence)
         size, block = meta >> 128, meta >> 64 & (2**64 - 1)
         if root != canonical.digest_bytes(anchor["root"]) or (size, block) != (anchor["size"], anchor["block"]):
             raise Refused(Reason.ANCHOR_MISMATCH)
@@ -32,12 +33,24 @@ def authorised(evidence: Evidence, rpc: str | None, definition: str) -> str:
         raise NotCheckable(Reason.CHAIN_UNAVAILABLE, "No registry is named.")
     block = evidence.anchors[0]["block"]
     words = (canonical.digest_bytes(definition), number_word(block))
-    if int.from_bytes(chain.call(registry, "authorised_at(bytes32,uint256)", *words), "big") == 1:
+    if chain.number(registry, "authorised_at(bytes32,uint256)", *words) == 1:
         return f"The registry's quorum stood behind the definition at block {block}."
     votes = evidence.of(Event.DEFINITION_VOTED, definition=definition, approve=False)
     if any(vote.index > evidence.decision.index for vote in votes):
         raise NotCheckable(Reason.QUORUM_MISSING, "An approval was revoked between the decision and its anchor.")
     raise Refused(Reason.QUORUM_MISSING, detail=f"At block {block} no quorum stood behind the definition.")
+
+
+def _log_of(chain: Rpc, log: str, sequence: int) -> str:
+    """The contract that took an anchor: the one that is named, or one that was sealed to it, directly or by others."""
+    for _ in range(_MOST_PREDECESSORS):
+        if sequence >= chain.number(log, "begun_at()"):
+            return log
+        predecessor = chain.address(log, "predecessor()")
+        if chain.address(predecessor, "sealed_to()") != log:
+            raise Refused(Reason.ANCHOR_MISMATCH, detail=f"{predecessor} was not sealed to {log}, which continues it.")
+        log = predecessor
+    raise Refused(Reason.CHAIN_WRONG, detail="The anchor log has too many predecessors.")
 
 
 def _open(evidence: Evidence, rpc: str | None) -> Rpc:

@@ -24,12 +24,18 @@ from concordat.canonical import digest_bytes
 from concordat.reasons import Reason, Refused
 from concordat.votes import Domain, Vote
 from ledger.chain.errors import chain_errors
-from ledger.chain.types import AnchorHead, Authorisation, Receipt, SignedTransaction
+from ledger.chain.types import AnchorHead, Authorisation, Receipt, SignedTransaction, Succession
 from ledger.contracts import ANCHOR_LOG, GOVERNANCE_REGISTRY, artefact
 
 SPARE_GAS = 50_000
 """Endpoints estimate as if in the latest block. There a vote may share the word of history that another vote has just
-begun; in the next block, where it is mined, it begins a word of its own: two more storage slots. Unused gas is free."""
+begun; in the next block, where it is mined, it begins a word of its own: another storage slot. Unused gas is free."""
+
+
+NOBODY = "0x" + "0" * 40
+"""The contracts' word for no address."""
+
+MOST_PREDECESSORS = 64
 
 
 def connect(rpc_url: str, timeout: float = 10.0) -> Web3:
@@ -62,7 +68,8 @@ class ChainClient:
         self.registry_address = to_checksum_address(registry_address)
         self._finality = finality
         self._web3 = connect(rpc_url, timeout)
-        self._anchor: Contract = self._web3.eth.contract(self.anchor_address, abi=artefact(ANCHOR_LOG).abi)
+        self._anchor = self._log_at(self.anchor_address)
+        self._earlier: list[tuple[int, Contract]] = []
         self._registry: Contract = self._web3.eth.contract(self.registry_address, abi=artefact(GOVERNANCE_REGISTRY).abi)
         self._checked = False
 
@@ -103,12 +110,33 @@ class ChainClient:
         return _anchor_head(sequence, root, meta) if sequence else None
 
     def anchored(self, sequence: int) -> AnchorHead | None:
-        """The head anchored under that number, if there is one."""
+        """The head anchored under that number, in this log or in the one of its predecessors that took it."""
         self.check()
         with chain_errors():
-            root = self._anchor.functions.root_at(sequence).call()
-            meta = self._anchor.functions.meta_at(sequence).call()
+            log = self._log_of(sequence).functions
+            root, meta = log.root_at(sequence).call(), log.meta_at(sequence).call()
         return _anchor_head(sequence, root, meta) if meta else None
+
+    def succession(self) -> Succession:
+        """Which log this one continues, and which continues it."""
+        self.check()
+        log = self._anchor.functions
+        with chain_errors():
+            predecessor, successor = log.predecessor().call(), log.sealed_to().call()
+            return Succession(
+                predecessor=predecessor if predecessor != NOBODY else "",
+                begun=bool(log.begun().call()),
+                begun_at=int(log.begun_at().call()),
+                sealed_to=successor if successor != NOBODY else "",
+            )
+
+    def build_seal(self, *, sender: str, successor: str, nonce: int | None = None) -> TxParams:
+        """The end of this log in favour of a successor for which a quorum voted, unsigned; anyone may send it."""
+        return self._build(self._anchor.functions.seal(to_checksum_address(successor)), sender, nonce)
+
+    def build_begin(self, *, sender: str, nonce: int | None = None) -> TxParams:
+        """The beginning of this log with its sealed predecessor's last head, unsigned; anyone may send it."""
+        return self._build(self._anchor.functions.begin(), sender, nonce)
 
     def build_anchor(
         self,
@@ -139,6 +167,19 @@ class ChainClient:
             HexBytes(signature),
         )
         return self._build(call, relayer, nonce)
+
+    def vote_nonce(self, institution: str) -> int:
+        """The nonce of an institution's next vote."""
+        self.check()
+        with chain_errors():
+            return int(self._registry.functions.nonces(to_checksum_address(institution)).call())
+
+    def build_enact(
+        self, *, sender: str, joining: str, leaving: str, quorum: int, nonce: int | None = None
+    ) -> TxParams:
+        """A membership change for which a quorum voted, unsigned; anyone may send it. Empty addresses are nobody."""
+        call = self._registry.functions.enact(joining or NOBODY, leaving or NOBODY, quorum)
+        return self._build(call, sender, nonce)
 
     def authorisation(self, definition: str, block: int | None = None) -> Authorisation:
         """Who approves a definition, now or at the end of an earlier block; needs no archive node."""
@@ -189,6 +230,26 @@ class ChainClient:
             block_hash=receipt["blockHash"].to_0x_hex(),
             gas=receipt["gasUsed"],
         )
+
+    def _log_at(self, address: str) -> Contract:
+        contract: Contract = self._web3.eth.contract(to_checksum_address(address), abi=artefact(ANCHOR_LOG).abi)
+        return contract
+
+    def _log_of(self, sequence: int) -> Contract:
+        """The log that took the head of that number. A log's number of beginning does not change once it is not zero,
+        and before there is nothing earlier to ask for."""
+        log = self._anchor
+        for depth in range(MOST_PREDECESSORS):
+            if depth == len(self._earlier):
+                begun_at = int(log.functions.begun_at().call())
+                if begun_at == 0:
+                    return log
+                self._earlier.append((begun_at, self._log_at(log.functions.predecessor().call())))
+            before, earlier = self._earlier[depth]
+            if sequence >= before:
+                return log
+            log = earlier
+        raise Refused(Reason.CHAIN_WRONG, detail=f"The log at {self.anchor_address} has too many predecessors.")
 
     def _knows(self, transaction_hash: str) -> bool:
         try:

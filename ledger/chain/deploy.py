@@ -1,7 +1,12 @@
-"""Puts the two contracts on a chain: once for each consortium, by a key that has no power over them afterwards.
+"""Puts the contracts on a chain, by a key that has no power over them afterwards.
 
     python -m ledger.chain.deploy --rpc URL --chain-id N --keys DIR \\
         --submitter 0x… --institution 0x… --institution 0x… --quorum 2
+
+once for each consortium, and later, for an anchor log that is to succeed another under the same registry, or another,
+
+    python -m ledger.chain.deploy --rpc URL --chain-id N --keys DIR \\
+        --submitter 0x… --registry 0x… --predecessor 0x…
 
 DIR is the keystore whose chain key pays for it. Written to standard output: the deployment.
 """
@@ -14,12 +19,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from eth_utils.address import to_checksum_address
+from web3 import Web3
 from web3.types import TxReceipt
 
 from concordat.accounts import LocalAccount
 from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
-from ledger.chain.client import connect
+from ledger.chain.client import NOBODY, connect
 from ledger.chain.errors import chain_errors
 from ledger.contracts import ANCHOR_LOG, GOVERNANCE_REGISTRY, artefact
 
@@ -50,33 +56,63 @@ def deploy(
     `submitters` may anchor, for ever and nobody else; `institutions` are the first members of the registry, of whom
     `quorum` authorise. Raises `Refused` like the client.
     """
-    web3 = connect(rpc_url)
-
-    def mined(name: str, *arguments: object) -> TxReceipt:
-        contract = web3.eth.contract(abi=artefact(name).abi, bytecode=artefact(name).bytecode)
-        transaction = contract.constructor(*arguments).build_transaction(
-            {
-                "from": deployer.address,
-                "chainId": chain_id,
-                "nonce": web3.eth.get_transaction_count(deployer.address, "pending"),
-            }
-        )
-        sent = web3.eth.send_raw_transaction(deployer.sign_transaction(transaction).raw_transaction)
-        receipt = web3.eth.wait_for_transaction_receipt(sent, timeout=MINING_SECONDS)
-        if receipt["status"] != 1:
-            raise Refused(Reason.CHAIN_REVERTED, detail=f"{name} could not be deployed")
-        return receipt
-
     with chain_errors(sending=True):
-        if web3.eth.chain_id != chain_id:
-            raise Refused(Reason.CHAIN_WRONG, detail=f"the endpoint serves chain {web3.eth.chain_id}, not {chain_id}")
-        anchor = mined(ANCHOR_LOG, _checksummed(submitters))
-        registry = mined(GOVERNANCE_REGISTRY, _checksummed(institutions), quorum)
+        web3 = _connected(rpc_url, chain_id)
+        registry = _mined(web3, deployer, GOVERNANCE_REGISTRY, _checksummed(institutions), quorum)
+        address = str(registry["contractAddress"])
+        anchor = _mined(web3, deployer, ANCHOR_LOG, _checksummed(submitters), address, NOBODY)
+    return _deployment(chain_id, anchor, address, registry["blockNumber"])
+
+
+def deploy_successor(
+    *,
+    rpc_url: str,
+    chain_id: int,
+    deployer: LocalAccount,
+    submitters: Sequence[str],
+    registry: str,
+    predecessor: str,
+) -> Deployment:
+    """Deploy an anchor log that may begin once the members of the predecessor's registry have sealed that one to it.
+
+    Raises `Refused` like the client.
+    """
+    with chain_errors(sending=True):
+        web3 = _connected(rpc_url, chain_id)
+        (address, before) = _checksummed([registry, predecessor])
+        anchor = _mined(web3, deployer, ANCHOR_LOG, _checksummed(submitters), address, before)
+    return _deployment(chain_id, anchor, address, anchor["blockNumber"])
+
+
+def _connected(rpc_url: str, chain_id: int) -> Web3:
+    web3 = connect(rpc_url)
+    if web3.eth.chain_id != chain_id:
+        raise Refused(Reason.CHAIN_WRONG, detail=f"the endpoint serves chain {web3.eth.chain_id}, not {chain_id}")
+    return web3
+
+
+def _mined(web3: Web3, deployer: LocalAccount, name: str, *arguments: object) -> TxReceipt:
+    contract = web3.eth.contract(abi=artefact(name).abi, bytecode=artefact(name).bytecode)
+    transaction = contract.constructor(*arguments).build_transaction(
+        {
+            "from": deployer.address,
+            "chainId": web3.eth.chain_id,
+            "nonce": web3.eth.get_transaction_count(deployer.address, "pending"),
+        }
+    )
+    sent = web3.eth.send_raw_transaction(deployer.sign_transaction(transaction).raw_transaction)
+    receipt = web3.eth.wait_for_transaction_receipt(sent, timeout=MINING_SECONDS)
+    if receipt["status"] != 1:
+        raise Refused(Reason.CHAIN_REVERTED, detail=f"{name} could not be deployed")
+    return receipt
+
+
+def _deployment(chain_id: int, anchor: TxReceipt, registry: str, block: int) -> Deployment:
     return Deployment(
         chain_id=chain_id,
         anchor_address=str(anchor["contractAddress"]),
-        registry_address=str(registry["contractAddress"]),
-        block=min(anchor["blockNumber"], registry["blockNumber"]),
+        registry_address=registry,
+        block=min(anchor["blockNumber"], block),
     )
 
 
@@ -91,17 +127,25 @@ def main() -> int:
     parser.add_argument("--chain-id", type=int, required=True)
     parser.add_argument("--keys", type=Path, required=True, metavar="DIR")
     parser.add_argument("--submitter", action="append", required=True, metavar="ADDRESS")
-    parser.add_argument("--institution", action="append", required=True, metavar="ADDRESS")
-    parser.add_argument("--quorum", type=int, required=True)
+    parser.add_argument("--institution", action="append", metavar="ADDRESS")
+    parser.add_argument("--quorum", type=int)
+    parser.add_argument("--registry", metavar="ADDRESS")
+    parser.add_argument("--predecessor", metavar="ADDRESS")
     options = parser.parse_args()
+    first = bool(options.institution and options.quorum)
+    if first == bool(options.registry and options.predecessor):
+        parser.error("name either --institution and --quorum, or --registry and --predecessor")
     try:
-        deployment = deploy(
-            rpc_url=options.rpc,
-            chain_id=options.chain_id,
-            deployer=Keystore(options.keys).chain,
-            submitters=options.submitter,
-            institutions=options.institution,
-            quorum=options.quorum,
+        common = {
+            "rpc_url": options.rpc,
+            "chain_id": options.chain_id,
+            "deployer": Keystore(options.keys).chain,
+            "submitters": options.submitter,
+        }
+        deployment = (
+            deploy(**common, institutions=options.institution, quorum=options.quorum)
+            if first
+            else deploy_successor(**common, registry=options.registry, predecessor=options.predecessor)
         )
     except Refused as refused:
         parser.exit(1, f"{refused}\n")

@@ -15,6 +15,17 @@ class AnchorHead:
 
 
 @dataclass(frozen=True)
+class Succession:
+    """Where an anchor log stands among others: addresses are empty for none. Heads from number `begun_at` on are its
+    own, that one being its predecessor's last."""
+
+    predecessor: str
+    begun: bool
+    begun_at: int
+    sealed_to: str
+
+
+@dataclass(frozen=True)
 class Authorisation:
     """Where a definition stood at the end of `block`; `approvals` names every member institution by address."""
 

@@ -4,10 +4,20 @@
 @title AnchorLog
 @notice Keeps the heads of one append-only Merkle log (RFC 9162). A head is accepted only if it follows its
         predecessor without a gap and is proven to extend it, so whoever holds a submitter's key can stop the
-        log, but can neither fork, shorten nor rewrite it.
+        log, but can neither fork, shorten nor rewrite it. A quorum of the registry's members may seal it in favour
+        of a successor, which begins with its last head; nobody else can, and nothing can be undone.
 @dev No owner, no proxy, no setter: the submitters named at deployment are final. No immutables either, so the
-     hash of the deployed code identifies this source.
+     hash of the deployed code identifies this source. A successor is an instance of this source or of a later one.
 """
+
+interface Registry:
+    def authorised(definition: bytes32) -> bool: view
+    def epoch() -> uint256: view
+
+interface Log:
+    def predecessor() -> address: view
+    def sealed_to() -> address: view
+    def head() -> (uint256, bytes32, uint256): view
 
 event SubmitterNamed:
     submitter: indexed(address)
@@ -20,23 +30,103 @@ event Anchored:
     checkpoint_hash: bytes32
     submitter: address
 
+event Begun:
+    predecessor: indexed(address)
+    sequence: uint256
+    root: bytes32
+
+event Sealed:
+    successor: indexed(address)
+    sequence: uint256
+    root: bytes32
+
 MAX_SUBMITTERS: constant(uint256) = 16
 MAX_PROOF: constant(uint256) = 64           # a tree of 2**63 leaves needs no longer proof
 LOW_64: constant(uint256) = 2**64 - 1
+SEAL_LABEL: constant(bytes32) = sha256("concordat/anchor-log-seal/v1")
 
-submitter: public(HashMap[address, bool])
+registry: public(address)                   # whose members may seal this log
+predecessor: public(address)                # zero for a consortium's first log
+sealed_to: public(address)                  # zero until it is sealed
+begun: public(bool)
+begun_at: public(uint256)                   # the predecessor's last sequence; earlier heads are asked of it
+named: DynArray[address, MAX_SUBMITTERS]
+submitter: public(HashMap[address, bool])   # who may anchor: nobody before it has begun, nor once it is sealed
 sequence: public(uint256)                   # of the latest head; 0 before the first
 root_at: public(HashMap[uint256, bytes32])
 meta_at: public(HashMap[uint256, uint256])  # size << 128 | block number << 64 | block time
 
 
 @deploy
-def __init__(submitters: DynArray[address, MAX_SUBMITTERS]):
+def __init__(submitters: DynArray[address, MAX_SUBMITTERS], registry: address, predecessor: address):
     assert len(submitters) > 0, "submitters"
+    assert registry.is_contract, "registry"
+    self.named = submitters
+    self.registry = registry
+    self.predecessor = predecessor
     for account: address in submitters:
         assert account != empty(address), "submitters"
-        self.submitter[account] = True
         log SubmitterNamed(submitter=account)
+    if predecessor == empty(address):
+        self._open()
+
+
+# --- succession
+
+@external
+@view
+def submitters() -> DynArray[address, MAX_SUBMITTERS]:
+    """
+    @return Who was named at deployment to anchor while this log is open.
+    """
+    return self.named
+
+
+@external
+@view
+def seal_digest(successor: address) -> bytes32:
+    """
+    @return What the registry's members vote on, as on a definition, to seal this log in the present epoch.
+    """
+    return self._seal_digest(successor)
+
+
+@external
+def seal(successor: address):
+    """
+    @notice End this log in favour of a successor for which a quorum voted; anyone may carry it out, once.
+    @param successor A log whose predecessor is this one.
+    """
+    assert self.begun, "not begun"
+    assert self.sealed_to == empty(address), "sealed"
+    assert staticcall Registry(self.registry).authorised(self._seal_digest(successor)), "quorum missing"
+    assert successor != self and staticcall Log(successor).predecessor() == self, "successor"
+    self.sealed_to = successor
+    for account: address in self.named:
+        self.submitter[account] = False
+    log Sealed(successor=successor, sequence=self.sequence, root=self.root_at[self.sequence])
+
+
+@external
+def begin():
+    """
+    @notice Take over the last head of the predecessor, which must be sealed to this log; anyone may carry it out.
+    """
+    assert not self.begun, "begun"
+    assert staticcall Log(self.predecessor).sealed_to() == self, "predecessor"
+    sequence: uint256 = 0
+    root: bytes32 = empty(bytes32)
+    meta: uint256 = 0
+    sequence, root, meta = staticcall Log(self.predecessor).head()
+    self.sequence = sequence
+    self.begun_at = sequence
+    self.root_at[sequence] = root
+    self.meta_at[sequence] = meta
+    self._open()
+    log Begun(predecessor=self.predecessor, sequence=sequence, root=root)
+
+
+# --- heads
 
 
 @external
@@ -121,6 +211,23 @@ def verify_inclusion(
         fn >>= 1
         sn >>= 1
     return sn == 0 and r == self.root_at[sequence]
+
+
+# --- inside
+
+@internal
+def _open():
+    self.begun = True
+    for account: address in self.named:
+        self.submitter[account] = True
+
+
+@internal
+@view
+def _seal_digest(successor: address) -> bytes32:
+    return sha256(
+        abi_encode(SEAL_LABEL, chain.id, self, staticcall Registry(self.registry).epoch(), successor)
+    )
 
 
 @internal

@@ -10,9 +10,11 @@
      could not tell an approval from its revocation.
 
      Each institution has a slot, a bit in every bitmap, for life; a slot is never given to another, so a vote
-     of a former member can never count for somebody else. One trace is an append-only list of words
-     `block << 192 | content`, one word a block, searched by bisection: for a definition the content is the bitmap
-     of approvals; for the zero digest, which no one may vote on, it is `quorum << 128 | members`.
+     of a former member can never count for somebody else. A trace is a list of words
+     `earlier << 192 | block << 136 | content`, at most one a block, where `earlier` counts the words before it: the
+     latest one for itself, because nearly every question is about it, the earlier ones never changed again and
+     searched by bisection. For a definition the content is the bitmap of approvals; for the zero digest, which no
+     one may vote on, it is `quorum << 128 | members`.
 """
 
 event Voted:
@@ -29,8 +31,10 @@ event MembershipChanged:
 
 MAX_SLOTS: constant(uint256) = 128
 MEMBERSHIP: constant(bytes32) = empty(bytes32)
+LOW_8: constant(uint256) = 2**8 - 1
+LOW_56: constant(uint256) = 2**56 - 1
 LOW_128: constant(uint256) = 2**128 - 1
-LOW_192: constant(uint256) = 2**192 - 1
+LOW_136: constant(uint256) = 2**136 - 1
 
 DOMAIN_TYPEHASH: constant(bytes32) = keccak256(
     "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -44,11 +48,10 @@ CHANGE_LABEL: constant(bytes32) = sha256("concordat/membership-change/v1")
 HALF_ORDER: constant(uint256) = 57896044618658097711785492504343953926418782139537452191302581570759080747168
 
 slots: DynArray[address, MAX_SLOTS]             # every institution that ever was a member, in order
-slot_of: HashMap[address, uint256]              # slot + 1 of a present member, else 0
-nonces: public(HashMap[address, uint256])       # next nonce; direct votes use it up as well
+voter: HashMap[address, uint256]                # nonce << 8 | slot + 1 of a present member, 0 of others
 epoch: public(uint256)                          # counts membership changes, from 1
-trace: HashMap[bytes32, HashMap[uint256, uint256]]
-trace_length: HashMap[bytes32, uint256]
+latest: HashMap[bytes32, uint256]
+history: HashMap[bytes32, HashMap[uint256, uint256]]
 
 
 @deploy
@@ -87,7 +90,7 @@ def vote_by_sig(
     @param signature r, s and v (27 or 28) of the EIP-712 typed data, 65 bytes; only the low s is accepted.
     """
     assert block.timestamp <= deadline, "deadline"
-    assert nonce == self.nonces[institution], "nonce"
+    assert nonce == self.voter[institution] >> 8, "nonce"
     assert len(signature) == 65, "signature"
     s: uint256 = convert(slice(signature, 32, 32), uint256)
     v: uint256 = convert(slice(signature, 64, 1), uint256)
@@ -114,9 +117,10 @@ def enact(joining: address, leaving: address, quorum: uint256):
     assert self._authorised(self._change_digest(joining, leaving, quorum), block.number), "quorum missing"
     members: uint256 = self._content_at(MEMBERSHIP, block.number) & LOW_128
     if leaving != empty(address):
-        slot: uint256 = self.slot_of[leaving]
+        voter: uint256 = self.voter[leaving]
+        slot: uint256 = voter & LOW_8
         assert slot != 0, "leaving"
-        self.slot_of[leaving] = 0
+        self.voter[leaving] = voter ^ slot      # the nonce stays: whoever comes back votes no old vote again
         members ^= 1 << (slot - 1)
     if joining != empty(address):
         members = self._admit(joining, members)
@@ -141,6 +145,15 @@ def institutions() -> DynArray[address, MAX_SLOTS]:
     @return Every institution that ever was a member; its position is its bit in the bitmaps.
     """
     return self.slots
+
+
+@external
+@view
+def nonces(institution: address) -> uint256:
+    """
+    @return The institution's next nonce. Direct votes use one up as well.
+    """
+    return self.voter[institution] >> 8
 
 
 @external
@@ -201,7 +214,7 @@ def approved_by(definition: bytes32, institution: address) -> bool:
     """
     @return Whether a present member approves the definition now.
     """
-    slot: uint256 = self.slot_of[institution]
+    slot: uint256 = self.voter[institution] & LOW_8
     return slot != 0 and (self._approvals(definition, block.number) >> (slot - 1)) & 1 == 1
 
 
@@ -218,25 +231,26 @@ def domain_separator() -> bytes32:
 
 @internal
 def _vote(definition: bytes32, approve: bool, institution: address):
-    slot: uint256 = self.slot_of[institution]
+    voter: uint256 = self.voter[institution]
+    slot: uint256 = voter & LOW_8
     assert slot != 0, "institution"
     assert definition != MEMBERSHIP, "definition"
-    nonce: uint256 = self.nonces[institution]
-    self.nonces[institution] = nonce + 1
+    self.voter[institution] = voter + (1 << 8)
     before: uint256 = self._approvals(definition, block.number)
     bit: uint256 = 1 << (slot - 1)
     after: uint256 = before | bit if approve else before & ~bit
     if after != before:
         self._push(definition, after)
-    log Voted(definition=definition, institution=institution, approve=approve, nonce=nonce)
+    log Voted(definition=definition, institution=institution, approve=approve, nonce=voter >> 8)
 
 
 @internal
 def _admit(account: address, members: uint256) -> uint256:
-    assert account != empty(address) and self.slot_of[account] == 0, "joining"
+    voter: uint256 = self.voter[account]
+    assert account != empty(address) and voter & LOW_8 == 0, "joining"
     self.slots.append(account)                  # reverts when all slots are used up
     slot: uint256 = len(self.slots)
-    self.slot_of[account] = slot
+    self.voter[account] = voter | slot
     return members | (1 << (slot - 1))
 
 
@@ -289,36 +303,31 @@ def _count(bitmap: uint256) -> uint256:
 
 @internal
 def _push(key: bytes32, content: uint256):
-    length: uint256 = self.trace_length[key]
-    word: uint256 = (block.number << 192) | content
-    if length > 0 and self.trace[key][length - 1] >> 192 == block.number:
-        self.trace[key][length - 1] = word
-    else:
-        self.trace[key][length] = word
-        self.trace_length[key] = length + 1
+    word: uint256 = self.latest[key]
+    earlier: uint256 = word >> 192
+    if word != 0 and word >> 136 & LOW_56 != block.number:
+        self.history[key][earlier] = word
+        earlier += 1
+    self.latest[key] = (earlier << 192) | (block.number << 136) | content
 
 
 @internal
 @view
 def _content_at(key: bytes32, block_number: uint256) -> uint256:
     """
-    @dev The content at the end of a block: of the last word that is not later; 0 where there is none. The latest
-         word is looked at first, because that is what nearly every question is about.
+    @dev The content at the end of a block: of the last word that is not later; 0 where there is none.
     """
-    high: uint256 = self.trace_length[key]
-    if high == 0:
-        return 0
-    latest: uint256 = self.trace[key][high - 1]
-    if latest >> 192 <= block_number:
-        return latest & LOW_192
+    word: uint256 = self.latest[key]
+    if word >> 136 & LOW_56 <= block_number:
+        return word & LOW_136
     low: uint256 = 0
-    high -= 1
+    high: uint256 = word >> 192
     for _: uint256 in range(64):
         if low >= high:
             break
         middle: uint256 = (low + high) // 2
-        if self.trace[key][middle] >> 192 <= block_number:
+        if self.history[key][middle] >> 136 & LOW_56 <= block_number:
             low = middle + 1
         else:
             high = middle
-    return self.trace[key][low - 1] & LOW_192 if low > 0 else 0
+    return self.history[key][low - 1] & LOW_136 if low > 0 else 0

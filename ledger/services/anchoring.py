@@ -21,6 +21,7 @@ from ledger import witnesses
 from ledger.chain.client import ChainClient
 from ledger.chain.types import AnchorHead, SignedTransaction
 from ledger.models import Anchor, ChainAccount, ChainTransaction, LogHead, TransactionKind, TransactionState
+from ledger.services import succession
 from ledger.tree import Tree
 
 _S = TransactionState
@@ -61,7 +62,7 @@ def send() -> bool:
     Raises:
         Refused: what the chain refuses, also noted on the transaction, which stays queued: CHAIN_UNAVAILABLE,
             CHAIN_WRONG; CHAIN_AHEAD, ANCHOR_MISSING or ANCHOR_MISMATCH when chain and log do not agree, and then
-            nothing is sent until somebody has found out why.
+            nothing is sent until somebody has found out why; ANCHOR_LOG_CLOSED.
     """
     client = chain_client()
     unmined = ChainTransaction.objects.filter(state=_S.SENT).order_by("nonce")
@@ -111,6 +112,7 @@ def _waits(queued: ChainTransaction) -> bool:
 def _send_anchor(client: ChainClient, queued: ChainTransaction) -> bool:
     anchor = Anchor.objects.select_related("checkpoint").get(transaction=queued)
     checkpoint = anchor.checkpoint
+    succession.check(client)
     head = client.head()
     _check_agreement(client, anchor, head)
     if head is not None and head.sequence >= anchor.sequence:  # it is there already, by a transaction that we lost

@@ -13,9 +13,15 @@ from django.db import transaction
 
 from concordat.events import Event
 from concordat.keystore import Keystore
+from concordat.votes import Domain
+from ledger import tasks
 from ledger.chain.deploy import Deployment, deploy
 from ledger.models import LogEntry
+from ledger.services import anchoring
+from ledger.services.publish import publish
 from ledger.services.record import Draft, record_all
+from tests.support.consortium import Consortium
+from tests.support.decision import SITE, Decision
 from tests.support.triggers import drop_triggers
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +79,33 @@ def write():
             return record_all([Draft(event=Event.DOSSIER_READ, public={"role": f"entry {i}"}) for i in range(count)])
 
     return writer
+
+
+@pytest.fixture
+def anchored(tmp_path, devchain, settings, monkeypatch, write, db) -> Decision:
+    """A decision whose votes and whose head are on a real chain, with a later head as well."""
+    account = Keystore(settings.KEYS_DIR).chain
+    consortium = Consortium(tmp_path, coordinator=Keystore(settings.KEYS_DIR).identity)
+    contracts = deploy(
+        rpc_url=devchain,
+        chain_id=31338,
+        deployer=account,
+        submitters=[account.address],
+        institutions=[home.keys.chain.address for home in consortium.homes.values()],
+        quorum=3,
+    )
+    settings.CHAIN_RPC, settings.BASE_URL = devchain, SITE
+    settings.WITNESS_SECONDS = 0  # an anchor waits for nobody here
+    settings.ANCHOR_ADDRESS, settings.REGISTRY_ADDRESS = contracts.anchor_address, contracts.registry_address
+    monkeypatch.setattr("tests.support.consortium.DOMAIN", Domain(31338, contracts.registry_address))
+    made = Decision.of(consortium)
+    for vote in consortium.votes:
+        anchoring.queue_vote(vote)
+    for count in (0, 3):
+        write(count)
+        publish()
+        tasks.anchor()
+    return made
 
 
 @pytest.fixture

@@ -13,9 +13,7 @@ from concordat.reasons import Reason, Refused
 from concordat.verifier import Options, bundle, verify
 from concordat.verifier.__main__ import main
 from concordat.verifier.examine import Status, summary
-from concordat.votes import Domain
 from ledger import dossier, selectors, tasks
-from ledger.chain.deploy import deploy
 from ledger.dossier import collect
 from ledger.models import Anchor, LogEntry
 from ledger.services import anchoring, dossiers
@@ -23,7 +21,7 @@ from ledger.services.publish import publish
 from ledger.services.record import Draft, record, record_all
 from ledger.services.subjects import destroy
 from tests.support.consortium import NODES, STUDY, Consortium, new_uuid
-from tests.support.decision import SETTINGS, SITE, Decision
+from tests.support.decision import SETTINGS, Decision
 from tests.support.witnesses import witness
 
 pytestmark = pytest.mark.django_db
@@ -245,33 +243,6 @@ def test_the_command_writes_a_bundle_that_verifies(decision, tmp_path, capsys):
     file = tmp_path / "dossier.zip"
     call_command("dossier", decision.entries["prediction"].record_number, str(file), "--disclose", "request_statement")
     assert main([str(file)]) == 0
-
-
-@pytest.fixture
-def anchored(tmp_path, devchain, settings, monkeypatch, write):
-    """A decision whose votes and whose head are on a real chain, with a later head as well."""
-    account = Keystore(settings.KEYS_DIR).chain
-    consortium = Consortium(tmp_path, coordinator=Keystore(settings.KEYS_DIR).identity)
-    contracts = deploy(
-        rpc_url=devchain,
-        chain_id=31338,
-        deployer=account,
-        submitters=[account.address],
-        institutions=[home.keys.chain.address for home in consortium.homes.values()],
-        quorum=3,
-    )
-    settings.CHAIN_RPC, settings.BASE_URL = devchain, SITE
-    settings.WITNESS_SECONDS = 0  # an anchor waits for nobody here
-    settings.ANCHOR_ADDRESS, settings.REGISTRY_ADDRESS = contracts.anchor_address, contracts.registry_address
-    monkeypatch.setattr("tests.support.consortium.DOMAIN", Domain(31338, contracts.registry_address))
-    made = Decision.of(consortium)
-    for vote in consortium.votes:
-        anchoring.queue_vote(vote)
-    for count in (0, 3):
-        write(count)
-        publish()
-        tasks.anchor()
-    return made
 
 
 def test_with_chain_keys_disclosure_and_witnesses_every_check_passes(anchored, settings):

@@ -8,6 +8,7 @@ from rich.console import Console
 from concordat import __version__
 from concordat.client.cli.common import App, Commands
 from concordat.client.cli.consent import consent
+from concordat.client.cli.consortium import consortium
 from concordat.client.cli.definition import definition
 from concordat.client.cli.design import design
 from concordat.client.cli.dossier import dossier, verify_command
@@ -74,6 +75,7 @@ for command in (
     init,
     pin,
     keys,
+    consortium,
     study,
     design,
     definition,

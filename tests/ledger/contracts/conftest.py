@@ -30,8 +30,8 @@ class Reverted(Exception):
 class Machine:
     """One EVM; `block` and `time` are those of the next call."""
 
-    def __init__(self) -> None:
-        self.evm = EVM(env=Env(cfg=CfgEnv(chain_id=CHAIN_ID)))
+    def __init__(self, chain_id: int = CHAIN_ID) -> None:
+        self.evm = EVM(env=Env(cfg=CfgEnv(chain_id=chain_id)))
         self.block, self.time = 1, 1_800_000_000
 
     def deploy(self, name: str, *arguments: Any) -> "Deployed":

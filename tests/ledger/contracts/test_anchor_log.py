@@ -9,42 +9,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from concordat import merkle
+from tests.support.merkle_log import CHECKPOINT, ZERO, MemoryLog
 
 SUBMITTER = to_checksum_address("0x" + "a1" * 20)
 STRANGER = to_checksum_address("0x" + "b2" * 20)
-ZERO = bytes(32)
-CHECKPOINT = bytes(range(32))
+NOBODY = "0x" + "00" * 20
 
 
-class Log:
-    """A Merkle log in memory, as its operator keeps it."""
-
-    def __init__(self, leaves: int, fork: bytes = b"") -> None:
-        self.leaves = [merkle.leaf_hash(fork + index.to_bytes(4, "big")) for index in range(leaves)]
-
-    def root(self, size: int) -> bytes:
-        return merkle.root(self.leaves[:size]) if size else ZERO
-
-    def proof(self, first: int, second: int) -> list[bytes]:
-        return merkle.consistency_proof(first, second, self._subtree) if first else []
-
-    def path(self, index: int, size: int) -> list[bytes]:
-        return merkle.inclusion_proof(index, size, self._subtree)
-
-    def anchor(self, sequence: int, before: int, size: int) -> tuple[Any, ...]:
-        """The arguments of an honest anchor."""
-        return sequence, self.root(before), self.root(size), size, CHECKPOINT, self.proof(before, size)
-
-    def _subtree(self, start: int, stop: int) -> bytes:
-        return merkle.root(self.leaves[start:stop])
+def first_log(machine: Any, submitters: Sequence[str] = (SUBMITTER,)) -> Any:
+    """A consortium's first log, under a registry of one."""
+    registry = machine.deploy("GovernanceRegistry", [STRANGER], 1)
+    return machine.deploy("AnchorLog", submitters, registry.address, NOBODY)
 
 
 @pytest.fixture
 def contract(machine: Any) -> Any:
-    return machine.deploy("AnchorLog", [SUBMITTER])
+    return first_log(machine)
 
 
-def anchor_sizes(contract: Any, log: Log, sizes: Sequence[int]) -> None:
+def anchor_sizes(contract: Any, log: MemoryLog, sizes: Sequence[int]) -> None:
     for sequence, (before, size) in enumerate(zip([0, *sizes], sizes, strict=False), start=1):
         contract.send(SUBMITTER, "anchor", *log.anchor(sequence, before, size))
 
@@ -54,7 +37,7 @@ def test_it_begins_empty(contract: Any) -> None:
 
 
 def test_an_anchor_is_kept_with_its_size_block_and_time(contract: Any, machine: Any) -> None:
-    log = Log(7)
+    log = MemoryLog(7)
     machine.block = 41
     contract.send(SUBMITTER, "anchor", *log.anchor(1, 0, 7))
 
@@ -65,7 +48,7 @@ def test_an_anchor_is_kept_with_its_size_block_and_time(contract: Any, machine: 
 
 
 def test_each_anchor_is_an_event(contract: Any) -> None:
-    log = Log(9)
+    log = MemoryLog(9)
     anchor_sizes(contract, log, [4, 9])
 
     (name, arguments), *others = contract.events()
@@ -78,7 +61,7 @@ def test_each_anchor_is_an_event(contract: Any) -> None:
 
 
 def test_history_stays_readable_by_sequence(contract: Any) -> None:
-    log = Log(20)
+    log = MemoryLog(20)
     sizes = [1, 2, 5, 8, 20]
     anchor_sizes(contract, log, sizes)
     assert [contract.read("root_at", n) for n in range(1, 6)] == [log.root(size) for size in sizes]
@@ -86,18 +69,18 @@ def test_history_stays_readable_by_sequence(contract: Any) -> None:
 
 def test_only_a_submitter_anchors(contract: Any, reverted: Any) -> None:
     with reverted.because("submitter"):
-        contract.send(STRANGER, "anchor", *Log(3).anchor(1, 0, 3))
+        contract.send(STRANGER, "anchor", *MemoryLog(3).anchor(1, 0, 3))
 
 
 @pytest.mark.parametrize("submitters", [[], ["0x" + "00" * 20]])
 def test_it_needs_a_submitter_that_can_sign(machine: Any, reverted: Any, submitters: list[str]) -> None:
     with reverted.because("submitters"):
-        machine.deploy("AnchorLog", submitters)
+        first_log(machine, submitters)
 
 
 @pytest.mark.parametrize(("sequence", "why"), [(0, "past"), (1, "a replay"), (3, "a gap"), (2**256 - 1, "far off")])
 def test_a_sequence_that_does_not_follow_is_refused(contract: Any, reverted: Any, sequence: int, why: str) -> None:
-    log = Log(8)
+    log = MemoryLog(8)
     anchor_sizes(contract, log, [4])
     with reverted.because("sequence"):
         contract.send(SUBMITTER, "anchor", *log.anchor(sequence, 4, 8))
@@ -105,28 +88,28 @@ def test_a_sequence_that_does_not_follow_is_refused(contract: Any, reverted: Any
 
 @pytest.mark.parametrize("size", [0, 3, 4, 2**64])
 def test_a_log_that_does_not_grow_is_refused(contract: Any, reverted: Any, size: int) -> None:
-    log = Log(4)
+    log = MemoryLog(4)
     anchor_sizes(contract, log, [4])
     with reverted.because("size"):
         contract.send(SUBMITTER, "anchor", 2, log.root(4), b"\1" * 32, size, CHECKPOINT, [])
 
 
 def test_another_predecessor_is_refused(contract: Any, reverted: Any) -> None:
-    log, fork = Log(8), Log(8, fork=b"fork")
+    log, fork = MemoryLog(8), MemoryLog(8, fork=b"fork")
     anchor_sizes(contract, log, [4])
     with reverted.because("previous root"):
         contract.send(SUBMITTER, "anchor", *fork.anchor(2, 4, 8))
 
 
 def test_a_fork_behind_the_same_predecessor_is_refused(contract: Any, reverted: Any) -> None:
-    log, fork = Log(8), Log(8, fork=b"fork")
+    log, fork = MemoryLog(8), MemoryLog(8, fork=b"fork")
     anchor_sizes(contract, log, [4])
     with reverted.because("consistency"):
         contract.send(SUBMITTER, "anchor", 2, log.root(4), fork.root(8), 8, CHECKPOINT, fork.proof(4, 8))
 
 
 def test_no_proof_is_needed_or_taken_for_the_first_anchor_only(contract: Any, reverted: Any) -> None:
-    log = Log(9)
+    log = MemoryLog(9)
     with reverted.because("consistency"):
         contract.send(SUBMITTER, "anchor", 1, ZERO, log.root(4), 4, CHECKPOINT, log.proof(2, 4))
     anchor_sizes(contract, log, [4])
@@ -145,7 +128,7 @@ def test_it_takes_a_consistency_proof_exactly_when_rfc_9162_does(
     new_machine: Any, reverted: Any, sizes: tuple[int, int], change: st.DataObject
 ) -> None:
     first, second = sizes
-    log = Log(second)
+    log = MemoryLog(second)
     proof = log.proof(first, second)
     spoilt = list(proof)
     match change.draw(st.sampled_from(["none", "shorten", "lengthen", "swap", "alter"])):
@@ -158,7 +141,7 @@ def test_it_takes_a_consistency_proof_exactly_when_rfc_9162_does(
         case "alter":
             at = change.draw(st.integers(0, len(proof) - 1))
             spoilt[at] = bytes([spoilt[at][0] ^ 1]) + spoilt[at][1:]
-    contract = new_machine().deploy("AnchorLog", [SUBMITTER])
+    contract = first_log(new_machine())
     anchor_sizes(contract, log, [first])
     arguments = (2, log.root(first), log.root(second), second, CHECKPOINT, spoilt)
 
@@ -173,10 +156,10 @@ def test_it_takes_a_consistency_proof_exactly_when_rfc_9162_does(
 @settings(max_examples=60, deadline=None)
 @given(size=st.integers(1, 120), data=st.data())
 def test_it_verifies_inclusion_exactly_when_rfc_9162_does(new_machine: Any, size: int, data: st.DataObject) -> None:
-    log = Log(size)
+    log = MemoryLog(size)
     index, claimed = data.draw(st.integers(0, size - 1)), data.draw(st.integers(0, size))
     path = log.path(index, size)[: data.draw(st.sampled_from([None, -1]))]
-    contract = new_machine().deploy("AnchorLog", [SUBMITTER])
+    contract = first_log(new_machine())
     anchor_sizes(contract, log, [size])
 
     expected = merkle.verify_inclusion(log.leaves[index], claimed, size, path, log.root(size))
@@ -198,8 +181,8 @@ ATTEMPT = st.tuples(
 def test_whatever_is_tried_the_history_has_no_gap_and_never_changes(
     new_machine: Any, reverted: Any, attempts: list[tuple[str, int, int, bool]]
 ) -> None:
-    true, fork = Log(30), Log(30, fork=b"fork")
-    contract = new_machine().deploy("AnchorLog", [SUBMITTER])
+    true, fork = MemoryLog(30), MemoryLog(30, fork=b"fork")
+    contract = first_log(new_machine())
     history: list[tuple[bytes, int]] = [(ZERO, 0)]
     for sender, offset, size, forked in attempts:
         log = fork if forked else true

@@ -1,0 +1,316 @@
+"""A consortium moves to another anchor log, and changes its members, by its members' votes alone."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from concordat import canonical
+from concordat.client.cli import main as concordat
+from concordat.client.home import ClientHome
+from concordat.events import Event
+from concordat.keystore import Keystore
+from concordat.reasons import Reason, Refused
+from concordat.resolution import ANCHOR_LOG_CODE, MembershipChange, examine
+from concordat.rpc import Rpc, number_word
+from concordat.verifier import Options, verify
+from concordat.verifier.examine import Status
+from ledger import dossier, selectors, tasks
+from ledger.chain import resolve
+from ledger.chain.client import ChainClient
+from ledger.chain.deploy import Deployment, deploy, deploy_successor
+from ledger.contracts import ANCHOR_LOG, artefact
+from ledger.fsck import fsck
+from ledger.models import Anchor, LogEntry
+from ledger.services import anchoring
+from ledger.services.publish import publish
+from tests.support.consortium import NODES, new_uuid
+
+pytestmark = pytest.mark.django_db
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Moving:
+    """Four members of five, whose decision is under two anchors, and the log that is to succeed."""
+
+    decision: object
+    folders: dict[str, Path]
+    rpc: str
+    old: Deployment
+    new: str
+    keys: Path
+
+    def vote(self, slug: str, *options: str) -> tuple[Result, Path]:
+        file = self.keys.parent / f"{slug}-{new_uuid()}.json"
+        command = ["--home", str(self.folders[slug]), "--output", "json", "consortium", "vote", "--vote", str(file)]
+        return CliRunner().invoke(concordat, [*command, "--rpc", self.rpc, *options]), file
+
+    def show(self, slug: str, *options: str) -> dict:
+        command = ["--home", str(self.folders[slug]), "--output", "json", "consortium", "show", "--rpc", self.rpc]
+        return json.loads(CliRunner().invoke(concordat, [*command, *options]).stdout)
+
+    def resolve(self, *arguments: str) -> subprocess.CompletedProcess:
+        chain = ["--rpc", self.rpc, "--chain-id", "31338", "--registry", self.old.registry_address]
+        chain += ["--log", self.old.anchor_address, "--keys", str(self.keys)]
+        command = [sys.executable, "-m", "ledger.chain.resolve", *chain, *arguments]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    def succeed(self) -> None:
+        files = [str(self.vote(slug, "--successor", self.new)[1]) for slug in NODES[:3]]
+        assert self.resolve("relay", *files).returncode == 0
+        assert self.resolve("seal", "--successor", self.new).returncode == 0
+
+
+@pytest.fixture
+def moving(anchored, settings, devchain) -> Moving:
+    folders = {}
+    for slug in NODES:
+        home = anchored.consortium.homes[slug]
+        home.pin(canonical.encode(anchored.consortium.pins(registry=settings.REGISTRY_ADDRESS)))
+        ClientHome.create(home.directory, {"institution": slug, "coordinator": "http://127.0.0.1:1"})
+        folders[slug] = home.directory
+    account = Keystore(settings.KEYS_DIR).chain
+    successor = deploy_successor(
+        rpc_url=devchain,
+        chain_id=31338,
+        deployer=account,
+        submitters=[account.address],
+        registry=settings.REGISTRY_ADDRESS,
+        predecessor=settings.ANCHOR_ADDRESS,
+    )
+    old = Deployment(31338, settings.ANCHOR_ADDRESS, settings.REGISTRY_ADDRESS, 0)
+    return Moving(anchored, folders, devchain, old, successor.anchor_address, Path(settings.KEYS_DIR))
+
+
+def noted() -> list[dict]:
+    return [entry.public for entry in LogEntry.objects.filter(event=Event.ANCHOR_LOG_SUCCEEDED)]
+
+
+def checks(result) -> dict[str, Status]:
+    return {each.name: each.status for each in result.checks if each.name.startswith("chain")}
+
+
+class TestASuccession:
+    def test_is_shown_as_it_stands_on_the_chain(self, moving):
+        shown = moving.show("zurich", "--successor", moving.new)
+        assert shown["facts"]["seals"] == moving.old.anchor_address
+        assert shown["facts"]["at anchor"] == str(Anchor.objects.count())
+        assert shown["facts"]["who may anchor"] == Keystore(moving.keys).chain.address
+        assert (shown["quorum"], sum(shown["approvals"].values()), shown["carried"]) == (3, 0, False)
+
+    def test_goes_on_from_the_old_log_s_head_and_every_check_still_passes(self, moving, settings, write):
+        before = Anchor.objects.count()
+        moving.succeed()
+        settings.ANCHOR_ADDRESS = moving.new
+        for _ in range(2):
+            write(3)
+            publish()
+            tasks.anchor()
+        assert anchoring.chain_client().head().sequence == Anchor.objects.count() == before + 2
+        assert selectors.outbox().waiting == 0
+        found = fsck(chain=anchoring.chain_client())
+        assert (found.divergence, found.anchors) == (None, before + 2)
+        result = verify(dossier.build(moving.decision.index), Options(rpc=moving.rpc))
+        assert checks(result) == dict.fromkeys(("chain anchor", "chain approvals"), Status.PASSED)
+
+    def test_is_noted_in_the_log_once(self, moving, settings, write):
+        sequence = Anchor.objects.count()
+        moving.succeed()
+        settings.ANCHOR_ADDRESS = moving.new
+        for _ in range(2):
+            write()
+            publish()
+            tasks.anchor()
+        named = {"log": moving.new, "predecessor": moving.old.anchor_address, "registry": moving.old.registry_address}
+        assert noted() == [{"chain": 31338, "sequence": sequence, **named}]
+
+    def test_leaves_bundles_of_before_as_good_as_they_were(self, moving):
+        data = dossier.build(moving.decision.index)
+        moving.succeed()
+        assert set(checks(verify(data, Options(rpc=moving.rpc))).values()) == {Status.PASSED}
+
+    def test_to_a_log_that_the_old_one_was_not_sealed_to_is_noticed(self, moving, settings):
+        settings.ANCHOR_ADDRESS = moving.new  # a bundle names it; it has not begun
+        result = verify(dossier.build(moving.decision.index), Options(rpc=moving.rpc))
+        assert checks(result)["chain anchor"] is Status.FAILED
+
+    def test_is_finished_by_the_same_command_after_it_was_cut_off(self, moving, monkeypatch):
+        files = [moving.vote(slug, "--successor", moving.new)[1] for slug in NODES[:3]]
+        key = Keystore(moving.keys).chain
+        old, new = (
+            ChainClient(moving.rpc, 31338, log, moving.old.registry_address)
+            for log in (moving.old.anchor_address, moving.new)
+        )
+        assert [resolve.relay(old, key, canonical.decode(file.read_bytes())) for file in files * 2] == [
+            *[True] * 3,
+            *[False] * 3,
+        ]
+        with monkeypatch.context() as patch:
+            patch.setattr(ChainClient, "build_begin", _killed)
+            with pytest.raises(KeyboardInterrupt):
+                resolve.seal(old, new, key)
+        assert (old.succession().sealed_to, new.succession().begun) == (moving.new, False)
+        for _ in range(2):
+            resolve.seal(old, new, key)
+        assert new.succession().begun
+
+
+def _killed(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+class TestBetweenTwoLogs:
+    def test_what_is_to_be_anchored_waits_and_says_which_address_to_configure(self, moving, settings, write):
+        moving.succeed()
+        write()
+        publish()
+        with pytest.raises(Refused, match=f"{Reason.ANCHOR_LOG_CLOSED}.*successor, {moving.new}"):
+            anchoring.send()
+        assert selectors.outbox().reason == Reason.ANCHOR_LOG_CLOSED
+        settings.ANCHOR_ADDRESS = moving.new
+        tasks.anchor()
+        assert selectors.outbox().waiting == 0
+
+    def test_a_log_that_has_not_begun_takes_nothing(self, moving, settings, write):
+        settings.ANCHOR_ADDRESS = moving.new
+        write()
+        publish()
+        with pytest.raises(Refused, match=f"{Reason.ANCHOR_LOG_CLOSED}.*predecessor, {moving.old.anchor_address}"):
+            anchoring.send()
+        assert not noted()
+
+    def test_an_anchor_that_was_sent_to_the_old_log_goes_to_the_new_one(self, moving, settings, write, monkeypatch):
+        write()
+        publish()
+        with monkeypatch.context() as patch:
+            patch.setattr(ChainClient, "broadcast", lambda *_: None)
+            anchoring.send()
+        account = Anchor.objects.last().transaction.account.address
+        moving.succeed()  # by the same account, whose nonce they take
+        assert anchoring.chain_client().transaction_nonce(account) > Anchor.objects.last().transaction.nonce
+        settings.ANCHOR_ADDRESS = moving.new
+        for _ in range(3):
+            tasks.anchor()
+        assert Anchor.objects.last().transaction.state == "final"
+        assert anchoring.chain_client().head().sequence == Anchor.objects.count()
+
+
+class TestAMembersVote:
+    @pytest.mark.parametrize("case", ["no contract", "no successor", "another registry's", "sealed already"])
+    def test_is_not_signed_for_a_successor_that_is_none(self, moving, settings, case):
+        address = moving.new
+        if case == "no contract":
+            address = Keystore(moving.keys).chain.address
+        elif case == "no successor":
+            address = moving.old.anchor_address
+        elif case == "another registry's":
+            other = deploy(
+                rpc_url=moving.rpc,
+                chain_id=31338,
+                deployer=Keystore(moving.keys).chain,
+                submitters=[address],
+                institutions=[address],
+                quorum=1,
+            )
+            address = self._after(moving, other.anchor_address, other.registry_address)
+        else:
+            moving.succeed()
+            address = self._after(moving, moving.old.anchor_address, moving.old.registry_address)
+        result, file = moving.vote("zurich", "--successor", address)
+        assert json.loads(result.stderr)["error"]["field"] == "successor"
+        assert not file.exists()
+
+    @staticmethod
+    def _after(moving: Moving, predecessor: str, registry: str) -> str:
+        key = Keystore(moving.keys).chain
+        return deploy_successor(
+            rpc_url=moving.rpc,
+            chain_id=31338,
+            deployer=key,
+            submitters=[key.address],
+            registry=registry,
+            predecessor=predecessor,
+        ).anchor_address
+
+    def test_can_be_taken_back(self, moving):
+        files = [moving.vote("zurich", "--successor", moving.new)[1]]
+        assert moving.resolve("relay", *map(str, files)).returncode == 0
+        assert sum(moving.show("zurich", "--successor", moving.new)["approvals"].values()) == 1
+        files = [moving.vote("zurich", "--successor", moving.new, "--against")[1]]
+        assert moving.resolve("relay", *map(str, files)).returncode == 0
+        assert sum(moving.show("zurich", "--successor", moving.new)["approvals"].values()) == 0
+
+    def test_counts_for_nothing_short_of_the_quorum(self, moving):
+        files = [str(moving.vote(slug, "--successor", moving.new)[1]) for slug in NODES[:2]]
+        moving.resolve("relay", *files)
+        done = moving.resolve("seal", "--successor", moving.new)
+        assert done.returncode == 1
+        assert "quorum missing" in done.stderr
+
+    def test_that_somebody_altered_is_not_relayed(self, moving):
+        _, file = moving.vote("zurich", "--successor", moving.new, "--against")
+        document = canonical.decode(file.read_bytes())
+        file.write_bytes(canonical.encode(document | {"approve": True}))
+        done = moving.resolve("relay", str(file))
+        assert done.returncode == 1
+        assert Reason.VOTE_INVALID in done.stderr
+
+
+class TestAMembershipChange:
+    def test_replaces_an_institution_s_chain_key(self, moving):
+        members = moving.decision.consortium.homes
+        leaving = members["zurich"].keys.chain.address
+        joining = Keystore(moving.keys.parent / new_uuid()).create(["chain"]).chain.address
+        named = ("--joining", joining, "--leaving", leaving, "--quorum", "3")
+        assert moving.show("budapest", *named)["facts"]["leaves"] == leaving
+        files = [str(moving.vote(slug, *named)[1]) for slug in ("cleveland", "budapest", "notary")]
+        assert moving.resolve("relay", *files).returncode == 0
+        assert moving.resolve("enact", *named).returncode == 0
+        approvals = moving.show("budapest", "--quorum", "2")["approvals"]
+        assert joining in approvals
+        assert leaving not in approvals
+
+    @pytest.mark.parametrize(
+        ("options", "field"),
+        [
+            (("--leaving", "outsider", "--quorum", "2"), "leaving"),
+            (("--joining", "member", "--quorum", "2"), "joining"),
+            (("--quorum", "6"), "quorum"),
+            (("--quorum", "0"), "quorum"),
+        ],
+    )
+    def test_that_the_registry_would_refuse_is_refused_before_anybody_signs(self, moving, options, field):
+        address = {
+            "outsider": Keystore(moving.keys).chain.address,
+            "member": moving.decision.consortium.homes["budapest"].keys.chain.address,
+        }
+        result, file = moving.vote("zurich", *(address.get(option, option) for option in options))
+        assert json.loads(result.stderr)["error"]["field"] == field
+        assert not file.exists()
+
+    def test_has_the_digest_that_the_contract_gives_it(self, moving):
+        domain = moving.decision.consortium.homes["zurich"].pins.domain
+        proposal = examine(MembershipChange("", "", 2), Rpc(moving.rpc), domain)
+        words = (number_word(0), number_word(0), number_word(2))
+        told = Rpc(moving.rpc).call(domain.registry, "change_digest(address,address,uint256)", *words)
+        assert canonical.digest_bytes(proposal.digest) == told
+
+    def test_on_another_chain_is_refused(self, moving):
+        domain = replace(moving.decision.consortium.homes["zurich"].pins.domain, chain_id=1)
+        with pytest.raises(Refused, match=Reason.CHAIN_WRONG):
+            examine(MembershipChange("", "", 2), Rpc(moving.rpc), domain)
+
+
+def test_the_client_knows_the_code_of_this_version_s_anchor_log():
+    assert artefact(ANCHOR_LOG).code_hash.hex() == ANCHOR_LOG_CODE
+
+
+def test_what_is_resolved_is_named_in_one_way_only(moving):
+    result, _ = moving.vote("zurich", "--successor", moving.new, "--quorum", "2")
+    assert result.exit_code == 2
