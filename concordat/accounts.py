@@ -10,8 +10,9 @@ import sys
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_account.signers.local import LocalAccount
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
 
-__all__ = ["Account", "LocalAccount", "encode_typed_data"]
+__all__ = ["Account", "LocalAccount", "TypedTransaction", "encode_typed_data"]
 
 _CPYTHON_DEFAULT = 1000
 

@@ -121,6 +121,9 @@ class Reason(StrEnum):
     CHAIN_REVERTED = "chain-reverted"
     CHAIN_AHEAD = "chain-ahead"
     ANCHOR_LOG_CLOSED = "anchor-log-closed"
+    CHAIN_TOO_DEAR = "chain-too-dear"
+    SIGNER_UNAVAILABLE = "signer-unavailable"
+    SIGNER_REFUSED = "signer-refused"
     TIMESTAMP_AUTHORITY_UNAVAILABLE = "timestamp-authority-unavailable"
     COORDINATOR_UNAVAILABLE = "coordinator-unavailable"
     # the ledger
@@ -554,6 +557,21 @@ REASONS: dict[Reason, ReasonInfo] = {
     ),
     Reason.ANCHOR_LOG_CLOSED: ReasonInfo(
         "The anchor log that is configured takes no heads.", "Configure the one that is in use.", 500
+    ),
+    Reason.CHAIN_TOO_DEAR: ReasonInfo(
+        "The chain asks for a higher fee than is allowed.",
+        "Wait, or raise CONCORDAT_CHAIN_MAX_FEE. What was sent may still be mined.",
+        503,
+    ),
+    Reason.SIGNER_UNAVAILABLE: ReasonInfo(
+        "The service that keeps the chain key cannot be reached.",
+        "The work is kept and goes on when the service is back.",
+        503,
+    ),
+    Reason.SIGNER_REFUSED: ReasonInfo(
+        "The service that keeps the chain key did not sign this transaction.",
+        "Check its account, its rules and its log.",
+        500,
     ),
     Reason.TIMESTAMP_AUTHORITY_UNAVAILABLE: ReasonInfo(
         "The time-stamping authority gives no answer.", "Nothing is lost; a later head is stamped.", 503

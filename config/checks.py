@@ -59,6 +59,20 @@ def production_is_safe(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -
             "Set CONCORDAT_ANCHOR_ADDRESS and CONCORDAT_REGISTRY_ADDRESS.",
         ),
         (
+            not (settings.CHAIN_PASSPHRASE_FILE or settings.CHAIN_SIGNER_URL),
+            "E014",
+            "The chain key lies in the clear.",
+            "Name a file with a passphrase in CONCORDAT_CHAIN_PASSPHRASE_FILE and run manage.py create_keys, or name a "
+            "signing service in CONCORDAT_CHAIN_SIGNER_URL.",
+        ),
+        (
+            bool(settings.CHAIN_SIGNER_URL)
+            and not (settings.CHAIN_SIGNER_URL.startswith("https://") and settings.CHAIN_SIGNER_ADDRESS),
+            "E015",
+            "The service that keeps the chain key is reached without TLS, or its account is not named.",
+            "Name its https address in CONCORDAT_CHAIN_SIGNER_URL and the account in CONCORDAT_CHAIN_SIGNER_ADDRESS.",
+        ),
+        (
             not (settings.EMAIL_USE_TLS or settings.EMAIL_USE_SSL),
             "E008",
             "Invitations are not mailed, or without TLS.",

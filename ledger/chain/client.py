@@ -6,7 +6,7 @@ or the node's words as detail, if the transaction would fail.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from eth_typing import HexStr
 from eth_utils.address import to_checksum_address
@@ -17,13 +17,14 @@ from web3.contract import Contract
 from web3.contract.contract import ContractFunction
 from web3.exceptions import TransactionNotFound
 from web3.middleware import ExtraDataToPOAMiddleware
-from web3.types import Nonce, TxParams
+from web3.types import Nonce, TxParams, Wei
 
-from concordat.accounts import LocalAccount
+from concordat.accounts import TypedTransaction
 from concordat.canonical import digest_bytes
 from concordat.reasons import Reason, Refused
 from concordat.votes import Domain, Vote
 from ledger.chain.errors import chain_errors
+from ledger.chain.signers import DYNAMIC_FEES
 from ledger.chain.types import AnchorHead, Authorisation, Receipt, SignedTransaction, Succession
 from ledger.contracts import ANCHOR_LOG, GOVERNANCE_REGISTRY, artefact
 
@@ -36,6 +37,7 @@ NOBODY = "0x" + "0" * 40
 """The contracts' word for no address."""
 
 MOST_PREDECESSORS = 64
+GWEI = 10**9
 
 
 def connect(rpc_url: str, timeout: float = 10.0) -> Web3:
@@ -50,7 +52,8 @@ class ChainClient:
     """The anchor log and the governance registry of one deployment.
 
     `finality` is a number of blocks, or the tag by which the chain itself names its last final block. Definitions are
-    digests ("sha256:<hex>"), addresses are checksummed, roots and hashes are 32 bytes.
+    digests ("sha256:<hex>"), addresses are checksummed, roots and hashes are 32 bytes. `max_fee` is the most that is
+    offered for a unit of gas, in wei: building raises Refused(CHAIN_TOO_DEAR) where more is asked for.
     """
 
     def __init__(
@@ -62,11 +65,12 @@ class ChainClient:
         *,
         finality: int | Literal["finalized", "safe"] = "finalized",
         timeout: float = 10.0,
+        max_fee: int = 500 * GWEI,
     ) -> None:
         self.chain_id = chain_id
         self.anchor_address = to_checksum_address(anchor_address)
         self.registry_address = to_checksum_address(registry_address)
-        self._finality = finality
+        self._finality, self._max_fee = finality, max_fee
         self._web3 = connect(rpc_url, timeout)
         self._anchor = self._log_at(self.anchor_address)
         self._earlier: list[tuple[int, Contract]] = []
@@ -203,10 +207,24 @@ class ChainClient:
         with chain_errors():
             return int(self._web3.eth.get_transaction_count(to_checksum_address(address), "pending"))
 
-    def sign(self, transaction: TxParams, key: LocalAccount) -> SignedTransaction:
-        """Sign here; the endpoint never sees the key."""
-        signed = key.sign_transaction(cast(dict[str, Any], transaction))
-        return SignedTransaction(raw=bytes(signed.raw_transaction), hash=signed.hash.to_0x_hex())
+    def dearer(self, raw: bytes) -> TxParams | None:
+        """The same transaction with higher fees, unsigned; None on a chain without a fee market.
+
+        Both fees grow by an eighth, as nodes take no replacement for less than a tenth, or to what is asked for now.
+        Raises Refused(CHAIN_TOO_DEAR) where that is more than may be offered.
+        """
+        if raw[0] != DYNAMIC_FEES:
+            return None
+        sent = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+        kept = {name: sent[name] for name in ("chainId", "nonce", "gas", "to", "value", "data")}
+        least = {name: int(sent[name]) * 9 // 8 + 1 for name in ("maxPriorityFeePerGas", "maxFeePerGas")}
+        with chain_errors():
+            tip = max(least["maxPriorityFeePerGas"], self._web3.eth.max_priority_fee)
+            asked = 2 * self._web3.eth.get_block("latest")["baseFeePerGas"] + tip
+        fee = max(least["maxFeePerGas"], min(asked, self._max_fee))
+        if max(fee, tip) > self._max_fee:
+            raise Refused(Reason.CHAIN_TOO_DEAR)
+        return cast(TxParams, {**kept, "maxPriorityFeePerGas": tip, "maxFeePerGas": fee, "type": DYNAMIC_FEES})
 
     def broadcast(self, signed: SignedTransaction) -> None:
         """Send, or send again: a transaction that the chain already has is no error."""
@@ -265,9 +283,15 @@ class ChainClient:
         number = self.transaction_nonce(address) if nonce is None else nonce
         with chain_errors(sending=True):
             gas = call.estimate_gas({"from": address})
-            return call.build_transaction(
+            built = call.build_transaction(
                 {"from": address, "chainId": self.chain_id, "nonce": Nonce(number), "gas": gas + gas // 4 + SPARE_GAS}
             )
+            base = self._web3.eth.get_block("latest").get("baseFeePerGas", 0)
+        if "maxFeePerGas" in built:  # web3 offers twice the present base fee, so that a few dearer blocks do not matter
+            built["maxFeePerGas"] = Wei(min(int(built["maxFeePerGas"]), self._max_fee))
+            if base + int(built["maxPriorityFeePerGas"]) > self._max_fee:
+                raise Refused(Reason.CHAIN_TOO_DEAR)
+        return built
 
 
 def _anchor_head(sequence: int, root: bytes, meta: int) -> AnchorHead:

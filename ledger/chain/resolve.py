@@ -16,17 +16,17 @@ from pathlib import Path
 from web3.types import TxParams
 
 from concordat import canonical, votes
-from concordat.accounts import LocalAccount
 from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
 from concordat.votes import VoteDocument
 from ledger.chain.client import ChainClient
 from ledger.chain.deploy import MINING_SECONDS
+from ledger.chain.signers import LocalSigner, Signer
 
 _PAUSE = 0.5
 
 
-def relay(client: ChainClient, key: LocalAccount, document: VoteDocument) -> bool:
+def relay(client: ChainClient, key: Signer, document: VoteDocument) -> bool:
     """Relay a member's signed vote. Answers whether it had to be sent: False if the registry has it already.
 
     Raises Refused: VOTE_INVALID for a vote that its member did not sign for this registry; what the client refuses.
@@ -39,13 +39,13 @@ def relay(client: ChainClient, key: LocalAccount, document: VoteDocument) -> boo
     return True
 
 
-def enact(client: ChainClient, key: LocalAccount, *, joining: str, leaving: str, quorum: int) -> None:
+def enact(client: ChainClient, key: Signer, *, joining: str, leaving: str, quorum: int) -> None:
     """Carry out a membership change. Raises Refused(CHAIN_REVERTED) with the registry's reason, `quorum missing` also
     for one that was carried out before."""
     _send(client, key, client.build_enact(sender=key.address, joining=joining, leaving=leaving, quorum=quorum))
 
 
-def seal(old: ChainClient, new: ChainClient, key: LocalAccount) -> None:
+def seal(old: ChainClient, new: ChainClient, key: Signer) -> None:
     """End a log in favour of its successor, and let that begin.
 
     Raises Refused: CHAIN_REVERTED with the contract's reason, such as `quorum missing` or `sealed`.
@@ -60,8 +60,8 @@ def _stands(client: ChainClient, vote: votes.Vote) -> bool:
     return client.authorisation(vote.definition).approvals.get(vote.institution) is vote.approve
 
 
-def _send(client: ChainClient, key: LocalAccount, transaction: TxParams) -> None:
-    signed = client.sign(transaction, key)
+def _send(client: ChainClient, key: Signer, transaction: TxParams) -> None:
+    signed = key.sign(transaction)
     client.broadcast(signed)
     until = time.monotonic() + MINING_SECONDS
     while (receipt := client.receipt(signed.hash)) is None:
@@ -95,7 +95,7 @@ def main() -> int:
         return ChainClient(options.rpc, options.chain_id, log, options.registry)
 
     try:
-        key = Keystore(options.keys).chain
+        key = LocalSigner(Keystore(options.keys).chain)
         if options.verb == "relay":
             for path in options.votes:
                 document = canonical.decode(path.read_bytes())

@@ -1,6 +1,6 @@
 """The ledger's tables, one file a family."""
 
-from ledger.models.anchor import Anchor, ChainAccount, ChainTransaction, TransactionKind, TransactionState
+from ledger.models.anchor import Anchor, Attempt, ChainAccount, ChainTransaction, TransactionKind, TransactionState
 from ledger.models.checkpoint import Cosignature, SignedCheckpoint
 from ledger.models.document import Document
 from ledger.models.log import LogEntry, LogHead, Reference
@@ -10,6 +10,7 @@ from ledger.models.timestamp import StampAttempt, TimeStamp
 
 __all__ = [
     "Anchor",
+    "Attempt",
     "ChainAccount",
     "ChainTransaction",
     "Cosignature",

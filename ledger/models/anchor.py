@@ -32,7 +32,8 @@ class ChainAccount(models.Model):
 
 
 class ChainTransaction(models.Model):
-    """One transaction. The signed bytes are stored before they are first sent, and only these are ever sent again."""
+    """One transaction. The signed bytes are stored before they are first sent, and only these are ever sent again, or
+    others of the same nonce with higher fees. `raw` and `hash` are of the latest, or of the one that is in a block."""
 
     kind = models.CharField(max_length=10, choices=TransactionKind.choices)
     content = models.JSONField(default=dict)
@@ -69,6 +70,22 @@ class ChainTransaction(models.Model):
     @property
     def in_a_block(self) -> bool:
         return self.state in self.IN_A_BLOCK
+
+
+class Attempt(models.Model):
+    """One signing of a transaction. Each of a nonce may be mined, whichever was sent last, so all of them are kept."""
+
+    transaction = models.ForeignKey(ChainTransaction, models.PROTECT, related_name="attempts")
+    nonce = models.PositiveBigIntegerField()
+    raw = models.BinaryField()
+    hash = models.CharField(max_length=66, unique=True)
+    signed = models.DateTimeField()
+
+    class Meta:
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return self.hash
 
 
 class Anchor(models.Model):

@@ -1,7 +1,8 @@
 """The outbox to the chain: one sender, one transaction in flight, states queued → sent → mined → final.
 
 The chain is asked outside of database transactions, so a chain that hangs holds nobody up. What is to be sent is signed
-and stored first and sent afterwards; after a crash the very same bytes go out again.
+and stored first and sent afterwards; after a crash the very same bytes go out again. What no block takes for some time
+is replaced by the same with higher fees: every signing is kept, and whichever of them is mined counts.
 
 A head waits some seconds for its witnesses before it is sent, and no longer: a silent institution stops no anchor.
 """
@@ -14,14 +15,14 @@ from django.db import transaction
 from eth_utils.address import is_checksum_address
 
 from concordat import canonical, clock
-from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
 from concordat.votes import Domain, Vote, VoteDocument
 from ledger import witnesses
-from ledger.chain.client import ChainClient
-from ledger.chain.types import AnchorHead, SignedTransaction
-from ledger.models import Anchor, ChainAccount, ChainTransaction, LogHead, TransactionKind, TransactionState
+from ledger.chain.client import GWEI, ChainClient
+from ledger.chain.types import AnchorHead, Receipt, SignedTransaction
+from ledger.models import Anchor, Attempt, ChainAccount, ChainTransaction, LogHead, TransactionKind, TransactionState
 from ledger.services import succession
+from ledger.signing import signer
 from ledger.tree import Tree
 
 _S = TransactionState
@@ -38,6 +39,7 @@ def chain_client() -> ChainClient:
         _configured("ANCHOR_ADDRESS"),
         _configured("REGISTRY_ADDRESS"),
         finality=max(0, settings.CHAIN_CONFIRMATIONS - 1),
+        max_fee=settings.CHAIN_MAX_FEE * GWEI,
     )
 
 
@@ -62,13 +64,16 @@ def send() -> bool:
     Raises:
         Refused: what the chain refuses, also noted on the transaction, which stays queued: CHAIN_UNAVAILABLE,
             CHAIN_WRONG; CHAIN_AHEAD, ANCHOR_MISSING or ANCHOR_MISMATCH when chain and log do not agree, and then
-            nothing is sent until somebody has found out why; ANCHOR_LOG_CLOSED.
+            nothing is sent until somebody has found out why; ANCHOR_LOG_CLOSED; CHAIN_TOO_DEAR, SIGNER_UNAVAILABLE,
+            SIGNER_REFUSED.
     """
     client = chain_client()
     unmined = ChainTransaction.objects.filter(state=_S.SENT).order_by("nonce")
     if unmined:
         for sent in unmined:
             _broadcast(client, sent)
+            if _waited(sent):
+                _replace(client, sent)
         return False
     queued = next((row for row in ChainTransaction.objects.filter(state=_S.QUEUED) if not _waits(row)), None)
     if queued is None:
@@ -174,7 +179,7 @@ def _sign_and_send(
     checkpoint_size: int | None = None,
 ) -> bool:
     """Store the signed bytes under the account's lock, commit, and only then send them."""
-    signed = client.sign(built, Keystore(settings.KEYS_DIR).chain)
+    signed = signer().sign(built)
     with transaction.atomic():
         locked = ChainAccount.objects.select_for_update().get(pk=account.pk)
         row = ChainTransaction.objects.select_for_update().get(pk=queued.pk)
@@ -185,10 +190,53 @@ def _sign_and_send(
         row.account, row.nonce, row.raw, row.hash = locked, account.nonce, signed.raw, signed.hash
         row.state, row.reason, row.detail = _S.SENT, "", ""
         row.save()
+        _keep(row, signed)
         locked.nonce = account.nonce + 1
         locked.save(update_fields=["nonce"])
     _broadcast(client, row)
     return True
+
+
+def _waited(sent: ChainTransaction) -> bool:
+    """Whether its latest signing has been on its way for longer than a block should take."""
+    latest = sent.attempts.order_by("-id").first()
+    return latest is not None and clock.now() - latest.signed >= timedelta(seconds=settings.CHAIN_PATIENCE)
+
+
+def _replace(client: ChainClient, sent: ChainTransaction) -> None:
+    """Sign the same again with higher fees and the same nonce, store it, and send it."""
+    assert sent.raw is not None
+    try:
+        dearer = client.dearer(bytes(sent.raw))
+        if dearer is None:
+            return
+        signed = signer().sign(dearer)
+    except Refused as refused:
+        _note(sent, refused)
+        raise
+    with transaction.atomic():
+        row = ChainTransaction.objects.select_for_update().get(pk=sent.pk)
+        if (row.state, row.hash) != (_S.SENT, sent.hash):
+            return  # another worker saw it mined, or replaced it
+        row.raw, row.hash = signed.raw, signed.hash
+        row.save(update_fields=["raw", "hash"])
+        _keep(row, signed)
+    _broadcast(client, row)
+
+
+def _keep(row: ChainTransaction, signed: SignedTransaction) -> None:
+    assert row.nonce is not None
+    Attempt.objects.create(transaction=row, nonce=row.nonce, raw=signed.raw, hash=signed.hash, signed=clock.now())
+
+
+def _mined(client: ChainClient, row: ChainTransaction) -> tuple[Receipt, Attempt] | None:
+    """The one of its signings that a block took, the latest asked for first."""
+    assert row.nonce is not None
+    for attempt in row.attempts.filter(nonce=row.nonce).order_by("-id"):
+        receipt = client.receipt(attempt.hash)
+        if receipt is not None:
+            return receipt, attempt
+    return None
 
 
 def _broadcast(client: ChainClient, sent: ChainTransaction) -> None:
@@ -201,7 +249,7 @@ def _broadcast(client: ChainClient, sent: ChainTransaction) -> None:
         _note(sent, refused)
         if refused.reason is not Reason.CHAIN_REVERTED:
             raise
-        if client.transaction_nonce(sent.account.address) > sent.nonce and client.receipt(sent.hash) is None:
+        if client.transaction_nonce(sent.account.address) > sent.nonce and _mined(client, sent) is None:
             _requeue(sent, refused)  # another transaction used up the nonce, so this one can never be mined
 
 
@@ -209,10 +257,12 @@ def _settle(client: ChainClient, row: ChainTransaction, finalised: int) -> None:
     if not row.hash:
         _settle_found(client, row, finalised)
         return
-    receipt = client.receipt(row.hash)
-    if receipt is None:
+    found = _mined(client, row)
+    if found is None:
         _move(row, _S.MINED, state=_S.SENT, block=None, block_hash="")
-    elif not receipt.succeeded:
+        return
+    receipt, attempt = found
+    if not receipt.succeeded:
         refused = Refused(Reason.CHAIN_REVERTED)
         if row.kind == TransactionKind.ANCHOR:
             _requeue(row, refused)  # compared with the chain's head, and told apart, when it is sent again
@@ -221,7 +271,8 @@ def _settle(client: ChainClient, row: ChainTransaction, finalised: int) -> None:
     else:
         same = row.block_hash in ("", receipt.block_hash)
         state = _S.FINAL if same and receipt.block <= finalised else _S.MINED
-        _move(row, row.state, state=state, block=receipt.block, block_hash=receipt.block_hash, reason="", detail="")
+        place = {"block": receipt.block, "block_hash": receipt.block_hash}
+        _move(row, row.state, state=state, **place, raw=attempt.raw, hash=attempt.hash, reason="", detail="")
 
 
 def _settle_found(client: ChainClient, row: ChainTransaction, finalised: int) -> None:
@@ -235,7 +286,7 @@ def _settle_found(client: ChainClient, row: ChainTransaction, finalised: int) ->
 
 def _account(client: ChainClient) -> ChainAccount:
     """The coordinator's account with its next nonce; nothing is in flight when this is asked."""
-    address = Keystore(settings.KEYS_DIR).chain.address
+    address = signer().address
     on_chain = client.transaction_nonce(address)
     account, _ = ChainAccount.objects.get_or_create(address=address, defaults={"nonce": on_chain})
     account.nonce = max(account.nonce, on_chain)

@@ -33,6 +33,7 @@ SAFE: dict[str, Any] = {
     "CHAIN_SELF_HOSTED": False,
     "ANCHOR_ADDRESS": "0x" + "1" * 40,
     "REGISTRY_ADDRESS": "0x" + "2" * 40,
+    "CHAIN_PASSPHRASE_FILE": "/run/secrets/chain_passphrase",
     "EMAIL_USE_TLS": True,
 }
 HOSPITAL: dict[str, Any] = {
@@ -71,6 +72,9 @@ def test_a_safe_production_passes(settings: Settings) -> None:
         ("ANCHOR_ADDRESS", "", "concordat.E007"),
         ("REGISTRY_ADDRESS", "", "concordat.E007"),
         ("EMAIL_USE_TLS", False, "concordat.E008"),
+        ("CHAIN_PASSPHRASE_FILE", "", "concordat.E014"),
+        ("CHAIN_SIGNER_URL", "http://signer.example", "concordat.E015"),
+        ("CHAIN_SIGNER_URL", "https://signer.example", "concordat.E015"),  # whose account is not named
     ],
 )
 def test_each_unsafe_setting_is_named(settings: Settings, name: str, value: object, expected: str) -> None:
@@ -78,6 +82,11 @@ def test_each_unsafe_setting_is_named(settings: Settings, name: str, value: obje
     if name == "CHAIN_SELF_HOSTED":
         changes["CHAIN_RPC"] = "http://127.0.0.1:8545"
     assert found(settings, **changes) == {expected}
+
+
+def test_the_chain_key_may_be_kept_by_a_service(settings: Settings) -> None:
+    kept = {"CHAIN_SIGNER_URL": "https://signer.example", "CHAIN_SIGNER_ADDRESS": "0x" + "3" * 40}
+    assert found(settings, CHAIN_PASSPHRASE_FILE="", **kept) == set()
 
 
 @pytest.mark.parametrize(

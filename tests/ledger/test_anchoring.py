@@ -13,6 +13,7 @@ from concordat.votes import Domain, Vote
 from concordat.votes import write as sign_vote
 from ledger import selectors, tasks
 from ledger.chain.client import ChainClient
+from ledger.chain.signers import LocalSigner
 from ledger.models import Anchor, ChainAccount, ChainTransaction
 from ledger.selectors import EntryStatus
 from ledger.services import anchoring
@@ -232,7 +233,7 @@ def test_a_used_up_nonce_sends_the_transaction_back_to_be_signed_anew(published,
         anchoring.send()
     lost = the_anchor()
     client, account = anchoring.chain_client(), Keystore(settings.KEYS_DIR).chain
-    other = client.sign(
+    other = LocalSigner(account).sign(
         {
             "to": account.address,
             "value": 0,
@@ -241,8 +242,7 @@ def test_a_used_up_nonce_sends_the_transaction_back_to_be_signed_anew(published,
             "maxPriorityFeePerGas": 10**9,
             "nonce": lost.nonce,
             "chainId": contracts.chain_id,
-        },
-        account,
+        }
     )
     client.broadcast(other)
     tasks.anchor()

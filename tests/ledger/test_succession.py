@@ -23,6 +23,7 @@ from ledger import dossier, selectors, tasks
 from ledger.chain import resolve
 from ledger.chain.client import ChainClient
 from ledger.chain.deploy import Deployment, deploy, deploy_successor
+from ledger.chain.signers import LocalSigner
 from ledger.contracts import ANCHOR_LOG, artefact
 from ledger.fsck import fsck
 from ledger.models import Anchor, LogEntry
@@ -142,7 +143,7 @@ class TestASuccession:
 
     def test_is_finished_by_the_same_command_after_it_was_cut_off(self, moving, monkeypatch):
         files = [moving.vote(slug, "--successor", moving.new)[1] for slug in NODES[:3]]
-        key = Keystore(moving.keys).chain
+        key = LocalSigner(Keystore(moving.keys).chain)
         old, new = (
             ChainClient(moving.rpc, 31338, log, moving.old.registry_address)
             for log in (moving.old.anchor_address, moving.new)

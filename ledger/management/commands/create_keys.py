@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from concordat.keystore import Keystore
 from concordat.reasons import Refused
-from ledger import vault
+from ledger import signing, vault
 
 
 class Command(BaseCommand):
@@ -18,8 +18,9 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **__: Any) -> None:
         Path(settings.STATE_DIR).mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            keys = Keystore(settings.KEYS_DIR).create(["identity", "chain"])
+            keys = Keystore(settings.KEYS_DIR).create(["identity"])
+            signing.create()
             vault.create_master_key()
+            self.stdout.write(f"identity {keys.identity.public.b64}\nchain    {signing.signer().address}")
         except Refused as refused:
             raise CommandError(str(refused)) from refused
-        self.stdout.write(f"identity {keys.identity.public.b64}\nchain    {keys.chain.address}")

@@ -15,6 +15,7 @@ from concordat.reasons import Reason, Refused
 from concordat.votes import Vote
 from ledger.chain.client import ChainClient
 from ledger.chain.deploy import Deployment
+from ledger.chain.signers import LocalSigner
 from ledger.chain.types import SignedTransaction
 
 LEAVES = [merkle.leaf_hash(bytes([n])) for n in range(8)]
@@ -35,7 +36,7 @@ def anchoring(client: ChainClient, key: LocalAccount, leaves: int, **changes: An
         "checkpoint_hash": CHECKPOINT,
         "proof": proof,
     }
-    return client.sign(client.build_anchor(submitter=key.address, **(honest | changes)), key)
+    return LocalSigner(key).sign(client.build_anchor(submitter=key.address, **(honest | changes)))
 
 
 def ballot(key: LocalAccount, approve: bool = True, nonce: int = 0) -> Vote:
@@ -44,7 +45,9 @@ def ballot(key: LocalAccount, approve: bool = True, nonce: int = 0) -> Vote:
 
 def relay(client: ChainClient, operator: LocalAccount, key: LocalAccount, vote: Vote) -> str:
     signature = votes.sign(vote, key, domain=client.domain)
-    signed = client.sign(client.build_vote_by_sig(relayer=operator.address, vote=vote, signature=signature), operator)
+    signed = LocalSigner(operator).sign(
+        client.build_vote_by_sig(relayer=operator.address, vote=vote, signature=signature)
+    )
     client.broadcast(signed)
     return signed.hash
 

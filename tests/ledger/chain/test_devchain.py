@@ -17,6 +17,7 @@ from eth_account.signers.local import LocalAccount
 from web3 import Web3
 
 from concordat import merkle
+from ledger.chain.signers import LocalSigner
 
 LEAVES = [merkle.leaf_hash(bytes([n])) for n in range(8)]
 
@@ -46,7 +47,7 @@ def anchor(client: Any, key: LocalAccount, sequence: int) -> str:
         checkpoint_hash=bytes(32),
         proof=merkle.consistency_proof(before, sequence, lambda a, b: merkle.root(LEAVES[a:b])) if before else [],
     )
-    signed = client.sign(transaction, key)
+    signed = LocalSigner(key).sign(transaction)
     client.broadcast(signed)
     return str(signed.hash)
 
@@ -137,7 +138,7 @@ def test_a_transaction_sent_twice_is_mined_once(chain: Any, client: Any, keys: l
         checkpoint_hash=bytes(32),
         proof=[],
     )
-    raw = "0x" + client.sign(transaction, keys[0]).raw.hex()
+    raw = "0x" + LocalSigner(keys[0]).sign(transaction).raw.hex()
     assert "result" in ask(chain.url, "eth_sendRawTransaction", raw)
     height = ask(chain.url, "eth_blockNumber")["result"]
     assert ask(chain.url, "eth_sendRawTransaction", raw)["error"] == {"code": -32000, "message": "nonce too low"}

@@ -16,6 +16,7 @@ from concordat.rpc import Rpc
 from concordat.votes import Vote
 from ledger.chain.client import ChainClient, connect
 from ledger.chain.deploy import Deployment, deploy_successor
+from ledger.chain.signers import LocalSigner
 from ledger.contracts import GOVERNANCE_REGISTRY, artefact
 
 DEFINITION = "sha256:" + "d1" * 32
@@ -32,7 +33,7 @@ def spent(client: ChainClient, keys: list[LocalAccount]) -> Any:
     """Sends a transaction as the operator, and answers its gas."""
 
     def send(transaction: Any) -> int:
-        signed = client.sign(transaction, keys[0])
+        signed = LocalSigner(keys[0]).sign(transaction)
         client.broadcast(signed)
         receipt = client.receipt(signed.hash)
         assert receipt is not None
