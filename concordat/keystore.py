@@ -34,6 +34,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
+    KeySerializationEncryption,
     NoEncryption,
     PrivateFormat,
     load_pem_private_key,
@@ -111,6 +112,23 @@ class Keystore:
         address for `chain` and a JWK for `client`."""
         return {kind: self._public(kind) for kind in self.kinds}
 
+    def encrypt(self, passphrase: str) -> None:
+        """Encrypt every key file here, successors and retired ones as well, under another passphrase. Repeatable: files
+        that it opens already are left alone. The disk's spare blocks may still hold what was there before.
+
+        Raises Refused(KEYSTORE_UNSAFE) for a file that neither opens; those before it are encrypted by then.
+        """
+        encryption = BestAvailableEncryption(passphrase.encode())
+        for path in sorted(self.directory.rglob("*.pem")):
+            blocks = _PEM.findall(read_private(path))
+            try:
+                for block in blocks:
+                    load_pem_private_key(block, passphrase.encode())
+            except (ValueError, TypeError):
+                keys = self._load(path.stem, blocks)
+                write_private(path, _written(keys, encryption), replace=True)
+        self._passphrase = passphrase.encode()
+
     @property
     def successors(self) -> "Keystore":
         """The keys that are to replace those of this keystore: `create` them, name them in a change, `promote` them."""
@@ -174,9 +192,8 @@ class Keystore:
 
     def _write(self, kind: Kind, keys: Iterable[Any]) -> None:
         encryption = BestAvailableEncryption(self._passphrase) if self._passphrase else NoEncryption()
-        data = b"".join(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption) for key in keys)
         with suppress(FileExistsError):  # the key that another process has just created counts, for both
-            write_private(self._path(kind), data, replace=False)
+            write_private(self._path(kind), _written(keys, encryption), replace=False)
 
     def _curve_key(self, kind: Kind, curve: type[ec.EllipticCurve]) -> ec.EllipticCurvePrivateKey:
         key: ec.EllipticCurvePrivateKey = self._read(kind, ec.EllipticCurvePrivateKey)
@@ -189,15 +206,22 @@ class Keystore:
         try:
             check_private(self.directory.stat(), self.directory)
             blocks = _PEM.findall(read_private(path))
-            keys = [load_pem_private_key(block, self._passphrase) for block in blocks]
         except FileNotFoundError as error:
             raise _unsafe(f"There is no key “{kind}” in the key folder.") from error
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-            raise _unsafe(f"The key “{kind}” does not open with this passphrase, or is damaged.") from error
-        for key in keys:
+        for key in self._load(kind, blocks):
             if isinstance(key, expected):
                 return key
         raise _unsafe(f"The file of the key “{kind}” holds another kind of key.")
+
+    def _load(self, name: str, blocks: Iterable[bytes]) -> list[Any]:
+        try:
+            return [load_pem_private_key(block, self._passphrase) for block in blocks]
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise _unsafe(f"The key “{name}” does not open with this passphrase, or is damaged.") from error
+
+
+def _written(keys: Iterable[Any], encryption: KeySerializationEncryption) -> bytes:
+    return b"".join(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption) for key in keys)
 
 
 def _generate(kind: Kind) -> Iterable[Any]:

@@ -29,6 +29,7 @@ class Reason(StrEnum):
     KEY_UNKNOWN = "key-unknown"
     KEY_REVOKED = "key-revoked"
     KEY_CHANGE_OUT_OF_ORDER = "key-change-out-of-order"
+    KEYRING_UNAVAILABLE = "keyring-unavailable"
     KEYSTORE_UNSAFE = "keystore-unsafe"
     SEAL_BROKEN = "seal-broken"
     COMMITMENT_MISMATCH = "commitment-mismatch"
@@ -237,6 +238,12 @@ REASONS: dict[Reason, ReasonInfo] = {
         "A key change does not follow the last one of its institution.",
         "Apply an institution's changes in the order of their numbers; two different ones with the same number are "
         "for the institution to explain.",
+        409,
+    ),
+    Reason.KEYRING_UNAVAILABLE: ReasonInfo(
+        "The operating system's keyring does not give what opens the keys.",
+        "Unlock it and try again; without a desktop session, or on another machine, give the passphrase by "
+        "--passphrase-file.",
         409,
     ),
     Reason.KEYSTORE_UNSAFE: ReasonInfo(

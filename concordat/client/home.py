@@ -21,6 +21,7 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from concordat import canonical, clock
+from concordat.client.protection import passphrase_of
 from concordat.enrolment import Role
 from concordat.fields import STRICT, Slug, WebAddress, plain, read
 from concordat.files import write_private
@@ -97,7 +98,11 @@ class ClientHome:
 
     @cached_property
     def keys(self) -> Keystore:
-        return Keystore(self.directory / "keys", self._passphrase)
+        """Opened by the passphrase that was given, or by the one that the operating system's keyring holds.
+
+        Raises Refused(KEYRING_UNAVAILABLE), besides what the keystore refuses."""
+        folder = self.directory / "keys"
+        return Keystore(folder, self._passphrase or passphrase_of(folder))
 
     @cached_property
     def pins(self) -> Pins:

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from concordat.client.cli.common import App
 from concordat.client.home import ClientHome
+from concordat.client.protection import new_passphrase
 from concordat.enrolment import ROLES
 from concordat.key_change import KeyHistory
 from concordat.pins import Pins
@@ -21,18 +22,29 @@ from concordat.pins import Pins
 )
 @click.option("--coordinator", required=True, help="Its address, such as https://concordat.example.org")
 @click.option("--witnessed", is_flag=True, help="Show no result before enough witnesses of the log have cosigned it.")
+@click.option("--keyring", is_flag=True, help="Encrypt the keys; the operating system's keyring opens them.")
 @click.pass_obj
 def init(
-    app: App, slug: str, name: str, jurisdiction: str, roles: tuple[str, ...], coordinator: str, witnessed: bool
+    app: App,
+    slug: str,
+    name: str,
+    jurisdiction: str,
+    roles: tuple[str, ...],
+    coordinator: str,
+    witnessed: bool,
+    keyring: bool,
 ) -> None:
     """Make the folder of an institution without a node, and print its enrolment for the others to enrol and pin."""
+    if keyring and app.passphrase:
+        raise click.UsageError("Either --keyring or --passphrase-file.")
+    passphrase = new_passphrase(app.home.directory / "keys") if keyring else app.passphrase
     token = ClientHome.found(
         app.folder,
         {"institution": slug, "coordinator": coordinator, "witnessed": witnessed},
         name=name,
         jurisdiction=jurisdiction,
         roles=[role for role in ROLES if role in roles],
-        passphrase=app.passphrase,
+        passphrase=passphrase,
     )
     app.answer({"enrolment": token}, lambda console: click.echo(token))
 

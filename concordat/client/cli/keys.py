@@ -9,6 +9,7 @@ from rich.console import Console
 from concordat import clock
 from concordat.client.cli.common import App
 from concordat.client.keys import OwnKeys, post_change
+from concordat.client.protection import passphrase_of, protect
 from concordat.fields import plain
 from concordat.key_change import GROUNDS, Ground, KeyChangeDocument, KeyHistory
 from concordat.keystore import KINDS, Keystore, Kind
@@ -75,6 +76,28 @@ def revoke(app: App, kind: Kind, ground: Ground, effective: str | None, offline:
     """Revoke the key KIND without a successor; `rotate` may give it one later."""
     key = offline_key(app.home.keys, offline, app.passphrase)
     _tell(app, _own(app).revoke(kind, ground=ground, effective=_time(effective), offline=key))
+
+
+@keys.command("protect")
+@click.pass_obj
+def protect_command(app: App) -> None:
+    """Encrypt the keys that are here; the operating system's keyring opens them from now on. Cut off, give it again.
+
+    If they are encrypted already, give their passphrase by --passphrase-file before the command.
+    """
+    protect(app.home.directory / "keys", app.passphrase)
+    said = "The keys are encrypted, and this machine's keyring opens them. Keep a copy: `concordat keys passphrase`."
+    app.answer({"protected": True}, lambda console: console.print(said, markup=False, soft_wrap=True))
+
+
+@keys.command()
+@click.pass_obj
+def passphrase(app: App) -> None:
+    """Print the passphrase that the keyring holds, for a safe: with it the keys open where the keyring is not."""
+    found = passphrase_of(app.home.directory / "keys")
+    if found is None:
+        raise click.UsageError("The keyring has no part in these keys; `concordat keys protect` gives it one.")
+    app.answer({"passphrase": found}, lambda console: click.echo(found))
 
 
 @keys.command()
