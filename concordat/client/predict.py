@@ -74,6 +74,7 @@ def prepare(
     subject: str = "",
     urgency: Urgency = "routine",
     what_ifs: Sequence[Change] = (),
+    request: str = "",
 ) -> Work:
     """Check, encode, share, seal and sign one record; everything needed later is on disk before this returns.
 
@@ -86,6 +87,7 @@ def prepare(
         consent: where the ground is consent, the id of one that was given from here; it names the person's pseudonym.
         subject: on another ground, the person's pseudonym.
         what_ifs: changes of named values; of each record so changed the prediction is asked for, too.
+        request: its id (UUID), where the caller has written one down beforehand; else a fresh one.
 
     Raises:
         Refused: KIND_NOT_ALLOWED; what the schema refuses, naming the feature; FIELD_INVALID for more what-ifs than the
@@ -103,7 +105,7 @@ def prepare(
     plausibility.check(definition.design, definition.schema, record.vector, most=allowed)
     ground = Ground(basis_of(definition.protocol["bases"], institution=home.institution, purpose=purpose)["ground"])
     statement, subject = _who(home, ground, consent=consent, subject=subject)
-    request = str(uuid4())
+    request = request or str(uuid4())
     batch = canaries.mix(home, definition, np.stack([record.vector, *variants]))
     prepared = prepare_request(
         batch.records,
