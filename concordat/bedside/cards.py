@@ -7,6 +7,7 @@ says anything about a risk, and the absence of a card least of all.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -86,7 +87,7 @@ def _result(item: Item, config: Config) -> Card:
         "",
         f"Fit of the explanation: adjusted R² {Decimal(told['adjusted_r_squared']):.2f} "
         f"({'reliable' if told['reliable'] else 'unreliable'}). {_missing(told)}Inputs: oldest from "
-        f"{clock.rfc3339(item.oldest)}. Record {item.result['record']}.",
+        f"{moment(item.oldest)}. Record {item.result['record']}.",
         "",
         "It describes the model, not the cause of a disease. Decision support: you decide.",
     ]
@@ -104,16 +105,19 @@ def words(item: Item, standing: Standing, config: Config) -> tuple[str, str]:
     """Of anything but a ready result: what it is called, and what that means."""
     if standing == "retracted":
         why = RETRACTIONS[item.retraction]
-        return "result retracted, do not use it", f"{why} ({item.retracted}). It is not shown any more; ask again."
+        return (
+            "result retracted, do not use it",
+            f"{why} ({moment(clock.parse(item.retracted))}). It is not shown any more; ask again.",
+        )
     if standing == "failed":
         info = REASONS[Reason(item.reason)]
         return "no result, the computation failed", f"{info.sentence} {info.remedy}"
     hours, minutes = config["stale_after_hours"], config["late_after_minutes"]
     return {
-        "pending": ("being computed, no result yet", f"Asked for at {clock.rfc3339(item.asked)}; it takes minutes."),
+        "pending": ("being computed, no result yet", f"Asked for at {moment(item.asked)}; it takes minutes."),
         "late": (
             "LATE, no result yet",
-            f"Asked for at {clock.rfc3339(item.asked)}, more than {minutes} minutes ago. Do not wait for it.",
+            f"Asked for at {moment(item.asked)}, more than {minutes} minutes ago. Do not wait for it.",
         ),
         "down": (
             "NOT AVAILABLE, the service is down",
@@ -121,7 +125,7 @@ def words(item: Item, standing: Standing, config: Config) -> tuple[str, str]:
         ),
         "stale": (
             "OUT OF DATE, ask again",
-            f"The oldest input of the last result is from {clock.rfc3339(item.oldest)}, and results whose inputs are "
+            f"The oldest input of the last result is from {moment(item.oldest)}, and results whose inputs are "
             f"older than {hours} hours are not shown as current.",
         ),
     }[standing]
@@ -147,6 +151,11 @@ def summary(text: str) -> str:
 def percent(probability: str) -> str:
     """A decimal as a percentage."""
     return f"{100 * Decimal(probability):.1f} %"
+
+
+def moment(time: datetime) -> str:
+    """A time for people."""
+    return f"{time:%Y-%m-%d %H:%M} UTC"
 
 
 def plain(text: str) -> str:

@@ -25,7 +25,7 @@ def draw(factors: Sequence[Shown], scale: str) -> str:
         f'<desc id="chart-described">{escape(described)}</desc>'
         f'<text class="side" x="{_MIDDLE - 8}" y="12" text-anchor="end">◀ lowers</text>'
         f'<text class="side" x="{_MIDDLE + 8}" y="12">raises ▶</text>'
-        f'<line class="zero" x1="{_MIDDLE}" x2="{_MIDDLE}" y1="{_TOP - 4}" y2="{height}"/>{rows}</svg>'
+        f"{rows}</svg>"
     )
 
 
@@ -43,5 +43,6 @@ def _row(place: int, factor: Shown, scale: float) -> str:
     label = f"{factor.label}: {factor.value}" + (" (not measured)" if factor.imputed else "")
     return (
         f'<text class="name" x="4" y="{y + 14}">{escape(label if len(label) <= 52 else label[:51] + "…")}</text>'
+        f'<line class="zero" x1="{_MIDDLE}" x2="{_MIDDLE}" y1="{y + 18}" y2="{y + 42}"/>'
         f'<rect class="{kind}" x="{x:.1f}" y="{y + 21}" width="{width:.1f}" height="18"/>{whisker}'
     )

@@ -41,27 +41,25 @@ class Links:
         return token
 
     def open(self, token: str) -> tuple[Session, str]:
-        """A new session, and the secret of its cookie. Raises Refused(EXPIRED)."""
+        """A new session, and the secret of its cookie. Raises Refused(LINK_EXPIRED)."""
         with self._store.write() as db:
             db.execute("DELETE FROM session WHERE until < ?", (_now(),))
             query = "SELECT item FROM link WHERE hash = ? AND until >= ?"
             row = db.execute(query, (_hash(token), _now())).fetchone()
             if row is None:
-                detail = "The link is no longer valid. Open the patient's chart again for a new one."
-                raise Refused(Reason.EXPIRED, detail=detail, field="link")
+                raise Refused(Reason.LINK_EXPIRED, field="link")
             session, secret = Session(secrets.token_urlsafe(12), secrets.token_urlsafe(32), row["item"]), _secret()
             stored = (session.handle, _hash(secret), session.csrf, session.item, _now() + SESSION_SECONDS)
             db.execute("INSERT INTO session VALUES (?, ?, ?, ?, ?)", stored)
         return session, secret
 
     def session(self, handle: str, secret: str) -> Session:
-        """The session of a cookie. Raises Refused(SIGN_IN_REQUIRED)."""
+        """The session of a cookie. Raises Refused(LINK_EXPIRED)."""
         with self._store.read() as db:
             query = "SELECT * FROM session WHERE handle = ? AND until >= ?"
             row = db.execute(query, (handle, _now())).fetchone()
         if row is None or not hmac.compare_digest(row["hash"], _hash(secret)):
-            detail = "This page is no longer open. Open the patient's chart again for a new link."
-            raise Refused(Reason.SIGN_IN_REQUIRED, detail=detail, field="session")
+            raise Refused(Reason.LINK_EXPIRED, field="session")
         return Session(row["handle"], row["csrf"], row["item"])
 
 

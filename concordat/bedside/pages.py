@@ -53,6 +53,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.filters["percent"] = cards.percent
+        self._templates.filters["moment"] = _moment
 
     @property
     def routes(self) -> list[Route | Mount]:
@@ -156,7 +157,7 @@ class Pages:
     def _asking(self, item: Item, standing: str) -> dict[str, Any]:
         """What the part of the page about questions needs."""
         if standing != "ready":
-            return {"features": [], "asked": [], "budgets": None, "allowed": False, "sent": 0}
+            return {"features": [], "example": None, "asked": [], "budgets": None, "allowed": False, "sent": 0}
         documents, items = self._bedside.documents, self._bedside.items
         record = documents.schema.encode_row(item.values)
         fields = [
@@ -165,6 +166,7 @@ class Pages:
         ]
         return {
             "features": fields,
+            "example": next((each for each in documents.schema.features if each.centre and not each.patient), None),
             "asked": [self._answered(each, record.values) for each in items.questions(item)],
             "budgets": documents.definition["budgets"],
             "allowed": documents.definition["what_ifs"] > 0,
@@ -265,7 +267,7 @@ class Pages:
 
     def _check_allowed(self) -> None:
         if self._bedside.documents.definition["what_ifs"] < 1:
-            raise Refused(Reason.KIND_NOT_ALLOWED, detail=_NO_WHAT_IFS, field="what_ifs")
+            raise Refused(Reason.FIELD_INVALID, detail=_NO_WHAT_IFS, field="what_ifs")
 
     # --- what they share
 
@@ -296,8 +298,8 @@ class Pages:
         return self._bedside.links.session(handle, request.cookies.get(_cookie(handle), ""))
 
     async def _form(self, request: Request) -> dict[str, str]:
-        """The fields of a form that this very session was given. Raises Refused: SIGN_IN_REQUIRED, MEDIA_TYPE_WRONG,
-        TOO_LARGE, and SIGN_IN_REFUSED for a form of another page or site."""
+        """The fields of a form that this very session was given. Raises Refused: LINK_EXPIRED, MEDIA_TYPE_WRONG,
+        TOO_LARGE, and FORM_FOREIGN for a form of another page or site."""
         session = await run_in_threadpool(self._session, request)
         origin = request.headers.get("origin", self._bedside.address)
         if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
@@ -305,11 +307,16 @@ class Pages:
         fields = parse_qs((await body(request, LARGEST)).decode(errors="replace"), keep_blank_values=True)
         form = {name: values[0] for name, values in fields.items()}
         if origin != self._bedside.address or form.pop("csrf", "") != session.csrf:
-            raise Refused(Reason.SIGN_IN_REFUSED, detail="This form was not made by this page.", field="csrf")
+            raise Refused(Reason.FORM_FOREIGN, field="csrf")
         return form
 
     def _render(self, template: str, **values: Any) -> str:
         return self._templates.get_template(template).render(**values)
+
+
+def _moment(time: str) -> str:
+    """A time of ours (RFC 3339) for people."""
+    return cards.moment(clock.parse(time))
 
 
 def _decision(form: Mapping[str, str]) -> tuple[Decision, str]:

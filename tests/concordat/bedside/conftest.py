@@ -12,6 +12,7 @@ from concordat.bedside.store import Store
 from concordat.bedside.worker import Worker
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
+from concordat.definition import opens
 from tests.concordat.client.conftest import (  # noqa: F401  (fixtures)
     PERSON,
     PURPOSE,
@@ -67,6 +68,15 @@ class Hospital:
 def hospital(world: World, agreed: CheckedDefinition) -> Hospital:  # noqa: F811
     home = world.homes["long-beach"]
     return Hospital(world, agreed, home, configured(home, agreed.digest, PURPOSE), Store(home.directory))
+
+
+@pytest.fixture
+def curious(world: World, away: None) -> Hospital:  # noqa: F811
+    """A hospital whose definition allows one what-if with a record."""
+    opened, budgets = opens("explain", mirrored=True, what_ifs=1), {"jobs_a_day": 10, "jobs": 100, "scalars": 9999}
+    definition = world.agree(what_ifs=1, opened=opened, budgets=budgets)
+    home = world.homes["long-beach"]
+    return Hospital(world, definition, home, configured(home, definition.digest, PURPOSE), Store(home.directory))
 
 
 @pytest.fixture
