@@ -137,6 +137,21 @@ class Items:
             db.execute(change, (why, clock.rfc3339(clock.now()), *named))
         return self._all(f"{which} ORDER BY asked, rowid", *named)
 
+    def forget(self, patient: str) -> list[str]:
+        """Delete whatever the store holds on a patient, receipts that were not handed in included, and overwrite it.
+
+        Answers the requests' ids: their folders in the home's `work/` are not the store's to delete."""
+        with self.store.write() as db:
+            rows = db.execute(
+                "SELECT id FROM item WHERE patient = ? ORDER BY about IS NULL, rowid", (patient,)
+            ).fetchall()
+            for (request,) in rows:  # questions first: they name the record that they are about
+                for table in ("receipt", "card", "link", "session"):
+                    db.execute(f"DELETE FROM {table} WHERE item = ?", (request,))  # noqa: S608
+                db.execute("DELETE FROM item WHERE id = ?", (request,))
+        self.store.overwrite()
+        return [str(request) for (request,) in rows]
+
     def _all(self, which: str, *parameters: str) -> list[Item]:
         with self.store.read() as db:
             return [_item(row) for row in db.execute(f"SELECT * FROM item WHERE {which}", parameters)]  # noqa: S608

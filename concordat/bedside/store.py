@@ -112,6 +112,12 @@ class Store:
         finally:
             connection.close()  # rolls back what was not committed
 
+    def overwrite(self) -> None:
+        """Leave nothing in the file of what was deleted; the write-ahead log is emptied, too."""
+        with self.read() as connection:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     @contextmanager
     def only_worker(self) -> Iterator[None]:
         """Nobody else works meanwhile; the lock ends with the process. Raises Refused(CONFLICT)."""
@@ -131,4 +137,5 @@ class Store:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")
         return connection

@@ -84,7 +84,7 @@ class Worker:
         except Refused as refused:
             if refused.reason is Reason.COORDINATOR_UNAVAILABLE:
                 raise
-            if refused.reason not in AGAIN:
+            if refused.reason not in AGAIN and refused.field != predict.NOT_LOGGED:  # an alarm is repeated
                 self._items.failed(item, refused.reason)
         else:
             self._items.opened(item, kept(opened))

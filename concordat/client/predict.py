@@ -47,6 +47,8 @@ _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
 _LONGEST_WAIT = 20
 """Seconds for which the coordinator is asked to hold an answer back until there is news."""
 _ALARM_ATTEMPTS = 4
+NOT_LOGGED = "alarm"
+"""The field that a refusal names whose alarm the log does not show yet."""
 
 
 @dataclass(frozen=True)
@@ -279,7 +281,7 @@ def _alarm(home: ClientHome, api: Api, work: Work, sleep: Callable[[float], None
         if attempt + 1 < _ALARM_ATTEMPTS:
             sleep(_LONGEST_PAUSE)
     detail = f"{sentence} The alarm was taken, and the log does not show it: open the result again until it does."
-    raise Refused(Reason.CANARY_FAILED, detail=detail)
+    raise Refused(Reason.CANARY_FAILED, detail=detail, field=NOT_LOGGED)
 
 
 def show(

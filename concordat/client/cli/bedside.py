@@ -157,6 +157,17 @@ def retract(app: App, patient: str, request_id: str, why: str, into: str) -> Non
     )
 
 
+@bedside.command()
+@click.option("--patient", required=True, help="The patient's FHIR id in the health record.")
+@click.confirmation_option(prompt="Delete everything that the bedside holds on this patient?")
+@click.pass_obj
+def forget(app: App, patient: str) -> None:
+    """Delete what the bedside holds on a patient, and print the requests whose folders in work/ stay."""
+    _, store = _open(app)
+    found = Items(store).forget(patient)
+    app.answer({"forgotten": found}, lambda console: console.print("\n".join(found) or "Nothing was held."))
+
+
 def _open(app: App) -> tuple[Config, Store]:
     config = configuration.load(app.home)
     return config, Store(app.home.directory)

@@ -176,3 +176,17 @@ def _until_answered(link: str) -> Any:
         except httpx.ConnectError:
             time.sleep(0.1)
     raise AssertionError("nobody answers")
+
+
+def test_what_is_forgotten_is_in_no_byte_of_the_store(hospital: Hospital, run: Run) -> None:
+    item = hospital.opened("needle-patient")
+    question = hospital.items.ask(item, {"chol": 180.0}, once="0b6e7f0e-6a43-4c5f-8a3b-5d1e0c9f7a29")
+    Receipts(hospital.store).note(item, template="t", rendered="needle-text", viewer="clinician", decision="shown")
+    kept = hospital.enqueue(age=70)
+    answer = json.loads(run("forget", "--patient", "needle-patient", "--yes").stdout)
+    assert answer == {"forgotten": [question.id, item.id]}
+    files = list(hospital.home.directory.glob(f"{STORE}*"))
+    assert files
+    assert not any(b"needle" in file.read_bytes() or item.id.encode() in file.read_bytes() for file in files)
+    assert hospital.items.of(kept.id) == kept
+    assert json.loads(run("forget", "--patient", "needle-patient", "--yes").stdout) == {"forgotten": []}

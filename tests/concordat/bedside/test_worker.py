@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from django.db import connection
 
 from compute.models import Display, Job
 from concordat import ring
@@ -18,10 +19,11 @@ from concordat.events import Event
 from concordat.explanation import sigmoid
 from concordat.reasons import Reason, Refused
 from ledger.models import LogEntry
+from ledger.services.publish import publish
 from tests.concordat.bedside.conftest import Hospital, probability
 from tests.concordat.client.conftest import VALUES
 from tests.concordat.client.test_resume import Killed, LosesAnswers
-from tests.support.bedside import PATIENT
+from tests.support.bedside import PATIENT, running
 
 
 def test_a_record_is_sent_computed_opened_and_kept(hospital: Hospital) -> None:
@@ -176,3 +178,34 @@ def test_a_retraction_keeps_its_first_reason(hospital: Hospital) -> None:
     hospital.items.retract(patient=PATIENT, why="merged")
     (again,) = hospital.items.retract(request=item.id, why="entered-in-error")
     assert again.retraction == "merged"
+
+
+def test_an_alarm_is_repeated_until_the_log_shows_it(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    item = hospital.enqueue()
+    hospital.worker().round()
+    hospital.world.compute(hospital.definition, spoil=lambda explanation, place: explanation + (1 << 30))
+    hospital.worker().round()  # nobody publishes the alarm's entry
+    assert hospital.items.of(item.id).state == "sent"
+    publish()
+    hospital.worker().round()
+    found = hospital.items.of(item.id)
+    assert (found.state, found.reason, found.result) == ("failed", Reason.CANARY_FAILED, None)
+    assert LogEntry.objects.filter(event=Event.CANARY_FAILED).count() == 1
+
+
+def test_nothing_that_was_shown_or_kept_back_is_at_the_coordinator(hospital: Hospital) -> None:
+    item = hospital.opened("needle-patient")
+    with running(hospital.config, hospital.home) as there:
+        (card,) = there.cards("needle-patient")
+        there.feedback(card["uuid"], "overridden")
+    hospital.worker().round()
+    assert {each.state for each in Receipts(hospital.store).of(item)} == {"logged"}
+    connection.ensure_connection()
+    everything = "\n".join(connection.connection.iterdump()) + "".join(
+        bytes(entry.leaf).decode() for entry in LogEntry.objects.all()
+    )
+    assert item.id in everything
+    needles = ["needle-patient", "Coronary disease", card["summary"], card["uuid"], card["links"][0]["url"]]
+    assert item.result is not None
+    needles += [item.result["explanation"]["probability"], item.result["explanation"]["factors"][0]["sentence"]]
+    assert [each for each in needles if each in everything] == []
