@@ -431,7 +431,7 @@ EVENTS: dict[Event, EventInfo] = {
         ("alarm", "testimonies", "finding"),
     ),
     Event.RESULT_DISPLAYED: EventInfo(
-        "The requester's client says what it showed, to which role, and whether it was accepted.",
+        "The requester's client says what it showed to which role, or kept or took back, and what was made of it.",
         ("job", "request", "institution"),
         ("display",),
     ),

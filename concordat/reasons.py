@@ -44,6 +44,8 @@ class Reason(StrEnum):
     # authority
     SIGN_IN_REQUIRED = "sign-in-required"
     SIGN_IN_REFUSED = "sign-in-refused"
+    LINK_EXPIRED = "link-expired"
+    FORM_FOREIGN = "form-foreign"
     PASSWORD_WRONG = "password-wrong"  # noqa: S105  (a code, no password)
     SECOND_FACTOR_WRONG = "second-factor-wrong"
     SECOND_FACTOR_MISSING = "second-factor-missing"
@@ -287,6 +289,14 @@ REASONS: dict[Reason, ReasonInfo] = {
     Reason.SIGN_IN_REQUIRED: ReasonInfo("No valid access token came with the request.", "Ask for a token first.", 401),
     Reason.SIGN_IN_REFUSED: ReasonInfo(
         "The client assertion was refused.", "Sign a fresh assertion with an enrolled client key.", 401
+    ),
+    Reason.LINK_EXPIRED: ReasonInfo(
+        "The link or the page has expired, or it is another browser's.",
+        "Open the patient's chart again, and follow the new link.",
+        403,
+    ),
+    Reason.FORM_FOREIGN: ReasonInfo(
+        "The form was not made by the page for which it was sent.", "Open the page again and use its own form.", 403
     ),
     Reason.PASSWORD_WRONG: ReasonInfo("The password is not yours.", "Enter your own password once more.", 403),
     Reason.SECOND_FACTOR_WRONG: ReasonInfo(

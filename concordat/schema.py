@@ -58,7 +58,8 @@ class Feature(BaseModel, frozen=True):
 
     `unit` is UCUM ("1" for none), `unit_label` how people write it. `centre` and `scale` standardise a number;
     `reference` is the level of a category, or the value of a boolean, at which the reference record stands. `absent`
-    lists recorded numbers that mean "not measured". A missing value is refused, or imputed as the reference and
+    lists recorded numbers that mean "not measured". `relevance`: whether a clinician can change what the feature
+    says, act on it, or neither. A missing value is refused, or imputed as the reference and
     marked so.
     """
 
@@ -71,6 +72,7 @@ class Feature(BaseModel, frozen=True):
     missing: Literal["impute", "refuse"]
     group: Slug
     patient: Literal["birthDate", "gender"] | None = None
+    relevance: Literal["modifiable", "actionable", "context"] | None = None
     unit: Text = "1"
     unit_label: Text | None = None
     range: list[Number] = []

@@ -103,7 +103,8 @@ def release(*, job: Job, by: Institution) -> Release:
 
 @transaction.atomic
 def note_display(*, job: Job, display: str, by: Institution) -> None:
-    """Log what the requester says it has shown, to which role, and what was made of it. The same again is no harm.
+    """Log what the requester says it has shown to which role, or kept or took back, and what was made of it. The same
+    again is no harm.
 
     Raises:
         Refused: WRONG_INSTITUTION; what :func:`concordat.display.read_display` refuses; CONFLICT for the receipt of

@@ -9,6 +9,8 @@ consents/      the consents that we attested (mode 0700)
 work/          one folder a prediction (mode 0700)
 records.jws    to whom decisions are sealed, so that they can be reopened (`concordat.package`)
 drills/        what drills of the escrow found, signed
+bedside.json   what the hospital decides about its bedside (`concordat.bedside.config`)
+bedside.sqlite3  results to be shown, and receipts to be handed in (`concordat.bedside.store`)
 models/        the models that we own, in one piece, by the manifest's digest (mode 0700)
 """
 

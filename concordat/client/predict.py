@@ -47,6 +47,8 @@ _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
 _LONGEST_WAIT = 20
 """Seconds for which the coordinator is asked to hold an answer back until there is news."""
 _ALARM_ATTEMPTS = 4
+NOT_LOGGED = "alarm"
+"""The field that a refusal names whose alarm the log does not show yet."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ def prepare(
     subject: str = "",
     urgency: Urgency = "routine",
     what_ifs: Sequence[Change] = (),
+    request: str = "",
 ) -> Work:
     """Check, encode, share, seal and sign one record; everything needed later is on disk before this returns.
 
@@ -86,6 +89,7 @@ def prepare(
         consent: where the ground is consent, the id of one that was given from here; it names the person's pseudonym.
         subject: on another ground, the person's pseudonym.
         what_ifs: changes of named values; of each record so changed the prediction is asked for, too.
+        request: its id (UUID), where the caller has written one down beforehand; else a fresh one.
 
     Raises:
         Refused: KIND_NOT_ALLOWED; what the schema refuses, naming the feature; FIELD_INVALID for more what-ifs than the
@@ -103,7 +107,7 @@ def prepare(
     plausibility.check(definition.design, definition.schema, record.vector, most=allowed)
     ground = Ground(basis_of(definition.protocol["bases"], institution=home.institution, purpose=purpose)["ground"])
     statement, subject = _who(home, ground, consent=consent, subject=subject)
-    request = str(uuid4())
+    request = request or str(uuid4())
     batch = canaries.mix(home, definition, np.stack([record.vector, *variants]))
     prepared = prepare_request(
         batch.records,
@@ -277,7 +281,7 @@ def _alarm(home: ClientHome, api: Api, work: Work, sleep: Callable[[float], None
         if attempt + 1 < _ALARM_ATTEMPTS:
             sleep(_LONGEST_PAUSE)
     detail = f"{sentence} The alarm was taken, and the log does not show it: open the result again until it does."
-    raise Refused(Reason.CANARY_FAILED, detail=detail)
+    raise Refused(Reason.CANARY_FAILED, detail=detail, field=NOT_LOGGED)
 
 
 def show(

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from concordat.fhir import features_from_bundle
 from concordat.reasons import Reason, Refused
@@ -14,10 +15,15 @@ from concordat.schema import FeatureSchema, Value
 def read_fhir(path: Path, schema: FeatureSchema) -> dict[str, Value]:
     """Values from a FHIR Bundle of one patient. Raises Refused: FILE_UNREADABLE, BUNDLE_INVALID and what the
     mapping refuses."""
+    return features_from_bundle(read_object(path), schema)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A FHIR resource as it stands. Raises Refused: FILE_UNREADABLE, BUNDLE_INVALID for what is no object."""
     bundle = _json(path)
     if not isinstance(bundle, dict):
         raise Refused(Reason.BUNDLE_INVALID, detail=f"{path.name} is no FHIR Bundle.")
-    return features_from_bundle(bundle, schema)
+    return bundle
 
 
 def read_csv(path: Path, row: int, schema: FeatureSchema) -> dict[str, Value]:

@@ -1,7 +1,7 @@
 """What was computed, by whom, and what came out of it."""
 
 from concordat.canonical import digest
-from concordat.display import Display, read_display
+from concordat.display import Display, read_display, say
 from concordat.events import Event
 from concordat.fields import plain
 from concordat.reasons import Reason, Refused
@@ -39,18 +39,17 @@ def receipts(case: Case) -> str:
 
 
 def shown(case: Case) -> str:
-    """What the requester's client says that it showed is signed by the requester and about this job."""
+    """What the requester's client says that it showed or kept back is signed by the requester and about this job."""
     entries = displays(case)
     if not entries:
         raise NotCheckable(Reason.RESULT_NOT_READY, "The log has no display receipt: nobody says that it was shown.")
     said = [check_display(case, entry) for entry in entries]
-    return (
-        "; ".join(
-            f"{each['decision']} {'to' if each['decision'] == 'shown' else 'by'} a {each['viewer']} at {each['time']}"
-            for each in said
-        )
-        + "."
-    )
+    return "; ".join(f"{words(each)} at {each['time']}" for each in said) + "."
+
+
+def words(said: Display) -> str:
+    """What a display receipt says."""
+    return say(said["decision"], said["viewer"], said["reason"], said["threshold"])
 
 
 def displays(case: Case) -> list[Entry]:

@@ -126,6 +126,9 @@ def _allowed(made: _Document, allowed: Mapping[str, Any], protocol: str, definit
         made.relate("wasDerivedFrom", generatedEntity=cast, usedEntity=definition)
 
 
+_DISPLAYS = {"suppressed": "The result is kept back", "retracted": "The result is taken back"}
+
+
 def _shown(made: _Document, story: Mapping[str, Any], shown: list[str]) -> None:
     for each in story["shown"]:
         receipt = made.entity(f"record:{each['entry']}", "display", "The requester's display receipt")
@@ -133,7 +136,8 @@ def _shown(made: _Document, story: Mapping[str, Any], shown: list[str]) -> None:
         for result in shown:
             made.relate("wasDerivedFrom", generatedEntity=receipt, usedEntity=result)
         if "viewer" in each:
-            display = made.activity(f"part:display.{each['entry']}", "display", "The result is shown", each["time"])
+            label = _DISPLAYS.get(each["decision"], "The result is shown")
+            display = made.activity(f"part:display.{each['entry']}", "display", label, each["time"])
             made.relate("wasGeneratedBy", entity=receipt, activity=display)
             for result in shown:
                 made.relate("used", activity=display, entity=result)

@@ -11,6 +11,7 @@ from typing import Any
 
 from concordat.canonical import Json
 from concordat.classes import AGAINST, log_odds_of
+from concordat.display import say
 from concordat.explanation import NO_INTERVALS
 from concordat.matters import ASSURANCES, AUTHORITIES
 from concordat.verifier.claims import claims
@@ -252,11 +253,12 @@ def _interval(factor: Mapping[str, Any]) -> str:
 
 def _was_shown(shown: Iterable[Mapping[str, Any]]) -> Iterable[str]:
     yield "<h2>What was shown</h2>"
-    rows = [
-        (s["time"], s["entry"], f"to a {s['viewer']}, {s['decision']}" if "viewer" in s else CLOSED[s["closed"]])
-        for s in shown
-    ]
+    rows = [(s["time"], s["entry"], _display(s) if "viewer" in s else CLOSED[s["closed"]]) for s in shown]
     yield _table(None, ("When", "Record", "What"), rows) if rows else "<p>Nobody says that it was shown.</p>"
+
+
+def _display(shown: Mapping[str, str]) -> str:
+    return say(shown["decision"], shown["viewer"], shown.get("reason", ""), shown.get("threshold", ""))
 
 
 def _trust(trust: Mapping[str, Any]) -> Iterable[str]:

@@ -137,7 +137,8 @@ def _shown(case: Case, entry: Entry) -> dict[str, Json]:
     except NotCheckable as missing:
         return {"entry": entry.number, "time": entry.leaf["time"], "closed": missing.reason.value}
     kept = {field: said[field] for field in ("time", "viewer", "decision", "template", "language", "rendered")}
-    return {"entry": entry.number, **kept}
+    more = {field: said[field] for field in ("reason", "threshold") if said[field]}
+    return {"entry": entry.number, **kept, **more}
 
 
 def _trust(case: Case) -> dict[str, Json]:

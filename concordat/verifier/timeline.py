@@ -1,7 +1,7 @@
 """The entries of a dossier in the order of the log, each in a sentence, and what has ended a decision since.
 
-A sentence is the event's own description and the public fields that a reader understands. A result that was shown says
-what became of it, where its receipt is opened.
+A sentence is the event's own description and the public fields that a reader understands. A result that was shown or
+kept back says what became of it, where its receipt is opened.
 """
 
 from collections.abc import Mapping
@@ -63,10 +63,10 @@ def row(case: Case, entry: Entry) -> dict[str, Json]:
 
 
 def ended(case: Case) -> list[Json]:
-    """What has ended since the decision, and a display that says that somebody overrode it."""
+    """What has ended since the decision, and a display that says that somebody overrode it or took it back."""
     found: list[Json] = []
     for entry in case.evidence.entries:
-        said = ENDS.get(entry.event) or _overridden(case, entry)
+        said = ENDS.get(entry.event) or _undone(case, entry)
         if said and entry.index > case.decision.index:
             found.append({"entry": entry.number, "time": entry.leaf["time"], "sentence": said})
     return found
@@ -94,9 +94,11 @@ def _word(value: Json) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _overridden(case: Case, entry: Entry) -> str:
+def _undone(case: Case, entry: Entry) -> str:
     said = _display(case, entry)
-    return f"Somebody to whom it was shown overrode it ({said})." if said.startswith("overridden ") else ""
+    if said.startswith("overridden "):
+        return f"Somebody to whom it was shown overrode it ({said})."
+    return f"The requester took it back: {said}." if said.startswith("retracted ") else ""
 
 
 def _display(case: Case, entry: Entry) -> str:
@@ -107,4 +109,4 @@ def _display(case: Case, entry: Entry) -> str:
         said = computation.check_display(case, entry)
     except NotCheckable as missing:
         return CLOSED[missing.reason]
-    return f"{said['decision']} {'to' if said['decision'] == 'shown' else 'by'} a {said['viewer']}"
+    return computation.words(said)

@@ -242,8 +242,10 @@ def test_what_was_shown_is_logged_once(world):
     [logged] = LogEntry.objects.filter(event=Event.RESULT_DISPLAYED)
     assert private_fields(logged)["display"] == token
     assert "clinician" not in bytes(logged.leaf).decode()
-    results.note_display(job=job, display=shown(world, job, decision="overridden"), by=world.bodies[REQUESTER])
-    assert LogEntry.objects.filter(event=Event.RESULT_DISPLAYED).count() == 2
+    more = {"overridden": {"reason": "other"}, "suppressed": {"threshold": "0.2"}, "retracted": {"reason": "merged"}}
+    for decision, why in more.items():
+        results.note_display(job=job, display=shown(world, job, decision=decision, **why), by=world.bodies[REQUESTER])
+    assert LogEntry.objects.filter(event=Event.RESULT_DISPLAYED).count() == 4
 
 
 def test_only_the_requester_says_what_it_has_shown(world):

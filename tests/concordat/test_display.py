@@ -1,6 +1,6 @@
 import pytest
 
-from concordat import canonical, display
+from concordat import canonical, clock, display, signatures
 from concordat.reasons import Refused
 
 TEXT = "Predicted probability 73 %"
@@ -41,3 +41,61 @@ def test_no_other_decision(study):
 def test_only_the_requesters_own_signature_counts(study):
     with pytest.raises(Refused):
         display.read_display(show(study), study.keyring["zurich"])
+
+
+def test_a_receipt_of_the_first_version_still_verifies(study):
+    first = {
+        "request": study.request["request"],
+        "job": study.ticket["job"],
+        "template": "terminal-v1",
+        "language": "en",
+        "rendered": canonical.digest(TEXT.encode()),
+        "viewer": "cardiologist",
+        "decision": "overridden",
+        "time": clock.rfc3339(study.now),
+    }
+    token = signatures.sign(first, kind="display", key=study.keys["long-beach"])
+    read = display.read_display(token, study.keyring["long-beach"])
+    assert read == {**first, "v": 1, "reason": "", "threshold": ""}
+    for wrong in ({"decision": "suppressed"}, {"reason": "other"}, {"v": 1, "reason": "", "threshold": ""}):
+        token = signatures.sign(first | wrong, kind="display", key=study.keys["long-beach"])
+        with pytest.raises(Refused):
+            display.read_display(token, study.keyring["long-beach"])
+
+
+@pytest.mark.parametrize("code", display.OVERRIDES)
+def test_why_it_was_overridden_is_one_of_a_list(study, code):
+    token = show(study, decision="overridden", reason=code)
+    assert display.read_display(token, study.keyring["long-beach"])["reason"] == code
+
+
+@pytest.mark.parametrize("code", display.RETRACTIONS)
+def test_why_it_was_retracted_is_one_of_a_list(study, code):
+    token = show(study, decision="retracted", reason=code)
+    assert display.read_display(token, study.keyring["long-beach"])["reason"] == code
+
+
+def test_what_was_suppressed_says_below_which_threshold(study):
+    token = show(study, decision="suppressed", threshold="0.2")
+    assert display.read_display(token, study.keyring["long-beach"])["threshold"] == "0.2"
+
+
+@pytest.mark.parametrize(
+    ("field", "changes"),
+    [
+        ("reason", {"decision": "overridden", "reason": "because"}),
+        ("reason", {"decision": "accepted", "reason": "other"}),
+        ("reason", {"decision": "retracted"}),
+        ("reason", {"decision": "retracted", "reason": "other"}),
+        ("threshold", {"decision": "suppressed"}),
+        ("threshold", {"decision": "shown", "threshold": "0.2"}),
+    ],
+)
+def test_a_reason_and_a_threshold_go_with_their_decisions_only(study, field, changes):
+    with pytest.raises(Refused) as refused:
+        show(study, **changes)
+    assert refused.value.field == field
+    base = signatures.peek(show(study))[1]
+    token = signatures.sign(base | changes, kind="display", key=study.keys["long-beach"])
+    with pytest.raises(Refused):
+        display.read_display(token, study.keyring["long-beach"])

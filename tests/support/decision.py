@@ -321,11 +321,15 @@ class Decision:
 
     def override(self) -> LogEntry:
         """The clinician says, in a second receipt, that it was not followed."""
-        public = {"job": self.job, "request": self.request["request"], "institution": REQUESTER}
-        private = {"display": self._display("overridden")}
-        return self._record("overridden", Event.RESULT_DISPLAYED, public, private=private, subject=self.subject)
+        return self.say("overridden")
 
-    def _display(self, decision: display.Decision = "accepted") -> str:
+    def say(self, decision: display.Decision, **why: str) -> LogEntry:
+        """Another display receipt, recorded."""
+        public = {"job": self.job, "request": self.request["request"], "institution": REQUESTER}
+        private = {"display": self._display(decision, **why)}
+        return self._record(decision, Event.RESULT_DISPLAYED, public, private=private, subject=self.subject)
+
+    def _display(self, decision: display.Decision = "accepted", **why: str) -> str:
         return display.show(
             request=self.request["request"],
             job=self.job,
@@ -336,6 +340,7 @@ class Decision:
             decision=decision,
             time=clock.now(),
             key=self.consortium.identity(REQUESTER),
+            **why,
         )
 
     @cached_property

@@ -6,6 +6,7 @@ import click
 from rich.console import Console
 
 from concordat import __version__
+from concordat.client.cli.bedside import bedside
 from concordat.client.cli.common import App, Commands
 from concordat.client.cli.consent import consent
 from concordat.client.cli.consortium import consortium
@@ -72,6 +73,7 @@ def _compare(known: object, pinned: str | None) -> str:
 
 
 for command in (
+    bedside,
     init,
     pin,
     keys,

@@ -272,11 +272,12 @@ class World:
         *,
         spoil: Callable[[Any, int], Any] = _as_it_is,
         engine: Callable[..., Any] | None = None,
+        of: str = "",
     ) -> None:
-        """What the nodes do with the one job: accept, compute, hand in. `spoil` alters the opened explanation of the
-        record at a place. The `engine` computes both parts of each record from the nodes' documents and shares of it;
-        without one it is done in the clear."""
-        job = Job.objects.get()
+        """What the nodes do with the one job, or that `of` a request: accept, compute, hand in. `spoil` alters the
+        opened explanation of the record at a place. The `engine` computes both parts of each record from the nodes'
+        documents and shares of it; without one it is done in the clear."""
+        job = Job.objects.get(request_uuid=of) if of else Job.objects.get()
         dispatch.reserve(job=job)
         job.refresh_from_db()
         coordinator = keyring(self.homes["notary"].pins.coordinator)

@@ -80,6 +80,24 @@ def test_an_override_has_ended_it_too(decision: Decision) -> None:
     assert told(decision)["ended"] == []  # closed to this reader
 
 
+def test_what_was_kept_back_and_why_it_was_overridden_or_taken_back_is_told(decision: Decision) -> None:
+    decision.say("suppressed", threshold="0.2")
+    decision.say("overridden", reason="findings-contradict")
+    decision.say("retracted", reason="merged")
+    story = told(decision, "display")
+    sentences = [row["sentence"] for row in story["timeline"] if row["event"] == Event.RESULT_DISPLAYED]
+    assert "kept back from a cardiologist, because it is below the threshold of 0.2" in sentences[1]
+    assert [each["sentence"] for each in story["ended"]] == [
+        "Somebody to whom it was shown overrode it (overridden by a cardiologist (other findings contradict it)).",
+        "The requester took it back: retracted for every cardiologist (the patient's record was merged into another "
+        "one).",
+    ]
+    page = report.html({"v": 1, "bundle": None, "holds": True, "story": story, "checks": []})
+    shown = page.split("<h2>What was shown</h2>")[1].split("<h2>")[0]
+    for words in ("accepted by a cardiologist", "below the threshold of 0.2", "other findings contradict it", "merged"):
+        assert words in shown
+
+
 def test_who_read_the_dossier_is_part_of_what_happened_since(decision: Decision) -> None:
     request = decision.entries["prediction"].public["request"]
     public = {"request": request, "role": "legal-reviewer", "form": "pdf"}

@@ -1,0 +1,141 @@
+"""The bedside's local store: one SQLite file in the client home, its owner's alone (0600).
+
+It holds patients' values and results in plaintext, as the home's `work/` does; nothing of it is ever sent anywhere, but
+the requests and display receipts that the worker makes of it. Every write is one transaction that is on the disk when
+it returns, so that a crash loses nothing that was answered.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from concordat.files import check_private
+from concordat.reasons import Reason, Refused
+
+FILE, LOCK = "bedside.sqlite3", "bedside.lock"
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS item (
+    id TEXT PRIMARY KEY,             -- the request's id
+    patient TEXT NOT NULL,           -- as the EHR names the patient
+    about TEXT REFERENCES item (id), -- whose record a question changes; null of the record itself
+    given TEXT NOT NULL,             -- values by feature (JSON)
+    taken TEXT NOT NULL,             -- when each of them was taken (JSON, RFC 3339)
+    change TEXT NOT NULL,            -- what a question puts in place of them (JSON)
+    person TEXT NOT NULL,
+    consent TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    asked TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'sent', 'open', 'failed')),
+    reason TEXT NOT NULL DEFAULT '', -- why it failed
+    result TEXT NOT NULL DEFAULT '', -- what was opened (JSON)
+    retraction TEXT NOT NULL DEFAULT '',
+    retracted TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX IF NOT EXISTS item_of_patient ON item (patient, asked);
+CREATE TABLE IF NOT EXISTS receipt (
+    id INTEGER PRIMARY KEY,
+    once TEXT NOT NULL UNIQUE,       -- what makes a repetition one
+    item TEXT NOT NULL REFERENCES item (id),
+    template TEXT NOT NULL,
+    rendered TEXT NOT NULL,
+    viewer TEXT NOT NULL,
+    decision TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    threshold TEXT NOT NULL,
+    time TEXT NOT NULL,
+    token TEXT NOT NULL DEFAULT '',  -- signed, before it is handed in
+    state TEXT NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'logged', 'local')),
+    why TEXT NOT NULL DEFAULT ''     -- for which reason it stays here
+);
+CREATE TABLE IF NOT EXISTS card (
+    id TEXT PRIMARY KEY,
+    item TEXT NOT NULL REFERENCES item (id),
+    standing TEXT NOT NULL,
+    suggestion TEXT NOT NULL,
+    rendered TEXT NOT NULL,
+    time TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS token_seen (
+    issuer TEXT NOT NULL, jti TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (issuer, jti)
+);
+CREATE TABLE IF NOT EXISTS link (
+    hash TEXT PRIMARY KEY, item TEXT NOT NULL REFERENCES item (id), until INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS session (
+    handle TEXT PRIMARY KEY,
+    hash TEXT NOT NULL,
+    csrf TEXT NOT NULL,
+    item TEXT NOT NULL REFERENCES item (id),
+    until INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS document (name TEXT PRIMARY KEY, content TEXT NOT NULL);
+"""
+
+
+class Store:
+    """The file. Opening it makes it, if it is not there.
+
+    Raises:
+        Refused: KEYSTORE_UNSAFE if others may read it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = folder / FILE
+        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        check_private(self._path.stat(), self._path)
+        with self.write() as connection:
+            for statement in _TABLES.split(";\n"):
+                connection.execute(statement)
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """A connection for questions only."""
+        connection = self._connect()
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """A connection in a transaction of its own: everything that is written is kept, or nothing."""
+        connection = self._connect()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+        finally:
+            connection.close()  # rolls back what was not committed
+
+    def overwrite(self) -> None:
+        """Leave nothing in the file of what was deleted; the write-ahead log is emptied, too."""
+        with self.read() as connection:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @contextmanager
+    def only_worker(self) -> Iterator[None]:
+        """Nobody else works meanwhile; the lock ends with the process. Raises Refused(CONFLICT)."""
+        handle = os.open(self._folder / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Refused(Reason.CONFLICT, detail="Another worker is at work in this home.") from None
+            yield
+        finally:
+            os.close(handle)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=5, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")
+        return connection

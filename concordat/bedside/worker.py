@@ -1,0 +1,151 @@
+"""What happens ahead of time: requests are sent, results awaited and opened, receipts handed in.
+
+    waiting → sent → open, or failed
+
+The id of a request is written down in the store before anything is prepared under it, and what is prepared is on disk
+before it is sent (`concordat.client.work`): killed at any point, the worker begins where it was, and no request is sent
+as two. Only one worker is at work in a home.
+"""
+
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+from concordat import clock
+from concordat.bedside import documents
+from concordat.bedside.config import Config
+from concordat.bedside.items import Item, Items
+from concordat.bedside.receipts import AGAIN, Receipts
+from concordat.bedside.store import Store
+from concordat.client import predict
+from concordat.client.api import Api
+from concordat.client.governance import CheckedDefinition, fetch_definition
+from concordat.client.home import ClientHome
+from concordat.client.predict import OpenedPrediction
+from concordat.client.work import Work
+from concordat.reasons import Reason, Refused
+
+_SEEN = "worker"
+_FETCHED_ANEW = timedelta(hours=1)
+
+
+class Worker:
+    """The worker of one home. `round` does everything that can be done now."""
+
+    def __init__(
+        self,
+        home: ClientHome,
+        api: Api,
+        store: Store,
+        config: Config,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._home, self._api, self._store, self._config, self._sleep = home, api, store, config, sleep
+        self._items, self._receipts = Items(store), Receipts(store)
+        self._definition: CheckedDefinition | None = None
+        self._fetched = clock.now()
+
+    def round(self) -> None:
+        """One look at everything that is unfinished, and at the receipts. What fails for a while is left for the next
+        round."""
+        try:
+            self._definition = self._current()
+            for item in self._items.unfinished():
+                self._step(item, self._definition)
+            self._receipts.hand_in(self._home, self._api)
+        except Refused as refused:
+            if refused.reason not in AGAIN:
+                raise
+        else:
+            beat(self._store)
+
+    def run(self, *, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+        """Round after round, `seconds` apart."""
+        while not until():
+            self.round()
+            self._sleep(seconds)
+
+    def _step(self, item: Item, definition: CheckedDefinition) -> None:
+        """One item, as far as it goes now. Raises Refused(COORDINATOR_UNAVAILABLE): the others need it, too."""
+        try:
+            if item.retraction:
+                self._take_back(item)
+                return
+            work = self._prepared(item, definition)
+            if item.state == "waiting":
+                predict.submit(work, self._api)
+                self._items.sent(item)
+            predict.wait(work, self._api, seconds=0)
+            opened = predict.open_result(self._home, self._api, work, sleep=self._sleep)
+        except Refused as refused:
+            if refused.reason is Reason.COORDINATOR_UNAVAILABLE:
+                raise
+            if refused.reason not in AGAIN and refused.field != predict.NOT_LOGGED:  # an alarm is repeated
+                self._items.failed(item, refused.reason)
+        else:
+            self._items.opened(item, kept(opened))
+
+    def _prepared(self, item: Item, definition: CheckedDefinition) -> Work:
+        """The request's folder: the one that is there, or a new one. What was left half made was never sent."""
+        with suppress(Refused):
+            return Work.of(self._home.work, item.id)
+        shutil.rmtree(self._home.work / item.id, ignore_errors=True)
+        return predict.prepare(
+            self._home,
+            definition,
+            item.values,
+            purpose=self._config["purpose"],
+            person=item.person,
+            consent=item.consent,
+            subject=item.subject,
+            what_ifs=[item.change] if item.change else [],
+            request=item.id,
+        )
+
+    def _take_back(self, item: Item) -> None:
+        """What was retracted before it came: nobody computes it any more, if that is in time."""
+        if item.state == "sent":
+            with suppress(Refused):  # there is a result already, or it ended by itself
+                predict.cancel(Work.of(self._home.work, item.id), self._api)
+        self._items.failed(item, Reason.WRONG_STATE)
+
+    def _current(self) -> CheckedDefinition:
+        """The definition, verified; anew from time to time, for what the hospital may have changed in its pins."""
+        known, now = self._definition, clock.now()
+        if known is not None and known.digest == self._config["definition"] and now - self._fetched < _FETCHED_ANEW:
+            return known
+        documents.fetch(self._home, self._api, self._store, self._config["definition"])
+        self._fetched = now
+        return fetch_definition(self._home, self._api, self._config["definition"])
+
+
+def kept(opened: OpenedPrediction) -> dict[str, Any]:
+    """An opened prediction as the store holds it."""
+    return {
+        "explanation": opened.explanation.to_json(),
+        "what_ifs": [each.to_json() for each in opened.what_ifs],
+        "record": opened.record,
+        "log_size": opened.log_size,
+        "cosigned": list(opened.witnessed.cosigned),
+        "witnesses": list(opened.witnessed.of),
+        "needed": opened.witnessed.needed,
+        "enough": opened.witnessed.enough,
+        "opened": clock.rfc3339(clock.now()),
+    }
+
+
+def beat(store: Store) -> None:
+    """Say that the worker is at work, and that nothing kept it from the coordinator."""
+    with store.write() as db:
+        db.execute("INSERT OR REPLACE INTO document VALUES (?, ?)", (_SEEN, clock.rfc3339(clock.now())))
+
+
+def last_seen(store: Store) -> datetime | None:
+    """When it said so last."""
+    with store.read() as db:
+        row = db.execute("SELECT content FROM document WHERE name = ?", (_SEEN,)).fetchone()
+    return None if row is None else clock.parse(row["content"])

@@ -1,0 +1,192 @@
+"""`concordat bedside`, typed by hand."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import CliRunner, Result
+
+from compute.models import Job
+from concordat import clock
+from concordat.bedside.config import FILE
+from concordat.bedside.receipts import Receipts
+from concordat.bedside.store import FILE as STORE
+from concordat.bedside.store import Store
+from concordat.client.cli import common, main
+from concordat.events import Event
+from ledger.models import LogEntry
+from tests.concordat.bedside.conftest import Hospital
+from tests.concordat.client.conftest import FOLDER, PERSON, VALUES
+from tests.support.bedside import PATIENT, Ehr
+
+Run = Callable[..., Result]
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def run(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setattr(common, "Session", partial(common.Session, transport=hospital.world.transport))
+
+    def invoke(*arguments: object, output: str = "json") -> Result:
+        whole = ["--home", str(hospital.home.directory), "--output", output, "bedside", *map(str, arguments)]
+        return CliRunner().invoke(main, whole)
+
+    return invoke
+
+
+def asked(result: Result) -> str:
+    assert result.exit_code == 0, result.output
+    return str(json.loads(result.stdout)["request"])
+
+
+@pytest.fixture
+def values(tmp_path: Path) -> Path:
+    file = tmp_path / "values.json"
+    file.write_text(json.dumps(VALUES))
+    return file
+
+
+def test_from_a_bundle_to_an_open_result(hospital: Hospital, run: Run, tmp_path: Path) -> None:
+    bundle = json.loads((FOLDER / "bundle.json").read_text())
+    bundle["entry"][0]["resource"]["id"] = PATIENT
+    (tmp_path / "bundle.json").write_text(json.dumps(bundle))
+    consent = hospital.world.consent()
+    options = ("--person", PERSON, "--consent", consent, "--fhir", tmp_path / "bundle.json")
+    request = asked(run("enqueue", *options))
+    assert asked(run("enqueue", *options)) == request
+    assert run("work", "--once").exit_code == 0
+    hospital.world.compute(hospital.definition)
+    assert run("work", "--once").exit_code == 0
+    item = hospital.items.of(request)
+    assert (item.state, item.patient) == ("open", PATIENT)
+    assert item.taken["cp"] == "2026-03-02T08:40:00Z"
+    assert item.oldest <= clock.parse("2026-03-02T08:40:00Z")
+    assert Job.objects.count() == 1
+
+
+def test_values_say_when_they_were_taken_and_whose_they_are(hospital: Hospital, run: Run, values: Path) -> None:
+    ask = partial(run, "enqueue", "--person", PERSON, "--consent", hospital.world.consent(), "--json", values)
+    now = clock.rfc3339(clock.now())
+    assert ask("--patient", PATIENT).exit_code == 2
+    assert ask("--taken", now).exit_code == 2
+    item = hospital.items.of(asked(ask("--taken", now, "--patient", PATIENT)))
+    assert set(item.taken.values()) == {now}
+
+
+def test_a_record_that_cannot_be_computed_on_is_refused_at_once_and_without_its_value(
+    hospital: Hospital, run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "values.json").write_text(json.dumps(VALUES | {"trestbps": 98765}))
+    result = run(
+        *("enqueue", "--person", PERSON, "--consent", hospital.world.consent(), "--patient", PATIENT),
+        *("--json", tmp_path / "values.json", "--taken", clock.rfc3339(clock.now())),
+    )
+    assert result.exit_code == 1
+    assert json.loads(result.stderr)["error"]["field"] == "trestbps"
+    assert "98765" not in result.output
+    assert hospital.items.latest(PATIENT) is None
+
+
+def test_what_is_retracted_gets_a_receipt_in_the_log_if_it_had_a_result(hospital: Hospital, run: Run) -> None:
+    opened, waiting = hospital.opened(), hospital.enqueue(age=70)
+    answer = json.loads(run("retract", "--patient", PATIENT, "--why", "entered-in-error").stdout)
+    assert answer == {"retracted": [opened.id, waiting.id], "receipts": [opened.id]}
+    assert json.loads(run("retract", "--patient", PATIENT, "--why", "merged").stdout) == answer
+    run("work", "--once")
+    said = Receipts(hospital.store).of(opened)
+    assert [(each.decision, each.reason, each.state) for each in said] == [("retracted", "entered-in-error", "logged")]
+    assert LogEntry.objects.filter(event=Event.RESULT_DISPLAYED).count() == 1
+
+
+def test_a_merge_takes_both_patients_results_back(hospital: Hospital, run: Run) -> None:
+    hospital.enqueue()
+    hospital.enqueue("survivor", age=70)
+    answer = json.loads(run("retract", "--patient", PATIENT, "--into", "survivor", "--why", "merged").stdout)
+    assert len(answer["retracted"]) == 2
+    for patient in (PATIENT, "survivor"):
+        found = hospital.items.latest(patient)
+        assert found is not None
+        assert found.retraction == "merged"
+    assert run("retract", "--patient", PATIENT, "--into", "x", "--why", "wrong-patient").exit_code == 2
+    assert run("retract", "--why", "wrong-patient").exit_code == 2
+    assert run("retract", "--request", PERSON, "--why", "wrong-patient").exit_code == 1
+
+
+def test_served_by_the_command_itself_on_loopback_with_no_token_in_its_output(hospital: Hospital, run: Run) -> None:
+    hospital.opened()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    address, ehr = f"http://127.0.0.1:{port}", Ehr()
+    config = dict(hospital.config) | {"address": address}
+    config["ehrs"] = [{"issuer": "https://ehr.example.org", "jwks": ehr.jwks, "origins": []}]
+    (hospital.home.directory / FILE).write_text(json.dumps(config))
+    command = [sys.executable, "-m", "concordat.client", "--home", str(hospital.home.directory)]
+    with subprocess.Popen(
+        [*command, "bedside", "serve", "--port", str(port)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT
+    ) as process:
+        try:
+            link = json.loads(run("link", "--patient", PATIENT).stdout)["link"]
+            page = _until_answered(link)
+            assert page.status_code == 303
+            assert httpx.get(f"{address}/cds-services").status_code == 401
+        finally:
+            process.terminate()
+            output = process.communicate(timeout=20)[0].decode()
+    assert link.rsplit("/", 1)[1] not in output
+    assert PATIENT not in output
+
+
+def test_killed_in_the_middle_of_a_write_the_store_is_whole(hospital: Hospital) -> None:
+    script = (
+        "import os, sys; from pathlib import Path; from concordat.bedside.store import Store\n"
+        "with Store(Path(sys.argv[1])).write() as db:\n"
+        "    db.execute(\"INSERT INTO document VALUES ('half', 'done')\"); os.kill(os.getpid(), 9)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script, str(hospital.home.directory)], cwd=ROOT, check=False)
+    assert ended.returncode == -9
+    with Store(hospital.home.directory).read() as db:
+        assert db.execute("SELECT count(*) FROM document WHERE name = 'half'").fetchone()[0] == 0
+        assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    assert (hospital.home.directory / STORE).exists()
+
+
+def test_the_small_client_needs_neither_django_nor_torch_for_it() -> None:
+    script = (
+        "import sys, concordat.bedside.app, concordat.bedside.worker, concordat.client.cli\n"
+        "print([name for name in ('django', 'torch', 'celery', 'web3') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+def _until_answered(link: str) -> Any:
+    until = time.monotonic() + timedelta(seconds=20).total_seconds()
+    while time.monotonic() < until:
+        try:
+            return httpx.get(link, follow_redirects=False)
+        except httpx.ConnectError:
+            time.sleep(0.1)
+    raise AssertionError("nobody answers")
+
+
+def test_what_is_forgotten_is_in_no_byte_of_the_store(hospital: Hospital, run: Run) -> None:
+    item = hospital.opened("needle-patient")
+    question = hospital.items.ask(item, {"chol": 180.0}, once="0b6e7f0e-6a43-4c5f-8a3b-5d1e0c9f7a29")
+    Receipts(hospital.store).note(item, template="t", rendered="needle-text", viewer="clinician", decision="shown")
+    kept = hospital.enqueue(age=70)
+    answer = json.loads(run("forget", "--patient", "needle-patient", "--yes").stdout)
+    assert answer == {"forgotten": [question.id, item.id]}
+    files = list(hospital.home.directory.glob(f"{STORE}*"))
+    assert files
+    assert not any(b"needle" in file.read_bytes() or item.id.encode() in file.read_bytes() for file in files)
+    assert hospital.items.of(kept.id) == kept
+    assert json.loads(run("forget", "--patient", "needle-patient", "--yes").stdout) == {"forgotten": []}
