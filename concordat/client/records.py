@@ -6,18 +6,19 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from concordat.fhir import features_from_bundle
+from concordat import clock
+from concordat.fhir import Reading, read_bundle
 from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema, Value
 
 
-def read_fhir(path: Path, schema: FeatureSchema) -> dict[str, Value]:
-    """Values from a FHIR Bundle of one patient. Raises Refused: FILE_UNREADABLE, BUNDLE_INVALID and what the
-    mapping refuses."""
+def read_fhir(path: Path, schema: FeatureSchema) -> Reading:
+    """What a FHIR Bundle of one patient says, now. Raises Refused: FILE_UNREADABLE, BUNDLE_INVALID and what
+    `read_bundle` refuses."""
     bundle = _json(path)
     if not isinstance(bundle, dict):
         raise Refused(Reason.BUNDLE_INVALID, detail=f"{path.name} is no FHIR Bundle.")
-    return features_from_bundle(bundle, schema)
+    return read_bundle(bundle, schema, now=clock.now())
 
 
 def read_csv(path: Path, row: int, schema: FeatureSchema) -> dict[str, Value]:

@@ -23,6 +23,7 @@ from concordat import canonical, clock
 from concordat.client.cli import common, main
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
+from concordat.client.work import Work
 from concordat.definition import OPENED
 from concordat.design import check_design
 from concordat.enrolment import verify_enrolment
@@ -319,6 +320,29 @@ def test_a_consent_comes_and_goes_as_a_fhir_resource(agreed: CheckedDefinition, 
     file.write_text(json.dumps(resource))
     error = json.loads(run("consent", "give", "--fhir", file, output="json").stderr)["error"]
     assert (error["reason"], error["field"]) == ("wrong-institution", "organization")
+
+
+def test_what_was_read_from_a_bundle_is_shown_and_kept_without_the_values(
+    world: World, agreed: CheckedDefinition, run: Run, tmp_path: Path
+) -> None:
+    consent = give_consent(run, tmp_path)
+    content = json.loads((FOLDER / "bundle.json").read_text())
+    content["entry"] += [{"resource": {"resourceType": "Encounter"}}] * 3
+    file = tmp_path / "bundle.json"
+    file.write_text(json.dumps(content))
+    options = ["predict", "--definition", agreed.digest, *ASKED, "--consent", consent, "--fhir", file, "--no-wait"]
+    shown = run(*options)
+    assert shown.exit_code == 0, shown.stderr
+    assert "144 mmHg" in shown.stderr
+    assert "2026-03-02T08:40" in shown.stderr
+    assert "Left out: 3 × Encounter: the feature schema does not ask for it." in shown.stderr
+    asked = machine(run(*options, output="json"))
+    work = Work.of(world.homes["long-beach"].work, asked["request"])
+    assert work.origins == asked["reading"]["items"]
+    (origin,) = [each for each in work.origins if each["feature"] == "trestbps"]
+    assert (origin["resource"], origin["unit"], origin["taken"]) == ("Observation", "mm[Hg]", "2026-03-02T08:40:00Z")
+    assert asked["reading"]["left_out"][0]["count"] == 3
+    assert "144" not in json.dumps(asked["reading"])
 
 
 def test_emergent_use_is_refused_and_says_what_to_do(agreed: CheckedDefinition, run: Run, tmp_path: Path) -> None:
