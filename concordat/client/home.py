@@ -9,6 +9,7 @@ consents/      the consents that we attested (mode 0700)
 work/          one folder a prediction (mode 0700)
 records.jws    to whom decisions are sealed, so that they can be reopened (`concordat.package`)
 drills/        what drills of the escrow found, signed
+audit.ndjson   what was read of patients and disclosed, a FHIR AuditEvent a line (`concordat.client.fhir`)
 models/        the models that we own, in one piece, by the manifest's digest (mode 0700)
 """
 
@@ -148,6 +149,11 @@ class ClientHome:
     def work(self) -> Path:
         """Where the predictions' private state is kept."""
         return self.directory / "work"
+
+    @property
+    def audit(self) -> Path:
+        """Where it is written down what was read of patients, and disclosed."""
+        return self.directory / "audit.ndjson"
 
     @property
     def models(self) -> Path:

@@ -22,7 +22,7 @@ from uuid import UUID
 
 from concordat.client.api import Result
 from concordat.client.canaries import Batch
-from concordat.fhir.reading import Origin
+from concordat.fhir.reading import Origins
 from concordat.fields import read
 from concordat.files import write_private
 from concordat.package import Signed, Stage
@@ -116,16 +116,16 @@ class Work:
         """Keep the opened result."""
         write_private(self.folder / "result.json", json.dumps(result).encode(), replace=True)
 
-    def keep_reading(self, origins: Sequence[Origin]) -> None:
+    def keep_reading(self, origins: Origins) -> None:
         """Keep where the values came from: what a result that is written as FHIR is based on."""
         write_private(self.folder / "reading.json", json.dumps(origins).encode(), replace=True)
 
     @property
-    def origins(self) -> list[Origin]:
+    def origins(self) -> Origins:
         """Where the values came from; empty if not from FHIR."""
         if not (self.folder / "reading.json").exists():
-            return []
-        return read(json.loads(self._read("reading.json")), list[Origin])
+            return {"patient": "", "items": []}
+        return read(self._json("reading.json"), Origins)
 
     @property
     def alarm(self) -> str:

@@ -131,7 +131,7 @@ def _item(feature: Feature, chosen: _Candidate, *, now: datetime, tally: Tally) 
         feature.name,
         found.value,
         "missing" if found.value is None else "read",
-        why="" if found.value is not None else "said to be absent, or without a value",
+        why="" if found.value is not None else "absent, or without a value",
         taken=when.words if when else "",
         age=age,
         unit=found.unit,

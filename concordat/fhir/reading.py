@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import Literal, TypedDict
+from typing import Literal
 
 from pydantic import with_config
+from typing_extensions import TypedDict
 
 from concordat.fields import STRICT
 from concordat.schema import Value
@@ -29,6 +30,14 @@ class Origin(TypedDict):
     resource: str
     reference: str
     place: str
+
+
+@with_config(STRICT)
+class Origins(TypedDict):
+    """Where all of a record came from: `patient` as `Reading.patient`, and an item for each feature."""
+
+    patient: str
+    items: list[Origin]
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,6 @@ class Reading:
     """The Patient's reference on its server, or its fullUrl; empty where it has neither."""
 
     @property
-    def origins(self) -> list[Origin]:
+    def origins(self) -> Origins:
         """Where every value came from, without the values."""
-        return [item.origin for item in self.items]
+        return {"patient": self.patient, "items": [item.origin for item in self.items]}

@@ -7,6 +7,7 @@ from uuid import UUID
 import click
 
 from concordat import canonical, what_if
+from concordat.client import fhir as spoken
 from concordat.client import governance, predict, records
 from concordat.client.api import Status
 from concordat.client.cli import readings
@@ -99,10 +100,13 @@ def predict_command(
         )
         if reading is not None:
             work.keep_reading(reading.origins)
+            spoken.audit_read(app.home, work)
         app.progress.print(f"Request {work.request}")
         if work.package("request") is None:
             app.progress.print("There is no records key: nothing but this folder will ever open the result.")
         status = predict.submit(work, api)
+        if consent:
+            spoken.audit_consent(app.home, work, consent, status)
         if wait:
             status = predict.wait(work, api, seconds=seconds, on_change=lambda each: _progress(app, each))
     answer = {**status} if reading is None else {**status, "reading": readings.to_json(reading)}

@@ -11,7 +11,6 @@ from concordat.fhir import Reading
 from concordat.fhir.reading import Item
 from concordat.schema import Feature, FeatureSchema
 
-
 _MINUTES = len("2026-03-02T08:40")
 
 
@@ -19,7 +18,7 @@ def table(reading: Reading, schema: FeatureSchema) -> Group:
     """One line a feature: the value, its age, where it came from; and below, what was left out."""
     rows = Table(box=None, pad_edge=False)
     for heading in ("feature", "value", "taken", "age", "from", ""):
-        rows.add_column(heading, overflow="fold")
+        rows.add_column(heading, overflow="fold", no_wrap=heading in ("taken", "age"))
     features = {feature.name: feature for feature in schema.features}
     for item in reading.items:
         cells = _cells(features[item.feature], item)
@@ -31,7 +30,7 @@ def table(reading: Reading, schema: FeatureSchema) -> Group:
 def to_json(reading: Reading) -> dict[str, Any]:
     """For machines: where every value came from and what was left out; no values."""
     left = [{"resource": each.resource, "why": each.why, "count": each.count} for each in reading.left_out]
-    return {"items": reading.origins, "left_out": left}
+    return {"items": reading.origins["items"], "left_out": left}
 
 
 def _cells(feature: Feature, item: Item) -> tuple[str, ...]:
