@@ -26,7 +26,7 @@ _ANNOTATION = re.compile(r"\{[^{}]*\}")
 _LONG_NUMBER = re.compile(r"[0-9]{4,}")
 _BRACKETS = re.compile(r"\[[^\[\]]*\]")
 _BY_CHARGE = re.compile(r"(?<![A-Za-z])[munpk]?(eq|osm)(?![A-Za-z])")
-_MEASURES = frozenset({"[Hg]", "[H2O]", "[degF]", "[in_i]", "[ft_i]", "[lb_av]", "[oz_av]", "[stone_av]", "[Cal]"})
+MEASURES = frozenset({"[Hg]", "[H2O]", "[degF]", "[in_i]", "[ft_i]", "[lb_av]", "[oz_av]", "[stone_av]", "[Cal]"})
 
 
 def convert(amount: float, code: str, feature: Feature) -> float:
@@ -79,7 +79,7 @@ def _marks(code: str) -> list[str]:
     """What a unit holds that has to be the same on both sides."""
     bare = _ANNOTATION.sub("", code)
     annotations = [each for each in _ANNOTATION.findall(code) if any(map(str.isdigit, each))]
-    brackets = [each for each in _BRACKETS.findall(bare) if each not in _MEASURES]
+    brackets = [each for each in _BRACKETS.findall(bare) if each not in MEASURES]
     return sorted([*annotations, *brackets, *_BY_CHARGE.findall(bare)])
 
 
