@@ -51,3 +51,11 @@ def sync(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def append_private(path: Path, data: bytes) -> None:
+    """Append to a file (mode 0600), in one write; it is on the disk when this returns."""
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    with os.fdopen(handle, "wb", buffering=0) as file:
+        file.write(data)
+        os.fsync(file.fileno())

@@ -38,6 +38,7 @@ class Reason(StrEnum):
     CODE_UNKNOWN = "code-unknown"
     UNIT_WRONG = "unit-wrong"
     VALUE_OUT_OF_RANGE = "value-out-of-range"
+    VALUE_TOO_OLD = "value-too-old"
     FEATURE_MISSING = "feature-missing"
     BUNDLE_INVALID = "bundle-invalid"
     DESIGN_IMPLAUSIBLE = "design-implausible"
@@ -275,6 +276,11 @@ REASONS: dict[Reason, ReasonInfo] = {
     Reason.VALUE_OUT_OF_RANGE: ReasonInfo(
         "A value lies outside the range that is possible for this feature.", "Check the record at its source.", 422
     ),
+    Reason.VALUE_TOO_OLD: ReasonInfo(
+        "A value was taken longer ago than the feature schema allows, or does not say when.",
+        "Take it again, or do not ask for this prediction.",
+        422,
+    ),
     Reason.FEATURE_MISSING: ReasonInfo(
         "A feature that may not be imputed is missing.", "Supply the value, or do not ask for this prediction.", 422
     ),
@@ -284,7 +290,9 @@ REASONS: dict[Reason, ReasonInfo] = {
         422,
     ),
     Reason.BUNDLE_INVALID: ReasonInfo(
-        "This is not a FHIR R4 Bundle of one patient.", "Send a Bundle with one Patient and its Observations.", 422
+        "This is not a FHIR R4 Bundle of one patient that can be read.",
+        "Give a whole Bundle with one Patient and that patient's resources.",
+        422,
     ),
     Reason.SIGN_IN_REQUIRED: ReasonInfo("No valid access token came with the request.", "Ask for a token first.", 401),
     Reason.SIGN_IN_REFUSED: ReasonInfo(

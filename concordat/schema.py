@@ -8,6 +8,7 @@ level. A record in which some groups of columns are replaced by the reference is
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -25,6 +26,7 @@ NUMBER_MARGIN = 1.5
 
 Value = bool | int | float | str | None
 _DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+_DURATION = re.compile(r"P(?:(?P<days>[0-9]{1,5})D)?(?:T(?P<hours>[0-9]{1,5})H)?", re.ASCII)
 
 
 def _number(value: object) -> object:
@@ -61,6 +63,13 @@ class Feature(BaseModel, frozen=True):
     lists recorded numbers that mean "not measured". `relevance`: whether a clinician can change what the feature
     says, act on it, or neither. A missing value is refused, or imputed as the reference and
     marked so.
+
+    How it is found in a FHIR Bundle (`concordat.fhir`), all of it optional: `resource` is the type of resource that has
+    one of the `codes`, an Observation unless it says otherwise; `path` a FHIRPath expression to the value
+    (`concordat.fhir.paths` says which are allowed); `none_means_no`: of a boolean from a Condition or a
+    MedicationStatement, that a Bundle without one says no, where else the value is missing; `max_age`, such as `P30D`
+    or `PT12H`: an older Observation counts as missing; `molar_mass`, in g/mol: mass and amount of substance of a number
+    are converted by it, and not at all without it.
     """
 
     model_config = STRICT
@@ -81,6 +90,26 @@ class Feature(BaseModel, frozen=True):
     absent: list[Number] = []
     levels: list[Level] = []
     reference: bool | str | None = None
+    resource: Literal["Observation", "Condition", "MedicationStatement"] | None = None
+    path: Text | None = None
+    none_means_no: bool = False
+    max_age: Text | None = None
+    molar_mass: Number | None = None
+
+    @model_validator(mode="after")
+    def _found(self) -> "Feature":
+        listed = self.resource in ("Condition", "MedicationStatement")
+        if listed and (self.kind != "boolean" or not self.codes or self.path or self.patient):
+            raise ValueError(f"{self.name}: a {self.resource} says by its codes whether a boolean is true")
+        if self.none_means_no and not listed:
+            raise ValueError(f"{self.name}: none_means_no is for a Condition or a MedicationStatement")
+        if self.max_age is not None and (listed or self.patient or self.oldest is None):
+            raise ValueError(f"{self.name}: max_age is for an Observation, and reads like P30D, PT12H or P1DT12H")
+        if self.path is not None and (self.patient or not self.path.startswith(("Observation.", "Patient."))):
+            raise ValueError(f"{self.name}: a path begins with Observation. or Patient.")
+        if self.molar_mass is not None and (self.kind != "number" or self.molar_mass <= 0):
+            raise ValueError(f"{self.name}: a molar mass is that of a number, and positive")
+        return self
 
     @model_validator(mode="after")
     def _kinds(self) -> "Feature":
@@ -95,6 +124,14 @@ class Feature(BaseModel, frozen=True):
         if not fine:
             raise ValueError(f"{self.name}: a {self.kind} needs exactly the fields of its kind")
         return self
+
+    @property
+    def oldest(self) -> timedelta | None:
+        """`max_age`; None for no limit."""
+        found = _DURATION.fullmatch(self.max_age or "")
+        if found is None or not any(found.groups()):
+            return None
+        return timedelta(days=int(found["days"] or 0), hours=int(found["hours"] or 0))
 
     @property
     def columns(self) -> list[str]:

@@ -17,6 +17,7 @@ from concordat.events import EVENTS
 from concordat.reasons import REASONS
 from concordat.states import TRANSITIONS
 from concordat.verifier import answer
+from config import fhir_reference
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
@@ -113,12 +114,18 @@ def events_schema() -> str:
     return json.dumps(event_schema.schema(), indent=1, ensure_ascii=False) + "\n"
 
 
+def fhir() -> str:
+    """What of FHIR is read and written."""
+    return fhir_reference.page(_table)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "reasons.md": reasons,
     "events.md": events,
     "states.md": states,
     "study-states.md": study_states,
     "permissions.md": permissions,
+    "fhir.md": fhir,
     "openapi.yaml": openapi,
     "dossier.schema.json": dossier,
     "events.schema.json": events_schema,

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from concordat import clock
 from concordat.client import records
-from concordat.fhir import features_from_bundle
+from concordat.fhir import read_bundle
 from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema, Value
 
@@ -24,16 +23,24 @@ class Record:
 
 
 def read_fhir(file: Path, schema: FeatureSchema) -> Record:
-    """The record in a FHIR Bundle of one patient.
+    """The record in a FHIR Bundle of one patient; a partial date counts as its beginning, so that no value is ever
+    taken for younger than it is.
 
     Raises:
-        Refused: FILE_UNREADABLE, BUNDLE_INVALID, and what the mapping refuses.
+        Refused: FILE_UNREADABLE, BUNDLE_INVALID, what the mapping refuses, and FIELD_INVALID for a value without a
+            date: how old it is decides whether the result is shown.
     """
-    bundle = records.read_object(file)
-    values = features_from_bundle(bundle, schema)
-    resources = [entry["resource"] for entry in bundle["entry"]]
-    (patient,) = (str(each.get("id", "")) for each in resources if each["resourceType"] == "Patient")
-    return Record(values, dict(_taken(resources, schema)), patient)
+    now = clock.now()
+    reading = read_bundle(records.read_object(file), schema, now=now)
+    taken = {}
+    for item in reading.items:
+        if item.state != "read" or item.resource == "Patient":
+            continue
+        if item.age is None:
+            detail = "It has no date with at least a day: how old a value is decides whether it is shown."
+            raise Refused(Reason.FIELD_INVALID, detail=detail, field=item.feature)
+        taken[item.feature] = clock.rfc3339(now - item.age)
+    return Record(reading.values, taken, reading.patient.removeprefix("Patient/"))
 
 
 def read_values(file: Path, schema: FeatureSchema, *, taken: datetime) -> Record:
@@ -41,25 +48,3 @@ def read_values(file: Path, schema: FeatureSchema, *, taken: datetime) -> Record
     values = records.read_json(file)
     moment = clock.rfc3339(taken)
     return Record(values, {each.name: moment for each in schema.features if values.get(each.name) is not None}, "")
-
-
-def _taken(resources: list[dict[str, Any]], schema: FeatureSchema) -> list[tuple[str, str]]:
-    names = {(code.system, code.code): feature.name for feature in schema.features for code in feature.codes}
-    found = []
-    for each in resources:
-        codings = each.get("code", {}).get("coding", []) if each["resourceType"] == "Observation" else []
-        of = [names[key] for coding in codings if (key := (coding.get("system"), coding.get("code"))) in names]
-        if of:
-            found.append((of[0], _moment(each, of[0])))
-    return found
-
-
-def _moment(observation: Mapping[str, Any], feature: str) -> str:
-    """When an Observation was made; the beginning of a day that has no time, so that it is never taken for younger."""
-    text = str(observation.get("effectiveDateTime") or observation.get("effectiveInstant") or "")
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        detail = "An effectiveDateTime with at least a day is expected: how old a value is decides whether it is shown."
-        raise Refused(Reason.FIELD_INVALID, detail=detail, field=feature) from None
-    return clock.rfc3339(moment if moment.tzinfo else moment.replace(tzinfo=UTC))

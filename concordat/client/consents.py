@@ -11,7 +11,7 @@ from concordat import canonical, clock, consent
 from concordat.client.api import Api
 from concordat.client.home import ClientHome
 from concordat.consent import Capacity, Consent, Reconsent, Regained
-from concordat.fhir_consent import Given, from_fhir, to_fhir
+from concordat.fhir.consent import Given, from_fhir, to_fhir
 from concordat.files import write_private
 from concordat.reasons import Reason, Refused
 

@@ -184,6 +184,11 @@ def wait(
             pause = min(2 * pause, _LONGEST_PAUSE)
 
 
+def status(work: Work, api: Api) -> Status:
+    """Where the prediction stands. Raises Refused(WRONG_STATE) for one that was not sent yet."""
+    return api.prediction(_job(work))
+
+
 def cancel(work: Work, api: Api) -> Status:
     """Take the request back. Raises Refused(WRONG_STATE) once there is a result."""
     return api.cancel_prediction(_job(work))

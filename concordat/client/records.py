@@ -7,15 +7,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from concordat.fhir import features_from_bundle
+from concordat import clock
+from concordat.fhir import Reading, read_bundle
 from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema, Value
 
 
-def read_fhir(path: Path, schema: FeatureSchema) -> dict[str, Value]:
-    """Values from a FHIR Bundle of one patient. Raises Refused: FILE_UNREADABLE, BUNDLE_INVALID and what the
-    mapping refuses."""
-    return features_from_bundle(read_object(path), schema)
+def read_fhir(path: Path, schema: FeatureSchema) -> Reading:
+    """What a FHIR Bundle of one patient says, now. Raises Refused as `read_object` and `read_bundle` do."""
+    return read_bundle(read_object(path), schema, now=clock.now())
 
 
 def read_object(path: Path) -> dict[str, Any]:

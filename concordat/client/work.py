@@ -4,6 +4,7 @@
     work/<request>/output.key      the private key that opens the result
     work/<request>/job             the coordinator's name for it, once it has answered
     work/<request>/*.package    what reopens it, sealed to the records key and the escrow, and the statement about it
+    work/<request>/reading.json    where in a FHIR Bundle each value came from, if it came from one
     work/<request>/result.json     what the nodes returned, opened: what a disclosure is made of
     work/<request>/alarm           the signed alarm, if a canary came back wrong: nobody can say that there was none
 
@@ -21,6 +22,7 @@ from uuid import UUID
 
 from concordat.client.api import Result
 from concordat.client.canaries import Batch
+from concordat.fhir.reading import Origins
 from concordat.fields import read
 from concordat.files import write_private
 from concordat.package import Signed, Stage
@@ -113,6 +115,17 @@ class Work:
     def opened(self, result: Result) -> None:
         """Keep the opened result."""
         write_private(self.folder / "result.json", json.dumps(result).encode(), replace=True)
+
+    def keep_reading(self, origins: Origins) -> None:
+        """Keep where the values came from: what a result that is written as FHIR is based on."""
+        write_private(self.folder / "reading.json", json.dumps(origins).encode(), replace=True)
+
+    @property
+    def origins(self) -> Origins:
+        """Where the values came from; empty if not from FHIR."""
+        if not (self.folder / "reading.json").exists():
+            return {"patient": "", "items": []}
+        return read(self._json("reading.json"), Origins)
 
     @property
     def alarm(self) -> str:

@@ -257,7 +257,7 @@ class Story:
         """The patient's record, shared and sealed, and the signed request; on disk, not yet sent."""
         home, api = self.world.home(LONG_BEACH), self.world.api(LONG_BEACH)
         checked = governance.fetch_definition(home, api, self.definition)
-        values = records.read_fhir(STUDY_FOLDER / "bundle.json", checked.schema)
+        values = records.read_fhir(STUDY_FOLDER / "bundle.json", checked.schema).values
         return predict.prepare(
             home,
             checked,

@@ -14,6 +14,7 @@ from concordat.client.cli.definition import definition
 from concordat.client.cli.design import design
 from concordat.client.cli.dossier import dossier, verify_command
 from concordat.client.cli.escrow import escrow, records
+from concordat.client.cli.fhir import fhir
 from concordat.client.cli.home import init, pin
 from concordat.client.cli.keys import keys
 from concordat.client.cli.log import log
@@ -88,6 +89,7 @@ for command in (
     cancel,
     open_command,
     disclose,
+    fhir,
     records,
     escrow,
     dossier,

@@ -1,13 +1,16 @@
 """`concordat predict`, `watch`, `cancel`, `open`, `disclose`: one explained prediction, step by step."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from uuid import UUID
 
 import click
 
 from concordat import canonical, what_if
+from concordat.client import fhir as spoken
 from concordat.client import governance, predict, records
 from concordat.client.api import Status
+from concordat.client.cli import readings
 from concordat.client.cli.common import App, write_new
 from concordat.client.work import Work
 from concordat.display import Decision
@@ -78,7 +81,10 @@ def predict_command(
         raise click.UsageError("Give the record by exactly one of --fhir, --csv and --json.")
     with app.api(f"{_READ} predictions.write") as api:
         definition = governance.fetch_definition(app.home, api, digest)
-        record = _record(definition.schema, fhir, table, row, values)
+        reading = records.read_fhir(fhir, definition.schema) if fhir is not None else None
+        record = reading.values if reading is not None else _record(definition.schema, table, row, values)
+        if reading is not None:
+            app.progress.print(readings.table(reading, definition.schema))
         recorded = definition.schema.encode_row(record).values
         what_ifs = [what_if.parse(question, definition.schema, recorded) for question in questions]
         work = predict.prepare(
@@ -92,13 +98,19 @@ def predict_command(
             urgency=urgency,
             what_ifs=what_ifs,
         )
+        if reading is not None:
+            work.keep_reading(reading.origins)
+            spoken.audit_read(app.home, work)
         app.progress.print(f"Request {work.request}")
         if work.package("request") is None:
             app.progress.print("There is no records key: nothing but this folder will ever open the result.")
         status = predict.submit(work, api)
+        if consent:
+            spoken.audit_consent(app.home, work, consent, status)
         if wait:
             status = predict.wait(work, api, seconds=seconds, on_change=lambda each: _progress(app, each))
-    app.answer({**status}, lambda console: console.print(work.request))
+    answer = {**status} if reading is None else {**status, "reading": readings.to_json(reading)}
+    app.answer(answer, lambda console: console.print(work.request))
 
 
 @click.command()
@@ -179,11 +191,7 @@ def disclose(app: App, request: str, file: Path, with_record: bool) -> None:
     app.answer({"file": str(file)}, lambda console: console.print(f"Written: {file}", markup=False))
 
 
-def _record(
-    schema: FeatureSchema, fhir: Path | None, table: Path | None, row: int, values: Path | None
-) -> dict[str, Value]:
-    if fhir is not None:
-        return records.read_fhir(fhir, schema)
+def _record(schema: FeatureSchema, table: Path | None, row: int, values: Path | None) -> Mapping[str, Value]:
     if table is not None:
         return records.read_csv(table, row, schema)
     assert values is not None

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from django.db import transaction
+from fhir.resources.R4B import get_fhir_model_class
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.neural_network import MLPClassifier
 
@@ -23,6 +25,7 @@ from concordat import canonical, clock
 from concordat.client.cli import common, main
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
+from concordat.client.work import Work
 from concordat.definition import OPENED
 from concordat.design import check_design
 from concordat.enrolment import verify_enrolment
@@ -92,6 +95,34 @@ def test_the_main_job_by_hand(world: World, agreed: CheckedDefinition, run: Run,
     shown = run("open", asked["request"], "--viewer", "clinician")
     assert "Predicted probability" in shown.stdout
     assert "verified in the log" in shown.stdout
+    told = tmp_path / "result.fhir.json"
+    assert machine(run("fhir", "result", asked["request"], told, output="json")) == {"file": str(told)}
+    content = json.loads(told.read_text())
+    assert told.stat().st_mode & 0o777 == 0o600
+    kinds = [entry["resource"]["resourceType"] for entry in content["entry"]]
+    assert kinds == ["RiskAssessment", "Observation", "Provenance"]
+    assert content["entry"][0]["resource"]["prediction"][0]["probabilityDecimal"] == pytest.approx(
+        100 * float(opened["explanation"]["probability"]), abs=0.01
+    )
+    for entry in content["entry"]:
+        get_fhir_model_class(entry["resource"]["resourceType"]).model_validate(entry["resource"])
+    signers = [each["who"]["identifier"]["value"] for each in content["entry"][2]["resource"]["signature"]]
+    assert sorted(signers) == ["budapest", "cleveland", "long-beach", "notary", "zurich"]
+    job = json.loads(run("fhir", "task", asked["request"]).stdout)
+    assert (job["status"], job["businessStatus"]["coding"][0]["code"]) == ("completed", "recorded")
+    study = json.loads(run("fhir", "study", agreed.digest).stdout)
+    assert study["identifier"][0]["value"] == "chest-pain"
+    assert json.loads(run("fhir", "subject", consent).stdout)["status"] == "on-study"
+    assert json.loads(run("fhir", "capability").stdout)["fhirVersion"] == "4.0.1"
+    audit = world.homes["long-beach"].audit
+    events = [json.loads(line) for line in audit.read_text().splitlines()]
+    assert [each["meta"]["profile"][0].rpartition("BasicAudit.")[2] for each in events] == [
+        "PatientRead",
+        "AuthZconsent",
+        "PrivacyDisclosure.Source",
+    ]
+    assert audit.stat().st_mode & 0o777 == 0o600
+    assert not {"144", "122", opened["explanation"]["probability"]} & set(re.findall(r"[0-9.]+", audit.read_text()))
     file = tmp_path / "disclosure.json"
     assert run("disclose", asked["request"], file).exit_code == 0
     assert set(json.loads(file.read_text())["outputs"]) == {"cleveland", "budapest", "zurich"}
@@ -263,7 +294,9 @@ def test_a_record_may_come_as_a_row_or_as_json(agreed: CheckedDefinition, run: R
         assert machine(run(*base, *source, output="json"))["state"] == "authorised"
 
 
-def test_a_withdrawn_consent_is_said_with_a_remedy(agreed: CheckedDefinition, run: Run, tmp_path: Path) -> None:
+def test_a_withdrawn_consent_is_said_with_a_remedy(
+    world: World, agreed: CheckedDefinition, run: Run, tmp_path: Path
+) -> None:
     consent = give_consent(run, tmp_path)
     assert run("consent", "withdraw", consent).exit_code == 0
     options = [
@@ -279,6 +312,8 @@ def test_a_withdrawn_consent_is_said_with_a_remedy(agreed: CheckedDefinition, ru
     assert "The person has withdrawn consent." in result.stderr
     assert "Remedy: Respect it: nothing is computed." in result.stderr
     assert result.stdout == ""
+    checked = json.loads(world.homes["long-beach"].audit.read_text().splitlines()[-1])
+    assert (checked["meta"]["profile"][0].rpartition(".")[2], checked["outcome"]) == ("AuthZconsent", "8")
 
 
 def test_a_parent_consents_until_the_child_comes_of_age(
@@ -319,6 +354,29 @@ def test_a_consent_comes_and_goes_as_a_fhir_resource(agreed: CheckedDefinition, 
     file.write_text(json.dumps(resource))
     error = json.loads(run("consent", "give", "--fhir", file, output="json").stderr)["error"]
     assert (error["reason"], error["field"]) == ("wrong-institution", "organization")
+
+
+def test_what_was_read_from_a_bundle_is_shown_and_kept_without_the_values(
+    world: World, agreed: CheckedDefinition, run: Run, tmp_path: Path
+) -> None:
+    consent = give_consent(run, tmp_path)
+    content = json.loads((FOLDER / "bundle.json").read_text())
+    content["entry"] += [{"resource": {"resourceType": "Encounter"}}] * 3
+    file = tmp_path / "bundle.json"
+    file.write_text(json.dumps(content))
+    options = ["predict", "--definition", agreed.digest, *ASKED, "--consent", consent, "--fhir", file, "--no-wait"]
+    shown = run(*options)
+    assert shown.exit_code == 0, shown.stderr
+    assert "144 mmHg" in shown.stderr
+    assert "2026-03-02T08:40" in shown.stderr
+    assert "Left out: 3 × Encounter: the feature schema does not ask for it." in shown.stderr
+    asked = machine(run(*options, output="json"))
+    work = Work.of(world.homes["long-beach"].work, asked["request"])
+    assert work.origins["items"] == asked["reading"]["items"]
+    (origin,) = [each for each in work.origins["items"] if each["feature"] == "trestbps"]
+    assert (origin["resource"], origin["unit"], origin["taken"]) == ("Observation", "mm[Hg]", "2026-03-02T08:40:00Z")
+    assert asked["reading"]["left_out"][0]["count"] == 3
+    assert "144" not in json.dumps(asked["reading"])
 
 
 def test_emergent_use_is_refused_and_says_what_to_do(agreed: CheckedDefinition, run: Run, tmp_path: Path) -> None:

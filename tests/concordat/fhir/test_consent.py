@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from concordat import clock, consent
 from concordat.canonical import digest
-from concordat.fhir_consent import ASSENT, from_fhir, to_fhir
+from concordat.fhir.consent import ASSENT, from_fhir, to_fhir
 from concordat.reasons import Reason, Refused
 from concordat.signatures import SigningKey, keyring
 

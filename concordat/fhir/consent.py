@@ -17,14 +17,13 @@ from pydantic import ValidationError
 
 from concordat import clock
 from concordat.consent import Capacity, Consent, Form, Reconsent, Signer
+from concordat.fhir.names import UUID, extension, system
 from concordat.reasons import Reason, Refused
 
-PSEUDONYM = "urn:ietf:rfc:3986"
-INSTITUTION, STUDY, PURPOSE, FORM = (
-    f"urn:concordat:{name}" for name in ("institution", "study", "purpose", "consent-form")
-)
+PSEUDONYM = UUID
+INSTITUTION, STUDY, PURPOSE, FORM = map(system, ("institution", "study", "purpose", "consent-form"))
 STUDY_CONTEXT = "http://hl7.org/fhir/StructureDefinition/consent-ResearchStudyContext"
-ASSENT, RECONSENT = "urn:concordat:consent-assent", "urn:concordat:consent-reconsent"
+ASSENT, RECONSENT = extension("consent-assent"), extension("consent-reconsent")
 SCOPE = "http://terminology.hl7.org/CodeSystem/consentscope"
 CATEGORY = "http://terminology.hl7.org/CodeSystem/consentcategorycodes"
 ROLE = "http://terminology.hl7.org/CodeSystem/v3-RoleCode"

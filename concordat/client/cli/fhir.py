@@ -1,0 +1,81 @@
+"""`concordat fhir result`, `task`, `study`, `subject`, `capability`: what the client knows, in FHIR R4."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from concordat import clock
+from concordat.client import consents, governance, predict
+from concordat.client import fhir as spoken
+from concordat.client.cli.common import App, write_new
+from concordat.client.work import Work
+from concordat.fhir.capability import capability_statement
+from concordat.fhir.study import research_study, research_subject
+
+
+@click.group()
+def fhir() -> None:
+    """Write what is known here as FHIR R4 resources. They are sent nowhere."""
+
+
+@fhir.command()
+@click.argument("request")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.pass_obj
+def result(app: App, request: str, file: Path) -> None:
+    """Write to FILE the opened result of REQUEST: RiskAssessment, factors and Provenance, as one transaction.
+
+    The result is verified once more. Whoever holds the file knows the prediction, and where its values came from;
+    `audit.ndjson` in the home folder says that it was written.
+    """
+    work = Work.of(app.home.work, request)
+    _ = work.result  # what was never opened is not written
+    with app.api("definitions.read predictions.read predictions.write ledger.read") as api:
+        definition = governance.fetch_definition(app.home, api, work.content["definition"])
+        opened = predict.open_result(app.home, api, work)
+    bundle = spoken.result(app.home, definition, work, opened)
+    spoken.audit_disclosed(app.home, work, recipient="urn:concordat:file", bundle=bundle)
+    write_new(file, json.dumps(bundle, ensure_ascii=False, indent=2).encode())
+    app.answer({"file": str(file)}, lambda console: console.print(f"Written: {file}", markup=False))
+
+
+@fhir.command()
+@click.argument("request")
+@click.pass_obj
+def task(app: App, request: str) -> None:
+    """Print where the job of REQUEST stands, as a Task."""
+    work = Work.of(app.home.work, request)
+    with app.api("predictions.read") as api:
+        status = predict.status(work, api)
+    _print(spoken.job(work, status))
+
+
+@fhir.command()
+@click.argument("definition")
+@click.pass_obj
+def study(app: App, definition: str) -> None:
+    """Print the study of DEFINITION (a digest), as a ResearchStudy."""
+    with app.api("definitions.read") as api:
+        checked = governance.fetch_definition(app.home, api, definition)
+    _print(research_study(checked.protocol, now=clock.now()))
+
+
+@fhir.command()
+@click.argument("consent")
+@click.pass_obj
+def subject(app: App, consent: str) -> None:
+    """Print the part in a study of who gave CONSENT (an id), as a ResearchSubject."""
+    found = consents.kept(app.home, consent)
+    _print(research_subject(found.statement, withdrawn=found.withdrawn))
+
+
+@fhir.command()
+def capability() -> None:
+    """Print what of FHIR is read and written here, as a CapabilityStatement."""
+    _print(capability_statement())
+
+
+def _print(resource: dict[str, Any]) -> None:
+    click.echo(json.dumps(resource, ensure_ascii=False, indent=2))

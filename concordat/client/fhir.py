@@ -1,0 +1,131 @@
+"""What the client says in FHIR: an opened result, a job, and the audit events of what it read and disclosed.
+
+Nothing here is sent anywhere. `audit.ndjson` in the home folder (mode 0600) has an AuditEvent a line, is only appended
+to, and is the institution's own: what reads it, and when it is put away, is theirs to say.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from concordat import clock
+from concordat.client.api import Status
+from concordat.client.governance import CheckedDefinition
+from concordat.client.home import ClientHome
+from concordat.client.predict import OpenedPrediction
+from concordat.client.work import Work
+from concordat.fhir import audit
+from concordat.fhir.result import About, result_bundle
+from concordat.fhir.task import task
+from concordat.files import append_private
+from concordat.reasons import Reason
+from concordat.receipt import check_receipts
+from concordat.request import peek_request
+from concordat.states import JobState
+
+_ABOUT_CONSENT = frozenset(
+    {Reason.CONSENT_WITHDRAWN, Reason.CONSENT_EXPIRED, Reason.CONSENT_MISSING, Reason.RECONSENT_NEEDED}
+)
+
+
+def result(home: ClientHome, definition: CheckedDefinition, work: Work, opened: OpenedPrediction) -> dict[str, Any]:
+    """An opened prediction as a FHIR transaction (`concordat.fhir.result`).
+
+    Raises:
+        Refused: NOT_FOUND before the result was opened; what `check_receipts` refuses.
+    """
+    asked, origins = peek_request(work.content["token"]), work.origins
+    tokens = {each["node"]: each["receipt"] for each in work.result["results"]}
+    receipts = check_receipts(
+        list(tokens.values()), home.pins.lasting_keyring, request=work.content["digest"], definition=definition.content
+    )
+    codes = {
+        group: [code.model_dump() for feature in features for code in feature.codes]
+        for group, features in zip(definition.design.groups, definition.design.features(definition.schema), strict=True)
+    }
+    about = About(
+        request=work.request,
+        signed=work.content["token"],
+        requester=home.institution,
+        receipts=tokens,
+        made=max(clock.parse(receipt["finished"]) for receipt in receipts.values()),
+        person=asked["person"],
+        subject=asked["subject"],
+        patient=origins["patient"],
+        definition=definition.digest,
+        computed=definition.protocol["computed"],
+        record=opened.record,
+        log_origin=home.pins.log_origin,
+        log_size=opened.log_size,
+        origins=origins["items"],
+        codes=codes,
+    )
+    return result_bundle(opened.explanation, about)
+
+
+def job(work: Work, status: Status) -> dict[str, Any]:
+    """A prediction's job as a FHIR Task."""
+    asked = peek_request(work.content["token"])
+    return task(
+        request=work.request,
+        requester=asked["requester"],
+        subject=asked["subject"],
+        definition=asked["definition"],
+        authored=clock.parse(asked["issued"]),
+        now=clock.now(),
+        state=status["state"],
+        reason=status["reason"],
+        record=status["record"],
+    )
+
+
+def audit_read(home: ClientHome, work: Work, *, source: str = "urn:concordat:file") -> None:
+    """Write down that the resources which a request was made of were read."""
+    asked = peek_request(work.content["token"])
+    kinds = sorted({origin["resource"] for origin in work.origins["items"] if origin["place"]})
+    event = audit.patient_read(
+        institution=home.institution,
+        person=asked["person"],
+        subject=asked["subject"],
+        request=work.request,
+        kinds=kinds,
+        source=source,
+        now=clock.now(),
+    )
+    _append(home, event)
+
+
+def audit_consent(home: ClientHome, work: Work, consent: str, status: Status) -> None:
+    """Write down that a consent was checked: the coordinator took the request, or refused it for the consent's sake."""
+    refused = status["state"] is JobState.REFUSED
+    if refused and status["reason"] not in _ABOUT_CONSENT:
+        return
+    asked = peek_request(work.content["token"])
+    event = audit.consent_checked(
+        institution=home.institution,
+        person=asked["person"],
+        subject=asked["subject"],
+        consent=consent,
+        permitted=not refused,
+        now=clock.now(),
+    )
+    _append(home, event)
+
+
+def audit_disclosed(home: ClientHome, work: Work, *, recipient: str, bundle: Mapping[str, Any]) -> None:
+    """Write down that resources about a person left the client."""
+    asked = peek_request(work.content["token"])
+    event = audit.disclosed(
+        institution=home.institution,
+        person=asked["person"],
+        subject=asked["subject"],
+        request=work.request,
+        recipient=recipient,
+        kinds=sorted({entry["resource"]["resourceType"] for entry in bundle["entry"]}),
+        now=clock.now(),
+    )
+    _append(home, event)
+
+
+def _append(home: ClientHome, event: Mapping[str, Any]) -> None:
+    append_private(home.audit, json.dumps(event, ensure_ascii=False, sort_keys=True).encode() + b"\n")

@@ -1,0 +1,63 @@
+"""What of FHIR is read and written here, as a CapabilityStatement made from the tables that the code goes by."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from concordat import __version__
+from concordat.fhir import bundle, observations, statements
+from concordat.fhir.task import STATUS
+
+READ: Mapping[str, str] = {
+    "Patient": "Exactly one in a Bundle: birthDate, gender, and what a FHIRPath finds.",
+    "Observation": f"With the status {', '.join(observations.FINAL)}, and components: the newest of each code.",
+    "Condition": "Active and confirmed is yes; "
+    f"{', '.join(sorted(code for code, says in statements.CLINICAL_SAYS.items() if says == 'no'))} or refuted is no.",
+    "MedicationStatement": "Active is yes; "
+    f"{', '.join(sorted(code for code, says in statements.MEDICATION_SAYS.items() if says == 'no'))} is no.",
+    "Medication": "Where a MedicationStatement refers to it: its code.",
+    "Consent": "To research, as it is written here.",
+}
+"""Each type that is read, and how much of it."""
+
+WRITTEN: Mapping[str, str] = {
+    "RiskAssessment": "An opened prediction.",
+    "Observation": "The factors of an opened prediction.",
+    "Provenance": "Who computed it, the signed request and receipts, and its place in the log.",
+    "Task": f"A prediction's job, with the status {', '.join(sorted(set(STATUS.values())))}.",
+    "Consent": "A consent that was given from here.",
+    "ResearchStudy": "A study, by its protocol.",
+    "ResearchSubject": "A person's part in a study, by pseudonym.",
+    "AuditEvent": "What the client read, checked and disclosed.",
+}
+"""Each type that is written, and what it says."""
+
+
+def capability_statement() -> dict[str, Any]:
+    """The CapabilityStatement. There are no interactions: resources are read from files and written to files."""
+    resources = [{"type": kind, "documentation": " ".join(_said(kind))} for kind in dict.fromkeys([*READ, *WRITTEN])]
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": _DATE,
+        "kind": "capability",
+        "software": {"name": "Concordat client", "version": __version__},
+        "fhirVersion": "4.0.1",
+        "format": ["json"],
+        "rest": [
+            {
+                "mode": "client",
+                "documentation": f"Reads Bundles of type {', '.join(bundle.TYPES)} from files, and writes files: "
+                "no interaction with a server is done by itself.",
+                "resource": resources,
+            }
+        ],
+    }
+
+
+_DATE = "2026-11-27"
+"""When this statement changed last."""
+
+
+def _said(kind: str) -> list[str]:
+    said = [f"Read: {READ[kind]}"] if kind in READ else []
+    return said + ([f"Written: {WRITTEN[kind]}"] if kind in WRITTEN else [])
