@@ -21,6 +21,7 @@ from concordat.client.cli.log import log
 from concordat.client.cli.prediction import cancel, disclose, open_command, predict_command, watch
 from concordat.client.cli.study import study
 from concordat.client.cli.subject import subject
+from concordat.client.cli.what_if import what_if_command
 
 
 @click.group(cls=Commands)
@@ -85,6 +86,7 @@ for command in (
     consent,
     subject,
     predict_command,
+    what_if_command,
     watch,
     cancel,
     open_command,

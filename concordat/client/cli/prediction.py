@@ -18,8 +18,8 @@ from concordat.request import Urgency
 from concordat.schema import FeatureSchema, Value
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_SECONDS = click.option("--seconds", default=180.0, show_default=True, help="How long to wait for the result.")
-_READ = "definitions.read predictions.read ledger.read"
+SECONDS = click.option("--seconds", default=180.0, show_default=True, help="How long to wait for the result.")
+READ = "definitions.read predictions.read ledger.read"
 
 
 @click.command("predict")
@@ -53,7 +53,7 @@ _READ = "definitions.read predictions.read ledger.read"
     help="Also predict the record with this different: NAME=VALUE, NAME-=20, or several with commas. Repeatable.",
 )
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the result can be opened.")
-@_SECONDS
+@SECONDS
 @click.pass_obj
 def predict_command(
     app: App,
@@ -79,7 +79,7 @@ def predict_command(
     """
     if sum(source is not None for source in (fhir, table, values)) != 1:
         raise click.UsageError("Give the record by exactly one of --fhir, --csv and --json.")
-    with app.api(f"{_READ} predictions.write") as api:
+    with app.api(f"{READ} predictions.write") as api:
         definition = governance.fetch_definition(app.home, api, digest)
         reading = records.read_fhir(fhir, definition.schema) if fhir is not None else None
         record = reading.values if reading is not None else _record(definition.schema, table, row, values)
@@ -108,14 +108,14 @@ def predict_command(
         if consent:
             spoken.audit_consent(app.home, work, consent, status)
         if wait:
-            status = predict.wait(work, api, seconds=seconds, on_change=lambda each: _progress(app, each))
+            status = predict.wait(work, api, seconds=seconds, on_change=lambda each: follow(app, each))
     answer = {**status} if reading is None else {**status, "reading": readings.to_json(reading)}
     app.answer(answer, lambda console: console.print(work.request))
 
 
 @click.command()
 @click.argument("request")
-@_SECONDS
+@SECONDS
 @click.pass_obj
 def watch(app: App, request: str, seconds: float) -> None:
     """Follow REQUEST until its result can be opened; send it first if a crash came between."""
@@ -123,7 +123,7 @@ def watch(app: App, request: str, seconds: float) -> None:
     with app.api("predictions.read predictions.write") as api:
         if not work.job:
             predict.submit(work, api)
-        status = predict.wait(work, api, seconds=seconds, on_change=lambda each: _progress(app, each))
+        status = predict.wait(work, api, seconds=seconds, on_change=lambda each: follow(app, each))
     app.answer({**status}, lambda console: console.print(f"{status['state']}  {status['record']}"))
 
 
@@ -158,7 +158,7 @@ def cancel(app: App, request: str) -> None:
 def open_command(app: App, request: str, viewer: str, decision: Decision, shown: tuple[str, ...]) -> None:
     """Verify, open and show the result of REQUEST, and sign for having shown it."""
     work = Work.of(app.home.work, request)
-    with app.api(f"{_READ} predictions.write") as api:
+    with app.api(f"{READ} predictions.write") as api:
         opened = predict.open_result(app.home, api, work, shown=shown)
         predict.show(app.home, api, work, opened, viewer=viewer, decision=decision)
     value = {
@@ -198,5 +198,6 @@ def _record(schema: FeatureSchema, table: Path | None, row: int, values: Path | 
     return records.read_json(values)
 
 
-def _progress(app: App, status: Status) -> None:
+def follow(app: App, status: Status) -> None:
+    """Say how far a prediction is."""
     app.progress.print(f"  {status['state']}")

@@ -220,6 +220,9 @@ def test_a_scikit_learn_network_of_several_classes_is_imported_asked_and_explain
     assert f"{first}: factors in log-odds of “{first}” against the average of all classes" in text
     assert f"{second}: factors in" in text
     assert f"{third}: factors in" not in text
+
+    again = machine(run("what-if", request, "exang=FALSE", "--no-wait", output="json"))
+    assert (again["state"], again["request"] != request) == ("authorised", True)
     assert "What the model would predict, if only this were different:" in text
     text = run("open", request, "--viewer", "clinician", "--class", third).stdout
     assert f"{third}: factors in" in text

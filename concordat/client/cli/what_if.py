@@ -1,0 +1,34 @@
+"""`concordat what-if`: a question about a record that was predicted before."""
+
+import click
+
+from concordat import what_if
+from concordat.client import again, governance, predict
+from concordat.client.cli.common import App
+from concordat.client.cli.prediction import READ, SECONDS, follow
+from concordat.client.work import Work
+
+
+@click.command("what-if")
+@click.argument("request")
+@click.argument("questions", metavar="NAME=VALUE...", nargs=-1, required=True)
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the answer can be opened.")
+@SECONDS
+@click.pass_obj
+def what_if_command(app: App, request: str, questions: tuple[str, ...], wait: bool, seconds: float) -> None:
+    """Ask what REQUEST's record would be predicted if it were different: NAME=VALUE, NAME-=20, several with commas.
+
+    It is computed securely, as a request of its own whose id is printed; `open` shows the answers. It counts in the
+    definition's budgets.
+    """
+    work = Work.of(app.home.work, request)
+    with app.api(f"{READ} predictions.write") as api:
+        definition = governance.fetch_definition(app.home, api, work.content["definition"])
+        values = definition.schema.encode_row(work.content["values"]).values
+        changes = [what_if.parse(question, definition.schema, values) for question in questions]
+        asked = again.what_if(app.home, definition, work, changes)
+        app.progress.print(f"Request {asked.request}")
+        status = predict.submit(asked, api)
+        if wait:
+            status = predict.wait(asked, api, seconds=seconds, on_change=lambda each: follow(app, each))
+    app.answer({**status}, lambda console: console.print(asked.request))
