@@ -5,22 +5,25 @@
 
 The digests are those of `ledger/contracts/*.vy`. They bind the membership's epoch, so that each change of membership
 voids whatever was voted on before it and not carried out; a succession's binds chain and contract as well. Everything a
-voter should know is read from the chain here, by JSON-RPC alone, and compared with what is voted on.
+voter should know is read from the chain here, by JSON-RPC alone, and compared with what is voted on. The chain's node
+is the voter's own or one that they trust: nothing here could tell a lie of its.
 """
 
 import hashlib
 from dataclasses import dataclass
 
 from concordat.canonical import digest_text
+from concordat.creation import SOURCES, AnchorLogCreated, created
 from concordat.reasons import Reason, Refused
 from concordat.rpc import Rpc, address_word, number_word
 from concordat.votes import Domain
 
-ANCHOR_LOG_CODE = "10a2eeea6b4f0279628aa6c86e2e00a4c41ba8e99d503b9d8755fdd3e01bd9de"
-"""Keccak-256 of the anchor log's deployed code, as `ledger/contracts` has it."""
-
 _CHANGE = hashlib.sha256(b"concordat/membership-change/v1").digest()
 _SEAL = hashlib.sha256(b"concordat/anchor-log-seal/v1").digest()
+
+
+MOST_INSTITUTIONS = 128
+"""Over a registry's life."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,12 @@ class MembershipChange:
 
 @dataclass(frozen=True)
 class Succession:
-    """The anchor log that is to begin where its predecessor ends."""
+    """An anchor log that is to begin where its predecessor ends: `created` is the hash of the transaction by which it
+    was made. `last` is the sequence of the head from which it goes on, where those after it are to be void because a
+    stolen key wrote them; 0 for the latest, whichever that will be."""
 
-    successor: str
+    created: str
+    last: int = 0
 
 
 Resolution = MembershipChange | Succession
@@ -81,6 +87,8 @@ def _change(change: MembershipChange, chain: Rpc, domain: Domain) -> Proposal:
         raise _invalid("leaving", f"{change.leaving} is no member.")
     if change.joining and change.joining in members and change.joining != change.leaving:
         raise _invalid("joining", f"{change.joining} is a member.")
+    if change.joining and len(chain.addresses(registry, "institutions()")) >= MOST_INSTITUTIONS:
+        raise _invalid("joining", f"The registry has had its {MOST_INSTITUTIONS} institutions.")
     after = len(members) + bool(change.joining) - bool(change.leaving)
     if not 0 < change.quorum <= after:
         raise _invalid("quorum", f"Of {after} members between 1 and {after} must approve.")
@@ -97,26 +105,30 @@ def _change(change: MembershipChange, chain: Rpc, domain: Domain) -> Proposal:
 
 
 def _succession(succession: Succession, chain: Rpc, domain: Domain) -> Proposal:
-    registry, new = domain.registry, succession.successor
-    if chain.code_hash(new) != ANCHOR_LOG_CODE:
-        raise _invalid("successor", f"The code at {new} is not this version's anchor log.")
-    old = chain.address(new, "predecessor()")
-    if not old:
-        raise _invalid("successor", f"{new} names no predecessor.")
-    if chain.address(old, "registry()") != registry:
-        raise _invalid("successor", f"Its predecessor {old} is not under the registry {registry}.")
-    sealed_to = chain.address(old, "sealed_to()")
+    registry, made = domain.registry, created(chain, succession.created)
+    if not isinstance(made, AnchorLogCreated) or not made.predecessor:
+        raise _invalid("successor", "It created no anchor log that is to succeed another.")
+    new, old, last = made.address, made.predecessor, succession.last
+    if made.registry != registry:
+        raise _invalid("successor", f"It is under another registry than {registry}.")
+    if chain.code_hash(old) != SOURCES["AnchorLog"].code or chain.address(old, "registry()") != registry:
+        raise _invalid("successor", f"Its predecessor {old} is no anchor log under the registry {registry}.")
+    sealed_to, head = chain.address(old, "sealed_to()"), chain.number(old, "sequence()")
     if sealed_to not in ("", new):
         raise _invalid("successor", f"Its predecessor {old} is sealed to {sealed_to} already.")
-    epoch, rules = chain.number(registry, "epoch()"), chain.address(new, "registry()")
-    words = (number_word(domain.chain_id), address_word(old), number_word(epoch), address_word(new))
+    if not 0 <= last <= head:
+        raise _invalid("last", f"The last head of {old} is number {head}.")
+    epoch = chain.number(registry, "epoch()")
+    words = (number_word(domain.chain_id), address_word(old), number_word(epoch), address_word(new), number_word(last))
     digest = _digest(_SEAL, *words)
+    later = "whichever is the latest when it is sealed" if last == 0 else f"number {last}"
     facts = (
         ("seals", old),
-        ("at anchor", str(chain.number(old, "sequence()"))),
+        ("its latest anchor", str(head)),
         ("continues with", new),
-        ("who may anchor", ", ".join(chain.addresses(new, "submitters()"))),
-        ("registry", registry if rules == registry else f"{rules}, ANOTHER than now: definitions are voted on anew"),
+        ("from anchor", later if last in (0, head) else f"{later}; the {head - last} AFTER IT ARE VOID"),
+        ("who may anchor", ", ".join(made.submitters)),
+        ("registry", registry),
     )
     return _proposal(digest, facts, chain, registry, done=sealed_to == new)
 
@@ -131,13 +143,13 @@ def _proposal(
 
 def _members(chain: Rpc, registry: str) -> dict[str, int]:
     """The bit of each present member."""
-    bitmap = chain.number(registry, "membership()")
+    bitmap, _ = chain.numbers(registry, "membership()", 2)
     everyone = chain.addresses(registry, "institutions()")
     return {address: slot for slot, address in enumerate(everyone) if bitmap >> slot & 1}
 
 
 def _quorum(chain: Rpc, registry: str) -> int:
-    return int.from_bytes(chain.call(registry, "membership()")[32:64], "big")
+    return chain.numbers(registry, "membership()", 2)[1]
 
 
 def _digest(label: bytes, *words: bytes) -> bytes:

@@ -4,6 +4,7 @@ Arguments and answers of contracts are 32-byte words (Solidity ABI); a function 
 the Keccak-256 of its signature. Whoever only reads needs no more of a chain's client than this.
 """
 
+import re
 from typing import Any
 
 import httpx
@@ -12,6 +13,8 @@ from eth_utils.crypto import keccak
 
 from concordat import canonical
 from concordat.reasons import Reason, Refused
+
+_HASH = re.compile(r"0x[0-9a-f]{64}")
 
 
 class Rpc:
@@ -34,16 +37,36 @@ class Rpc:
 
     def number(self, contract: str, function: str, *words: bytes) -> int:
         """A contract's answer that is one whole number, or a truth value."""
-        return int.from_bytes(self._words(contract, function, words)[0], "big")
+        return self.numbers(contract, function, 1, *words)[0]
+
+    def numbers(self, contract: str, function: str, count: int, *words: bytes) -> list[int]:
+        """A contract's answer of exactly so many words, each a whole number or a truth value."""
+        answer = self._words(contract, function, words)
+        if len(answer) != count:
+            raise _odd(contract, function)
+        return [int.from_bytes(word, "big") for word in answer]
 
     def address(self, contract: str, function: str, *words: bytes) -> str:
         """A contract's answer that is one address, with its checksum; empty for the zero address."""
-        return _address(self._words(contract, function, words)[0])
+        (word,) = self.numbers(contract, function, 1, *words)
+        return address_of(number_word(word))
 
     def addresses(self, contract: str, function: str, *words: bytes) -> list[str]:
         """A contract's answer that is one list of addresses."""
-        _, count, *found = self._words(contract, function, words)
-        return [_address(word) for word in found[: int.from_bytes(count, "big")]]
+        answer = self._words(contract, function, words)
+        if len(answer) < 2 or len(answer) != 2 + int.from_bytes(answer[1], "big"):
+            raise _odd(contract, function)
+        return [address_of(word) for word in answer[2:]]
+
+    def transaction(self, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The transaction with this hash, and its receipt. Raises Refused(NOT_FOUND) if it is in no block."""
+        if not _HASH.fullmatch(name):
+            detail = "A transaction's hash is 0x and 64 hexadecimal digits."
+            raise Refused(Reason.FIELD_INVALID, detail=detail, field="transaction")
+        sent, receipt = self._ask("eth_getTransactionByHash", name), self._ask("eth_getTransactionReceipt", name)
+        if not isinstance(sent, dict) or not isinstance(receipt, dict):
+            raise Refused(Reason.NOT_FOUND, detail="The chain has no such transaction.", field="transaction")
+        return sent, receipt
 
     def code_hash(self, address: str) -> str:
         """Keccak-256 of the code at an address, in hexadecimal; of nothing where there is no contract."""
@@ -57,7 +80,7 @@ class Rpc:
     def _words(self, contract: str, function: str, words: tuple[bytes, ...]) -> list[bytes]:
         answer = self.call(contract, function, *words)
         if not answer or len(answer) % 32:
-            raise Refused(Reason.CHAIN_WRONG, detail=f"{contract} does not answer {function}.")
+            raise _odd(contract, function)
         return [answer[at : at + 32] for at in range(0, len(answer), 32)]
 
     def _ask(self, method: str, *parameters: Any) -> Any:
@@ -82,8 +105,14 @@ def _bytes(answer: object) -> bytes:
         raise Refused(Reason.CHAIN_WRONG) from error
 
 
-def _address(word: bytes) -> str:
-    return str(to_checksum_address(word[12:])) if any(word) else ""
+def _odd(contract: str, function: str) -> Refused:
+    return Refused(Reason.CHAIN_WRONG, detail=f"{contract} does not answer {function}.")
+
+
+def address_of(word: bytes | str) -> str:
+    """The address in a word, or as an endpoint writes one, with its checksum; empty for the zero address."""
+    raw = bytes.fromhex(word.removeprefix("0x")) if isinstance(word, str) else word
+    return str(to_checksum_address(raw[-20:])) if any(raw) else ""
 
 
 def number_word(number: int) -> bytes:

@@ -27,7 +27,7 @@ NAME = "Concordat Governance Registry"
 VERSION = "1"
 
 _ZERO_ADDRESS = "0x" + "0" * 40
-_HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 _TYPES = {
     "EIP712Domain": [
         {"name": "name", "type": "string"},
@@ -133,7 +133,7 @@ def recover(vote: Vote, signature: str, *, domain: Domain) -> str:
     if not _SIGNATURE.fullmatch(signature):
         raise _invalid("A vote's signature is 65 bytes in lower-case hexadecimal.")
     raw = bytes.fromhex(signature[2:])
-    if int.from_bytes(raw[32:64], "big") > _HALF_ORDER or raw[64] not in (27, 28):
+    if int.from_bytes(raw[32:64], "big") > HALF_ORDER or raw[64] not in (27, 28):
         raise _invalid("The vote's signature is not in its one accepted form.")
     try:
         message = encode_typed_data(full_message=typed_data(vote, domain))

@@ -1,6 +1,7 @@
 """System checks that refuse to run a production on the embedded defaults (`manage.py check`, and every start)."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -59,7 +60,8 @@ def production_is_safe(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -
             "Set CONCORDAT_ANCHOR_ADDRESS and CONCORDAT_REGISTRY_ADDRESS.",
         ),
         (
-            not (settings.CHAIN_PASSPHRASE_FILE or settings.CHAIN_SIGNER_URL),
+            not (settings.CHAIN_PASSPHRASE_FILE or settings.CHAIN_SIGNER_URL)
+            or (Path(settings.KEYS_DIR) / "chain.pem").exists(),
             "E014",
             "The chain key lies in the clear.",
             "Name a file with a passphrase in CONCORDAT_CHAIN_PASSPHRASE_FILE and run manage.py create_keys, or name a "

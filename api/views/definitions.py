@@ -18,6 +18,7 @@ from governance import selectors
 from governance.models import Definition, Institution
 from governance.services import definitions
 from ledger.selectors import document
+from ledger.services.anchoring import registry_nonce
 
 
 class Registration(Shape):
@@ -89,7 +90,10 @@ class Votes(Resource):
 
     @extend_schema(responses=VotesAnswer)
     def get(self, request: Request, definition: str) -> Response:
-        return Response(self._answer(_visible(self.caller, definition)))
+        found = _visible(self.caller, definition)
+        answer = self._answer(found)
+        on_chain = registry_nonce(self._address())  # votes may go to the registry by other ways as well
+        return Response(answer | {"next_nonce": max(answer["next_nonce"], on_chain)})
 
     @extend_schema(request=SignedVote, responses={201: VotesAnswer})
     def post(self, request: Request, definition: str) -> Response:
@@ -103,12 +107,14 @@ class Votes(Resource):
         return Response(self._answer(selectors.definition(definition)), status=status.HTTP_201_CREATED)
 
     def _answer(self, definition: Definition) -> dict[str, Any]:
-        address = selectors.chain_addresses([self.caller.slug])[self.caller.slug]
         return {
             "votes": [vote.document for vote in definition.votes.all()],
             "on_chain": sorted(selectors.approving(definition)),
-            "next_nonce": selectors.next_nonce(address),
+            "next_nonce": selectors.next_nonce(self._address()),
         }
+
+    def _address(self) -> str:
+        return selectors.chain_addresses([self.caller.slug])[self.caller.slug]
 
 
 def _visible(institution: Institution, digest: str) -> Definition:

@@ -6,6 +6,7 @@ revoked/<digest>   a definition that the institution revoked; its node refuses i
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NotRequired
 
 from pydantic import with_config
 from typing_extensions import TypedDict
@@ -23,11 +24,13 @@ FURTHEST = 16
 
 @with_config(STRICT)
 class Cast(TypedDict):
-    """A vote that was signed here, whatever became of it."""
+    """A vote that was signed here, whatever became of it. `deadline`, in Unix seconds, is when it is void at the
+    latest."""
 
     nonce: Count
     definition: Digest
     approve: bool
+    deadline: NotRequired[Count]
 
 
 class Ballots:
@@ -53,15 +56,25 @@ class Ballots:
 
         Raises Refused(VOTE_INVALID) if the hint is further ahead than any vote that we cannot know of.
         """
-        cast = self.cast
-        furthest = max((each["nonce"] + 1 for each in cast), default=0) + FURTHEST
-        if hint > furthest:
-            detail = (
-                f"The coordinator says {hint} for the next vote's nonce; by our own record it is at most {furthest}."
-            )
-            raise Refused(Reason.VOTE_INVALID, detail=detail, field="nonce")
-        own = [each for each in cast if each["definition"] == definition]
+        self._check_hint(hint)
+        own = [each for each in self.cast if each["definition"] == definition]
         return max([hint, *(each["nonce"] + (approve and not each["approve"]) for each in own)])
+
+    def after_outstanding(self, chain: int, *, now: int) -> int:
+        """The next nonce for a vote that travels as a file: the registry's own, `chain`, or the one after every vote
+        that was signed here and may still be relayed before it, at the Unix time `now`.
+
+        Raises Refused(VOTE_INVALID) as `next_nonce` does.
+        """
+        self._check_hint(chain)
+        outstanding = [each["nonce"] for each in self.cast if chain <= each["nonce"] and each.get("deadline", 0) > now]
+        return max([chain, *(nonce + 1 for nonce in outstanding)])
+
+    def _check_hint(self, hint: int) -> None:
+        furthest = max((each["nonce"] + 1 for each in self.cast), default=0) + FURTHEST
+        if hint > furthest:
+            detail = f"{hint} is named for the next vote's nonce; by our own record it is at most {furthest}."
+            raise Refused(Reason.VOTE_INVALID, detail=detail, field="nonce")
 
     def add(self, vote: Cast) -> None:
         """Note a vote before it is sent."""

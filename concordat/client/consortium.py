@@ -22,29 +22,32 @@ def propose(home: ClientHome, rpc: str, resolution: Resolution) -> Proposal:
     return examine(resolution, Rpc(rpc), home.pins.domain)
 
 
-def vote(home: ClientHome, rpc: str, resolution: Resolution, *, approve: bool) -> VoteDocument:
-    """Our signed vote, good for seven days, on a resolution that was examined first; the record keeps it.
+def vote(home: ClientHome, rpc: str, proposal: Proposal, *, approve: bool) -> VoteDocument:
+    """Our signed vote, good for seven days, on exactly the proposal that was looked at; the record keeps it.
+
+    It follows whatever else we signed and nobody has relayed yet: the registry takes them in this order only.
 
     Raises:
-        Refused: as `examine` does; VOTE_INVALID where our chain key is no member's, or for a nonce far ahead of our
-            own record; WRONG_STATE for a resolution that was carried out.
+        Refused: VOTE_INVALID where our chain key is no member's, or for a nonce far ahead of our own record;
+            WRONG_STATE for a resolution that was carried out; CHAIN_UNAVAILABLE.
     """
-    proposal, key = propose(home, rpc, resolution), home.keys.chain
+    key = home.keys.chain
     if proposal.done:
         raise Refused(Reason.WRONG_STATE, detail="It was carried out already.")
     if key.address not in proposal.approvals:
         raise Refused(Reason.VOTE_INVALID, detail=f"The chain key {key.address} is not a member's.")
     ballots, domain = Ballots(home.directory), home.pins.domain
     hint = Rpc(rpc).number(domain.registry, "nonces(address)", address_word(key.address))
-    nonce = ballots.next_nonce(proposal.digest, approve=approve, hint=hint)
-    ballots.add(Cast(nonce=nonce, definition=proposal.digest, approve=approve))
+    deadline = int((clock.now() + VOTE_DEADLINE).timestamp())
+    nonce = ballots.after_outstanding(hint, now=int(clock.now().timestamp()))
+    ballots.add(Cast(nonce=nonce, definition=proposal.digest, approve=approve, deadline=deadline))
     return votes.write(
         votes.Vote(
             definition=proposal.digest,
             approve=approve,
             institution=key.address,
             nonce=nonce,
-            deadline=int((clock.now() + VOTE_DEADLINE).timestamp()),
+            deadline=deadline,
         ),
         home.institution,
         key,

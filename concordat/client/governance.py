@@ -103,6 +103,7 @@ def vote(home: ClientHome, api: Api, digest: str, *, approve: bool) -> votes.Vot
         "nonce": ballots.next_nonce(digest, approve=approve, hint=hint),
         "definition": digest,
         "approve": approve,
+        "deadline": int((clock.now() + VOTE_DEADLINE).timestamp()),
     }
     ballots.add(cast)
     key = home.keys.chain
@@ -112,7 +113,7 @@ def vote(home: ClientHome, api: Api, digest: str, *, approve: bool) -> votes.Vot
             approve=approve,
             institution=key.address,
             nonce=cast["nonce"],
-            deadline=int((clock.now() + VOTE_DEADLINE).timestamp()),
+            deadline=cast["deadline"],
         ),
         home.institution,
         key,

@@ -1,6 +1,7 @@
 """Two questions to the chain, asked by JSON-RPC alone: what stands in the anchor log, and who approves a definition."""
 
 from concordat import canonical
+from concordat.creation import SOURCES
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from concordat.rpc import Rpc, number_word
@@ -13,8 +14,9 @@ def anchored(evidence: Evidence, rpc: str | None) -> str:
     """The anchored heads stand in the contract under their sequence numbers, with their sizes and blocks."""
     chain, about = _open(evidence, rpc), evidence.about["chain"]
     assert about["anchor_log"] is not None
-    for anchor in evidence.anchors:
-        log, sequence = _log_of(chain, about["anchor_log"], anchor["sequence"]), number_word(anchor["sequence"])
+    for anchor in reversed(evidence.anchors):  # the first one last, as it is told of
+        *later, log = _logs(chain, about["anchor_log"], about["registry"], anchor["sequence"])
+        sequence = number_word(anchor["sequence"])
         root, meta = chain.call(log, "root_at(uint256)", sequence), chain.number(log, "meta_at(uint256)", sequence)
         size, block = meta >> 128, meta >> 64 & (2**64 - 1)
         if root != canonical.digest_bytes(anchor["root"]) or (size, block) != (anchor["size"], anchor["block"]):
@@ -23,7 +25,13 @@ def anchored(evidence: Evidence, rpc: str | None) -> str:
             raise Refused(Reason.ANCHOR_MISMATCH, detail="The block of the anchor is another one on this chain.")
     first = evidence.anchors[0]
     trust = " A self-hosted chain proves this order to nobody but its owner." if about["self_hosted"] else ""
-    return f"The decision is under anchor {first['sequence']} in block {first['block']} of chain {about['id']}.{trust}"
+    if not _known(chain, log):
+        trust += " The contract's code is none that this verifier knows."
+    where = f"of {log}" + "".join(f", continued by {each}" for each in reversed(later))
+    return (
+        f"The decision is under anchor {first['sequence']} {where}, in block {first['block']} of chain "
+        f"{about['id']}.{trust}"
+    )
 
 
 def authorised(evidence: Evidence, rpc: str | None, definition: str) -> str:
@@ -41,16 +49,30 @@ def authorised(evidence: Evidence, rpc: str | None, definition: str) -> str:
     raise Refused(Reason.QUORUM_MISSING, detail=f"At block {block} no quorum stood behind the definition.")
 
 
-def _log_of(chain: Rpc, log: str, sequence: int) -> str:
-    """The contract that took an anchor: the one that is named, or one that was sealed to it, directly or by others."""
-    for _ in range(_MOST_PREDECESSORS):
-        if sequence >= chain.number(log, "begun_at()"):
-            return log
-        predecessor = chain.address(log, "predecessor()")
-        if chain.address(predecessor, "sealed_to()") != log:
-            raise Refused(Reason.ANCHOR_MISMATCH, detail=f"{predecessor} was not sealed to {log}, which continues it.")
-        log = predecessor
-    raise Refused(Reason.CHAIN_WRONG, detail="The anchor log has too many predecessors.")
+def _logs(chain: Rpc, log: str, registry: str | None, sequence: int) -> list[str]:
+    """The contract that took an anchor comes last, after those that continue it: the one that is named, or one that was
+    sealed to it, directly or by others."""
+    found = [log]
+    if not _known(chain, log):
+        return found  # it can still be compared, and the sentence says whose word that is
+    if chain.address(log, "registry()") != registry:
+        raise Refused(Reason.ANCHOR_MISMATCH, detail=f"{log} is under another registry than the one that is named.")
+    sealed = chain.address(log, "sealed_to()")
+    if sealed and sequence > chain.number(log, "sealed_at()"):
+        raise Refused(Reason.ANCHOR_MISMATCH, detail=f"{log} was sealed, and this anchor of it is void.")
+    while sequence < chain.number(found[-1], "begun_at()"):
+        predecessor = chain.address(found[-1], "predecessor()")
+        if not _known(chain, predecessor) or chain.address(predecessor, "sealed_to()") != found[-1]:
+            detail = f"{predecessor} was not sealed to {found[-1]}, which continues it."
+            raise Refused(Reason.ANCHOR_MISMATCH, detail=detail)
+        found.append(predecessor)
+        if len(found) > _MOST_PREDECESSORS:
+            raise Refused(Reason.CHAIN_WRONG, detail="The anchor log has too many predecessors.")
+    return found
+
+
+def _known(chain: Rpc, log: str) -> bool:
+    return chain.code_hash(log) == SOURCES["AnchorLog"].code
 
 
 def _open(evidence: Evidence, rpc: str | None) -> Rpc:

@@ -88,6 +88,9 @@ class ChainClient:
             for address, name in ((self.anchor_address, ANCHOR_LOG), (self.registry_address, GOVERNANCE_REGISTRY)):
                 if keccak(self._web3.eth.get_code(address)) != artefact(name).code_hash:
                     raise Refused(Reason.CHAIN_WRONG, detail=f"the code at {address} is not {name}")
+            if self._anchor.functions.registry().call() != self.registry_address:
+                detail = f"the log at {self.anchor_address} is under another registry"
+                raise Refused(Reason.CHAIN_WRONG, detail=detail)
         self._checked = True
 
     @property
@@ -134,9 +137,10 @@ class ChainClient:
                 sealed_to=successor if successor != NOBODY else "",
             )
 
-    def build_seal(self, *, sender: str, successor: str, nonce: int | None = None) -> TxParams:
-        """The end of this log in favour of a successor for which a quorum voted, unsigned; anyone may send it."""
-        return self._build(self._anchor.functions.seal(to_checksum_address(successor)), sender, nonce)
+    def build_seal(self, *, sender: str, successor: str, last: int = 0, nonce: int | None = None) -> TxParams:
+        """The end of this log in favour of a successor for which a quorum voted, unsigned; anyone may send it.
+        `last` as they voted on it."""
+        return self._build(self._anchor.functions.seal(to_checksum_address(successor), last), sender, nonce)
 
     def build_begin(self, *, sender: str, nonce: int | None = None) -> TxParams:
         """The beginning of this log with its sealed predecessor's last head, unsigned; anyone may send it."""
@@ -203,9 +207,22 @@ class ChainClient:
     # --- transactions
 
     def transaction_nonce(self, address: str) -> int:
-        """The nonce of the address's next transaction, pending ones counted."""
+        """How many transactions of the address are in blocks: the nonce of the next, if none is on its way."""
         with chain_errors():
-            return int(self._web3.eth.get_transaction_count(to_checksum_address(address), "pending"))
+            return int(self._web3.eth.get_transaction_count(to_checksum_address(address), "latest"))
+
+    def latest_block(self) -> int:
+        """The number of the chain's last block."""
+        with chain_errors():
+            return int(self._web3.eth.block_number)
+
+    def underpaid(self, raw: bytes) -> bool:
+        """Whether blocks ask for more than this transaction offers. Never, on a chain without a fee market."""
+        if raw[0] != DYNAMIC_FEES:
+            return False
+        with chain_errors():
+            base = self._web3.eth.get_block("latest").get("baseFeePerGas", 0)
+        return base > int(TypedTransaction.from_bytes(HexBytes(raw)).as_dict()["maxFeePerGas"])
 
     def dearer(self, raw: bytes) -> TxParams | None:
         """The same transaction with higher fees, unsigned; None on a chain without a fee market.
@@ -232,7 +249,7 @@ class ChainClient:
             with chain_errors(sending=True):
                 self._web3.eth.send_raw_transaction(HexBytes(signed.raw))
         except Refused as refused:
-            if refused.reason is not Reason.CHAIN_REVERTED or not self._knows(signed.hash):
+            if refused.reason is not Reason.CHAIN_REVERTED or not self.knows(signed.hash):
                 raise
 
     def receipt(self, transaction_hash: str) -> Receipt | None:
@@ -269,7 +286,8 @@ class ChainClient:
             log = earlier
         raise Refused(Reason.CHAIN_WRONG, detail=f"The log at {self.anchor_address} has too many predecessors.")
 
-    def _knows(self, transaction_hash: str) -> bool:
+    def knows(self, transaction_hash: str) -> bool:
+        """Whether the endpoint has a transaction, in a block or waiting for one."""
         try:
             with chain_errors():
                 self._web3.eth.get_transaction(HexStr(transaction_hash))

@@ -34,12 +34,15 @@ MINING_SECONDS = 180.0
 
 @dataclass(frozen=True)
 class Deployment:
-    """Where the contracts are; `block` is the first in which they have anything to tell."""
+    """Where the contracts are; `block` is the first in which they have anything to tell. Whoever relies on one looks at
+    the transaction that created it (`concordat consortium contract`); the registry's is empty where it was there."""
 
     chain_id: int
     anchor_address: str
     registry_address: str
     block: int
+    anchor_transaction: str = ""
+    registry_transaction: str = ""
 
 
 def deploy(
@@ -61,7 +64,7 @@ def deploy(
         registry = _mined(web3, deployer, GOVERNANCE_REGISTRY, _checksummed(institutions), quorum)
         address = str(registry["contractAddress"])
         anchor = _mined(web3, deployer, ANCHOR_LOG, _checksummed(submitters), address, NOBODY)
-    return _deployment(chain_id, anchor, address, registry["blockNumber"])
+    return _deployment(chain_id, anchor, address, registry)
 
 
 def deploy_successor(
@@ -81,7 +84,7 @@ def deploy_successor(
         web3 = _connected(rpc_url, chain_id)
         (address, before) = _checksummed([registry, predecessor])
         anchor = _mined(web3, deployer, ANCHOR_LOG, _checksummed(submitters), address, before)
-    return _deployment(chain_id, anchor, address, anchor["blockNumber"])
+    return _deployment(chain_id, anchor, address)
 
 
 def _connected(rpc_url: str, chain_id: int) -> Web3:
@@ -107,12 +110,14 @@ def _mined(web3: Web3, deployer: LocalAccount, name: str, *arguments: object) ->
     return receipt
 
 
-def _deployment(chain_id: int, anchor: TxReceipt, registry: str, block: int) -> Deployment:
+def _deployment(chain_id: int, anchor: TxReceipt, registry: str, registered: TxReceipt | None = None) -> Deployment:
     return Deployment(
         chain_id=chain_id,
         anchor_address=str(anchor["contractAddress"]),
         registry_address=registry,
-        block=min(anchor["blockNumber"], block),
+        block=(registered or anchor)["blockNumber"],
+        anchor_transaction=anchor["transactionHash"].to_0x_hex(),
+        registry_transaction=registered["transactionHash"].to_0x_hex() if registered else "",
     )
 
 

@@ -45,13 +45,13 @@ def enact(client: ChainClient, key: Signer, *, joining: str, leaving: str, quoru
     _send(client, key, client.build_enact(sender=key.address, joining=joining, leaving=leaving, quorum=quorum))
 
 
-def seal(old: ChainClient, new: ChainClient, key: Signer) -> None:
-    """End a log in favour of its successor, and let that begin.
+def seal(old: ChainClient, new: ChainClient, key: Signer, *, last: int = 0) -> None:
+    """End a log in favour of its successor, at the head that members voted on, and let that begin.
 
     Raises Refused: CHAIN_REVERTED with the contract's reason, such as `quorum missing` or `sealed`.
     """
     if old.succession().sealed_to != new.anchor_address:
-        _send(old, key, old.build_seal(sender=key.address, successor=new.anchor_address))
+        _send(old, key, old.build_seal(sender=key.address, successor=new.anchor_address, last=last))
     if not new.succession().begun:
         _send(new, key, new.build_begin(sender=key.address))
 
@@ -89,6 +89,7 @@ def main() -> int:
     enacting.add_argument("--quorum", type=int, required=True)
     sealing = verbs.add_parser("seal", help="end the anchor log; its successor begins")
     sealing.add_argument("--successor", required=True, metavar="ADDRESS")
+    sealing.add_argument("--last", type=int, default=0, help="as members voted on it")
     options = parser.parse_args()
 
     def client(log: str) -> ChainClient:
@@ -97,16 +98,16 @@ def main() -> int:
     try:
         key = LocalSigner(Keystore(options.keys).chain)
         if options.verb == "relay":
-            for path in options.votes:
-                document = canonical.decode(path.read_bytes())
-                sent = relay(client(options.log), key, votes.read_document(document))
+            documents = [(path, votes.read_document(canonical.decode(path.read_bytes()))) for path in options.votes]
+            for path, document in sorted(documents, key=lambda each: each[1]["nonce"]):
+                sent = relay(client(options.log), key, document)
                 sys.stdout.write(f"{path}: {'relayed' if sent else 'stands already'}\n")
         elif options.verb == "enact":
             change = {"joining": options.joining, "leaving": options.leaving, "quorum": options.quorum}
             enact(client(options.log), key, **change)
             sys.stdout.write("The membership is changed.\n")
         else:
-            seal(client(options.log), client(options.successor), key)
+            seal(client(options.log), client(options.successor), key, last=options.last)
             sys.stdout.write(f"{options.log} is sealed. Set CONCORDAT_ANCHOR_ADDRESS to {options.successor}.\n")
     except (Refused, OSError) as error:
         parser.exit(1, f"{error}\n")

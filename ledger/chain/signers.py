@@ -20,6 +20,7 @@ from concordat import canonical
 from concordat.accounts import Account, LocalAccount, TypedTransaction
 from concordat.files import read_private, write_private
 from concordat.reasons import Reason, Refused
+from concordat.votes import HALF_ORDER
 from ledger.chain.types import SignedTransaction
 
 DYNAMIC_FEES = 2
@@ -70,12 +71,15 @@ class RemoteSigner:
         raw = self._ask({name: _json(value) for name, value in asked.items()})
         del asked["from"]
         try:
-            same = TypedTransaction.from_bytes(raw).hash() == TypedTransaction.from_dict(asked).hash()
+            signed = TypedTransaction.from_bytes(raw)
+            same = signed.hash() == TypedTransaction.from_dict(asked).hash()
             sender = Account.recover_transaction(raw)
         except Exception as error:  # a service may send anything, and its parsers may raise anything
             raise _refused("Its answer is no signed transaction.") from error
         if not same or sender != self.address:
             raise _refused("It signed another transaction, or as another account.")
+        if signed.vrs()[2] > HALF_ORDER:
+            raise _refused("Its signature is not in the one form that chains accept (EIP-2).")
         return _signed(raw)
 
     def _ask(self, transaction: dict[str, Any]) -> HexBytes:

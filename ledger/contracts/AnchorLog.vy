@@ -5,9 +5,11 @@
 @notice Keeps the heads of one append-only Merkle log (RFC 9162). A head is accepted only if it follows its
         predecessor without a gap and is proven to extend it, so whoever holds a submitter's key can stop the
         log, but can neither fork, shorten nor rewrite it. A quorum of the registry's members may seal it in favour
-        of a successor, which begins with its last head; nobody else can, and nothing can be undone.
+        of a successor, which begins with its last head, or with an earlier one where a stolen key wrote those after
+        it; nobody else can, and nothing can be undone.
 @dev No owner, no proxy, no setter: the submitters named at deployment are final. No immutables either, so the
-     hash of the deployed code identifies this source. A successor is an instance of this source or of a later one.
+     hash of the deployed code identifies this source. It does not say in which state the contract was created: who
+     relies on one compares the transaction that created it with this source's bytecode and its arguments.
 """
 
 interface Registry:
@@ -16,8 +18,11 @@ interface Registry:
 
 interface Log:
     def predecessor() -> address: view
+    def begun() -> bool: view
     def sealed_to() -> address: view
-    def head() -> (uint256, bytes32, uint256): view
+    def sealed_at() -> uint256: view
+    def root_at(sequence: uint256) -> bytes32: view
+    def meta_at(sequence: uint256) -> uint256: view
 
 event SubmitterNamed:
     submitter: indexed(address)
@@ -48,8 +53,9 @@ SEAL_LABEL: constant(bytes32) = sha256("concordat/anchor-log-seal/v1")
 registry: public(address)                   # whose members may seal this log
 predecessor: public(address)                # zero for a consortium's first log
 sealed_to: public(address)                  # zero until it is sealed
+sealed_at: public(uint256)                  # the last head that its successor goes on from; later ones are void
 begun: public(bool)
-begun_at: public(uint256)                   # the predecessor's last sequence; earlier heads are asked of it
+begun_at: public(uint256)                   # where the predecessor was sealed; earlier heads are asked of it
 named: DynArray[address, MAX_SUBMITTERS]
 submitter: public(HashMap[address, bool])   # who may anchor: nobody before it has begun, nor once it is sealed
 sequence: public(uint256)                   # of the latest head; 0 before the first
@@ -84,44 +90,48 @@ def submitters() -> DynArray[address, MAX_SUBMITTERS]:
 
 @external
 @view
-def seal_digest(successor: address) -> bytes32:
+def seal_digest(successor: address, last: uint256) -> bytes32:
     """
     @return What the registry's members vote on, as on a definition, to seal this log in the present epoch.
     """
-    return self._seal_digest(successor)
+    return self._seal_digest(successor, last)
 
 
 @external
-def seal(successor: address):
+def seal(successor: address, last: uint256):
     """
     @notice End this log in favour of a successor for which a quorum voted; anyone may carry it out, once.
-    @param successor A log whose predecessor is this one.
+    @param successor A log whose predecessor is this one, and which has not begun.
+    @param last Zero: the successor goes on from the latest head, whichever that is now. Else from the head of this
+           sequence, and those after it, which a stolen key wrote, are void.
     """
     assert self.begun, "not begun"
     assert self.sealed_to == empty(address), "sealed"
-    assert staticcall Registry(self.registry).authorised(self._seal_digest(successor)), "quorum missing"
+    assert last <= self.sequence, "last"
+    assert staticcall Registry(self.registry).authorised(self._seal_digest(successor, last)), "quorum missing"
     assert successor != self and staticcall Log(successor).predecessor() == self, "successor"
+    assert not staticcall Log(successor).begun(), "successor"
     self.sealed_to = successor
+    self.sealed_at = self.sequence if last == 0 else last
     for account: address in self.named:
         self.submitter[account] = False
-    log Sealed(successor=successor, sequence=self.sequence, root=self.root_at[self.sequence])
+    log Sealed(successor=successor, sequence=self.sealed_at, root=self.root_at[self.sealed_at])
 
 
 @external
 def begin():
     """
-    @notice Take over the last head of the predecessor, which must be sealed to this log; anyone may carry it out.
+    @notice Take over the head that the predecessor was sealed at, to this log; anyone may carry it out, once.
     """
     assert not self.begun, "begun"
-    assert staticcall Log(self.predecessor).sealed_to() == self, "predecessor"
-    sequence: uint256 = 0
-    root: bytes32 = empty(bytes32)
-    meta: uint256 = 0
-    sequence, root, meta = staticcall Log(self.predecessor).head()
+    predecessor: Log = Log(self.predecessor)
+    assert staticcall predecessor.sealed_to() == self, "predecessor"
+    sequence: uint256 = staticcall predecessor.sealed_at()
+    root: bytes32 = staticcall predecessor.root_at(sequence)
     self.sequence = sequence
     self.begun_at = sequence
     self.root_at[sequence] = root
-    self.meta_at[sequence] = meta
+    self.meta_at[sequence] = staticcall predecessor.meta_at(sequence)
     self._open()
     log Begun(predecessor=self.predecessor, sequence=sequence, root=root)
 
@@ -224,9 +234,9 @@ def _open():
 
 @internal
 @view
-def _seal_digest(successor: address) -> bytes32:
+def _seal_digest(successor: address, last: uint256) -> bytes32:
     return sha256(
-        abi_encode(SEAL_LABEL, chain.id, self, staticcall Registry(self.registry).epoch(), successor)
+        abi_encode(SEAL_LABEL, chain.id, self, staticcall Registry(self.registry).epoch(), successor, last)
     )
 
 

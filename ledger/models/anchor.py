@@ -73,10 +73,13 @@ class ChainTransaction(models.Model):
 
 
 class Attempt(models.Model):
-    """One signing of a transaction. Each of a nonce may be mined, whichever was sent last, so all of them are kept."""
+    """One signing of a transaction. Each of a nonce may be mined, whichever was sent last, so all of them are kept.
+    `block` was the chain's last one then."""
 
     transaction = models.ForeignKey(ChainTransaction, models.PROTECT, related_name="attempts")
+    account = models.ForeignKey(ChainAccount, models.PROTECT, related_name="+")
     nonce = models.PositiveBigIntegerField()
+    block = models.PositiveBigIntegerField()
     raw = models.BinaryField()
     hash = models.CharField(max_length=66, unique=True)
     signed = models.DateTimeField()

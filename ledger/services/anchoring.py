@@ -26,10 +26,12 @@ from ledger.signing import signer
 from ledger.tree import Tree
 
 _S = TransactionState
+_SOON = 2.0
 
 
-def chain_client() -> ChainClient:
-    """The configured chain. With `n` confirmations, what lies `n - 1` blocks behind its head is final.
+def chain_client(timeout: float = 10.0) -> ChainClient:
+    """The configured chain, each question to which may take `timeout` seconds. With `n` confirmations, what lies
+    `n - 1` blocks behind its head is final.
 
     Raises Refused(CHAIN_WRONG) where the contracts' addresses are not configured.
     """
@@ -40,12 +42,24 @@ def chain_client() -> ChainClient:
         _configured("REGISTRY_ADDRESS"),
         finality=max(0, settings.CHAIN_CONFIRMATIONS - 1),
         max_fee=settings.CHAIN_MAX_FEE * GWEI,
+        timeout=timeout,
     )
 
 
 def registry_domain() -> Domain:
     """The registry that votes are signed for. Raises Refused(CHAIN_WRONG) where its address is not configured."""
     return Domain(settings.CHAIN_ID, _configured("REGISTRY_ADDRESS"))
+
+
+def registry_nonce(address: str) -> int:
+    """The nonce of an address's next vote, as the registry has it; 0 where there is no chain, or none that answers
+    soon: what nobody knows cannot be waited for here."""
+    if not settings.ANCHOR_ADDRESS:
+        return 0
+    try:
+        return chain_client(timeout=_SOON).vote_nonce(address)
+    except Refused:
+        return 0
 
 
 def queue_vote(vote: VoteDocument) -> ChainTransaction:
@@ -72,7 +86,7 @@ def send() -> bool:
     if unmined:
         for sent in unmined:
             _broadcast(client, sent)
-            if _waited(sent):
+            if _stuck(client, sent):
                 _replace(client, sent)
         return False
     queued = next((row for row in ChainTransaction.objects.filter(state=_S.QUEUED) if not _waits(row)), None)
@@ -179,7 +193,7 @@ def _sign_and_send(
     checkpoint_size: int | None = None,
 ) -> bool:
     """Store the signed bytes under the account's lock, commit, and only then send them."""
-    signed = signer().sign(built)
+    signed, block = signer().sign(built), client.latest_block()
     with transaction.atomic():
         locked = ChainAccount.objects.select_for_update().get(pk=account.pk)
         row = ChainTransaction.objects.select_for_update().get(pk=queued.pk)
@@ -190,27 +204,37 @@ def _sign_and_send(
         row.account, row.nonce, row.raw, row.hash = locked, account.nonce, signed.raw, signed.hash
         row.state, row.reason, row.detail = _S.SENT, "", ""
         row.save()
-        _keep(row, signed)
+        _keep(row, signed, block)
         locked.nonce = account.nonce + 1
         locked.save(update_fields=["nonce"])
     _broadcast(client, row)
     return True
 
 
-def _waited(sent: ChainTransaction) -> bool:
-    """Whether its latest signing has been on its way for longer than a block should take."""
+def _stuck(client: ChainClient, sent: ChainTransaction) -> bool:
+    """Whether blocks pass it by, its latest signing having been on its way for a while, for what its fees may be the
+    reason. A chain that makes no blocks, or an account without money, is helped by no higher fee."""
     latest = sent.attempts.order_by("-id").first()
-    return latest is not None and clock.now() - latest.signed >= timedelta(seconds=settings.CHAIN_PATIENCE)
+    if latest is None or clock.now() - latest.signed < timedelta(seconds=settings.CHAIN_PATIENCE):
+        return False
+    waits = client.knows(latest.hash) or client.underpaid(bytes(latest.raw))
+    return client.latest_block() > latest.block and waits and _mined(client, sent) is None
 
 
 def _replace(client: ChainClient, sent: ChainTransaction) -> None:
     """Sign the same again with higher fees and the same nonce, store it, and send it."""
     assert sent.raw is not None
+    assert sent.account is not None
+    by = signer()
+    if by.address != sent.account.address:
+        detail = f"It waits as {sent.account.address} signed it; only that account can offer more."
+        _note(sent, Refused(Reason.SIGNER_REFUSED, detail=detail))
+        return
     try:
         dearer = client.dearer(bytes(sent.raw))
         if dearer is None:
             return
-        signed = signer().sign(dearer)
+        signed, block = by.sign(dearer), client.latest_block()
     except Refused as refused:
         _note(sent, refused)
         raise
@@ -220,22 +244,33 @@ def _replace(client: ChainClient, sent: ChainTransaction) -> None:
             return  # another worker saw it mined, or replaced it
         row.raw, row.hash = signed.raw, signed.hash
         row.save(update_fields=["raw", "hash"])
-        _keep(row, signed)
+        _keep(row, signed, block)
     _broadcast(client, row)
 
 
-def _keep(row: ChainTransaction, signed: SignedTransaction) -> None:
+def _keep(row: ChainTransaction, signed: SignedTransaction, block: int) -> None:
     assert row.nonce is not None
-    Attempt.objects.create(transaction=row, nonce=row.nonce, raw=signed.raw, hash=signed.hash, signed=clock.now())
+    assert row.account is not None
+    Attempt.objects.create(
+        transaction=row,
+        account=row.account,
+        nonce=row.nonce,
+        block=block,
+        raw=signed.raw,
+        hash=signed.hash,
+        signed=clock.now(),
+    )
 
 
-def _mined(client: ChainClient, row: ChainTransaction) -> tuple[Receipt, Attempt] | None:
+def _mined(client: ChainClient, row: ChainTransaction) -> tuple[Receipt, Attempt | ChainTransaction] | None:
     """The one of its signings that a block took, the latest asked for first."""
     assert row.nonce is not None
-    for attempt in row.attempts.filter(nonce=row.nonce).order_by("-id"):
-        receipt = client.receipt(attempt.hash)
+    signings = row.attempts.filter(nonce=row.nonce, account=row.account).order_by("-id")
+    candidates: list[Attempt | ChainTransaction] = [*signings, row]  # of an earlier version it has no attempt
+    for each in candidates:
+        receipt = client.receipt(each.hash)
         if receipt is not None:
-            return receipt, attempt
+            return receipt, each
     return None
 
 
@@ -299,9 +334,10 @@ def _requeue(row: ChainTransaction, refused: Refused) -> None:
 
 
 def _move(row: ChainTransaction, before: str, **after: Any) -> bool:
-    """Change a transaction that is still in the state `before`; another worker may have been faster."""
-    return bool(ChainTransaction.objects.filter(pk=row.pk, state=before).update(**after))
+    """Change a transaction that is still as it was read, in the state `before`; another worker may have been faster."""
+    return bool(ChainTransaction.objects.filter(pk=row.pk, state=before, hash=row.hash).update(**after))
 
 
 def _note(row: ChainTransaction, refused: Refused) -> None:
-    ChainTransaction.objects.filter(pk=row.pk).update(reason=refused.reason, detail=refused.detail)
+    unchanged = ChainTransaction.objects.filter(pk=row.pk, state=row.state, hash=row.hash)
+    unchanged.update(reason=refused.reason, detail=refused.detail)

@@ -161,6 +161,48 @@ class TestAfterAWhile:
         assert (the_anchor().state, the_anchor().reason) == ("final", "")
 
 
+@pytest.mark.usefixtures("after_a_while")
+class TestWhatAHigherFeeDoesNotHelp:
+    def test_a_chain_that_makes_no_blocks(self, market: Market, write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        Anchor.objects.get().transaction.attempts.update(block=market.chain.block)
+        before = the_anchor().hash
+        anchoring.send()
+        assert the_anchor().hash == before
+
+    def test_a_node_that_does_not_take_it_for_another_reason(
+        self, market: Market, stuck: ChainTransaction, settings: Any
+    ) -> None:
+        market.mine(1)
+        market.chain.ask("anvil_setBalance", Keystore(settings.KEYS_DIR).chain.address, "0x1")
+        anchoring.send()
+        assert (the_anchor().hash, the_anchor().reason) == (stuck.hash, "chain-reverted")
+
+    def test_another_account(self, stuck: ChainTransaction, settings: Any, tmp_path: Any) -> None:
+        settings.KEYS_DIR = Keystore(tmp_path / "other").create(["chain"]).directory
+        anchoring.send()
+        assert (the_anchor().hash, the_anchor().reason) == (stuck.hash, "signer-refused")
+
+
+@pytest.mark.usefixtures("after_a_while")
+def test_a_dearer_one_that_a_node_refuses_while_the_cheaper_waits_is_not_taken_for_lost(
+    market: Market, stuck: ChainTransaction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The endpoint counts the waiting one among the account's transactions; no block has it."""
+    market.mine(1)
+    market.chain.ask("eth_sendRawTransaction", "0x" + bytes(stuck.raw or b"").hex())
+
+    def refused(*_: object) -> None:
+        raise Refused(Reason.CHAIN_REVERTED, detail="replacement transaction underpriced")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ChainClient, "broadcast", refused)
+        anchoring.send()
+    assert the_anchor().state == "sent"
+    market.mine(1)
+    anchoring.settle()
+    assert (the_anchor().state, the_anchor().hash) == ("final", stuck.hash)
+
+
 def test_what_is_too_dear_from_the_first_is_not_signed(market: Market, settings: Any) -> None:
     settings.CHAIN_MAX_FEE = 10
     market.mine(11 * GWEI)

@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from eth_utils.crypto import keccak
 
 from concordat import canonical
+from concordat.client import consortium
 from concordat.client.cli import main as concordat
 from concordat.client.home import ClientHome
+from concordat.creation import SOURCES
 from concordat.events import Event
 from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
-from concordat.resolution import ANCHOR_LOG_CODE, MembershipChange, examine
+from concordat.resolution import MembershipChange, examine
 from concordat.rpc import Rpc, number_word
 from concordat.verifier import Options, verify
 from concordat.verifier.examine import Status
@@ -24,12 +27,13 @@ from ledger.chain import resolve
 from ledger.chain.client import ChainClient
 from ledger.chain.deploy import Deployment, deploy, deploy_successor
 from ledger.chain.signers import LocalSigner
-from ledger.contracts import ANCHOR_LOG, artefact
+from ledger.contracts import CONTRACTS, artefact
 from ledger.fsck import fsck
 from ledger.models import Anchor, LogEntry
 from ledger.services import anchoring
 from ledger.services.publish import publish
 from tests.support.consortium import NODES, new_uuid
+from tests.support.forged_contract import forged
 
 pytestmark = pytest.mark.django_db
 
@@ -45,6 +49,7 @@ class Moving:
     rpc: str
     old: Deployment
     new: str
+    made: str
     keys: Path
 
     def vote(self, slug: str, *options: str) -> tuple[Result, Path]:
@@ -63,7 +68,7 @@ class Moving:
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     def succeed(self) -> None:
-        files = [str(self.vote(slug, "--successor", self.new)[1]) for slug in NODES[:3]]
+        files = [str(self.vote(slug, "--successor", self.made)[1]) for slug in NODES[:3]]
         assert self.resolve("relay", *files).returncode == 0
         assert self.resolve("seal", "--successor", self.new).returncode == 0
 
@@ -86,7 +91,8 @@ def moving(anchored, settings, devchain) -> Moving:
         predecessor=settings.ANCHOR_ADDRESS,
     )
     old = Deployment(31338, settings.ANCHOR_ADDRESS, settings.REGISTRY_ADDRESS, 0)
-    return Moving(anchored, folders, devchain, old, successor.anchor_address, Path(settings.KEYS_DIR))
+    made = successor.anchor_transaction
+    return Moving(anchored, folders, devchain, old, successor.anchor_address, made, Path(settings.KEYS_DIR))
 
 
 def noted() -> list[dict]:
@@ -99,9 +105,10 @@ def checks(result) -> dict[str, Status]:
 
 class TestASuccession:
     def test_is_shown_as_it_stands_on_the_chain(self, moving):
-        shown = moving.show("zurich", "--successor", moving.new)
+        shown = moving.show("zurich", "--successor", moving.made)
         assert shown["facts"]["seals"] == moving.old.anchor_address
-        assert shown["facts"]["at anchor"] == str(Anchor.objects.count())
+        assert shown["facts"]["its latest anchor"] == str(Anchor.objects.count())
+        assert shown["facts"]["continues with"] == moving.new
         assert shown["facts"]["who may anchor"] == Keystore(moving.keys).chain.address
         assert (shown["quorum"], sum(shown["approvals"].values()), shown["carried"]) == (3, 0, False)
 
@@ -142,7 +149,7 @@ class TestASuccession:
         assert checks(result)["chain anchor"] is Status.FAILED
 
     def test_is_finished_by_the_same_command_after_it_was_cut_off(self, moving, monkeypatch):
-        files = [moving.vote(slug, "--successor", moving.new)[1] for slug in NODES[:3]]
+        files = [moving.vote(slug, "--successor", moving.made)[1] for slug in NODES[:3]]
         key = LocalSigner(Keystore(moving.keys).chain)
         old, new = (
             ChainClient(moving.rpc, 31338, log, moving.old.registry_address)
@@ -203,29 +210,63 @@ class TestBetweenTwoLogs:
 
 
 class TestAMembersVote:
-    @pytest.mark.parametrize("case", ["no contract", "no successor", "another registry's", "sealed already"])
-    def test_is_not_signed_for_a_successor_that_is_none(self, moving, settings, case):
-        address = moving.new
+    @pytest.mark.parametrize("case", ["no contract", "no successor", "another registry's", "sealed already", "unknown"])
+    def test_is_not_signed_for_a_successor_that_is_none(self, moving, case):
+        key = Keystore(moving.keys).chain
+        old, registry = moving.old.anchor_address, moving.old.registry_address
         if case == "no contract":
-            address = Keystore(moving.keys).chain.address
+            transaction = Anchor.objects.first().transaction.hash
         elif case == "no successor":
-            address = moving.old.anchor_address
+            transaction = self._founded(moving).anchor_transaction
         elif case == "another registry's":
-            other = deploy(
-                rpc_url=moving.rpc,
-                chain_id=31338,
-                deployer=Keystore(moving.keys).chain,
-                submitters=[address],
-                institutions=[address],
-                quorum=1,
-            )
-            address = self._after(moving, other.anchor_address, other.registry_address)
-        else:
+            transaction = self._after(moving, old, self._founded(moving).registry_address)
+        elif case == "sealed already":
             moving.succeed()
-            address = self._after(moving, moving.old.anchor_address, moving.old.registry_address)
-        result, file = moving.vote("zurich", "--successor", address)
-        assert json.loads(result.stderr)["error"]["field"] == "successor"
+            transaction = self._after(moving, old, registry)
+        else:
+            transaction = "0x" + "ab" * 32
+        result, file = moving.vote("zurich", "--successor", transaction)
+        assert json.loads(result.stderr)["error"]["field"] in ("successor", "transaction")
         assert not file.exists()
+        assert key.address not in result.stdout
+
+    @pytest.mark.parametrize("rights", ["a submitter of its own", "a history of its own"])
+    def test_is_not_signed_for_the_genuine_code_in_a_forged_state(self, moving, rights):
+        key, old = Keystore(moving.keys).chain, int(moving.old.anchor_address, 16)
+        state = {"predecessor": old, "registry": int(moving.old.registry_address, 16)}
+        if rights == "a submitter of its own":
+            code = forged("AnchorLog", state, {("submitter", key.address): 1})
+        else:
+            code = forged("AnchorLog", state | {"begun": 1, "sequence": 7})
+        client = ChainClient(moving.rpc, 31338, moving.old.anchor_address, moving.old.registry_address)
+        sent = LocalSigner(key).sign(
+            {
+                "data": code,
+                "value": 0,
+                "gas": 5_000_000,
+                "maxFeePerGas": 10**10,
+                "maxPriorityFeePerGas": 10**9,
+                "nonce": client.transaction_nonce(key.address),
+                "chainId": 31338,
+            }
+        )
+        client.broadcast(sent)
+        assert client.receipt(sent.hash).succeeded
+        result, file = moving.vote("zurich", "--successor", sent.hash)
+        assert "did not create a contract of this version" in json.loads(result.stderr)["error"]["detail"]
+        assert not file.exists()
+
+    @staticmethod
+    def _founded(moving: Moving) -> Deployment:
+        key = Keystore(moving.keys).chain
+        return deploy(
+            rpc_url=moving.rpc,
+            chain_id=31338,
+            deployer=key,
+            submitters=[key.address],
+            institutions=[key.address],
+            quorum=1,
+        )
 
     @staticmethod
     def _after(moving: Moving, predecessor: str, registry: str) -> str:
@@ -237,25 +278,50 @@ class TestAMembersVote:
             submitters=[key.address],
             registry=registry,
             predecessor=predecessor,
-        ).anchor_address
+        ).anchor_transaction
+
+    def test_is_on_what_was_looked_at(self, moving, monkeypatch):
+        """A change that is carried out meanwhile makes another proposal of it."""
+        home = ClientHome(moving.folders["zurich"])
+        looked_at = consortium.propose(home, moving.rpc, MembershipChange("", "", 2))
+        files = [str(moving.vote(slug, "--quorum", "4")[1]) for slug in NODES[:3]]
+        moving.resolve("relay", *files)
+        moving.resolve("enact", "--quorum", "4")
+        signed = consortium.vote(home, moving.rpc, looked_at, approve=True)
+        assert signed["definition"] == looked_at.digest
+        assert signed["definition"] != consortium.propose(home, moving.rpc, MembershipChange("", "", 2)).digest
+
+    def test_follows_those_that_are_not_relayed_yet(self, moving):
+        files = [moving.vote("zurich", "--quorum", str(quorum))[1] for quorum in (1, 2, 4)]
+        nonces = [canonical.decode(file.read_bytes())["nonce"] for file in files]
+        assert nonces == list(range(nonces[0], nonces[0] + 3))
+        done = moving.resolve("relay", *map(str, reversed(files)))
+        assert done.returncode == 0, done.stderr
+
+    def test_does_not_keep_the_institution_from_voting_on_definitions(self, moving):
+        """It used up a nonce that the coordinator never saw."""
+        address = moving.decision.consortium.homes["zurich"].keys.chain.address
+        before = anchoring.registry_nonce(address)
+        moving.resolve("relay", str(moving.vote("zurich", "--quorum", "2")[1]))
+        assert anchoring.registry_nonce(address) == before + 1
 
     def test_can_be_taken_back(self, moving):
-        files = [moving.vote("zurich", "--successor", moving.new)[1]]
+        files = [moving.vote("zurich", "--successor", moving.made)[1]]
         assert moving.resolve("relay", *map(str, files)).returncode == 0
-        assert sum(moving.show("zurich", "--successor", moving.new)["approvals"].values()) == 1
-        files = [moving.vote("zurich", "--successor", moving.new, "--against")[1]]
+        assert sum(moving.show("zurich", "--successor", moving.made)["approvals"].values()) == 1
+        files = [moving.vote("zurich", "--successor", moving.made, "--against")[1]]
         assert moving.resolve("relay", *map(str, files)).returncode == 0
-        assert sum(moving.show("zurich", "--successor", moving.new)["approvals"].values()) == 0
+        assert sum(moving.show("zurich", "--successor", moving.made)["approvals"].values()) == 0
 
     def test_counts_for_nothing_short_of_the_quorum(self, moving):
-        files = [str(moving.vote(slug, "--successor", moving.new)[1]) for slug in NODES[:2]]
+        files = [str(moving.vote(slug, "--successor", moving.made)[1]) for slug in NODES[:2]]
         moving.resolve("relay", *files)
         done = moving.resolve("seal", "--successor", moving.new)
         assert done.returncode == 1
         assert "quorum missing" in done.stderr
 
     def test_that_somebody_altered_is_not_relayed(self, moving):
-        _, file = moving.vote("zurich", "--successor", moving.new, "--against")
+        _, file = moving.vote("zurich", "--successor", moving.made, "--against")
         document = canonical.decode(file.read_bytes())
         file.write_bytes(canonical.encode(document | {"approve": True}))
         done = moving.resolve("relay", str(file))
@@ -308,10 +374,25 @@ class TestAMembershipChange:
             examine(MembershipChange("", "", 2), Rpc(moving.rpc), domain)
 
 
-def test_the_client_knows_the_code_of_this_version_s_anchor_log():
-    assert artefact(ANCHOR_LOG).code_hash.hex() == ANCHOR_LOG_CODE
+def test_the_client_knows_this_version_s_contracts():
+    for name in CONTRACTS:
+        made, known = artefact(name), SOURCES[name]
+        assert made.code_hash.hex() == known.code
+        assert (len(made.bytecode), keccak(made.bytecode).hex()) == (known.length, known.bytecode)
+
+
+def test_a_contract_s_creation_is_shown_before_anybody_relies_on_it(moving):
+    command = ["--home", str(moving.folders["zurich"]), "--output", "json", "consortium", "contract", moving.made]
+    shown = json.loads(CliRunner().invoke(concordat, [*command, "--rpc", moving.rpc]).stdout)
+    assert shown == {
+        "contract": "AnchorLog",
+        "address": moving.new,
+        "submitters": [Keystore(moving.keys).chain.address],
+        "registry": moving.old.registry_address,
+        "predecessor": moving.old.anchor_address,
+    }
 
 
 def test_what_is_resolved_is_named_in_one_way_only(moving):
-    result, _ = moving.vote("zurich", "--successor", moving.new, "--quorum", "2")
+    result, _ = moving.vote("zurich", "--successor", moving.made, "--quorum", "2")
     assert result.exit_code == 2

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rlp
+from hexbytes import HexBytes
 from web3.types import TxParams
 
 from concordat.accounts import Account, LocalAccount
 from concordat.reasons import Reason, Refused
+from concordat.votes import HALF_ORDER
 from ledger.chain.signers import LocalSigner, RemoteSigner, open_keystore, write_keystore
 
 ASKED: TxParams = {
@@ -130,6 +133,20 @@ class TestAServiceThatKeepsTheKey:
     ) -> None:
         with pytest.raises(Refused, match=f"{Reason.SIGNER_REFUSED}: .*another transaction"):
             RemoteSigner(answering(honest(account, **changes)), account.address).sign(ASKED)
+
+    def test_is_not_believed_when_no_chain_takes_its_signature(self, account: LocalAccount, answering: Any) -> None:
+        def high(transaction: dict[str, Any]) -> Any:
+            """The other valid signature, with the high s."""
+            raw = HexBytes(honest(account)(transaction)["result"])
+            kind, fields = raw[:1], rlp.decode(bytes(raw[1:]))
+            order = 2 * HALF_ORDER + 1
+            parity = int.from_bytes(fields[-3], "big") ^ 1
+            s = order - int.from_bytes(fields[-1], "big")
+            fields[-3:] = [bytes([parity]) if parity else b"", fields[-2], s.to_bytes(32, "big")]
+            return {"result": "0x" + (kind + rlp.encode(fields)).hex()}
+
+        with pytest.raises(Refused, match=f"{Reason.SIGNER_REFUSED}: .*EIP-2"):
+            RemoteSigner(answering(high), account.address).sign(ASKED)
 
     def test_is_not_believed_when_it_signs_as_somebody_else(self, account: LocalAccount, answering: Any) -> None:
         other = Account.from_key(b"\x18" * 32)

@@ -13,6 +13,7 @@ from pyrevm import EVM, BlockEnv, CfgEnv, Env
 from web3 import Web3
 
 from ledger.contracts import artefact
+from tests.support.forged_contract import forged
 
 CHAIN_ID = 31338
 _RETURNED = re.compile(r"output: 0x([0-9a-f]*)")
@@ -39,6 +40,11 @@ class Machine:
         code = bytes.fromhex(contract.constructor(*arguments).data_in_transaction[2:])
         deployer = "0x" + "dd" * 20
         address = _or_reverted(lambda: self._at_block().deploy(deployer, code))
+        return Deployed(self, name, to_checksum_address(address))
+
+    def create(self, name: str, state: dict[str, int]) -> "Deployed":
+        """The genuine code, in a state that its constructor never made."""
+        address = _or_reverted(lambda: self._at_block().deploy("0x" + "dd" * 20, forged(name, state)))
         return Deployed(self, name, to_checksum_address(address))
 
     def call(self, sender: str, to: str, data: bytes, *, static: bool) -> bytes:

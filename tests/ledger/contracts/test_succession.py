@@ -1,5 +1,6 @@
 """How an anchor log ends in favour of another: by a quorum, once, without a gap, and without a second history."""
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,8 @@ from eth_utils.address import to_checksum_address
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.merkle_log import MemoryLog
+from concordat import merkle
+from tests.support.merkle_log import CHECKPOINT, MemoryLog
 
 OLD_SUBMITTER = to_checksum_address("0x" + "a1" * 20)
 NEW_SUBMITTER = to_checksum_address("0x" + "a2" * 20)
@@ -35,8 +37,8 @@ class Consortium:
         predecessor = (log or self.log).address
         return self.machine.deploy("AnchorLog", [NEW_SUBMITTER], self.registry.address, predecessor)
 
-    def vote(self, successor: Any, *members: int, approve: bool = True, log: Any = None) -> None:
-        digest = (log or self.log).read("seal_digest", successor.address)
+    def vote(self, successor: Any, *members: int, approve: bool = True, log: Any = None, last: int = 0) -> None:
+        digest = (log or self.log).read("seal_digest", successor.address, last)
         for member in members:
             self.registry.send(self.keys[member].address, "vote", digest, approve)
 
@@ -45,7 +47,7 @@ class Consortium:
         old = log or self.log
         new = self.successor(old)
         self.vote(new, 0, 1, log=old)
-        old.send(ANYONE, "seal", new.address)
+        old.send(ANYONE, "seal", new.address, 0)
         new.send(ANYONE, "begin")
         return new
 
@@ -97,7 +99,7 @@ class TestASuccessorThatAQuorumChose:
     def test_is_named_in_both_logs_events(self, consortium: Consortium) -> None:
         new = consortium.successor()
         consortium.vote(new, 0, 1)
-        consortium.log.send(ANYONE, "seal", new.address)
+        consortium.log.send(ANYONE, "seal", new.address, 0)
         head = {"sequence": 2, "root": TRUE.root(12)}
         assert consortium.log.events() == [("Sealed", {"successor": new.address, **head})]
         new.send(ANYONE, "begin")
@@ -120,7 +122,7 @@ class TestAnAnchorLogThatIsSealed:
         other = consortium.successor()
         consortium.vote(other, 0, 1)
         with reverted.because("sealed"):
-            consortium.log.send(ANYONE, "seal", other.address)
+            consortium.log.send(ANYONE, "seal", other.address, 0)
         with reverted.because("predecessor"):
             other.send(ANYONE, "begin")
 
@@ -137,14 +139,14 @@ class TestNobodyElseEndsALog:
         new = consortium.successor()
         consortium.vote(new, 0)
         with reverted.because("quorum missing"):
-            consortium.log.send(OLD_SUBMITTER, "seal", new.address)
+            consortium.log.send(OLD_SUBMITTER, "seal", new.address, 0)
 
     def test_after_a_vote_was_revoked(self, consortium: Consortium, reverted: Any) -> None:
         new = consortium.successor()
         consortium.vote(new, 0, 1)
         consortium.vote(new, 1, approve=False)
         with reverted.because("quorum missing"):
-            consortium.log.send(ANYONE, "seal", new.address)
+            consortium.log.send(ANYONE, "seal", new.address, 0)
 
     def test_after_the_members_changed(self, consortium: Consortium, reverted: Any) -> None:
         new = consortium.successor()
@@ -154,28 +156,35 @@ class TestNobodyElseEndsALog:
             consortium.registry.send(consortium.keys[member].address, "vote", change, True)
         consortium.registry.send(ANYONE, "enact", NOBODY, NOBODY, 1)
         with reverted.because("quorum missing"):
-            consortium.log.send(ANYONE, "seal", new.address)
+            consortium.log.send(ANYONE, "seal", new.address, 0)
 
     def test_by_a_vote_on_another_log_or_another_chain(self, consortium: Consortium, accounts: list[Any]) -> None:
         new = consortium.successor()
         other = consortium.machine.deploy("AnchorLog", [OLD_SUBMITTER], consortium.registry.address, NOBODY)
-        digests = {log.read("seal_digest", new.address) for log in (consortium.log, other)}
+        digests = {log.read("seal_digest", new.address, 0) for log in (consortium.log, other)}
         elsewhere = Consortium(type(consortium.machine)(chain_id=1), accounts)
         assert elsewhere.log.address == consortium.log.address
-        assert len(digests | {elsewhere.log.read("seal_digest", new.address)}) == 3
+        assert len(digests | {elsewhere.log.read("seal_digest", new.address, 0)}) == 3
 
     def test_in_favour_of_a_log_that_does_not_follow_it(self, consortium: Consortium, reverted: Any) -> None:
         stray = consortium.machine.deploy("AnchorLog", [NEW_SUBMITTER], consortium.registry.address, NOBODY)
         consortium.vote(stray, 0, 1)
         with reverted.because("successor"):
-            consortium.log.send(ANYONE, "seal", stray.address)
+            consortium.log.send(ANYONE, "seal", stray.address, 0)
 
     def test_in_favour_of_an_address_without_a_contract(self, consortium: Consortium, reverted: Any) -> None:
-        digest = consortium.log.read("seal_digest", ANYONE)
+        digest = consortium.log.read("seal_digest", ANYONE, 0)
         for member in (0, 1):
             consortium.registry.send(consortium.keys[member].address, "vote", digest, True)
         with pytest.raises(reverted):
-            consortium.log.send(ANYONE, "seal", ANYONE)
+            consortium.log.send(ANYONE, "seal", ANYONE, 0)
+
+    def test_in_favour_of_a_log_that_begun_before_it_was_chosen(self, consortium: Consortium, reverted: Any) -> None:
+        """By code that ran once, at its creation, and left the genuine code with a state of its own behind."""
+        forged = consortium.machine.create("AnchorLog", {"begun": 1, "predecessor": int(consortium.log.address, 16)})
+        consortium.vote(forged, 0, 1)
+        with reverted.because("successor"):
+            consortium.log.send(ANYONE, "seal", forged.address, 0)
 
     def test_before_it_has_begun(self, consortium: Consortium, reverted: Any) -> None:
         """Its successor would take an empty head for the last one."""
@@ -183,7 +192,45 @@ class TestNobodyElseEndsALog:
         after = consortium.successor(waiting)
         consortium.vote(after, 0, 1, log=waiting)
         with reverted.because("not begun"):
-            waiting.send(ANYONE, "seal", after.address)
+            waiting.send(ANYONE, "seal", after.address, 0)
+
+
+class TestAStolenKey:
+    """It wrote a head that no honest one can follow."""
+
+    @pytest.fixture
+    def stolen(self, consortium: Consortium) -> Consortium:
+        junk = bytes(31) + b"!"
+        root = hashlib.sha256(b"\x01" + merkle.root(TRUE.leaves[8:12]) + junk).digest()
+        forged = hashlib.sha256(b"\x01" + merkle.root(TRUE.leaves[:8]) + root).digest()
+        proof = [merkle.root(TRUE.leaves[8:12]), junk, merkle.root(TRUE.leaves[:8])]
+        consortium.log.send(OLD_SUBMITTER, "anchor", 3, TRUE.root(12), forged, 13, CHECKPOINT, proof)
+        return consortium
+
+    def test_stops_the_log(self, stolen: Consortium, reverted: Any) -> None:
+        with reverted.because("previous root"):
+            stolen.log.send(OLD_SUBMITTER, "anchor", *TRUE.anchor(4, 12, 30))
+
+    def test_and_a_quorum_goes_on_from_before_it(self, stolen: Consortium) -> None:
+        new = stolen.successor()
+        stolen.vote(new, 0, 1, last=2)
+        stolen.log.send(ANYONE, "seal", new.address, 2)
+        new.send(ANYONE, "begin")
+        assert (stolen.log.read("sealed_at"), new.read("head")[:2]) == (2, (2, TRUE.root(12)))
+        new.send(NEW_SUBMITTER, "anchor", *TRUE.anchor(3, 12, 30))
+
+    def test_which_it_voted_on_and_nobody_chooses_for_it(self, stolen: Consortium, reverted: Any) -> None:
+        new = stolen.successor()
+        stolen.vote(new, 0, 1, last=2)
+        for last in (0, 1, 3):
+            with reverted.because("quorum missing"):
+                stolen.log.send(OLD_SUBMITTER, "seal", new.address, last)
+
+    def test_nor_from_a_head_that_is_not_there(self, stolen: Consortium, reverted: Any) -> None:
+        new = stolen.successor()
+        stolen.vote(new, 0, 1, last=4)
+        with reverted.because("last"):
+            stolen.log.send(ANYONE, "seal", new.address, 4)
 
 
 class TestASuccessorThatNobodyChose:
@@ -234,7 +281,7 @@ def test_whatever_is_tried_there_is_one_history_without_a_gap(
                 votes.setdefault(second, set()).add(first)
             elif kind == "seal":
                 possible = sealed_to == 0 and len(votes.get(second, ())) >= 2
-                logs[0].send(ANYONE, "seal", logs[second].address)
+                logs[0].send(ANYONE, "seal", logs[second].address, 0)
                 sealed_to, open_log = second, -1
             else:
                 possible = open_log == -1 and first == sealed_to
