@@ -9,6 +9,7 @@ consents/      the consents that we attested (mode 0700)
 work/          one folder a prediction (mode 0700)
 records.jws    to whom decisions are sealed, so that they can be reopened (`concordat.package`)
 drills/        what drills of the escrow found, signed
+ehr.json       the FHIR server of our own patients' records, if there is one (`concordat.client.ehr`)
 audit.ndjson   what was read of patients and disclosed, a FHIR AuditEvent a line (`concordat.client.fhir`)
 models/        the models that we own, in one piece, by the manifest's digest (mode 0700)
 """
