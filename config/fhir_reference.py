@@ -125,7 +125,8 @@ is converted if it has the same dimension, and refused otherwise. Not converted,
   percentage, as R4 has it. RiskAssessment and Observations are created unless one with their identifier exists, and the
   Provenance has an id of its own: a server that takes the file twice has them once. Provenance holds the signed request
   and the nodes' receipts (JWS) as signatures, and where in which log the decision stands.
-- `concordat fhir send REQUEST` sends the same to the [FHIR server](../how-to/connect-an-ehr.md) that the record came from.
+- `concordat fhir send REQUEST` sends the same to the [FHIR server](../how-to/connect-an-ehr.md) that the record came
+  from.
 - `concordat fhir task REQUEST` prints the job, `fhir study DEFINITION` the study, `fhir subject CONSENT` the person's
   part in it; `concordat consent show CONSENT --fhir` the consent.
 
@@ -145,8 +146,8 @@ They are URNs, and nothing can be looked up at them. They do not change.
 ## What is audited
 
 `audit.ndjson` in the home folder (mode 0600) gets an AuditEvent a line, after the profiles of IHE's
-[Basic Audit Log Patterns](https://profiles.ihe.net/ITI/BALP/): PatientRead when a request was made of a patient's resources,
-AuthZconsent when the coordinator took it or refused it for the consent's sake, PrivacyDisclosure.Source when a result
-was written as FHIR or sent (before it is). The client only appends; nothing keeps its owner from changing the file.
+[Basic Audit Log Patterns](https://profiles.ihe.net/ITI/BALP/): PatientRead when a request was made of a patient's
+resources, AuthZconsent when the coordinator took it or refused it for the consent's sake, PrivacyDisclosure.Source when
+a result was written as FHIR or sent (before it is). The client only appends; nothing keeps its owner from changing the file.
 They have these profiles' elements and codes, and were not checked by a validator of profiles.
 """
