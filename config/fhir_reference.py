@@ -148,6 +148,6 @@ They are URNs, and nothing can be looked up at them. They do not change.
 `audit.ndjson` in the home folder (mode 0600) gets an AuditEvent a line, after the profiles of IHE's
 [Basic Audit Log Patterns](https://profiles.ihe.net/ITI/BALP/): PatientRead when a request was made of a patient's
 resources, AuthZconsent when the coordinator took it or refused it for the consent's sake, PrivacyDisclosure.Source when
-a result was written as FHIR or sent (before it is). The client only appends; nothing keeps its owner from changing the file.
-They have these profiles' elements and codes, and were not checked by a validator of profiles.
+a result was written as FHIR or sent (before it is). The client only appends; nothing keeps its owner from changing the
+file. The events have these profiles' elements and codes, and were not checked by a validator of profiles.
 """

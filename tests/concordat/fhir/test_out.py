@@ -190,6 +190,10 @@ class TestAuditEvents:
             assert {agent["type"]["coding"][0]["code"] for agent in event["agent"]} == needed
             assert [agent["requestor"] for agent in event["agent"]].count(True) == 1
             assert event["entity"][0]["role"]["code"] == "1"
+        assert [entity["type"]["code"] for entity in read["entity"]] == ["1", "2", "XrequestId"]
+        for event in (checked, disclosed):
+            (ours,) = [each for each in event["agent"] if each["type"]["coding"][0]["code"] in ("authserver", "110153")]
+            assert ours["who"] == event["source"]["observer"]
         assert {agent["type"]["coding"][0]["code"] for agent in checked["agent"]} == {
             "110150",
             "IRCP",
