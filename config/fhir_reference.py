@@ -130,7 +130,8 @@ is converted if it has the same dimension, and refused otherwise. Not converted,
 - `concordat fhir task REQUEST` prints the job, `fhir study DEFINITION` the study, `fhir subject CONSENT` the person's
   part in it; `concordat consent show CONSENT --fhir` the consent.
 
-Persons stand there by pseudonym; the Patient's own reference only in a result, where the record came from a server.
+Answers to what-ifs are not written: no element says that a value is imagined. Persons stand there by pseudonym; the
+Patient's own reference only in a result, where the record came from a server.
 
 ### The status of a job
 
@@ -146,8 +147,12 @@ They are URNs, and nothing can be looked up at them. They do not change.
 ## What is audited
 
 `audit.ndjson` in the home folder (mode 0600) gets an AuditEvent a line, after the profiles of IHE's
-[Basic Audit Log Patterns](https://profiles.ihe.net/ITI/BALP/): PatientRead when a request was made of a patient's
-resources, AuthZconsent when the coordinator took it or refused it for the consent's sake, PrivacyDisclosure.Source when
-a result was written as FHIR or sent (before it is). The client only appends; nothing keeps its owner from changing the
-file. The events have these profiles' elements and codes, and were not checked by a validator of profiles.
+[Basic Audit Log Patterns](https://profiles.ihe.net/ITI/BALP/):
+
+- PatientRead when a request was made of a patient's resources;
+- AuthZconsent when the coordinator took it, or refused it for the consent's sake;
+- PrivacyDisclosure.Source before a result is written as FHIR, sent, or disclosed by `concordat disclose`.
+
+The client only appends; nothing keeps its owner from changing the file. The events have these profiles' elements and
+codes, and were not checked by a validator of profiles.
 """

@@ -34,7 +34,7 @@ def result(app: App, request: str, file: Path) -> None:
     """
     work = Work.of(app.home.work, request)
     bundle = _result(app, work)
-    spoken.audit_disclosed(app.home, work, recipient="urn:concordat:file", bundle=bundle)
+    spoken.audit_disclosed(app.home, work, kinds=_kinds(bundle))
     write_new(file, json.dumps(bundle, ensure_ascii=False, indent=2).encode())
     app.answer({"file": str(file)}, lambda console: console.print(f"Written: {file}", markup=False))
 
@@ -53,7 +53,7 @@ def send(app: App, request: str) -> None:
         raise Refused(Reason.WRONG_STATE, detail=detail, field="request")
     bundle = _result(app, work)
     with Ehr.of(app.home, write=True) as ehr:
-        spoken.audit_disclosed(app.home, work, recipient=ehr.base, bundle=bundle)
+        spoken.audit_disclosed(app.home, work, kinds=_kinds(bundle), recipient=ehr.base)
         places = ehr.write(bundle)
     app.answer({"written": places}, lambda console: console.print("\n".join(places), markup=False))
 
@@ -109,6 +109,10 @@ def _result(app: App, work: Work) -> dict[str, Any]:
         definition = governance.fetch_definition(app.home, api, work.content["definition"])
         opened = predict.open_result(app.home, api, work)
     return spoken.result(app.home, definition, work, opened)
+
+
+def _kinds(bundle: dict[str, Any]) -> list[str]:
+    return [entry["resource"]["resourceType"] for entry in bundle["entry"]]
 
 
 def _print(resource: dict[str, Any]) -> None:

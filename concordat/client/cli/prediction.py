@@ -190,7 +190,9 @@ def open_command(app: App, request: str, viewer: str, decision: Decision, shown:
 @click.pass_obj
 def disclose(app: App, request: str, file: Path, with_record: bool) -> None:
     """Write to FILE what a legal reviewer needs to rebuild REQUEST. Whoever holds the file knows the prediction."""
-    content = predict.disclose(Work.of(app.home.work, request), with_record=with_record)
+    work = Work.of(app.home.work, request)
+    content = predict.disclose(work, with_record=with_record)
+    spoken.audit_disclosed(app.home, work, kinds=["DocumentReference"])
     write_new(file, canonical.encode(content))
     app.answer({"file": str(file)}, lambda console: console.print(f"Written: {file}", markup=False))
 
@@ -200,7 +202,7 @@ def _reading(app: App, schema: FeatureSchema, fhir: Path | None, patient: str | 
     if patient is not None:
         with Ehr.of(app.home) as ehr:
             return read_bundle(ehr.patient(patient, schema), schema, now=clock.now()), ehr.base
-    return (None if fhir is None else records.read_fhir(fhir, schema)), "urn:concordat:file"
+    return (None if fhir is None else records.read_fhir(fhir, schema)), spoken.FILE
 
 
 def _record(schema: FeatureSchema, table: Path | None, row: int, values: Path | None) -> Mapping[str, Value]:

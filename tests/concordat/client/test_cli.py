@@ -130,6 +130,8 @@ def test_the_main_job_by_hand(world: World, agreed: CheckedDefinition, run: Run,
     assert set(json.loads(file.read_text())["outputs"]) == {"cleveland", "budapest", "zurich"}
     again = run("disclose", asked["request"], file)
     assert (again.exit_code, "File exists" in again.stderr) == (2, True)
+    disclosed = json.loads(audit.read_text().splitlines()[-1])
+    assert disclosed["entity"][1]["what"]["type"] == "DocumentReference"
     opened_record = tmp_path / "with-record.json"
     assert run("disclose", asked["request"], opened_record, "--with-record").exit_code == 0
     bundle = tmp_path / "dossier.zip"
