@@ -130,6 +130,8 @@ class Reason(StrEnum):
     SIGNER_REFUSED = "signer-refused"
     TIMESTAMP_AUTHORITY_UNAVAILABLE = "timestamp-authority-unavailable"
     COORDINATOR_UNAVAILABLE = "coordinator-unavailable"
+    EHR_UNAVAILABLE = "ehr-unavailable"
+    EHR_REFUSED = "ehr-refused"
     # the ledger
     RECORD_NUMBER_INVALID = "record-number-invalid"
     LEGAL_HOLD = "legal-hold"
@@ -603,6 +605,12 @@ REASONS: dict[Reason, ReasonInfo] = {
     ),
     Reason.COORDINATOR_UNAVAILABLE: ReasonInfo(
         "The coordinator cannot be reached.", "Nothing is lost; the call is repeated.", 503
+    ),
+    Reason.EHR_UNAVAILABLE: ReasonInfo(
+        "The FHIR server does not answer as one.", "Nothing is lost; the same command may succeed later.", 503
+    ),
+    Reason.EHR_REFUSED: ReasonInfo(
+        "The FHIR server refused.", "Check ehr.json, and what this client may do at the server.", 403
     ),
     Reason.RECORD_NUMBER_INVALID: ReasonInfo(
         "The record number has a typing error.", "Compare it with the document that it came from.", 400

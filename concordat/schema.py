@@ -103,7 +103,8 @@ class Feature(BaseModel, frozen=True):
             raise ValueError(f"{self.name}: a {self.resource} says by its codes whether a boolean is true")
         if self.none_means_no and not listed:
             raise ValueError(f"{self.name}: none_means_no is for a Condition or a MedicationStatement")
-        if self.max_age is not None and (listed or self.patient or self.oldest is None):
+        patients = bool(self.patient) or (self.path or "").startswith("Patient.")
+        if self.max_age is not None and (listed or patients or self.oldest is None):
             raise ValueError(f"{self.name}: max_age is for an Observation, and reads like P30D, PT12H or P1DT12H")
         if self.path is not None and (self.patient or not self.path.startswith(("Observation.", "Patient."))):
             raise ValueError(f"{self.name}: a path begins with Observation. or Patient.")

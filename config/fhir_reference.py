@@ -63,7 +63,8 @@ holds the record. Generated from `concordat/fhir`; `concordat fhir capability` p
 ## What is read
 
 `concordat predict --fhir FILE` reads a Bundle of one patient, of type {types}. A page of a search that has a next
-one is refused: newer values may be on the others.
+one is refused: newer values may be on the others. `concordat predict --ehr ID` fetches all that a schema asks for
+[from a FHIR server](../how-to/connect-an-ehr.md), and reads it in the same way.
 
 {read}
 Everything else is left out, counted by type, and goes no further; the command says so. An Observation, Condition or
@@ -124,10 +125,13 @@ is converted if it has the same dimension, and refused otherwise. Not converted,
   percentage, as R4 has it. RiskAssessment and Observations are created unless one with their identifier exists, and the
   Provenance has an id of its own: a server that takes the file twice has them once. Provenance holds the signed request
   and the nodes' receipts (JWS) as signatures, and where in which log the decision stands.
+- `concordat fhir send REQUEST` sends the same to the [FHIR server](../how-to/connect-an-ehr.md) that the record came
+  from.
 - `concordat fhir task REQUEST` prints the job, `fhir study DEFINITION` the study, `fhir subject CONSENT` the person's
   part in it; `concordat consent show CONSENT --fhir` the consent.
 
-Persons stand there by pseudonym; the Patient's own reference only in a result, where the record came from a server.
+Answers to what-ifs are not written: no element says that a value is imagined. Persons stand there by pseudonym; the
+Patient's own reference only in a result, where the record came from a server.
 
 ### The status of a job
 
@@ -143,8 +147,12 @@ They are URNs, and nothing can be looked up at them. They do not change.
 ## What is audited
 
 `audit.ndjson` in the home folder (mode 0600) gets an AuditEvent a line, after the profiles of IHE's
-[Basic Audit Log Patterns](https://profiles.ihe.net/ITI/BALP/): PatientRead when a request was made of a Bundle,
-AuthZconsent when the coordinator took it or refused it for the consent's sake, PrivacyDisclosure.Source when a result
-was written as FHIR. The client only appends; nothing keeps its owner from changing the file.
-They have these profiles' elements and codes, and were not checked by a validator of profiles.
+[Basic Audit Log Patterns](https://profiles.ihe.net/ITI/BALP/):
+
+- PatientRead when a request was made of a patient's resources;
+- AuthZconsent when the coordinator took it, or refused it for the consent's sake;
+- PrivacyDisclosure.Source before a result is written as FHIR, sent, or disclosed by `concordat disclose`.
+
+The client only appends; nothing keeps its owner from changing the file. The events have these profiles' elements and
+codes, and were not checked by a validator of profiles.
 """

@@ -5,7 +5,7 @@ to, and is the institution's own: what reads it, and when it is put away, is the
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from concordat import clock
@@ -22,6 +22,9 @@ from concordat.reasons import Reason
 from concordat.receipt import check_receipts
 from concordat.request import peek_request
 from concordat.states import JobState
+
+FILE = "urn:concordat:file"
+"""In place of an address, for what was read from a file or written to one."""
 
 _ABOUT_CONSENT = frozenset(
     {Reason.CONSENT_WITHDRAWN, Reason.CONSENT_EXPIRED, Reason.CONSENT_MISSING, Reason.RECONSENT_NEEDED}
@@ -79,7 +82,7 @@ def job(work: Work, status: Status) -> dict[str, Any]:
     )
 
 
-def audit_read(home: ClientHome, work: Work, *, source: str = "urn:concordat:file") -> None:
+def audit_read(home: ClientHome, work: Work, *, source: str = FILE) -> None:
     """Write down that the resources which a request was made of were read."""
     asked = peek_request(work.content["token"])
     kinds = sorted({origin["resource"] for origin in work.origins["items"] if origin["place"]})
@@ -112,8 +115,8 @@ def audit_consent(home: ClientHome, work: Work, consent: str, status: Status) ->
     _append(home, event)
 
 
-def audit_disclosed(home: ClientHome, work: Work, *, recipient: str, bundle: Mapping[str, Any]) -> None:
-    """Write down that resources about a person left the client."""
+def audit_disclosed(home: ClientHome, work: Work, *, kinds: Iterable[str], recipient: str = FILE) -> None:
+    """Write down that resources of these types about a person left the client, for a server or a file."""
     asked = peek_request(work.content["token"])
     event = audit.disclosed(
         institution=home.institution,
@@ -121,7 +124,7 @@ def audit_disclosed(home: ClientHome, work: Work, *, recipient: str, bundle: Map
         subject=asked["subject"],
         request=work.request,
         recipient=recipient,
-        kinds=sorted({entry["resource"]["resourceType"] for entry in bundle["entry"]}),
+        kinds=sorted(set(kinds)),
         now=clock.now(),
     )
     _append(home, event)

@@ -11,6 +11,7 @@ records.jws    to whom decisions are sealed, so that they can be reopened (`conc
 drills/        what drills of the escrow found, signed
 bedside.json   what the hospital decides about its bedside (`concordat.bedside.config`)
 bedside.sqlite3  results to be shown, and receipts to be handed in (`concordat.bedside.store`)
+ehr.json       the FHIR server of our own patients' records, if there is one (`concordat.client.ehr`)
 audit.ndjson   what was read of patients and disclosed, a FHIR AuditEvent a line (`concordat.client.fhir`)
 models/        the models that we own, in one piece, by the manifest's digest (mode 0700)
 """

@@ -29,7 +29,7 @@ PATIENT_ATTEMPTS = 7
 """What a process waits for that nobody watches: half a minute, in which a coordinator restarts."""
 
 _PROBLEM = "urn:concordat:reason:"
-_TRANSIENT = {429, 502, 503, 504}
+TRANSIENT = {429, 502, 503, 504}
 _EARLY_SECONDS = 30
 _LONGEST_WAIT = 30.0
 
@@ -64,7 +64,17 @@ class MachineSignIn(httpx.Auth):
 
     requires_response_body = True
 
-    def __init__(self, *, token_url: str, client_id: str, key: ECKey, scopes: str) -> None:
+    def __init__(
+        self,
+        *,
+        token_url: str,
+        client_id: str,
+        key: ECKey,
+        scopes: str,
+        check: Callable[[httpx.Response], httpx.Response] | None = None,
+    ) -> None:
+        """`check` raises Refused for what is no success; without it, a coordinator's problem details are read."""
+        self._check = check or _check_problem
         self._token_url = token_url
         self._client_id = client_id
         self._key = key
@@ -74,11 +84,11 @@ class MachineSignIn(httpx.Auth):
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         if time.monotonic() >= self._until:
-            self._take(check((yield self._ask())))
+            self._take(self._check((yield self._ask())))
         request.headers["Authorization"] = f"Bearer {self._token}"
         response = yield request
         if response.status_code == httpx.codes.UNAUTHORIZED:
-            self._take(check((yield self._ask())))
+            self._take(self._check((yield self._ask())))
             request.headers["Authorization"] = f"Bearer {self._token}"
             yield request
 
@@ -176,11 +186,11 @@ class Session:
             except httpx.TransportError as error:
                 if attempt == attempts:
                     raise Refused(Reason.COORDINATOR_UNAVAILABLE) from error
-                self._sleep(_wait(attempt))
+                self._sleep(pause(attempt))
                 continue
-            if response.status_code not in _TRANSIENT or attempt == attempts:
+            if response.status_code not in TRANSIENT or attempt == attempts:
                 return check(response, known=known)
-            self._sleep(_wait(attempt, response))
+            self._sleep(pause(attempt, response))
         raise AssertionError("every attempt returns, raises or is followed by another")
 
 
@@ -201,7 +211,11 @@ def check(response: httpx.Response, *, known: bool = False) -> httpx.Response:
     raise Refused(reason, detail=detail, field=problem["field"])
 
 
-def _wait(attempt: int, response: httpx.Response | None = None) -> float:
+def _check_problem(response: httpx.Response) -> httpx.Response:
+    return check(response)
+
+
+def pause(attempt: int, response: httpx.Response | None = None) -> float:
     """Seconds: what Retry-After says, or 0.5, 1, 2 …, and never long."""
     told = response.headers.get("Retry-After", "") if response is not None else ""
     return min(float(told) if told.isdigit() else 0.25 * 2**attempt, _LONGEST_WAIT)

@@ -35,14 +35,18 @@ def patient_read(
             _machine(_SOURCE, institution, source),
             _user(person),
         ],
-        "entity": [_patient(subject), *map(_data, kinds), _transaction(request)],
+        "entity": [_patient(subject), _data("Bundle", ", ".join(kinds)), _transaction(request)],
     }
 
 
 def consent_checked(
     *, institution: str, person: str, subject: str, consent: str, permitted: bool, now: datetime
 ) -> dict[str, Any]:
-    """That a consent was looked at before a request was made, and whether it permits it."""
+    """That a consent was held against a request, and whether it permits it.
+
+    The coordinator and the nodes decide that. The profile wants the recorder of the event as the authoriser, so
+    `outcomeDesc` says who decided.
+    """
     outcome: Outcome = "0" if permitted else "8"
     what = {"type": "Consent", **by_uuid(consent)}
     provider = {"coding": [{"system": f"{_HL7}/v3-RoleClass", "code": "PROV"}]}
@@ -51,6 +55,7 @@ def consent_checked(
     subtype = {"system": "https://profiles.ihe.net/ITI/BALP/CodeSystem/AuthZsubType", "code": "AuthZ-Consent"}
     return {
         **_event("AuthZconsent", institution, now, {"system": _DICOM, "code": "110113"}, action="E", outcome=outcome),
+        "outcomeDesc": "Decided by the coordinator, as this client was told.",
         "subtype": [subtype],
         "agent": [
             _machine(_APPLICATION, institution, "localhost"),
@@ -77,7 +82,7 @@ def disclosed(
             _machine(_DESTINATION, institution, recipient),
             _user(person),
         ],
-        "entity": [_patient(subject), *map(_data, kinds), _transaction(request)],
+        "entity": [_patient(subject), *(_data(kind, f"every {kind}") for kind in kinds), _transaction(request)],
     }
 
 
@@ -121,9 +126,9 @@ def _patient(subject: str) -> dict[str, Any]:
     }
 
 
-def _data(kind: str) -> dict[str, Any]:
+def _data(kind: str, display: str) -> dict[str, Any]:
     return {
-        "what": {"type": kind, "display": f"every {kind} that was used"},
+        "what": {"type": kind, "display": display},
         "type": {"system": f"{_HL7}/audit-entity-type", "code": "2"},
         "role": {"system": f"{_HL7}/object-role", "code": "4"},
     }

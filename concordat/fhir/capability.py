@@ -32,9 +32,19 @@ WRITTEN: Mapping[str, str] = {
 """Each type that is written, and what it says."""
 
 
+SEARCHED = ("Patient", "Observation", "Condition", "MedicationStatement")
+"""Types that are searched for at a FHIR server, by POST."""
+
+SENT = ("RiskAssessment", "Observation", "Provenance")
+"""Types that are written to one, in a transaction."""
+
+
 def capability_statement() -> dict[str, Any]:
-    """The CapabilityStatement. There are no interactions: resources are read from files and written to files."""
-    resources = [{"type": kind, "documentation": " ".join(_said(kind))} for kind in dict.fromkeys([*READ, *WRITTEN])]
+    """The CapabilityStatement of the client, whether it reads and writes files or a server (`concordat.client.ehr`)."""
+    resources = [
+        {"type": kind, "documentation": " ".join(_said(kind)), **_interactions(kind)}
+        for kind in dict.fromkeys([*READ, *WRITTEN])
+    ]
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -46,8 +56,10 @@ def capability_statement() -> dict[str, Any]:
         "rest": [
             {
                 "mode": "client",
-                "documentation": f"Reads Bundles of type {', '.join(bundle.TYPES)} from files, and writes files: "
-                "no interaction with a server is done by itself.",
+                "documentation": f"Reads Bundles of type {', '.join(bundle.TYPES)} from files, and writes files. With "
+                "a server, it searches by POST and sends one transaction, with conditional creates.",
+                "security": {"service": [{"coding": [{"system": _SECURITY, "code": "SMART-on-FHIR"}]}]},
+                "interaction": [{"code": "transaction"}],
                 "resource": resources,
             }
         ],
@@ -56,6 +68,16 @@ def capability_statement() -> dict[str, Any]:
 
 _DATE = "2026-11-27"
 """When this statement changed last."""
+
+
+_SECURITY = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+
+
+def _interactions(kind: str) -> dict[str, Any]:
+    codes = ["search-type"] if kind in SEARCHED else []
+    codes += (["update"] if kind == "Provenance" else ["create"]) if kind in SENT else []
+    conditional = {"conditionalCreate": True} if "create" in codes else {}
+    return {"interaction": [{"code": code} for code in codes], **conditional} if codes else {}
 
 
 def _said(kind: str) -> list[str]:

@@ -64,17 +64,22 @@ def _as_element(feature: Feature, found: Any) -> Element:
     if isinstance(found, bool):
         return {"valueBoolean": found}
     if isinstance(found, int | float | Decimal):
-        return {"valueDecimal": float(found)}
+        return {"valueDecimal": _plain(found)}
     if isinstance(found, str):
         return {"valueCode": found}
     if isinstance(found, Mapping):
         if "coding" in found:
             return {"valueCodeableConcept": found}
         if "value" in found and not isinstance(found["value"], Mapping):
-            return {"valueQuantity": {**found, "value": float(found["value"])}}
+            return {"valueQuantity": {**found, "value": _plain(found["value"])}}
         if "code" in found:
             return {"valueCodeableConcept": {"coding": [found]}}
     raise invalid(feature, "Its path finds no number, code or truth value.")
+
+
+def _plain(number: object) -> object:
+    """Without the Decimals that the library makes of numbers."""
+    return float(number) if isinstance(number, Decimal) else number
 
 
 @lru_cache(500)

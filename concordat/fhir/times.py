@@ -63,7 +63,7 @@ def span(written: object) -> Span | None:
         first, last = ends(written)
         begin = datetime(first.year, first.month, first.day, tzinfo=UTC)
         end = datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=1) - _TICK
-        _ = begin - _EAST, end + _WEST
+        _ = begin - _EAST, end + _WEST  # or there is no such moment
     except (ValueError, OverflowError):
         return None
     return Span(begin, end, False, written)

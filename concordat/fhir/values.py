@@ -1,6 +1,5 @@
 """One element's `value[x]` as a value of a feature; what is not certain is refused, and no value is ever quoted."""
 
-import math
 from dataclasses import dataclass
 
 from concordat.fhir.elements import Element, element, invalid, key, keys, text
@@ -17,6 +16,10 @@ TRUTH = {
     ("http://terminology.hl7.org/CodeSystem/v2-0136", "N"): False,
 }
 """Codes that stand for yes and no."""
+
+
+_HUGE = 1e300
+"""No measurement; a whole number may be larger than any float."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def _number(part: Element, feature: Feature) -> Found:
 
 
 def _finite(amount: object, feature: Feature) -> float:
-    if isinstance(amount, bool) or not isinstance(amount, int | float) or not math.isfinite(amount):
+    if isinstance(amount, bool) or not isinstance(amount, int | float) or not abs(amount) < _HUGE:
         raise invalid(feature, "A plain number is expected.")
     return float(amount)
 

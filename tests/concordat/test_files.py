@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from concordat.files import check_private, read_private, write_private
+from concordat.files import append_private, check_private, read_private, write_private
 from concordat.reasons import Reason, Refused
 
 
@@ -66,3 +66,13 @@ def test_a_folder_of_another_user_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
     with pytest.raises(Refused, match="belong"):
         check_private(tmp_path.stat(), tmp_path)
+
+
+def test_what_is_appended_is_the_owners_alone_and_nothing_before_it_is_lost(tmp_path):
+    before = os.umask(0)
+    try:
+        for line in (b"one\n", b"two\n"):
+            append_private(tmp_path / "lines", line)
+    finally:
+        os.umask(before)
+    assert read_private(tmp_path / "lines") == b"one\ntwo\n"

@@ -23,6 +23,7 @@ REFUSED, TRY_AGAIN = 1, 75
 _TEMPORARY = frozenset(
     {
         Reason.COORDINATOR_UNAVAILABLE,
+        Reason.EHR_UNAVAILABLE,
         Reason.RESULT_NOT_READY,
         Reason.WITNESSES_TOO_FEW,
         Reason.NODE_BUSY,

@@ -10,9 +10,11 @@ from concordat import clock
 from concordat.client import consents, governance, predict
 from concordat.client import fhir as spoken
 from concordat.client.cli.common import App, write_new
+from concordat.client.ehr import Ehr
 from concordat.client.work import Work
 from concordat.fhir.capability import capability_statement
 from concordat.fhir.study import research_study, research_subject
+from concordat.reasons import Reason, Refused
 
 
 @click.group()
@@ -31,14 +33,38 @@ def result(app: App, request: str, file: Path) -> None:
     `audit.ndjson` in the home folder says that it was written.
     """
     work = Work.of(app.home.work, request)
-    _ = work.result  # what was never opened is not written
-    with app.api("definitions.read predictions.read predictions.write ledger.read") as api:
-        definition = governance.fetch_definition(app.home, api, work.content["definition"])
-        opened = predict.open_result(app.home, api, work)
-    bundle = spoken.result(app.home, definition, work, opened)
-    spoken.audit_disclosed(app.home, work, recipient="urn:concordat:file", bundle=bundle)
+    bundle = _result(app, work)
+    spoken.audit_disclosed(app.home, work, kinds=_kinds(bundle))
     write_new(file, json.dumps(bundle, ensure_ascii=False, indent=2).encode())
     app.answer({"file": str(file)}, lambda console: console.print(f"Written: {file}", markup=False))
+
+
+@fhir.command()
+@click.argument("request")
+@click.pass_obj
+def send(app: App, request: str) -> None:
+    """Write the opened result of REQUEST to the FHIR server in ehr.json. Sent again, it is there once.
+
+    It is sent for a record that came from this server by `predict --ehr`: of another one it knows no patient.
+    """
+    work = Work.of(app.home.work, request)
+    if "/" not in work.origins["patient"]:
+        detail = "The record came from no FHIR server, so the result is about nobody there."
+        raise Refused(Reason.WRONG_STATE, detail=detail, field="request")
+    bundle = _result(app, work)
+    with Ehr.of(app.home, write=True) as ehr:
+        spoken.audit_disclosed(app.home, work, kinds=_kinds(bundle), recipient=ehr.base)
+        places = ehr.write(bundle)
+    app.answer({"written": places}, lambda console: console.print("\n".join(places), markup=False))
+
+
+@fhir.command()
+@click.pass_obj
+def jwks(app: App) -> None:
+    """Print the key with which this client signs in, as a JWK set: what a FHIR server registers it by."""
+    key = app.home.keys.client
+    public = {**key.as_dict(private=False), "kid": key.kid, "use": "sig", "alg": "ES384"}
+    click.echo(json.dumps({"keys": [public]}, sort_keys=True))
 
 
 @fhir.command()
@@ -75,6 +101,18 @@ def subject(app: App, consent: str) -> None:
 def capability() -> None:
     """Print what of FHIR is read and written here, as a CapabilityStatement."""
     _print(capability_statement())
+
+
+def _result(app: App, work: Work) -> dict[str, Any]:
+    _ = work.result  # what was never opened is not written
+    with app.api("definitions.read predictions.read predictions.write ledger.read") as api:
+        definition = governance.fetch_definition(app.home, api, work.content["definition"])
+        opened = predict.open_result(app.home, api, work)
+    return spoken.result(app.home, definition, work, opened)
+
+
+def _kinds(bundle: dict[str, Any]) -> list[str]:
+    return [entry["resource"]["resourceType"] for entry in bundle["entry"]]
 
 
 def _print(resource: dict[str, Any]) -> None:

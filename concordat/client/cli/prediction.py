@@ -6,14 +6,16 @@ from uuid import UUID
 
 import click
 
-from concordat import canonical, what_if
+from concordat import canonical, clock, what_if
 from concordat.client import fhir as spoken
 from concordat.client import governance, predict, records
 from concordat.client.api import Status
 from concordat.client.cli import readings
 from concordat.client.cli.common import App, write_new
+from concordat.client.ehr import Ehr
 from concordat.client.work import Work
 from concordat.display import Decision
+from concordat.fhir import Reading, read_bundle
 from concordat.request import Urgency
 from concordat.schema import FeatureSchema, Value
 
@@ -42,6 +44,7 @@ READ = "definitions.read predictions.read ledger.read"
     help="Emergent use is refused unless the definition allows it: a secure job is no emergency service.",
 )
 @click.option("--fhir", type=_FILE, help="The record as a FHIR R4 Bundle of one patient.")
+@click.option("--ehr", "patient", metavar="ID", help="The record from the FHIR server in ehr.json: the Patient's id.")
 @click.option("--csv", "table", type=_FILE, help="The record as a row of a table; see --row.")
 @click.option("--row", default=1, show_default=True, type=click.IntRange(1), help="Which row of the table.")
 @click.option("--json", "values", type=_FILE, help="The record as a JSON object of values by feature.")
@@ -64,6 +67,7 @@ def predict_command(
     subject: UUID | None,
     urgency: Urgency,
     fhir: Path | None,
+    patient: str | None,
     table: Path | None,
     row: int,
     values: Path | None,
@@ -77,11 +81,11 @@ def predict_command(
     one that the study's protocol states for you: with consent as the ground name the consent, else the subject. After a
     crash, `watch` sends the same request again: it is answered by the same job.
     """
-    if sum(source is not None for source in (fhir, table, values)) != 1:
-        raise click.UsageError("Give the record by exactly one of --fhir, --csv and --json.")
+    if sum(source is not None for source in (fhir, patient, table, values)) != 1:
+        raise click.UsageError("Give the record by exactly one of --fhir, --ehr, --csv and --json.")
     with app.api(f"{READ} predictions.write") as api:
         definition = governance.fetch_definition(app.home, api, digest)
-        reading = records.read_fhir(fhir, definition.schema) if fhir is not None else None
+        reading, source = _reading(app, definition.schema, fhir, patient)
         record = reading.values if reading is not None else _record(definition.schema, table, row, values)
         if reading is not None:
             app.progress.print(readings.table(reading, definition.schema))
@@ -100,7 +104,7 @@ def predict_command(
         )
         if reading is not None:
             work.keep_reading(reading.origins)
-            spoken.audit_read(app.home, work)
+            spoken.audit_read(app.home, work, source=source)
         app.progress.print(f"Request {work.request}")
         if work.package("request") is None:
             app.progress.print("There is no records key: nothing but this folder will ever open the result.")
@@ -186,9 +190,19 @@ def open_command(app: App, request: str, viewer: str, decision: Decision, shown:
 @click.pass_obj
 def disclose(app: App, request: str, file: Path, with_record: bool) -> None:
     """Write to FILE what a legal reviewer needs to rebuild REQUEST. Whoever holds the file knows the prediction."""
-    content = predict.disclose(Work.of(app.home.work, request), with_record=with_record)
+    work = Work.of(app.home.work, request)
+    content = predict.disclose(work, with_record=with_record)
+    spoken.audit_disclosed(app.home, work, kinds=["DocumentReference"])
     write_new(file, canonical.encode(content))
     app.answer({"file": str(file)}, lambda console: console.print(f"Written: {file}", markup=False))
+
+
+def _reading(app: App, schema: FeatureSchema, fhir: Path | None, patient: str | None) -> tuple[Reading | None, str]:
+    """What was read in FHIR, and from where."""
+    if patient is not None:
+        with Ehr.of(app.home) as ehr:
+            return read_bundle(ehr.patient(patient, schema), schema, now=clock.now()), ehr.base
+    return (None if fhir is None else records.read_fhir(fhir, schema)), spoken.FILE
 
 
 def _record(schema: FeatureSchema, table: Path | None, row: int, values: Path | None) -> Mapping[str, Value]:

@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 from django.db import transaction
 from fhir.resources.R4B import get_fhir_model_class
+from joserfc.jwk import ECKey
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.neural_network import MLPClassifier
 
@@ -38,6 +39,7 @@ from governance.models import Institution, Study
 from ledger import selectors as ledger
 from ledger.services.record import record
 from tests.concordat.client.conftest import FOLDER, PERSON, PURPOSE, RECORD, SCHEMA, STUDY, World
+from tests.support.fhir_server_double import CLIENT, fhir_server_double
 
 Run = Callable[..., Result]
 
@@ -128,6 +130,8 @@ def test_the_main_job_by_hand(world: World, agreed: CheckedDefinition, run: Run,
     assert set(json.loads(file.read_text())["outputs"]) == {"cleveland", "budapest", "zurich"}
     again = run("disclose", asked["request"], file)
     assert (again.exit_code, "File exists" in again.stderr) == (2, True)
+    disclosed = json.loads(audit.read_text().splitlines()[-1])
+    assert disclosed["entity"][1]["what"]["type"] == "DocumentReference"
     opened_record = tmp_path / "with-record.json"
     assert run("disclose", asked["request"], opened_record, "--with-record").exit_code == 0
     bundle = tmp_path / "dossier.zip"
@@ -382,6 +386,52 @@ def test_what_was_read_from_a_bundle_is_shown_and_kept_without_the_values(
     assert "144" not in json.dumps(asked["reading"])
 
 
+def test_a_record_comes_from_a_fhir_server_and_the_result_goes_back(
+    world: World, agreed: CheckedDefinition, run: Run, tmp_path: Path
+) -> None:
+    home, consent = world.homes["long-beach"], give_consent(run, tmp_path)
+    content = json.loads((FOLDER / "bundle.json").read_text())
+    (key,) = json.loads(run("fhir", "jwks").stdout)["keys"]
+    assert "d" not in key
+    options = ["predict", "--definition", agreed.digest, *ASKED, "--consent", consent, "--ehr", "p1", "--no-wait"]
+    assert "no ehr.json" in run(*options).stderr
+    with fhir_server_double(ECKey.import_key(key), on_a_server(content)) as server:
+        config = {"base": server.base, "token": server.token, "client": CLIENT}
+        (home.directory / "ehr.json").write_text(json.dumps(config))
+        asked = machine(run(*options, output="json"))
+        world.compute(agreed)
+        assert run("watch", asked["request"]).exit_code == 0
+        early = json.loads(run("fhir", "send", asked["request"], output="json").stderr)["error"]
+        assert early["reason"] == "not-found", "nobody has opened it"
+        machine(run("open", asked["request"], "--viewer", "clinician", output="json"))
+        first = machine(run("fhir", "send", asked["request"], output="json"))
+        assert machine(run("fhir", "send", asked["request"], output="json")) == first
+        (assessment,) = [each for each in server.resources if each["resourceType"] == "RiskAssessment"]
+    assert assessment["subject"]["reference"] == "Patient/p1"
+    known = {each.get("reference") for each in assessment["basis"]}
+    assert {f"Observation/r{number}" for number in range(1, 9)} <= known
+    disclosed = json.loads(home.audit.read_text().splitlines()[-1])
+    assert server.base in json.dumps(disclosed)
+
+
+def on_a_server(bundle: dict[str, Any]) -> list[dict[str, Any]]:
+    """The Bundle's resources with the ids that a server gives."""
+    found = [{**entry["resource"], "id": f"r{number}"} for number, entry in enumerate(bundle["entry"])]
+    found[0]["id"] = "p1"
+    for resource in found[1:]:
+        resource["subject"] = {"reference": "Patient/p1"}
+    return found
+
+
+def test_a_result_is_not_sent_to_a_server_that_the_record_did_not_come_from(
+    agreed: CheckedDefinition, run: Run, tmp_path: Path
+) -> None:
+    options = ["predict", "--definition", agreed.digest, *ASKED, "--consent", give_consent(run, tmp_path)]
+    asked = machine(run(*options, "--fhir", FOLDER / "bundle.json", "--no-wait", output="json"))
+    error = json.loads(run("fhir", "send", asked["request"], output="json").stderr)["error"]
+    assert (error["reason"], error["field"]) == ("wrong-state", "request")
+
+
 def test_emergent_use_is_refused_and_says_what_to_do(agreed: CheckedDefinition, run: Run, tmp_path: Path) -> None:
     options = ["predict", "--definition", agreed.digest, *ASKED, "--consent", give_consent(run, tmp_path)]
     result = run(*options, "--fhir", FOLDER / "bundle.json", "--urgency", "emergent")
@@ -492,7 +542,7 @@ def test_what_may_succeed_later_has_an_exit_code_of_its_own(world: World, run: R
 def test_exactly_one_record_is_asked_for(run: Run) -> None:
     result = run("predict", "--definition", "d", *ASKED, "--consent", "c")
     assert result.exit_code == 2
-    assert "exactly one of --fhir, --csv and --json" in result.stderr
+    assert "exactly one of --fhir, --ehr, --csv and --json" in result.stderr
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in main.commands)])

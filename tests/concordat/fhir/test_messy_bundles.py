@@ -416,7 +416,8 @@ class TestTheBundle:
             return time.process_time() - begun
 
         seconds(10)
-        assert seconds(20_000) < 20 * max(seconds(2_000), 0.02)
+        # Ten times as many take ten times as long, give or take a busy machine; by pairs it would be a hundred times.
+        assert seconds(20_000) < 40 * seconds(2_000)
 
 
 def test_no_value_is_in_any_refusal():

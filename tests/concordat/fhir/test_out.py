@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from concordat import protocol
@@ -141,6 +141,7 @@ class TestAResult:
         assert "reference" not in other["subject"]
         assert assessment["subject"]["identifier"] == other["subject"]["identifier"]
 
+    @settings(deadline=None)
     @given(st.floats(-30, 30), st.floats(-5, 5), st.booleans())
     def test_is_valid_for_any_numbers(self, prediction, coefficient, imputed):
         told = explanation(prediction=prediction, factors=(factor("x", coefficient, imputed=imputed),))
@@ -189,6 +190,10 @@ class TestAuditEvents:
             assert {agent["type"]["coding"][0]["code"] for agent in event["agent"]} == needed
             assert [agent["requestor"] for agent in event["agent"]].count(True) == 1
             assert event["entity"][0]["role"]["code"] == "1"
+        assert [entity["type"]["code"] for entity in read["entity"]] == ["1", "2", "XrequestId"]
+        for event in (checked, disclosed):
+            (ours,) = [each for each in event["agent"] if each["type"]["coding"][0]["code"] in ("authserver", "110153")]
+            assert ours["who"] == event["source"]["observer"]
         assert {agent["type"]["coding"][0]["code"] for agent in checked["agent"]} == {
             "110150",
             "IRCP",

@@ -115,6 +115,7 @@ def test_an_error_of_the_library_quotes_no_value():
         {"max_age": "PT"},
         {"max_age": "P1M"},
         {"max_age": "P1D", "patient": "birthDate"},
+        {"max_age": "P1D", "path": "Patient.extension.value"},
         {"resource": "Condition"},
         {"molar_mass": "0"},
         {"molar_mass": "-5"},
