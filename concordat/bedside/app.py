@@ -1,6 +1,5 @@
 """The local web process: hooks for the EHR, pages for the clinician, on loopback and under one name only."""
 
-import logging
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,35 +13,30 @@ from starlette.responses import JSONResponse, Response
 from concordat.bedside.bedside import Bedside
 from concordat.bedside.ehr import Ehrs
 from concordat.bedside.hooks import Hooks
-from concordat.bedside.http import Headers
+from concordat.bedside.http import Guard
 from concordat.bedside.pages import Pages
-from concordat.reasons import Reason, Refused
+from concordat.reasons import Refused
 
 HOST = "127.0.0.1"
-
-_LOG = logging.getLogger(__name__)
 
 
 def build(bedside: Bedside, ehrs: Ehrs) -> Starlette:
     """The application. A Host header other than the configured address's is refused, whatever a DNS server says."""
     pages = Pages(bedside)
 
-    def refuse(request: Request, error: Exception) -> Response:
-        assert isinstance(error, Refused)
+    def refuse(request: Request, error: Refused) -> Response:
         if not request.url.path.startswith("/cds-services"):
             return pages.refusal(error)
         return JSONResponse(_problem(error), status_code=error.info.status, media_type="application/problem+json")
 
-    def fail(request: Request, error: Exception) -> Response:
-        # A traceback could hold a patient's values.
-        _LOG.error("an unexpected %s", type(error).__name__)
-        return refuse(request, Refused(Reason.INTERNAL))
-
     host = urlsplit(bedside.address).hostname or ""
     return Starlette(
         routes=[*Hooks(bedside, ehrs).routes, *pages.routes],
-        middleware=[Middleware(Headers), Middleware(TrustedHostMiddleware, allowed_hosts=[host], www_redirect=False)],
-        exception_handlers={Refused: refuse, 500: fail},
+        middleware=[
+            Middleware(Guard, refuse=refuse),
+            Middleware(TrustedHostMiddleware, allowed_hosts=[host], www_redirect=False),
+        ],
+        exception_handlers={Refused: refuse},  # type: ignore[dict-item]  # it is called for these only
     )
 
 

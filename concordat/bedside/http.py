@@ -1,7 +1,11 @@
 """What every answer of the bedside has in common: its headers, how much it reads, and how it says no."""
 
+import logging
+from collections.abc import Callable
+
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from concordat.reasons import Reason, Refused
@@ -21,11 +25,17 @@ _HEADERS = {
 }
 
 
-class Headers:
-    """Puts the headers on every answer, refusals included."""
+_LOG = logging.getLogger(__name__)
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+
+class Guard:
+    """Puts the headers on every answer, refusals included, and answers for what should not have failed by `refuse`.
+
+    Of an unexpected error only the kind is logged: its text and traceback could hold a patient's values.
+    """
+
+    def __init__(self, app: ASGIApp, refuse: Callable[[Request, Refused], Response]) -> None:
+        self._app, self._refuse = app, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def put(message: Message) -> None:
@@ -35,7 +45,12 @@ class Headers:
                     headers[name] = value
             await send(message)
 
-        await self._app(scope, receive, put)
+        try:
+            await self._app(scope, receive, put)
+        except Exception as error:  # noqa: BLE001  (whatever it is, the server would print it)
+            _LOG.error("an unexpected %s", type(error).__name__)
+            if scope["type"] == "http":
+                await self._refuse(Request(scope), Refused(Reason.INTERNAL))(scope, receive, put)
 
 
 async def body(request: Request, largest: int) -> bytes:

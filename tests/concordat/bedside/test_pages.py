@@ -129,6 +129,22 @@ class TestWhoGetsToIt:
         own = reader(shown)
         assert own.http.get(own.path, headers={"Host": "rebound.example.org"}).status_code == 400
 
+    def test_of_an_unexpected_error_neither_page_nor_log_tells_more_than_its_kind(
+        self, hospital: Hospital, shown: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        hospital.opened()
+        own = reader(shown)
+
+        def fail(*_: Any) -> str:
+            raise RuntimeError("needle of a patient")
+
+        monkeypatch.setattr(pages.Pages, "_result", fail)
+        answer = own.http.get(own.path)
+        assert answer.status_code == 500
+        assert answer.headers["cache-control"] == "no-store"
+        assert "RuntimeError" in caplog.text
+        assert "needle" not in answer.text + caplog.text
+
 
 class TestWhatItSays:
     def test_prediction_factors_fit_and_proof(self, hospital: Hospital, shown: Running) -> None:
