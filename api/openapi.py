@@ -33,8 +33,37 @@ class BearerTokenScheme(OpenApiAuthenticationExtension):
         return {"type": "oauth2", "flows": {"clientCredentials": {"tokenUrl": "/api/v1/token", "scopes": scopes}}}
 
 
+REFUSALS: dict[int, str] = {
+    400: "The body, or a name in the address, cannot be read.",
+    401: "No token that counts came with it.",
+    403: "The token or the institution may not do this, or what was signed does not allow it.",
+    404: "It is not there, or another institution's: the two look the same.",
+    409: "It contradicts what is recorded, or comes at the wrong time.",
+    410: "What it is about was erased.",
+    413: "The body is larger than is accepted here.",
+    415: "The body is of another media type.",
+    422: "A field is missing, unknown or wrong; `field` names it.",
+    429: "The caller has called too often in this minute.",
+    503: "Something that it needs cannot be reached now; Retry-After says when to try again.",
+}
+"""What the refusals of each status have in common; docs/reference/reasons.md lists them."""
+
+_OF_THE_ADDRESS = (400, 404, 409, 410, 422)
+_OF_THE_BODY = (400, 404, 409, 410, 413, 415, 422, 503)
+
+
+def add_refusals(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """drf-spectacular's hook: the answers that operations refer to, once."""
+    content = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    result["components"]["responses"] = {
+        f"Refused{status}": {"description": text, "content": content} for status, text in REFUSALS.items()
+    }
+    return result
+
+
 class ApiSchema(AutoSchema):
-    """Names each operation's scope, and problem details as its every other answer."""
+    """Names each operation's scope, and what its refusals look like: those to be expected by their status, and problem
+    details as its every other answer."""
 
     def get_auth(self) -> list[dict[str, list[str]]]:
         scope = getattr(self.view, "scopes", {}).get(self.method)
@@ -42,4 +71,15 @@ class ApiSchema(AutoSchema):
 
     def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
         refused = self._get_response_for_code(Problem, "default", media_types=[PROBLEM_TYPE])
-        return {**super()._get_response_bodies(direction), "default": refused}
+        expected = {str(status): {"$ref": f"#/components/responses/Refused{status}"} for status in self._refusals()}
+        return {**expected, **super()._get_response_bodies(direction), "default": refused}
+
+    def _refusals(self) -> list[int]:
+        statuses = {401, 403} if getattr(self.view, "scopes", {}) else set()
+        if self.method == "POST":
+            statuses.update(_OF_THE_BODY)
+        elif "{" in self.path or self.get_override_parameters():
+            statuses.update(_OF_THE_ADDRESS)
+        if self.method in getattr(self.view, "limited", {}):
+            statuses.add(429)
+        return sorted(statuses)

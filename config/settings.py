@@ -239,6 +239,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "api.openapi.add_refusals"],
 }
 
 # Django's own logging is silenced in favour of concordat.logs, which lets only allow-listed keys through.

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from api.oauth import build_server
+from api.openapi import Problem
 from api.views.base import Shape
 
 server = build_server()
@@ -31,6 +32,13 @@ class TokenAnswer(Shape):
     scope = serializers.CharField(help_text="Those of the scopes that the institution's roles include.")
 
 
+class TokenRefusal(Problem):
+    """RFC 6749, section 5.2, and the problem details beside it; as `application/json`, which that standard asks for."""
+
+    error = serializers.CharField(help_text="invalid_client, invalid_scope, unsupported_grant_type or invalid_request.")
+    error_description = serializers.CharField(required=False)
+
+
 class Token(APIView):
     """The token endpoint of RFC 6749; its refusals carry that standard's `error` beside the problem details."""
 
@@ -40,6 +48,6 @@ class Token(APIView):
     parser_classes = (FormParser,)
     http_method_names = ("post",)
 
-    @extend_schema(request=TokenQuestion, responses=TokenAnswer)
+    @extend_schema(request=TokenQuestion, responses={200: TokenAnswer, 400: TokenRefusal, 401: TokenRefusal})
     def post(self, request: Request) -> HttpResponse:
         return server.create_token_response(request._request)
