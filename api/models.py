@@ -7,7 +7,7 @@ from typing import Any
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
-from governance.models import Institution
+from governance.models import Institution, InstitutionKey
 
 
 class Expiring(models.QuerySet[Any]):
@@ -70,6 +70,23 @@ class UsedAssertion(models.Model):
 
     def __str__(self) -> str:
         return f"assertion of {self.issuer}"
+
+
+class FetchedKeySet(models.Model):
+    """What an institution's published key set held when it was last fetched; `until` says how long that is good."""
+
+    key = models.OneToOneField(InstitutionKey, on_delete=models.CASCADE, related_name="+")
+    keys = models.JSONField(default=list, help_text="Public JWKs that may sign in, each with `alg`.")
+    fetched = models.DateTimeField(null=True)
+    until = models.DateTimeField(null=True)
+    tried = models.DateTimeField(null=True)
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(key["kid"] for key in self.keys)
+
+    def __str__(self) -> str:
+        return f"key set of {self.key.institution_id}"
 
 
 class Counts(models.QuerySet[Any]):

@@ -15,6 +15,7 @@ from api.views import (
     packages,
     predictions,
     reliances,
+    smart,
     studies,
     subjects,
     tiles,
@@ -32,6 +33,7 @@ class DigestConverter(StringConverter):
 register_converter(DigestConverter, "digest")
 
 urlpatterns = [
+    path(".well-known/smart-configuration", smart.SmartConfiguration.as_view(), name="smart-configuration"),
     path("token", token.Token.as_view(), name="token"),
     path("institutions", institutions.Institutions.as_view(), name="institutions"),
     path("institutions/changes", institutions.KeyChanges.as_view(), name="key-changes"),

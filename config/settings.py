@@ -70,6 +70,10 @@ TESTIMONY_SECONDS: int = env.int("CONCORDAT_TESTIMONY_SECONDS", default=86_400)
 REQUESTS_TOGETHER: int = env.int("CONCORDAT_REQUESTS_TOGETHER", default=4)
 BATCHES_AHEAD: int = env.int("CONCORDAT_BATCHES_AHEAD", default=1)
 
+# --- calls to addresses that institutions name (key sets, webhooks): public machines only, unless in development
+OUTBOUND_PRIVATE: bool = env.bool("CONCORDAT_OUTBOUND_PRIVATE", default=False)
+OUTBOUND_CA: str = env.str("CONCORDAT_OUTBOUND_CA", default="")
+
 # --- how often one caller may call, a minute: an institution, or before it is signed in an address
 CALLS_A_MINUTE: dict[str, int] = {
     "token": env.int("CONCORDAT_TOKENS_A_MINUTE", default=120),

@@ -21,7 +21,7 @@ class TokenQuestion(Shape):
     scope = serializers.CharField(help_text="Scopes, separated by spaces.")
     client_assertion_type = serializers.CharField(help_text="urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
     client_assertion = serializers.CharField(
-        help_text="A JWT (ES384): iss and sub the institution, aud this address, exp within five minutes, jti."
+        help_text="A JWT (ES384 or RS384): iss and sub the institution, aud this address, exp within five minutes, jti."
     )
 
 
