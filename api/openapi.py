@@ -40,9 +40,11 @@ REFUSALS: dict[int, str] = {
     404: "It is not there, or another institution's: the two look the same.",
     409: "It contradicts what is recorded, or comes at the wrong time.",
     410: "What it is about was erased.",
+    412: "It has changed since the caller read it.",
     413: "The body is larger than is accepted here.",
     415: "The body is of another media type.",
     422: "A field is missing, unknown or wrong; `field` names it.",
+    428: "It changes something, and If-Match does not say which state of it.",
     429: "The caller has called too often in this minute.",
     503: "Something that it needs cannot be reached now; Retry-After says when to try again.",
 }
@@ -76,8 +78,10 @@ class ApiSchema(AutoSchema):
 
     def _refusals(self) -> list[int]:
         statuses = {401, 403} if getattr(self.view, "scopes", {}) else set()
-        if self.method == "POST":
+        if self.method in {"POST", "PATCH", "DELETE"}:
             statuses.update(_OF_THE_BODY)
+            if self.method != "POST":
+                statuses.update((412, 428))
         elif "{" in self.path or self.get_override_parameters():
             statuses.update(_OF_THE_ADDRESS)
         if self.method in getattr(self.view, "limited", {}):

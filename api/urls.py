@@ -20,6 +20,7 @@ from api.views import (
     subjects,
     tiles,
     token,
+    webhooks,
     witness,
 )
 
@@ -75,6 +76,9 @@ urlpatterns = [
     path("log/checkpoint", tiles.LogCheckpoint.as_view(), name="log-checkpoint"),
     path("log/tile/entries/<path:path>", tiles.EntryBundle.as_view(), name="log-entries"),
     path("log/tile/<str:level>/<path:path>", tiles.HashTile.as_view(), name="log-tile"),
+    path("events", webhooks.Events.as_view(), name="events"),
+    path("webhooks", webhooks.Webhooks.as_view(), name="webhooks"),
+    path("webhooks/<uuid:webhook>", webhooks.OneWebhook.as_view(), name="webhook"),
     path("dossiers/<str:record>", dossiers.Dossier.as_view(), name="dossier"),
     path("node/status", node.Status.as_view(), name="node-status"),
     path("node/checkpoint", witness.WitnessCheckpoint.as_view(), name="node-checkpoint"),

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 
+from api.models import Webhook
 from api.scopes import BY_ROLE, Scope
 from compute.models import Alarm, Job
 from concordat import clock, record_number
@@ -30,7 +31,7 @@ MISSING = SAMPLES | {
     "study": "liver",
     "model": "sha256:" + "1" * 64,
     "definition": "sha256:" + "1" * 64,
-    **{name: str(UUID(int=9)) for name in ("consent", "subject", "prediction", "job")},
+    **{name: str(UUID(int=9)) for name in ("consent", "subject", "prediction", "job", "webhook")},
     "record": record_number.format(8),
 }
 THERE = SAMPLES | {"record": record_number.format(7)}
@@ -152,6 +153,14 @@ class TestSignInThatCounts:
 @pytest.fixture
 def everything(objects: Job) -> None:
     """Something behind every sample name; none of it is mayo's."""
+    Webhook.objects.create(
+        uuid=SAMPLES["webhook"],
+        institution=objects.requester,
+        url="https://a.example/",
+        events=[],
+        cursor=0,
+        created=clock.now(),
+    )
     Alarm.objects.create(job=objects, document="", received=clock.now())
     with transaction.atomic():
         record(
