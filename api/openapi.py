@@ -1,5 +1,6 @@
 """The schema's house rules: how sign-in works, which scope each operation needs, what every refusal looks like."""
 
+from enum import StrEnum
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -31,6 +32,16 @@ class BearerTokenScheme(OpenApiAuthenticationExtension):
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
         scopes = {scope.value: text for scope, text in SCOPES.items()}
         return {"type": "oauth2", "flows": {"clientCredentials": {"tokenUrl": "/api/v1/token", "scopes": scopes}}}
+
+
+class Repeated(StrEnum):
+    """What a POST does that comes twice, since its first answer was lost: said in the schema of every one."""
+
+    SAME = "The same again is answered with the same, and changes nothing."
+    KEY = "The same again under the same Idempotency-Key is answered with the same, and changes nothing."
+    REFUSED = "The same again is refused with 410, as it is done."
+    ONCE = "An assertion serves once: ask again with another."
+    ANEW = "Each one counts for itself; sending it again does no harm."
 
 
 REFUSALS: dict[int, str] = {
@@ -70,6 +81,12 @@ class ApiSchema(AutoSchema):
     def get_auth(self) -> list[dict[str, list[str]]]:
         scope = getattr(self.view, "scopes", {}).get(self.method)
         return [{SCHEME: [scope.value]}] if scope else []
+
+    def get_description(self) -> str:
+        said: str = super().get_description()
+        if self.method != "POST":
+            return said
+        return f"{said}\n\n{getattr(self.view, 'repeated', Repeated.SAME)}"
 
     def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
         refused = self._get_response_for_code(Problem, "default", media_types=[PROBLEM_TYPE])

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from api.oauth import build_server
-from api.openapi import Problem
+from api.openapi import Problem, Repeated
 from api.views.base import Shape
 
 server = build_server()
@@ -45,6 +45,7 @@ class Token(APIView):
     authentication_classes = ()
     permission_classes = ()
     limited: ClassVar = {"POST": "token"}
+    repeated: ClassVar = Repeated.ONCE
     parser_classes = (FormParser,)
     http_method_names = ("post",)
 

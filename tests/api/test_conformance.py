@@ -21,6 +21,7 @@ from schemathesis.core.failures import FailureGroup
 
 from api.models import AccessToken
 from api.scopes import Scope
+from api.webhooks import endpoints
 from concordat import clock
 from concordat.keystore import Keystore
 from governance.models import Consent
@@ -88,6 +89,9 @@ def running(committed: None, live_server: LiveServer, settings: Any, _state: Pat
         world = World(Consortium(tmp_path / "homes", coordinator=Keystore(_state / "keys").identity), nullcontext)
         done, begun = world.recorded(), world.computing()
         consent = Consent.objects.get()
+        hook = endpoints.register(
+            institution=world.bodies[REQUESTER], url="https://hospital.example/", events=["key.changed"]
+        )
         jobs = [str(job.uuid) for job in (done, begun)]
         yield Running(
             url=live_server.url,
@@ -101,6 +105,7 @@ def running(committed: None, live_server: LiveServer, settings: Any, _state: Pat
                 "prediction": jobs,
                 "job": jobs,
                 "index": ["0"],
+                "webhook": [str(hook.uuid)],
                 "record": [done.record],
                 "path": ["000", "000.p/1"],
                 "level": ["0"],
