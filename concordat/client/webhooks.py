@@ -1,6 +1,6 @@
 """Taking in what the coordinator tells: verified against the pin, and each message once.
 
-receiver = Receiver(Pins.load(home).coordinator_key, Memory(home / "webhooks.sqlite3"))
+receiver = Receiver(Pins.load(home).coordinator, Memory(home / "webhooks.sqlite3"))
 with receiver.receive(request.headers, request.body) as message:
     ...                     # what is to be done; if it fails, the message is not remembered and comes again
 """
