@@ -74,13 +74,14 @@ def call(
         raise Unreached(Why.FORBIDDEN)
     backend = _Bounded(time.monotonic() + seconds)
     context = ssl.create_default_context(cafile=settings.OUTBOUND_CA or None)
+    sent = [("Host", _host(parsed)), ("Accept", "application/json"), *(headers or {}).items()]
     try:
         with (
             httpcore.ConnectionPool(ssl_context=context, network_backend=backend, retries=0) as pool,
             pool.stream(
                 method,
                 parsed,
-                headers={"Host": _host(parsed), "Accept": "application/json", **(headers or {})},
+                headers=sent,
                 content=content or None,
                 extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), seconds)},
             ) as response,

@@ -39,7 +39,7 @@ def register(*, institution: Institution, url: str, events: Sequence[str]) -> We
         raise Refused(
             Reason.CONFLICT, detail="The address is registered, for other events: change that one.", field="url"
         )
-    if institution.webhooks.count() >= MOST:
+    if Webhook.objects.filter(institution=institution).count() >= MOST:
         raise Refused(Reason.CONFLICT, detail=f"An institution has at most {MOST} webhooks.")
     return Webhook.objects.create(
         institution=institution, url=url, events=wanted, cursor=_end_of_log(), created=clock.now()
