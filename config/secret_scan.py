@@ -19,6 +19,7 @@ from detect_secrets.settings import default_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 BASELINE = ".secrets.baseline"
+_MADE = frozenset({"var", "__pycache__"})
 
 Findings = dict[str, dict[str, str]]
 """By file, the type of each finding by its hash."""
@@ -44,9 +45,14 @@ def unlisted(found: Findings, listed: Findings) -> Iterator[str]:
 
 
 def committed() -> list[str]:
-    """The files that git knows, but the list itself."""
-    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout  # noqa: S607
-    return [name for name in names.split("\0") if name and name != BASELINE and (ROOT / name).is_file()]
+    """The files that git knows, but the list itself; in a copy without git, all that stand in no hidden folder."""
+    try:
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True)  # noqa: S607
+        names = listed.stdout.split("\0")
+    except (OSError, subprocess.CalledProcessError):
+        names = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*"))
+        names = [name for name in names if not any(part.startswith(".") or part in _MADE for part in name.split("/"))]
+    return [name for name in names if name and name != BASELINE and (ROOT / name).is_file()]
 
 
 def main(arguments: list[str]) -> int:
