@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PYTHONDONTWRITEBYTECODE := 1
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-full lint bench bench-extraction bench-verdict bench-log docs screenshots clean
+.PHONY: help setup demo serve test test-full lint audit bench bench-extraction bench-verdict bench-log docs screenshots clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ test: setup ## all tests that need no root, no PostgreSQL and no browser
 test-full: setup ## the tests that need PostgreSQL, Chromium, a TLS Redis, anvil
 	$(BIN)/python -m pytest -n 2 -m full tests
 
-lint: setup ## ruff, mypy, import rules, migrations, generated files, contracts, licences
+lint: setup ## ruff, mypy, import rules, migrations, generated files, contracts, licences, secrets
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -41,6 +41,11 @@ lint: setup ## ruff, mypy, import rules, migrations, generated files, contracts,
 	$(BIN)/python -m ledger.contracts.build --check
 	$(BIN)/python -m config.reference --check
 	$(BIN)/python -m config.licences --check
+	$(BIN)/python -m config.secret_scan --check
+
+audit: setup ## known vulnerabilities of what requirements.txt pins; asks the package index, so it needs a network
+	@$(BIN)/pip-audit --requirement requirements.txt --no-deps --disable-pip --strict --progress-spinner off || \
+	{ echo "Not clean: the table above names what is vulnerable. Without a table the package index was not reached, or did not know a package, and nothing is said about any." >&2; exit 1; }
 
 bench: setup ## what the secure job costs, beside stock CrypTen; FULL=1: more parties, a delay, growth
 	@$(BIN)/python -m bench.engine $(if $(FULL),--full)

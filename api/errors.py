@@ -12,7 +12,14 @@ from typing import Any
 from uuid import uuid4
 
 import structlog
-from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, RequestDataTooBig, ValidationError
+from django.core.exceptions import (
+    ObjectDoesNotExist,
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    TooManyFieldsSent,
+    ValidationError,
+)
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions
@@ -47,6 +54,8 @@ _BY_EXCEPTION: tuple[tuple[type[BaseException], Reason], ...] = (
     (exceptions.NotAcceptable, Reason.MEDIA_TYPE_WRONG),
     (exceptions.Throttled, Reason.RATE_LIMITED),
     (RequestDataTooBig, Reason.TOO_LARGE),
+    (TooManyFieldsSent, Reason.TOO_LARGE),
+    (SuspiciousOperation, Reason.MALFORMED),
 )
 
 log = structlog.get_logger(__name__)
@@ -95,7 +104,8 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler400: the API answers in problem details, the rest of the site as usual."""
     if not request.path.startswith(API_PREFIX):
         return defaults.bad_request(request, exception)
-    return _json(Refused(Reason.TOO_LARGE if isinstance(exception, RequestDataTooBig) else Reason.MALFORMED))
+    refused = as_refused(exception)
+    return _json(Refused(Reason.MALFORMED) if refused.reason is Reason.INTERNAL else refused)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -3,11 +3,12 @@
 import hashlib
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
-from governance.models import Institution
+from governance.models import Institution, InstitutionKey
 
 
 class Expiring(models.QuerySet[Any]):
@@ -70,6 +71,77 @@ class UsedAssertion(models.Model):
 
     def __str__(self) -> str:
         return f"assertion of {self.issuer}"
+
+
+class FetchedKeySet(models.Model):
+    """What an institution's published key set held when it was last fetched; `until` says how long that is good."""
+
+    key = models.OneToOneField(InstitutionKey, on_delete=models.CASCADE, related_name="+")
+    keys = models.JSONField(default=list, help_text="Public JWKs that may sign in, each with `alg`.")
+    fetched = models.DateTimeField(null=True)
+    until = models.DateTimeField(null=True)
+    tried = models.DateTimeField(null=True)
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(key["kid"] for key in self.keys)
+
+    def __str__(self) -> str:
+        return f"key set of {self.key.institution_id}"
+
+
+class Webhook(models.Model):
+    """An address of an institution that is told of events. `cursor` is the index of the first log entry that has not
+    been looked at for it: the log, which is written with the deed, is the outbox."""
+
+    class State(models.TextChoices):
+        ACTIVE = "active"
+        PAUSED = "paused", "Paused by the institution"
+        DISABLED = "disabled", "Disabled, as it failed for days"
+
+    uuid = models.UUIDField(unique=True, default=uuid4, editable=False)
+    institution = models.ForeignKey(Institution, on_delete=models.PROTECT, related_name="webhooks")
+    url = models.CharField(max_length=500)
+    events = models.JSONField(help_text="Names of the log's events.")
+    state = models.CharField(max_length=8, choices=State, default=State.ACTIVE)
+    cursor = models.PositiveBigIntegerField()
+    created = models.DateTimeField()
+    failing_since = models.DateTimeField(null=True, help_text="The first failure since the last success.")
+    last_failure = models.CharField(max_length=32, blank=True, help_text="An HTTP status, or what came between.")
+    last_success = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("pk",)
+        constraints = (models.UniqueConstraint(fields=["institution", "url"], name="webhook_address_once"),)
+
+    def __str__(self) -> str:
+        return f"webhook of {self.institution_id}"
+
+
+class Delivery(models.Model):
+    """One message about one log entry to one webhook."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        DELIVERED = "delivered"
+        GIVEN_UP = "given-up"
+
+    uuid = models.UUIDField(unique=True, default=uuid4, editable=False)
+    webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="deliveries")
+    entry = models.PositiveBigIntegerField(help_text="Index of the log entry.")
+    state = models.CharField(max_length=9, choices=State, default=State.QUEUED)
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt = models.DateTimeField()
+    created = models.DateTimeField()
+
+    class Meta:
+        ordering = ("pk",)
+        constraints = (models.UniqueConstraint(fields=["webhook", "entry"], name="entry_told_once"),)
+        indexes = (models.Index(fields=["next_attempt"], condition=models.Q(state="queued"), name="api_due"),)
+        verbose_name_plural = "deliveries"
+
+    def __str__(self) -> str:
+        return f"entry {self.entry} to {self.webhook_id}"
 
 
 class Counts(models.QuerySet[Any]):

@@ -1,12 +1,14 @@
 """Machine sign-in after SMART Backend Services: OAuth 2 client credentials with a signed JWT (RFC 7523), on Authlib.
 
 https://hl7.org/fhir/smart-app-launch/backend-services.html. The client id is the institution's short name; its keys are
-the JWKs of kind `client` that were enrolled for it and not revoked since. An assertion is good for five minutes at the
-most and for one token, which is good for five minutes as well.
+those of kind `client` that were enrolled for it and not revoked since: a JWK, or the set at an address that its offline
+key signed (`api.key_sets`). An assertion is good for five minutes at the most and for one token, which is good for five
+minutes as well.
 """
 
 import secrets
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -24,21 +26,22 @@ from authlib.oauth2.rfc6750 import BearerTokenGenerator
 from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import import_key
 
 from api.errors import problem
+from api.key_sets import keys_of
 from api.models import AccessToken, UsedAssertion
 from api.scopes import allowed
 from concordat import clock
+from concordat.client_keys import ALGORITHMS
 from concordat.reasons import REASONS, Reason, Refused
 from governance.models import Institution, InstitutionKey
 
 TOKEN_SECONDS = 300
 ASSERTION_SECONDS = 300
 LEEWAY_SECONDS = 30
-ALGORITHMS = ["ES384"]
 
 _LONGEST_ASSERTION = 8192
 _LONGEST_JTI = 255
@@ -70,7 +73,7 @@ class InstitutionClient(ClientMixin):
 
 
 class ClientAssertion(JWTBearerClientAssertion):
-    """`private_key_jwt`, stricter than Authlib's own: one algorithm, a bounded life, and a durable replay table."""
+    """`private_key_jwt`, stricter than Authlib's own: a key's own algorithm, a bounded life, a durable replay table."""
 
     CLIENT_AUTH_METHOD = "private_key_jwt"
 
@@ -85,20 +88,20 @@ class ClientAssertion(JWTBearerClientAssertion):
     def get_audiences(self) -> list[str]:
         return [token_url()]
 
-    def resolve_client_public_key(self, client: InstitutionClient) -> KeySet:
-        keys = client.institution.keys.filter(kind=InstitutionKey.Kind.CLIENT, revoked=None)
-        public = list(keys.values_list("public", flat=True))
-        if not public:
-            raise InvalidClientError(description="The institution has no client key that is not revoked.")
-        return KeySet.import_key_set({"keys": public})
+    def resolve_client_public_key(self, client: InstitutionClient) -> InstitutionClient:
+        """Whose keys they are: which of them it must be is for the assertion's header to say, which comes later."""
+        return client
 
-    def process_assertion_claims(self, assertion: str, resolve_key: KeySet) -> dict[str, Any]:
-        try:
-            token = jwt.decode(assertion, resolve_key, algorithms=ALGORITHMS)
-        except (JoseError, ValueError) as error:
-            raise InvalidClientError(description="The signature is not one of an enrolled client key.") from error
-        self.verify_claims(token.claims)
-        return token.claims
+    def process_assertion_claims(self, assertion: str, resolve_key: InstitutionClient) -> dict[str, Any]:
+        header = _header(assertion)
+        keys = _fit(resolve_key.institution, header)
+        for key in keys:
+            # A key is tried with its own algorithm only: no header chooses how a key is used.
+            with suppress(JoseError, ValueError, TypeError):
+                token = jwt.decode(assertion, import_key(key), algorithms=[key["alg"]])
+                self.verify_claims(token.claims)
+                return token.claims
+        raise InvalidClientError(description="The signature is not one of an enrolled client key.")
 
     def validate_jti(self, claims: dict[str, Any], jti: str) -> bool:
         """Bounds the assertion's life as well: the table must remember it only that long."""
@@ -108,6 +111,36 @@ class ClientAssertion(JWTBearerClientAssertion):
             raise InvalidClientError(description="The assertion's jti has between 1 and 255 characters.")
         forget_after = datetime.fromtimestamp(claims["exp"] + LEEWAY_SECONDS, UTC)
         return UsedAssertion.objects.use(issuer=claims["iss"], jti=jti, expires=forget_after)
+
+
+def _header(assertion: str) -> dict[str, Any]:
+    """The assertion's header, as far as it is one that may count. Raises InvalidClientError."""
+    try:
+        header = jws.extract_compact(assertion.encode()).headers()
+    except (JoseError, ValueError) as error:
+        raise InvalidClientError(description="This is no signed JWT.") from error
+    if header.get("alg") not in ALGORITHMS:
+        raise InvalidClientError(description=f"An assertion is signed with {' or '.join(ALGORITHMS)}.")
+    if str(header.get("typ", "JWT")).upper() != "JWT":
+        raise InvalidClientError(description="`typ` is JWT: another kind of token was signed for another purpose.")
+    if not isinstance(header.get("kid", ""), str):
+        raise InvalidClientError(description="`kid` is a text.")
+    return header
+
+
+def _fit(institution: Institution, header: dict[str, Any]) -> list[dict[str, Any]]:
+    """The institution's keys that may have made a signature with this header. Raises InvalidClientError for none."""
+    enrolled = institution.keys.filter(kind=InstitutionKey.Kind.CLIENT, revoked=None).first()
+    if enrolled is None:
+        raise InvalidClientError(description="The institution has no client key that is not revoked.")
+    address, name = enrolled.public.get("jwks_url"), header.get("kid", "")
+    if header.get("jku", address) != address:
+        raise InvalidClientError(description="`jku` is not the address that the institution's offline key signed.")
+    keys = [enrolled.public] if address is None else keys_of(enrolled, wanted=name)
+    fit = [key for key in keys if key["alg"] == header["alg"] and name in {"", key["kid"]}]
+    if not fit:
+        raise InvalidClientError(description="No enrolled client key has this `kid` and this algorithm.")
+    return fit
 
 
 class ClientCredentials(grants.ClientCredentialsGrant):

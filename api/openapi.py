@@ -1,5 +1,6 @@
 """The schema's house rules: how sign-in works, which scope each operation needs, what every refusal looks like."""
 
+from enum import StrEnum
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -33,13 +34,73 @@ class BearerTokenScheme(OpenApiAuthenticationExtension):
         return {"type": "oauth2", "flows": {"clientCredentials": {"tokenUrl": "/api/v1/token", "scopes": scopes}}}
 
 
+class Repeated(StrEnum):
+    """What a POST does that comes twice, since its first answer was lost: said in the schema of every one."""
+
+    SAME = "The same again is answered with the same, and changes nothing."
+    KEY = "The same again under the same Idempotency-Key is answered with the same, and changes nothing."
+    REFUSED = "The same again is refused with 410, as it is done."
+    ONCE = "An assertion serves once: ask again with another."
+    ANEW = "Each one counts for itself; sending it again does no harm."
+
+
+REFUSALS: dict[int, str] = {
+    400: "The body, or a name in the address, cannot be read.",
+    401: "No token that counts came with it.",
+    403: "The token or the institution may not do this, or what was signed does not allow it.",
+    404: "It is not there, or another institution's: the two look the same.",
+    409: "It contradicts what is recorded, or comes at the wrong time.",
+    410: "What it is about was erased.",
+    412: "It has changed since the caller read it.",
+    413: "The body is larger than is accepted here.",
+    415: "The body is of another media type.",
+    422: "A field is missing, unknown or wrong; `field` names it.",
+    428: "It changes something, and If-Match does not say which state of it.",
+    429: "The caller has called too often in this minute.",
+    503: "Something that it needs cannot be reached now; Retry-After says when to try again.",
+}
+"""What the refusals of each status have in common; docs/reference/reasons.md lists them."""
+
+_OF_THE_ADDRESS = (400, 404, 409, 410, 422)
+_OF_THE_BODY = (400, 404, 409, 410, 413, 415, 422, 503)
+
+
+def add_refusals(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """drf-spectacular's hook: the answers that operations refer to, once."""
+    content = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    result["components"]["responses"] = {
+        f"Refused{status}": {"description": text, "content": content} for status, text in REFUSALS.items()
+    }
+    return result
+
+
 class ApiSchema(AutoSchema):
-    """Names each operation's scope, and problem details as its every other answer."""
+    """Names each operation's scope, and what its refusals look like: those to be expected by their status, and problem
+    details as its every other answer."""
 
     def get_auth(self) -> list[dict[str, list[str]]]:
         scope = getattr(self.view, "scopes", {}).get(self.method)
         return [{SCHEME: [scope.value]}] if scope else []
 
+    def get_description(self) -> str:
+        said: str = super().get_description()
+        if self.method != "POST":
+            return said
+        return f"{said}\n\n{getattr(self.view, 'repeated', Repeated.SAME)}"
+
     def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
         refused = self._get_response_for_code(Problem, "default", media_types=[PROBLEM_TYPE])
-        return {**super()._get_response_bodies(direction), "default": refused}
+        expected = {str(status): {"$ref": f"#/components/responses/Refused{status}"} for status in self._refusals()}
+        return {**expected, **super()._get_response_bodies(direction), "default": refused}
+
+    def _refusals(self) -> list[int]:
+        statuses = {401, 403} if getattr(self.view, "scopes", {}) else set()
+        if self.method in {"POST", "PATCH", "DELETE"}:
+            statuses.update(_OF_THE_BODY)
+            if self.method != "POST":
+                statuses.update((412, 428))
+        elif "{" in self.path or self.get_override_parameters():
+            statuses.update(_OF_THE_ADDRESS)
+        if self.method in getattr(self.view, "limited", {}):
+            statuses.add(429)
+        return sorted(statuses)

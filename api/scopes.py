@@ -24,6 +24,8 @@ class Scope(StrEnum):
     RECORDS_READ = "records.read"
     LEDGER_READ = "ledger.read"
     DOSSIERS_READ = "dossiers.read"
+    WEBHOOKS_READ = "webhooks.read"
+    WEBHOOKS_WRITE = "webhooks.write"
     NODE = "node"
 
 
@@ -45,6 +47,8 @@ SCOPES: dict[Scope, str] = {
     Scope.RECORDS_READ: "Fetch what reopens the institution's own decisions, sealed as it is.",
     Scope.LEDGER_READ: "Read the log and its proofs.",
     Scope.DOSSIERS_READ: "Read the dossiers of decisions that the institution took part in.",
+    Scope.WEBHOOKS_READ: "Read what has happened that concerns the institution, and its registered webhooks.",
+    Scope.WEBHOOKS_WRITE: "Register, change and remove the institution's webhooks.",
     Scope.NODE: "Be a node: fetch jobs, answer tickets, hand in results.",
 }
 
@@ -60,6 +64,8 @@ _EVERYONE = frozenset(
         Scope.DEFINITIONS_VOTE,
         Scope.LEDGER_READ,
         Scope.DOSSIERS_READ,
+        Scope.WEBHOOKS_READ,
+        Scope.WEBHOOKS_WRITE,
     }
 )
 _REQUESTER = frozenset(

@@ -15,10 +15,12 @@ from api.views import (
     packages,
     predictions,
     reliances,
+    smart,
     studies,
     subjects,
     tiles,
     token,
+    webhooks,
     witness,
 )
 
@@ -32,6 +34,7 @@ class DigestConverter(StringConverter):
 register_converter(DigestConverter, "digest")
 
 urlpatterns = [
+    path(".well-known/smart-configuration", smart.SmartConfiguration.as_view(), name="smart-configuration"),
     path("token", token.Token.as_view(), name="token"),
     path("institutions", institutions.Institutions.as_view(), name="institutions"),
     path("institutions/changes", institutions.KeyChanges.as_view(), name="key-changes"),
@@ -73,6 +76,9 @@ urlpatterns = [
     path("log/checkpoint", tiles.LogCheckpoint.as_view(), name="log-checkpoint"),
     path("log/tile/entries/<path:path>", tiles.EntryBundle.as_view(), name="log-entries"),
     path("log/tile/<str:level>/<path:path>", tiles.HashTile.as_view(), name="log-tile"),
+    path("events", webhooks.Events.as_view(), name="events"),
+    path("webhooks", webhooks.Webhooks.as_view(), name="webhooks"),
+    path("webhooks/<uuid:webhook>", webhooks.OneWebhook.as_view(), name="webhook"),
     path("dossiers/<str:record>", dossiers.Dossier.as_view(), name="dossier"),
     path("node/status", node.Status.as_view(), name="node-status"),
     path("node/checkpoint", witness.WitnessCheckpoint.as_view(), name="node-checkpoint"),

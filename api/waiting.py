@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils.http import parse_etags, quote_etag
 from drf_spectacular.utils import OpenApiParameter
+from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -48,7 +49,10 @@ def answer(request: Request, look: Callable[[], dict[str, Any]]) -> Response:
             shown = _news(shown, look, seconds)
         finally:
             AT_ONCE.release()
-    return Response(shown, headers=headers | {"ETag": _tag(shown)})
+    headers["ETag"] = _tag(shown)
+    if headers["ETag"] in known:  # said here: Django's own 304 would leave Preference-Applied out
+        return Response(status=status.HTTP_304_NOT_MODIFIED, headers=headers)
+    return Response(shown, headers=headers)
 
 
 def _news(shown: dict[str, Any], look: Callable[[], dict[str, Any]], seconds: int) -> dict[str, Any]:

@@ -20,7 +20,7 @@ Json = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _LARGEST = 2**53 - 1
-_DEEPEST = 64
+DEEPEST = 64
 _ASCII = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, default=dict)
 """Ten times as fast as `rfc8785`, and the same for what `_check` lets pass, if it is ASCII throughout."""
 _FEW_BRACKETS = 64
@@ -127,8 +127,8 @@ _DECODER = json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float, par
 
 def _check(value: object, path: list[str | int]) -> None:
     """`path` is where `value` stands; it becomes text only in a refusal, so that checking takes linear time."""
-    if len(path) > _DEEPEST:
-        raise _malformed(f"A document here is at most {_DEEPEST} levels deep.", path)
+    if len(path) > DEEPEST:
+        raise _malformed(f"A document here is at most {DEEPEST} levels deep.", path)
     match value:
         case str():
             _check_text(value, path)

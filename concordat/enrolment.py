@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, get_args
 
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from concordat import clock, documents, passkeys, signatures
 from concordat.canonical import Json, digest
+from concordat.client_keys import ClientKey, check_client_key, client_key_id
 from concordat.fields import STRICT, Digest, Jurisdiction, Slug, Text, Time, checked, plain, read
 from concordat.keystore import Keystore, Kind
 from concordat.reasons import Reason, Refused
@@ -36,19 +35,6 @@ PasskeyPublic = Annotated[
 
 
 @with_config(STRICT)
-class ClientJwk(TypedDict):
-    """A public JWK for machine sign-in; its `kid` is the RFC 7638 thumbprint."""
-
-    kty: Literal["EC"]
-    crv: Literal["P-384"]
-    x: str
-    y: str
-    alg: Literal["ES384"]
-    use: Literal["sig"]
-    kid: str
-
-
-@with_config(STRICT)
 class PublicKeys(TypedDict):
     """The public halves of an institution's keys."""
 
@@ -56,7 +42,7 @@ class PublicKeys(TypedDict):
     offline: Ed25519Public
     sealing: SealingPublic
     chain: Address
-    client: ClientJwk
+    client: ClientKey
 
 
 @with_config(STRICT)
@@ -226,17 +212,6 @@ def _check_keys(document: EnrolmentDocument) -> None:
     check_client_key(keys["client"], field="keys.client")
 
 
-def check_client_key(client: ClientJwk, *, field: str) -> None:
-    """Raises Refused(FIELD_INVALID), naming `field`, unless the JWK is a P-384 key under its own thumbprint."""
-    jwk: Any = client
-    try:
-        thumbprint = ECKey.import_key(jwk).thumbprint()
-    except (JoseError, ValueError) as error:
-        raise Refused(Reason.FIELD_INVALID, detail="This is not a P-384 key.", field=field) from error
-    if client["kid"] != thumbprint:
-        raise Refused(Reason.FIELD_INVALID, detail="`kid` is not the key's thumbprint.", field=f"{field}.kid")
-
-
 def public_key_id(kind: Kind, public: Any) -> str:
     """How a public half, in the form in which an enrolment carries it, is named: the same for ever."""
     match kind:
@@ -247,7 +222,7 @@ def public_key_id(kind: Kind, public: Any) -> str:
         case "chain":
             return str(public)
         case "client":
-            return str(public["kid"])
+            return client_key_id(public)
 
 
 def _check_officers(document: RosterDocument) -> None:

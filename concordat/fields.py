@@ -133,7 +133,8 @@ def read(document: object, shape: type[T]) -> T:
         checked: T = _adapter(cast(Hashable, shape)).validate_python(document)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
+        # A part in parentheses says which of several shapes was meant, and is no field.
+        field = ".".join(part for part in map(str, first["loc"]) if not part.startswith("("))
         reason = _REASONS.get(first["type"], Reason.FIELD_INVALID)
         raise Refused(reason, detail=first["msg"], field=field) from None
     return checked

@@ -24,14 +24,8 @@ from typing_extensions import TypedDict
 
 from concordat import clock, documents, signatures
 from concordat.canonical import Json, digest
-from concordat.enrolment import (
-    ClientJwk,
-    Ed25519Public,
-    Enrolment,
-    SealingPublic,
-    check_client_key,
-    public_key_id,
-)
+from concordat.client_keys import ClientKey, check_client_key
+from concordat.enrolment import Ed25519Public, Enrolment, SealingPublic, public_key_id
 from concordat.fields import STRICT, Digest, Slug, Text, Time, plain, read
 from concordat.keystore import KINDS, Kind
 from concordat.reasons import Reason, Refused
@@ -49,7 +43,7 @@ _SHAPES: Mapping[Kind, Any] = {
     "offline": Ed25519Public,
     "sealing": SealingPublic,
     "chain": Address,
-    "client": ClientJwk,
+    "client": ClientKey,
 }
 
 
@@ -71,7 +65,7 @@ class KeyChangeDocument(TypedDict):
     institution: Slug
     sequence: Annotated[int, Field(ge=1)]
     replaces: Replaced
-    key: str | ClientJwk | None
+    key: str | ClientKey | None
     ground: Ground
     effective: Time
     issued: Time

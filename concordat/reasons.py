@@ -177,6 +177,9 @@ class Reason(StrEnum):
     # requests
     RATE_LIMITED = "rate-limited"
     TOO_LARGE = "too-large"
+    PRECONDITION_MISSING = "precondition-missing"
+    PRECONDITION_FAILED = "precondition-failed"
+    MESSAGE_REPLAYED = "message-replayed"
     METHOD_NOT_ALLOWED = "method-not-allowed"
     MEDIA_TYPE_WRONG = "media-type-wrong"
     INTERNAL = "internal"
@@ -763,6 +766,15 @@ REASONS: dict[Reason, ReasonInfo] = {
     ),
     Reason.RATE_LIMITED: ReasonInfo("Too many requests.", "Wait as long as Retry-After says.", 429),
     Reason.TOO_LARGE: ReasonInfo("The request is larger than is accepted here.", "Send less at once.", 413),
+    Reason.PRECONDITION_MISSING: ReasonInfo(
+        "A change here says which state it changes.", "Read it first, and send its ETag back as If-Match.", 428
+    ),
+    Reason.PRECONDITION_FAILED: ReasonInfo(
+        "It has been changed since it was read.", "Read it again, and decide anew what to change.", 412
+    ),
+    Reason.MESSAGE_REPLAYED: ReasonInfo(
+        "This message was received and dealt with before.", "Answer with success and do nothing.", 409
+    ),
     Reason.METHOD_NOT_ALLOWED: ReasonInfo(
         "This address does not answer to this HTTP method.", "Use a method that the Allow header names.", 405
     ),

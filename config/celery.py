@@ -28,6 +28,7 @@ app.conf.update(
         "move jobs on": {"task": "compute.sweep", "schedule": 2.0},
         "let approvals lapse, remind people": {"task": "governance.tick", "schedule": 60.0},
         "send mail": {"task": "governance.mail", "schedule": 30.0},
+        "tell institutions' systems": {"task": "api.webhooks", "schedule": 2.0},
     },
 )
 
@@ -52,4 +53,4 @@ beat_embedded_init.connect(_clock_started, weak=False)
 setup_logging.connect(_logs, weak=False)
 worker_ready.connect(_alive, weak=False)
 task_postrun.connect(_alive, weak=False)
-app.autodiscover_tasks(["ledger", "governance", "compute"])
+app.autodiscover_tasks(["ledger", "governance", "compute", "api"])

@@ -111,6 +111,12 @@ def production_is_safe(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -
             "The time-stamping authority is half configured: what it answers could not be verified.",
             "Name a PEM file with its root certificate in CONCORDAT_TSA_ROOT; CONCORDAT_TSA_POLICY is empty or an OID.",
         ),
+        (
+            settings.OUTBOUND_PRIVATE,
+            "E016",
+            "Institutions may have the coordinator call machines inside of its own network.",
+            "Unset CONCORDAT_OUTBOUND_PRIVATE: it is for development.",
+        ),
     ]
     return [Error(text, hint=hint, id=f"concordat.{code}") for found, code, text, hint in unsafe if found]
 

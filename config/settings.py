@@ -77,6 +77,10 @@ TESTIMONY_SECONDS: int = env.int("CONCORDAT_TESTIMONY_SECONDS", default=86_400)
 REQUESTS_TOGETHER: int = env.int("CONCORDAT_REQUESTS_TOGETHER", default=4)
 BATCHES_AHEAD: int = env.int("CONCORDAT_BATCHES_AHEAD", default=1)
 
+# --- calls to addresses that institutions name (key sets, webhooks): public machines only, unless in development
+OUTBOUND_PRIVATE: bool = env.bool("CONCORDAT_OUTBOUND_PRIVATE", default=False)
+OUTBOUND_CA: str = env.str("CONCORDAT_OUTBOUND_CA", default="")
+
 # --- how often one caller may call, a minute: an institution, or before it is signed in an address
 CALLS_A_MINUTE: dict[str, int] = {
     "token": env.int("CONCORDAT_TOKENS_A_MINUTE", default=120),
@@ -246,6 +250,7 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "api.openapi.add_refusals"],
 }
 
 # Django's own logging is silenced in favour of concordat.logs, which lets only allow-listed keys through.

@@ -44,7 +44,7 @@ class Resource(APIView):
     """
 
     scopes: ClassVar[Mapping[str, Scope]]
-    http_method_names = ("get", "post")
+    http_method_names: tuple[str, ...] = ("get", "post")
 
     @classmethod
     def as_view(cls, **initial: Any) -> Callable[..., HttpResponseBase]:

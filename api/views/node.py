@@ -8,6 +8,7 @@ from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from api.openapi import Repeated
 from api.scopes import Scope
 from api.views.base import Resource, Shape, body
 from api.views.definitions import SignedVote
@@ -139,6 +140,7 @@ class Status(Resource):
     """What the calling node says of itself, every few minutes. It informs people; no decision rests on it."""
 
     scopes: ClassVar = {"POST": Scope.NODE}
+    repeated: ClassVar = Repeated.ANEW
 
     @extend_schema(operation_id="node_status", request=NodeReport, responses=NodeSeen)
     def post(self, request: Request) -> Response:

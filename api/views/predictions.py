@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api import waiting
+from api.openapi import Repeated
 from api.scopes import Scope
 from api.views.base import AFTER, Resource, Shape, body, listed, paged
 from compute import selectors
@@ -121,6 +122,7 @@ class Predictions(Resource):
 
     scopes: ClassVar = {"GET": Scope.PREDICTIONS_READ, "POST": Scope.PREDICTIONS_WRITE}
     limited: ClassVar = {"POST": "predictions"}
+    repeated: ClassVar = Repeated.KEY
 
     @extend_schema(operation_id="predictions_list", parameters=[AFTER, *_FILTERED], responses=paged(PredictionAnswer))
     def get(self, request: Request) -> Response:

@@ -8,6 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from api.openapi import Repeated
 from api.scopes import Scope
 from api.views.base import AFTER, Resource, Shape, body, day, listed, paged
 from compute.models import ErasureNotice
@@ -137,6 +138,7 @@ class Erasure(Resource):
 
     scopes: ClassVar = {"POST": Scope.SUBJECTS_ERASE}
     limited: ClassVar = {"POST": "subjects"}
+    repeated: ClassVar = Repeated.REFUSED
 
     @extend_schema(request=Erasing, responses=ErasedAnswer)
     def post(self, request: Request, subject: UUID) -> Response:

@@ -37,6 +37,7 @@ class LogCheckpoint(APIView):
     content_negotiation_class = _WhateverIsAccepted
     authentication_classes = ()
     permission_classes = ()
+    http_method_names = ("get", "head")
     limited: ClassVar = {"GET": "tiles"}
 
     @extend_schema(operation_id="log_checkpoint", auth=[], responses={(200, NOTE): OpenApiTypes.STR})
@@ -51,6 +52,7 @@ class HashTile(APIView):
     content_negotiation_class = _WhateverIsAccepted
     authentication_classes = ()
     permission_classes = ()
+    http_method_names = ("get", "head")
     limited: ClassVar = {"GET": "tiles"}
 
     @extend_schema(

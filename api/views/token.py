@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from api.oauth import build_server
+from api.openapi import Problem, Repeated
 from api.views.base import Shape
 
 server = build_server()
@@ -20,7 +21,7 @@ class TokenQuestion(Shape):
     scope = serializers.CharField(help_text="Scopes, separated by spaces.")
     client_assertion_type = serializers.CharField(help_text="urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
     client_assertion = serializers.CharField(
-        help_text="A JWT (ES384): iss and sub the institution, aud this address, exp within five minutes, jti."
+        help_text="A JWT (ES384 or RS384): iss and sub the institution, aud this address, exp within five minutes, jti."
     )
 
 
@@ -31,15 +32,23 @@ class TokenAnswer(Shape):
     scope = serializers.CharField(help_text="Those of the scopes that the institution's roles include.")
 
 
+class TokenRefusal(Problem):
+    """RFC 6749, section 5.2, and the problem details beside it; as `application/json`, which that standard asks for."""
+
+    error = serializers.CharField(help_text="invalid_client, invalid_scope, unsupported_grant_type or invalid_request.")
+    error_description = serializers.CharField(required=False)
+
+
 class Token(APIView):
     """The token endpoint of RFC 6749; its refusals carry that standard's `error` beside the problem details."""
 
     authentication_classes = ()
     permission_classes = ()
     limited: ClassVar = {"POST": "token"}
+    repeated: ClassVar = Repeated.ONCE
     parser_classes = (FormParser,)
     http_method_names = ("post",)
 
-    @extend_schema(request=TokenQuestion, responses=TokenAnswer)
+    @extend_schema(request=TokenQuestion, responses={200: TokenAnswer, 400: TokenRefusal, 401: TokenRefusal})
     def post(self, request: Request) -> HttpResponse:
         return server.create_token_response(request._request)

@@ -5,10 +5,11 @@ anywhere is finished by `resume`: the successor stands in `keys/next/`, the sign
 coordinator has recorded it, our own pins have it, and the keystore has switched.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -71,6 +72,21 @@ class OwnKeys:
         self._check_idle()
         return self._begin(kind, None, ground, effective, offline, None)
 
+    def name_client(
+        self, public: Mapping[str, Any], *, ground: Ground, offline: SigningKey, effective: datetime | None = None
+    ) -> KeyChangeDocument:
+        """Have a key of another system sign in from now on, or those that the institution publishes at an address.
+
+        Our own client key stays in the keystore: it goes on signing in only if it is one of those.
+
+        Args:
+            public: as `concordat.client_keys.ClientKey` has it: a public JWK, or `{"jwks_url": …}`.
+
+        Raises Refused as `rotate` does.
+        """
+        self._check_idle()
+        return self._begin("client", dict(public), ground, effective, offline, None)
+
     def resume(self) -> KeyChangeDocument:
         """Finish the pending change. Raises Refused: NOT_FOUND without one; what the coordinator refuses."""
         change = self.pending
@@ -81,7 +97,7 @@ class OwnKeys:
         kind = document["replaces"]["kind"]
         if document["key"] is None:
             self.keystore.remove(kind)
-        else:
+        elif self.keystore.successors.public().get(kind) == document["key"]:
             self.keystore.promote(kind)
         Pins.load(self.directory).apply(change, now=clock.now()).save(self.directory)
         (self.directory / PENDING).unlink()

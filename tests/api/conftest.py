@@ -44,6 +44,7 @@ SAMPLES = {
     "subject": str(UUID(int=3)),
     "prediction": str(UUID(int=2)),
     "job": str(UUID(int=2)),
+    "webhook": str(UUID(int=4)),
     "index": "0",
     "record": "C-0000000-1",
     "path": "000",

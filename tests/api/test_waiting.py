@@ -72,6 +72,7 @@ def test_an_answer_waits_until_there_is_news(
 def test_it_does_not_wait_for_ever(caller: Caller, looks: list[float], prefer: str, pauses: int) -> None:
     answer = caller.get(PATH, **{"If-None-Match": known(caller), "Prefer": prefer})
     assert (answer.status_code, len(looks)) == (304, pauses)
+    assert answer.headers["Preference-Applied"].startswith("wait="), "or the caller takes it for declined"
 
 
 @pytest.mark.parametrize("prefer", ["", "wait", "wait=", "wait=x", "wait=-1", "await=9", "wait=1.5", "wait=0"])

@@ -114,6 +114,7 @@ def test_a_hospital_s_sign_in_is_configured_whole_or_not_at_all(
         ({"TSA_ROOT": ""}, {"concordat.E013"}),
         ({"TSA_ROOT": __file__}, {"concordat.E013"}),
         ({"TSA_POLICY": "the usual"}, {"concordat.E013"}),
+        ({"OUTBOUND_PRIVATE": True}, {"concordat.E016"}),
     ],
 )
 def test_a_time_stamping_authority_is_configured_whole_or_not_at_all(

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from concordat import clock
+from concordat import canonical, clock
 from concordat.client.cli.common import App
 from concordat.client.keys import OwnKeys, post_change
 from concordat.client.protection import passphrase_of, protect
@@ -37,7 +37,7 @@ AFTERWARDS: dict[Kind, str] = {
         "Votes by the old address no longer count: vote again, revocations included. The registry contract still lists "
         "the old address; its members must replace it there, by their quorum."
     ),
-    "client": "Restart the node: it signs in with the new key from now on.",
+    "client": "Restart the node: the key of its folder has to be the new one, or in the new set, for it to sign in.",
 }
 
 
@@ -98,6 +98,29 @@ def passphrase(app: App) -> None:
     if found is None:
         raise click.UsageError("The keyring has no part in these keys; `concordat keys protect` gives it one.")
     app.answer({"passphrase": found}, lambda console: click.echo(found))
+
+
+@keys.command("sign-in")
+@click.option("--jwks-url", metavar="URL", help="An https address at which the institution publishes its JWKS.")
+@click.option(
+    "--jwk",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A public JWK of another system: P-384 with ES384, or RSA with RS384.",
+)
+@GROUND
+@EFFECTIVE
+@OFFLINE
+@click.pass_obj
+def sign_in(
+    app: App, jwks_url: str | None, jwk: Path | None, ground: Ground, effective: str | None, offline: Path | None
+) -> None:
+    """Let a key of another system sign in, or those of a published set, in place of the last client key."""
+    if (jwks_url is None) == (jwk is None):
+        raise click.UsageError("Name either --jwks-url or --jwk.")
+    public = {"jwks_url": jwks_url} if jwk is None else canonical.decode(jwk.read_bytes())
+    key = offline_key(app.home.keys, offline, app.passphrase)
+    _tell(app, _own(app).name_client(public, ground=ground, effective=_time(effective), offline=key))
 
 
 @keys.command()

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from click.testing import CliRunner
+from joserfc.jwk import RSAKey
 
 from concordat import canonical, clock, sealing
 from concordat.client import keys as key_commands
@@ -97,6 +98,26 @@ def test_a_revoked_key_leaves_the_keystore_and_a_successor_can_follow(own):
     assert own.history.live("client") is None
     own.rotate("client", ground="rotation", offline=own.keystore.offline)
     assert fresh(own).client.kid == own.history.need("client").key_id
+
+
+@pytest.mark.parametrize("given", ["address", "rsa"])
+def test_another_systems_keys_may_sign_in_and_our_own_stays_where_it_is(own, given):
+    rsa = RSAKey.generate_key(2048)
+    jwk = rsa.as_dict(private=False) | {"alg": "RS384", "use": "sig", "kid": rsa.thumbprint()}
+    public = {"jwks_url": "https://hospital.example/jwks.json"} if given == "address" else jwk
+    before = own.keystore.public()["client"]
+    own.name_client(public, ground="rotation", offline=own.keystore.offline)
+    assert own.history.need("client").public == own.send.history.need("client").public == public
+    assert fresh(own).public()["client"] == before
+    own.rotate("client", ground="rotation", offline=own.keystore.offline)
+    assert fresh(own).public()["client"] == own.history.need("client").public != before
+
+
+def test_a_successor_that_was_left_over_does_not_slip_in_with_another_change(own):
+    before = own.keystore.public()["client"]
+    own.keystore.successors.create(["client"])
+    own.name_client({"jwks_url": "https://hospital.example/"}, ground="rotation", offline=own.keystore.offline)
+    assert fresh(own).public()["client"] == before
 
 
 def test_a_refused_change_is_not_begun_while_another_is_pending(own):

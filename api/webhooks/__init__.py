@@ -1,0 +1,1 @@
+"""Telling institutions' own systems what has happened that concerns them."""
