@@ -5,6 +5,7 @@ against pins and digests. Fields that are not known here are passed over, so tha
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Strict, with_config
@@ -12,6 +13,7 @@ from typing_extensions import TypedDict
 
 from concordat.accounting import Accounting
 from concordat.canonical import Json, b64
+from concordat.client.home import ClientHome
 from concordat.client.session import Newer, Session
 from concordat.fields import ANSWER, Slug, Text, plain, read
 from concordat.media import media_type
@@ -167,6 +169,16 @@ class _Checkpoint(TypedDict):
 @with_config(ANSWER)
 class _Proof(TypedDict):
     proof: list[str]
+
+
+@contextmanager
+def signed_in(home: ClientHome, scopes: str) -> Iterator["Api"]:
+    """The coordinator of an institution's folder, signed in with these scopes. Behind a proxy it goes by HTTPS_PROXY
+    and NO_PROXY. Raises Refused as `Session` does, and KEYSTORE_UNSAFE."""
+    with Session(
+        coordinator=home.config["coordinator"], client_id=home.institution, key=home.keys.client, scopes=scopes
+    ) as session:
+        yield Api(session)
 
 
 class Api:

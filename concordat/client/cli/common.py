@@ -11,9 +11,8 @@ from typing import Any
 import click
 from rich.console import Console
 
-from concordat.client.api import Api
+from concordat.client.api import Api, signed_in
 from concordat.client.home import ClientHome
-from concordat.client.session import Session
 from concordat.files import write_private
 from concordat.reasons import Reason, Refused
 
@@ -61,13 +60,8 @@ class App:
     @contextmanager
     def api(self, scopes: str) -> Iterator[Api]:
         """The coordinator, signed in with these scopes."""
-        with Session(
-            coordinator=self.home.config["coordinator"],
-            client_id=self.home.institution,
-            key=self.home.keys.client,
-            scopes=scopes,
-        ) as session:
-            yield Api(session)
+        with signed_in(self.home, scopes) as api:
+            yield api
 
     def answer(self, value: Mapping[str, Any], people: Callable[[Console], None]) -> None:
         """Print the answer: `value` as one line of JSON for machines, or what `people` prints."""
