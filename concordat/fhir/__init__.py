@@ -6,7 +6,7 @@ disclosed), `capability` (what of FHIR is spoken here). All of it stays on this 
 `docs/reference/fhir.md` has the tables.
 """
 
-from concordat.fhir.reader import features_from_bundle, read_bundle
+from concordat.fhir.reader import read_bundle
 from concordat.fhir.reading import Reading
 
-__all__ = ["Reading", "features_from_bundle", "read_bundle"]
+__all__ = ["Reading", "read_bundle"]

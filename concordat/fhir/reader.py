@@ -71,11 +71,6 @@ def read_bundle(bundle: Mapping[str, Any], schema: FeatureSchema, *, now: dateti
     return Reading(values, listed, tuple(tally.left_out), patient.reference)
 
 
-def features_from_bundle(bundle: Mapping[str, Any], schema: FeatureSchema) -> dict[str, Value]:
-    """The values alone, at the present time. Raises as :func:`read_bundle` does."""
-    return dict(read_bundle(bundle, schema, now=clock.now()).values)
-
-
 def _at(bundle: Mapping[str, Any], now: datetime) -> Span:
     """When the patient's age is counted: at the Bundle's timestamp, else now."""
     if "timestamp" not in bundle:

@@ -1,7 +1,9 @@
 """The conversation with a coordinator: sign-in, what is repeated and what is not, and refusals by their own names."""
 
 import json
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import httpx
 import pytest
@@ -172,3 +174,39 @@ def test_unchanged_is_no_answer_for_who_knows_nothing() -> None:
     for call in (lambda session: session.get_newer("x", "", seconds=9), lambda session: session.get("x")):
         with pytest.raises(Refused, match=r"^coordinator-unavailable:"):
             call(coordinator.session())
+
+
+def test_behind_a_proxy_it_goes_by_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As HTTP_PROXY says, and past it as NO_PROXY says: the proxy here answers for whomever it is asked."""
+    asked: list[str] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self._answer({**TOKEN})
+
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self._answer({"hello": "there"})
+
+        def _answer(self, content: object) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = json.dumps(content).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Proxy)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("NO_PROXY", "elsewhere.example")
+    try:
+        with Session(coordinator="http://coordinator.example", client_id="zurich", key=KEY, scopes="x") as session:
+            assert session.get("hello") == {"hello": "there"}
+    finally:
+        server.shutdown()
+    assert asked == ["http://coordinator.example/api/v1/token", "http://coordinator.example/api/v1/hello"]

@@ -6,12 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from concordat.fhir import features_from_bundle, read_bundle
+from concordat import clock
+from concordat.fhir import read_bundle
 from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema
 
 HEART = Path(__file__).parents[3] / "examples" / "heart_disease"
 SCHEMA = FeatureSchema.from_json(json.loads((HEART / "schema.json").read_text()))
+
+
+def values_of(bundle, schema):
+    return dict(read_bundle(bundle, schema, now=clock.now()).values)
 
 
 @pytest.fixture
@@ -29,7 +34,7 @@ def observation(bundle, code):
 
 def refusal(bundle):
     with pytest.raises(Refused) as caught:
-        features_from_bundle(bundle, SCHEMA)
+        values_of(bundle, SCHEMA)
     return caught.value.reason, caught.value.field
 
 
@@ -37,7 +42,7 @@ def test_the_bundle_and_the_table_row_it_was_made_of_give_the_same_vector(bundle
     with (HEART / "uci_heart_4_hospitals.csv").open(newline="") as file:
         row = next(row for row in csv.DictReader(file) if row["id"] == "756")
     assert row["dataset"] == "VA Long Beach"
-    from_bundle = SCHEMA.encode_row(features_from_bundle(bundle, SCHEMA))
+    from_bundle = SCHEMA.encode_row(values_of(bundle, SCHEMA))
     from_row = SCHEMA.encode_row(SCHEMA.from_row(row))
     assert from_bundle.vector.tolist() == from_row.vector.tolist()
     assert from_bundle.imputed == from_row.imputed == ("chol",)
@@ -50,7 +55,7 @@ def test_the_example_patient_has_no_name(bundle):
 
 @pytest.mark.parametrize(("timestamp", "age"), [("2026-10-13T23:59:59Z", 64), ("2026-10-14T00:00:00Z", 65)])
 def test_age_counts_completed_years_at_the_bundles_time(bundle, timestamp, age):
-    assert features_from_bundle({**bundle, "timestamp": timestamp}, SCHEMA)["age"] == age
+    assert values_of({**bundle, "timestamp": timestamp}, SCHEMA)["age"] == age
 
 
 def test_without_a_timestamp_age_counts_completed_years_now(bundle):
@@ -73,7 +78,7 @@ def test_another_unit_is_refused_by_name(bundle, code, system):
 
 def test_what_the_schema_does_not_ask_for_is_left_out(bundle):
     observation(bundle, "8480-6")["code"]["coding"][0]["code"] = "8462-4"
-    assert "trestbps" not in features_from_bundle(bundle, SCHEMA)
+    assert "trestbps" not in values_of(bundle, SCHEMA)
 
 
 def test_an_unknown_level_is_refused_by_name(bundle):
@@ -95,7 +100,7 @@ def test_less_than_is_no_value(bundle):
 
 def test_a_preliminary_observation_is_left_out(bundle):
     observation(bundle, "oldpeak")["status"] = "preliminary"
-    assert "oldpeak" not in features_from_bundle(bundle, SCHEMA)
+    assert "oldpeak" not in values_of(bundle, SCHEMA)
 
 
 def test_an_observation_of_somebody_else_is_refused(bundle):
@@ -112,7 +117,7 @@ def test_two_values_for_one_feature_are_refused(bundle):
 
 def test_a_feature_left_out_is_imputed_or_refused_by_the_schema(bundle):
     bundle["entry"] = [entry for entry in bundle["entry"] if entry["resource"] is not observation(bundle, "cp")]
-    values = features_from_bundle(bundle, SCHEMA)
+    values = values_of(bundle, SCHEMA)
     with pytest.raises(Refused) as caught:
         SCHEMA.encode_row(values)
     assert (caught.value.reason, caught.value.field) == (Reason.FEATURE_MISSING, "cp")
