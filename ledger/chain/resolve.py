@@ -72,7 +72,7 @@ def _send(client: ChainClient, key: Signer, transaction: TxParams) -> None:
         raise Refused(Reason.CHAIN_REVERTED, detail=f"The transaction {signed.hash} was refused in its block.")
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m ledger.chain.resolve", description="Carry out resolutions.")
     parser.add_argument("--rpc", required=True, metavar="URL")
@@ -90,7 +90,7 @@ def main() -> int:
     sealing = verbs.add_parser("seal", help="end the anchor log; its successor begins")
     sealing.add_argument("--successor", required=True, metavar="ADDRESS")
     sealing.add_argument("--last", type=int, default=0, help="as members voted on it")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
 
     def client(log: str) -> ChainClient:
         return ChainClient(options.rpc, options.chain_id, log, options.registry)

@@ -9,6 +9,7 @@ import pytest
 from django.core.checks import run_checks
 from pytest_django.fixtures import Settings
 
+from concordat.keystore import Keystore
 from tests.support.tsa import Authority
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -34,6 +35,7 @@ SAFE: dict[str, Any] = {
     "ANCHOR_ADDRESS": "0x" + "1" * 40,
     "REGISTRY_ADDRESS": "0x" + "2" * 40,
     "CHAIN_PASSPHRASE_FILE": "/run/secrets/chain_passphrase",
+    "KEYS_DIR": Path("/var/lib/concordat/keys"),
     "EMAIL_USE_TLS": True,
 }
 HOSPITAL: dict[str, Any] = {
@@ -82,6 +84,11 @@ def test_each_unsafe_setting_is_named(settings: Settings, name: str, value: obje
     if name == "CHAIN_SELF_HOSTED":
         changes["CHAIN_RPC"] = "http://127.0.0.1:8545"
     assert found(settings, **changes) == {expected}
+
+
+def test_a_chain_key_that_was_not_moved_into_its_keystore_is_named(settings: Settings, tmp_path: Path) -> None:
+    Keystore(tmp_path).create(["chain"])
+    assert found(settings, KEYS_DIR=tmp_path) == {"concordat.E014"}
 
 
 def test_the_chain_key_may_be_kept_by_a_service(settings: Settings) -> None:

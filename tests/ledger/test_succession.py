@@ -1,8 +1,8 @@
 """A consortium moves to another anchor log, and changes its members, by its members' votes alone."""
 
+import io
 import json
-import subprocess
-import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,7 +37,14 @@ from tests.support.forged_contract import forged
 
 pytestmark = pytest.mark.django_db
 
-ROOT = Path(__file__).parents[2]
+
+@dataclass(frozen=True)
+class Done:
+    """A command that was run."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
 @dataclass
@@ -61,11 +68,16 @@ class Moving:
         command = ["--home", str(self.folders[slug]), "--output", "json", "consortium", "show", "--rpc", self.rpc]
         return json.loads(CliRunner().invoke(concordat, [*command, *options]).stdout)
 
-    def resolve(self, *arguments: str) -> subprocess.CompletedProcess:
+    def resolve(self, *arguments: str) -> "Done":
         chain = ["--rpc", self.rpc, "--chain-id", "31338", "--registry", self.old.registry_address]
         chain += ["--log", self.old.anchor_address, "--keys", str(self.keys)]
-        command = [sys.executable, "-m", "ledger.chain.resolve", *chain, *arguments]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        said, complained = io.StringIO(), io.StringIO()
+        with redirect_stdout(said), redirect_stderr(complained):
+            try:
+                status = resolve.main([*chain, *arguments])
+            except SystemExit as ended:
+                status = int(ended.code or 0)
+        return Done(status, said.getvalue(), complained.getvalue())
 
     def succeed(self) -> None:
         files = [str(self.vote(slug, "--successor", self.made)[1]) for slug in NODES[:3]]
