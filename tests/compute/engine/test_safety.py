@@ -176,6 +176,6 @@ sys.modules["django"] = sys.modules["celery"] = None
 import compute.engine.runner
 assert not {"torch", "crypten"} & set(sys.modules)
 import compute.engine.execution
-assert not [name for name in sys.modules if name.startswith(("concordat.client", "governance", "ledger", "pickle5"))]
+assert not [name for name in sys.modules if name.startswith(("concordat.client.", "governance", "ledger", "pickle5"))]
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3], env={})

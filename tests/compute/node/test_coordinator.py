@@ -14,7 +14,7 @@ from tests.support.consortium import new_uuid
 @pytest.fixture
 def calls(monkeypatch):
     """What was tried, at once: nobody waits in between."""
-    monkeypatch.setattr(session, "_wait", lambda *_: 0.0)
+    monkeypatch.setattr(session, "pause", lambda *_: 0.0)
     return []
 
 

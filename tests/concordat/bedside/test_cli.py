@@ -21,7 +21,8 @@ from concordat.bedside.config import FILE
 from concordat.bedside.receipts import Receipts
 from concordat.bedside.store import FILE as STORE
 from concordat.bedside.store import Store
-from concordat.client.cli import common, main
+from concordat.client import api as client_api
+from concordat.client.cli import main
 from concordat.events import Event
 from ledger.models import LogEntry
 from tests.concordat.bedside.conftest import Hospital
@@ -34,7 +35,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def run(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setattr(common, "Session", partial(common.Session, transport=hospital.world.transport))
+    monkeypatch.setattr(client_api, "Session", partial(client_api.Session, transport=hospital.world.transport))
 
     def invoke(*arguments: object, output: str = "json") -> Result:
         whole = ["--home", str(hospital.home.directory), "--output", output, "bedside", *map(str, arguments)]

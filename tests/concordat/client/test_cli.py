@@ -23,7 +23,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.neural_network import MLPClassifier
 
 from concordat import canonical, clock
-from concordat.client.cli import common, main
+from concordat.client import api as client_api
+from concordat.client.cli import main
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.client.work import Work
@@ -50,7 +51,7 @@ ASKED = ("--purpose", PURPOSE, "--person", PERSON)
 @pytest.fixture
 def run(world: World, monkeypatch: pytest.MonkeyPatch) -> Run:
     """`run("definition", "show", digest)`: as long-beach, unless told otherwise."""
-    monkeypatch.setattr(common, "Session", partial(common.Session, transport=world.transport))
+    monkeypatch.setattr(client_api, "Session", partial(client_api.Session, transport=world.transport))
 
     def invoke(*arguments: object, home: str = "long-beach", output: str = "text", catch: bool = True) -> Result:
         folder = str(world.homes[home].directory)
@@ -489,7 +490,7 @@ def test_a_mistyped_record_number_is_noticed_before_anybody_is_asked(run: Run, t
     def nobody(request: httpx.Request) -> httpx.Response:
         raise AssertionError(request.url)
 
-    common.Session.keywords.update(transport=httpx.MockTransport(nobody))
+    client_api.Session.keywords.update(transport=httpx.MockTransport(nobody))
     result = run("dossier", "C-0000029-9", tmp_path / "dossier.zip")
     assert (result.exit_code, "record-number-invalid" in result.stderr) == (1, True)
 
@@ -533,7 +534,7 @@ def test_what_may_succeed_later_has_an_exit_code_of_its_own(world: World, run: R
     def down(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("down")
 
-    common.Session.keywords.update(transport=httpx.MockTransport(down), sleep=lambda seconds: None)
+    client_api.Session.keywords.update(transport=httpx.MockTransport(down), sleep=lambda seconds: None)
     result = run("login")
     assert result.exit_code == 75
     assert "The coordinator cannot be reached." in result.stderr

@@ -17,10 +17,11 @@ from compute.models import Job, RecordsPackage
 from compute.services.erasure import erase_subject
 from concordat import canonical, clock, escrow, package
 from concordat.canonical import digest
+from concordat.client import api as client_api
 from concordat.client import escrow as ceremonies
 from concordat.client import predict
 from concordat.client.api import Api
-from concordat.client.cli import common, main
+from concordat.client.cli import main
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.client.packages import check_kept
@@ -380,7 +381,7 @@ def test_a_drill_finds_a_key_that_is_lost(custody: Custody, home: ClientHome, tm
 def test_packages_are_fetched_and_opened_by_hand(
     decided: Work, custody: Custody, world: World, home: ClientHome, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(common, "Session", partial(common.Session, transport=world.transport))
+    monkeypatch.setattr(client_api, "Session", partial(client_api.Session, transport=world.transport))
     record = Job.objects.get().record
     (tmp_path / "out").mkdir()
 
