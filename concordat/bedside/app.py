@@ -18,6 +18,8 @@ from concordat.bedside.pages import Pages
 from concordat.reasons import Refused
 
 HOST = "127.0.0.1"
+PATIENCE = 0.15
+"""Seconds that an answer waits for somebody else's write: a hook has half a second."""
 
 
 def build(bedside: Bedside, ehrs: Ehrs) -> Starlette:

@@ -1,5 +1,6 @@
 """One bedside as its pages and hooks see it: configuration, store, and what can be said of a result now."""
 
+from dataclasses import dataclass
 from functools import cached_property
 from uuid import uuid4
 
@@ -12,7 +13,18 @@ from concordat.bedside.items import Item, Items, Standing, standing
 from concordat.bedside.links import Links
 from concordat.bedside.receipts import Receipts
 from concordat.bedside.store import Store
+from concordat.display import Decision
 from concordat.reasons import Reason, Refused
+
+
+@dataclass(frozen=True)
+class Handed:
+    """A card as it is handed out: its UUID, that of its suggestion (empty for what is no result), and its link."""
+
+    made: Card
+    card: str
+    suggestion: str
+    link: str
 
 
 class Bedside:
@@ -20,7 +32,8 @@ class Bedside:
 
     def __init__(self, config: Config, store: Store, institution: str) -> None:
         self.config, self.store, self.institution = config, store, institution
-        self.items, self.receipts, self.links = Items(store), Receipts(store), Links(store)
+        self.items = Items(store, config["definition"])
+        self.receipts, self.links = Receipts(store), Links(store)
         self.address = config["address"].rstrip("/")
 
     @cached_property
@@ -40,33 +53,33 @@ class Bedside:
         """An address that opens the page of a result for some minutes."""
         return f"{self.address}/open/{self.links.make(item.id)}"
 
-    def card(self, patient: str) -> tuple[Card, Item, Standing] | None:
+    def card(self, patient: str) -> Handed | None:
         """The card for a patient, or None: nothing was asked, or the result is below the threshold.
 
-        Either way, what is shown of a result or kept back leaves a receipt."""
+        Either way, what is shown of a result or kept back leaves a receipt. It is written last: there is none of a card
+        that could not be handed out."""
         item = self.items.latest(patient)
         if item is None:
             return None
         now = self.standing(item)
         made = cards.card(item, now, self.config)
-        if now == "ready":
-            kept_back = cards.below(item, self.config)
-            self.receipts.note(
-                item,
-                template=cards.TEMPLATE,
-                rendered=made.text,
-                viewer=self.config["viewer"],
-                decision="suppressed" if kept_back else "shown",
-                threshold=self.config["threshold"] if kept_back else "",
-            )
-            if kept_back:
-                return None
-        return made, item, now
-
-    def keep_card(self, made: Card, item: Item, now: Standing) -> tuple[str, str]:
-        """Note which card was handed out, for its feedback. Answers its UUID and that of its suggestion."""
-        card, suggestion = str(uuid4()), str(uuid4()) if now == "ready" else ""
-        row = (card, item.id, now, suggestion, made.text, clock.rfc3339(clock.now()))
+        if now == "ready" and cards.below(item, self.config):
+            self._note(item, made, "suppressed", self.config["threshold"])
+            return None
+        handed = Handed(made, str(uuid4()), str(uuid4()) if now == "ready" else "", self.link(item))
+        row = (handed.card, item.id, now, handed.suggestion, made.text, clock.rfc3339(clock.now()))
         with self.store.write() as db:
             db.execute("INSERT INTO card VALUES (?, ?, ?, ?, ?, ?)", row)
-        return card, suggestion
+        if now == "ready":
+            self._note(item, made, "shown", "")
+        return handed
+
+    def _note(self, item: Item, made: Card, decision: Decision, threshold: str) -> None:
+        self.receipts.note(
+            item,
+            template=cards.TEMPLATE,
+            rendered=made.text,
+            viewer=self.config["viewer"],
+            decision=decision,
+            threshold=threshold,
+        )

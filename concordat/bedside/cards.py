@@ -123,6 +123,10 @@ def words(item: Item, standing: Standing, config: Config) -> tuple[str, str]:
             "NOT AVAILABLE, the service is down",
             "The process that computes results is not running, or does not reach the consortium.",
         ),
+        "superseded": (
+            "of an earlier model, ask again",
+            "The last result is of another computation than the one that is in use here now.",
+        ),
         "stale": (
             "OUT OF DATE, ask again",
             f"The oldest input of the last result is from {moment(item.oldest)}, and results whose inputs are "
@@ -149,8 +153,11 @@ def summary(text: str) -> str:
 
 
 def percent(probability: str) -> str:
-    """A decimal as a percentage."""
-    return f"{100 * Decimal(probability):.1f} %"
+    """A decimal as a percentage; what is neither nothing nor everything is never rounded to it."""
+    exact = 100 * Decimal(probability)
+    if 0 < exact < Decimal("0.1"):
+        return "< 0.1 %"
+    return "> 99.9 %" if Decimal("99.9") < exact < 100 else f"{exact:.1f} %"
 
 
 def moment(time: datetime) -> str:

@@ -29,7 +29,8 @@ LONGEST = 300
 SKEW = 60
 """Seconds by which the clocks of EHR and hospital may differ."""
 
-_FETCH_SECONDS, _FETCH_AGAIN = 2.0, 60.0
+_FETCH_SECONDS, _FETCH_AGAIN, _FETCH_EVERY, _LAPSE = 2.0, 60.0, 600.0, 3600.0
+_LARGEST_SET = 1 << 18
 
 
 @with_config(ANSWER)
@@ -106,7 +107,9 @@ class Ehrs:
 
 
 class _Keys:
-    """An EHR's keys: given, or fetched when one is missing, once a minute at most."""
+    """An EHR's keys: given, or fetched at the start, every ten minutes while they are used, and when one is missing,
+    once a minute at most. Nobody waits for that: a token whose key is not known yet is refused, and taken when it comes
+    again. Fetched keys that could not be fetched anew for an hour are believed no more."""
 
     def __init__(self, ehr: Ehr, fetch: Callable[[str], bytes]) -> None:
         self._url, self._fetch = ehr.get("jwks_url", ""), fetch
@@ -115,18 +118,20 @@ class _Keys:
         except (JoseError, KeyError, TypeError, ValueError) as error:
             detail = f"The jwks of {ehr['issuer']} is no JWK Set of public keys."
             raise Refused(Reason.FIELD_INVALID, detail=detail, field="ehrs.jwks") from error
-        self._fetched = -_FETCH_AGAIN
+        self._asked = self._fetched = -_LAPSE
         self._lock = threading.Lock()
+        if self._url:
+            self._refresh()
 
     def of(self, kid: str) -> KeySet:
         """A set of the one key of that id. Raises Refused(SIGN_IN_REFUSED)."""
         found = self._find(kid)
-        if not found and self._url:
-            with self._lock:
-                if time.monotonic() - self._fetched >= _FETCH_AGAIN:
-                    self._fetched = time.monotonic()
-                    self._refresh()
-            found = self._find(kid)
+        if self._url:
+            age = time.monotonic() - self._fetched
+            if not found or age > _FETCH_EVERY:
+                self._wake()
+            if age > _LAPSE:
+                found = []
         if not found:
             raise _refused("kid", "The issuer has no such key here.")
         return KeySet(found)
@@ -134,16 +139,33 @@ class _Keys:
     def _find(self, kid: str) -> list[Any]:
         return [key for key in self._keys.keys if kid and key.kid == kid]
 
+    def _wake(self) -> None:
+        """Fetch beside the request, one at a time and not too often."""
+        with self._lock:
+            if time.monotonic() - self._asked < _FETCH_AGAIN:
+                return
+            self._asked = time.monotonic()
+        threading.Thread(target=self._refresh, daemon=True).start()
+
     def _refresh(self) -> None:
+        self._asked = time.monotonic()
         try:
             fetched: Any = json.loads(self._fetch(self._url))
-            self._keys = KeySet.import_key_set(fetched)
+            self._keys, self._fetched = KeySet.import_key_set(fetched), time.monotonic()
         except (httpx.HTTPError, JoseError, Refused, ValueError, KeyError, TypeError):
             return  # the keys that are known stay; the token's is not among them
 
 
 def _fetch(url: str) -> bytes:
-    return httpx.get(url, timeout=_FETCH_SECONDS, follow_redirects=False).raise_for_status().content
+    """Raises httpx.HTTPError, also for what is too long or takes too long."""
+    until, content = time.monotonic() + 2 * _FETCH_SECONDS, b""
+    with httpx.stream("GET", url, timeout=_FETCH_SECONDS, follow_redirects=False) as response:
+        response.raise_for_status()
+        for part in response.iter_bytes():
+            content += part
+            if len(content) > _LARGEST_SET or time.monotonic() > until:
+                raise httpx.HTTPError("a set of keys is short, and comes soon")
+    return content
 
 
 def _refused(field: str, detail: str) -> Refused:

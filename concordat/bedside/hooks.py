@@ -119,7 +119,10 @@ class Hooks:
 
     async def call(self, request: Request) -> Response:
         """The card for the patient whose chart is opened, if there is one."""
-        await self._check(request, {self._service})
+        try:
+            await self._check(request, {self._service})
+        except sqlite3.Error as error:  # who asks is known by then, and not whether it is the first time
+            return JSONResponse({"cards": self._unavailable(error)})
         called = read(await _json(request), _Call)
         if called["hook"] != HOOK:
             raise Refused(Reason.FIELD_INVALID, detail=f"This service answers to {HOOK} only.", field="hook")
@@ -136,16 +139,17 @@ class Hooks:
         bedside = self._bedside
         source = f"Concordat at {bedside.institution}"
         try:
-            found = bedside.card(patient)
-            if found is None:
-                return []
-            made, item, now = found
-            card, suggestion = bedside.keep_card(made, item, now)
-            return [made.to_json(uuid=card, source=source, link=bedside.link(item), suggestion=suggestion)]
-        except (sqlite3.Error, Refused, LookupError, ValueError, ArithmeticError) as error:
-            # An error would be shown as no card, which reads as if there were nothing to say.
-            _LOG.error("a hook could not be answered: %s", type(error).__name__)
-            return [cards.unavailable(bedside.config["title"]).to_json(source=source)]
+            given = bedside.card(patient)
+        except Exception as error:  # noqa: BLE001  (a health record shows an error as no card: as if all were well)
+            return self._unavailable(error)
+        if given is None:
+            return []
+        return [given.made.to_json(uuid=given.card, source=source, link=given.link, suggestion=given.suggestion)]
+
+    def _unavailable(self, error: Exception) -> list[dict[str, Any]]:
+        _LOG.error("a hook could not be answered: %s", type(error).__name__)
+        source = f"Concordat at {self._bedside.institution}"
+        return [cards.unavailable(self._bedside.config["title"]).to_json(source=source)]
 
     def _take(self, given: list[_Feedback]) -> None:
         bedside = self._bedside
@@ -153,14 +157,14 @@ class Hooks:
         for each, card, reason in known:
             if card["standing"] != "ready":
                 continue  # there was no result on it of which anything could be made
-            bedside.receipts.note(
+            bedside.receipts.decided(
                 bedside.items.of(card["item"]),
                 template=cards.TEMPLATE,
                 rendered=card["rendered"],
                 viewer=bedside.config["viewer"],
                 decision=each["outcome"],
                 reason=reason,
-                once=f"{each['card']} {each['outcome']} {reason}",
+                occasion=each["card"],
             )
 
     def _card(self, given: _Feedback) -> Mapping[str, str]:

@@ -11,17 +11,24 @@ from uuid import uuid4
 from concordat import clock
 from concordat.bedside.config import Config
 from concordat.bedside.store import Store
+from concordat.display import RETRACTIONS
 from concordat.reasons import Reason, Refused
 from concordat.schema import Value
 from concordat.what_if import Change
 
 State = Literal["waiting", "sent", "open", "failed"]
 
-Standing = Literal["pending", "late", "down", "failed", "stale", "retracted", "ready"]
+Standing = Literal["pending", "late", "down", "failed", "stale", "retracted", "superseded", "ready"]
 """What can be said of a result now. Only `ready` is a result; none of the others says anything about a risk."""
+
+SKEW = timedelta(minutes=10)
+"""By how much the clock of whoever took a value may be ahead of ours."""
 
 WORKER_SILENT = timedelta(minutes=2)
 """After so long without a sign of the worker, what is pending waits for nobody."""
+
+
+_LATEST = "SELECT * FROM item WHERE patient = ? AND about IS NULL ORDER BY asked DESC, rowid DESC LIMIT 1"
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,7 @@ class Item:
     """One request: a patient's record, or with a `change` a question `about` one. `result` is null until it is open."""
 
     id: str
+    definition: str
     patient: str
     about: str | None
     values: dict[str, Value]
@@ -51,10 +59,10 @@ class Item:
 
 
 class Items:
-    """Requests in the store."""
+    """Requests in the store; what is asked now is asked under the `definition` with this digest."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: Store, definition: str) -> None:
+        self.store, self.definition = store, definition
 
     def put(
         self,
@@ -66,28 +74,48 @@ class Items:
         consent: str,
         subject: str,
     ) -> Item:
-        """Ask for a patient's record, unless that is under way already: what is asked for twice is computed once.
+        """Ask for a patient's record, unless that is what was asked last: what is asked for twice is computed once.
 
-        Only the very same values, taken at the same times, for the same person, are the same."""
+        Only the very same values, taken at the same times, for the same person under the same definition, are the same.
+
+        Raises:
+            Refused: WRONG_STATE for a record that was retracted as wrong or of another patient, or for a patient who
+                was merged into another: what was found to be wrong does not come back by itself.
+        """
         asked = _json(values), _json(taken), person, consent, subject
         with self.store.write() as db:
-            same = db.execute(
-                "SELECT * FROM item WHERE patient = ? AND about IS NULL AND retraction = '' AND state != 'failed' AND "
-                "(given, taken, person, consent, subject) = (?, ?, ?, ?, ?)",
-                (patient, *asked),
+            wrong = db.execute(
+                "SELECT retraction FROM item WHERE patient = ? AND about IS NULL AND ((given, taken) = (?, ?) AND "
+                "retraction IN ('wrong-patient', 'entered-in-error') OR retraction = 'merged' AND merged != '')",
+                (patient, *asked[:2]),
             ).fetchone()
-            if same is not None:
-                return _item(same)
-            return _insert(db, patient, None, asked, {})
+            if wrong is not None:
+                detail = f"{RETRACTIONS[wrong['retraction']]} Correct the record at its source, and ask with that."
+                raise Refused(Reason.WRONG_STATE, detail=detail, field="patient")
+            last = db.execute(_LATEST, (patient,)).fetchone()
+            again = last is not None and (
+                tuple(last[name] for name in ("given", "taken", "person", "consent", "subject")) == asked
+                and last["definition"] == self.definition
+                and last["retraction"] == ""
+                and last["state"] != "failed"
+            )
+            return _item(last) if again else _insert(db, self.definition, patient, None, asked, {})
 
     def ask(self, about: Item, change: Change, *, once: str) -> Item:
-        """Ask what would be predicted if `change` held. `once` (UUID) is the question's id: the same again is one."""
+        """Ask what would be predicted if `change` held. `once` (UUID) is the question's id: the same again is one.
+
+        Raises Refused(FIELD_INVALID) for no change, and for an id that is another question's.
+        """
+        if not change:
+            raise Refused(Reason.FIELD_INVALID, detail="Change at least one value first.", field="change")
         with self.store.write() as db:
             known = db.execute("SELECT * FROM item WHERE id = ?", (once,)).fetchone()
             if known is not None:
+                if (known["about"], known["change"]) != (about.id, _json(change)):
+                    raise Refused(Reason.FIELD_INVALID, detail="Ask the question anew.", field="once")
                 return _item(known)
             asked = _json(about.values), _json(about.taken), about.person, about.consent, about.subject
-            return _insert(db, about.patient, about.id, asked, change, once)
+            return _insert(db, about.definition, about.patient, about.id, asked, change, once)
 
     def of(self, request: str) -> Item:
         """Raises Refused(NOT_FOUND)."""
@@ -100,10 +128,7 @@ class Items:
     def latest(self, patient: str) -> Item | None:
         """What was asked last for a patient, questions aside."""
         with self.store.read() as db:
-            row = db.execute(
-                "SELECT * FROM item WHERE patient = ? AND about IS NULL ORDER BY asked DESC, rowid DESC LIMIT 1",
-                (patient,),
-            ).fetchone()
+            row = db.execute(_LATEST, (patient,)).fetchone()
         return None if row is None else _item(row)
 
     def questions(self, about: Item) -> list[Item]:
@@ -129,12 +154,14 @@ class Items:
     def failed(self, item: Item, reason: Reason) -> None:
         self._set("state = 'failed', reason = ? WHERE id = ?", str(reason), item.id)
 
-    def retract(self, *, patient: str = "", request: str = "", why: str) -> list[Item]:
-        """Nothing of these is shown any more: the first retraction of each stays. Answers all that are retracted."""
+    def retract(self, *, patient: str = "", request: str = "", why: str, into: str = "") -> list[Item]:
+        """Nothing of these is shown any more: the first retraction of each stays. Answers all that are retracted.
+
+        `into`: the patient into whom this one was merged; nothing is asked for this one from then on."""
         which, named = "(patient = ? OR id = ? OR about = ?)", (patient, request, request)
-        change = f"UPDATE item SET retraction = ?, retracted = ? WHERE {which} AND retraction = ''"  # noqa: S608
+        change = f"UPDATE item SET retraction = ?, retracted = ?, merged = ? WHERE {which} AND retraction = ''"  # noqa: S608
         with self.store.write() as db:
-            db.execute(change, (why, clock.rfc3339(clock.now()), *named))
+            db.execute(change, (why, clock.rfc3339(clock.now()), into, *named))
         return self._all(f"{which} ORDER BY asked, rowid", *named)
 
     def forget(self, patient: str) -> list[str]:
@@ -165,8 +192,11 @@ def standing(item: Item, config: Config, *, now: datetime, worker: datetime | No
     """What can be said of an item. `worker` is when the worker last reached the coordinator."""
     if item.retraction:
         return "retracted"
+    if item.definition != config["definition"]:
+        return "superseded"
     if item.state == "open":
-        return "stale" if now - item.oldest > timedelta(hours=config["stale_after_hours"]) else "ready"
+        fresh = -SKEW <= now - item.oldest <= timedelta(hours=config["stale_after_hours"])
+        return "ready" if fresh else "stale"
     if item.state == "failed":
         return "failed"
     if worker is None or now - worker > WORKER_SILENT:
@@ -176,6 +206,7 @@ def standing(item: Item, config: Config, *, now: datetime, worker: datetime | No
 
 def _insert(
     db: sqlite3.Connection,
+    definition: str,
     patient: str,
     about: str | None,
     asked: tuple[str, str, str, str, str],
@@ -185,6 +216,7 @@ def _insert(
     given, taken, person, consent, subject = asked
     row = {
         "id": once or str(uuid4()),
+        "definition": definition,
         "patient": patient,
         "about": about,
         "given": given,
@@ -204,6 +236,7 @@ def _insert(
 def _item(row: sqlite3.Row) -> Item:
     return Item(
         id=row["id"],
+        definition=row["definition"],
         patient=row["patient"],
         about=row["about"],
         values=json.loads(row["given"]),

@@ -54,6 +54,7 @@ class Pages:
         )
         self._templates.filters["percent"] = cards.percent
         self._templates.filters["moment"] = _moment
+        self._templates.filters["exact"] = _exact
 
     @property
     def routes(self) -> list[Route | Mount]:
@@ -112,8 +113,7 @@ class Pages:
     def _result(self, session: Session) -> str:
         item, bedside = self._bedside.items.of(session.item), self._bedside
         standing = bedside.standing(item)
-        told = None if item.result is None or standing not in ("ready", "stale") else item.result["explanation"]
-        article = self._article(item, standing) if told else ""
+        article = self._article(item) if standing == "ready" else ""
         if standing == "ready":
             self._note(item, TEMPLATE, article)
         called, means = ("", "") if standing == "ready" else cards.words(item, standing, bedside.config)
@@ -132,7 +132,7 @@ class Pages:
             **self._asking(item, standing),
         )
 
-    def _article(self, item: Item, standing: str) -> str:
+    def _article(self, item: Item) -> str:
         """The part that a receipt commits to: everything that is said of the result, and nothing that changes."""
         assert item.result is not None
         documents, told = self._bedside.documents, item.result["explanation"]
@@ -150,7 +150,6 @@ class Pages:
             config=self._bedside.config,
             below=cards.below(item, self._bedside.config),
             no_interval=cards.NO_INTERVAL,
-            stale=standing == "stale",
             limits=limits.attributes(documents, self._bedside.config),
         )
 
@@ -196,20 +195,20 @@ class Pages:
             taken=clock.rfc3339(item.oldest)[:10],
             institution=self._bedside.institution,
         )
-        self._note(item, PATIENT_TEMPLATE, inner, viewer="patient")
+        self._note(item, PATIENT_TEMPLATE, inner)
         return self._render("patient.html", title="For the patient", session=session, inner=Markup(inner))  # noqa: S704
 
     def _decide(self, session: Session, form: dict[str, str]) -> Response:
         item = self._ready(session)
         decision, reason = _decision(form)
-        self._bedside.receipts.note(
+        self._bedside.receipts.decided(
             item,
             template=TEMPLATE,
-            rendered=self._article(item, "ready"),
+            rendered=self._article(item),
             viewer=self._bedside.config["viewer"],
             decision=decision,
             reason=reason,
-            once=f"{TEMPLATE} {session.handle} {decision} {reason}",
+            occasion=f"{TEMPLATE} {session.handle}",
         )
         return RedirectResponse(f"/r/{session.handle}#decision", status_code=303)
 
@@ -284,12 +283,12 @@ class Pages:
         latest = self._bedside.items.latest(item.patient)
         return latest is not None and latest.id != item.id
 
-    def _note(self, item: Item, template: str, rendered: str, viewer: str = "") -> None:
+    def _note(self, item: Item, template: str, rendered: str) -> None:
         self._bedside.receipts.note(
             item,
             template=template,
             rendered=rendered,
-            viewer=viewer or self._bedside.config["viewer"],
+            viewer=self._bedside.config["viewer"],
             decision="shown",
         )
 
@@ -312,6 +311,11 @@ class Pages:
 
     def _render(self, template: str, **values: Any) -> str:
         return self._templates.get_template(template).render(**values)
+
+
+def _exact(number: float) -> str:
+    """A number so that it reads back as itself: a form that rounds would ask for changes that nobody made."""
+    return repr(float(number)).removesuffix(".0")
 
 
 def _moment(time: str) -> str:

@@ -24,7 +24,7 @@ _WHY = re.compile(
     r"why\s+(?:is\s+it\s+|is\s+the\s+(?:risk|probability)\s+)?(not\s+)?(?:so\s+)?(low|high)\w*", re.IGNORECASE
 )
 _PART = re.compile(r"(.+?)\s+(?:were|was|is|are|=)\s+(.+)", re.IGNORECASE)
-_RELATIVE = re.compile(r"(lower|higher)(?:\s+by\s+([0-9]+(?:\.[0-9]+)?)(?:\s.*)?)?", re.IGNORECASE)
+_RELATIVE = re.compile(r"(lower|higher)(?:\s+by\s+([0-9]+(?:\.[0-9]+)?)(?:\s+(.+))?)?", re.IGNORECASE)
 _NUMBER = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?)(?:\s+(.+))?")
 _WORD = re.compile(r"[a-z0-9]+")
 _EMPTY = frozenset({"the", "a", "an", "my", "their", "his", "her", "patient", "patients", "s", "of", "in", "at", "on"})
@@ -95,12 +95,13 @@ def find(phrase: str, schema: FeatureSchema) -> Feature:
 
 def _value(text: str, feature: Feature, old: Value) -> Value:
     if relative := _RELATIVE.fullmatch(text):
+        _check_unit(relative[3], feature)
         return _moved(feature, old, relative[1].lower(), relative[2])
     if feature.kind == "number":
         number = _NUMBER.fullmatch(text)
-        units = {feature.unit.lower(), (feature.unit_label or feature.unit).lower()}
-        if number is None or (number[2] or feature.unit).lower() not in units:
-            raise _not_understood(f"{feature.label} is a number, in {feature.unit_label or feature.unit}.")
+        if number is None:
+            raise _no_number(feature)
+        _check_unit(number[2], feature)
         return float(number[1])
     if feature.kind == "boolean":
         if text.lower() not in _TRUTH:
@@ -112,6 +113,13 @@ def _value(text: str, feature: Feature, old: Value) -> Value:
     raise _not_understood(f"{feature.label} is one of: {', '.join(level.label for level in feature.levels)}.")
 
 
+def _check_unit(said: str | None, feature: Feature) -> None:
+    """What follows a number is the feature's unit, or nothing: “percent” and “every year” would mean something else."""
+    units = {feature.unit.lower(), (feature.unit_label or feature.unit).lower()}
+    if said is not None and said.lower() not in units:
+        raise _no_number(feature)
+
+
 def _moved(feature: Feature, old: Value, towards: str, by: str | None) -> Value:
     """Lower or higher by so much, or by one standard deviation of the schema, and within the range."""
     if feature.kind != "number" or isinstance(old, bool) or not isinstance(old, int | float):
@@ -120,6 +128,10 @@ def _moved(feature: Feature, old: Value, towards: str, by: str | None) -> Value:
     step, (lowest, highest) = float(by) if by else feature.scale, feature.range
     new = old - step if towards == "lower" else old + step
     return new if by else min(max(new, lowest), highest)
+
+
+def _no_number(feature: Feature) -> Refused:
+    return _not_understood(f"{feature.label} is a number, in {feature.unit_label or feature.unit}.")
 
 
 def _not_understood(detail: str) -> Refused:

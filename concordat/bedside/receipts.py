@@ -26,6 +26,12 @@ AGAIN = frozenset(
         Reason.RATE_LIMITED,
         Reason.BROKER_UNAVAILABLE,
         Reason.CHAIN_UNAVAILABLE,
+        Reason.INTERNAL,
+        Reason.NODE_BUSY,
+        Reason.SIGNER_UNAVAILABLE,
+        Reason.TIMESTAMP_AUTHORITY_UNAVAILABLE,
+        Reason.SIGN_IN_REQUIRED,
+        Reason.SIGN_IN_REFUSED,
     }
 )
 """Refusals that pass: what was refused for one of them is tried again."""
@@ -85,6 +91,34 @@ class Receipts:
                 "time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 values,
             )
+
+    def decided(
+        self,
+        item: Item,
+        *,
+        template: str,
+        rendered: str,
+        viewer: str,
+        decision: Decision,
+        reason: str,
+        occasion: str,
+    ) -> None:
+        """Write down what somebody made of a result on one `occasion`, unless that is what they said there last."""
+        begins = f"{item.id} {occasion} #"
+        query = "SELECT decision, reason FROM receipt WHERE substr(once, 1, ?) = ? ORDER BY id"
+        with self.store.read() as db:
+            said = [tuple(row) for row in db.execute(query, (len(begins), begins))]
+        if said[-1:] == [(decision, reason)]:
+            return
+        self.note(
+            item,
+            template=template,
+            rendered=rendered,
+            viewer=viewer,
+            decision=decision,
+            reason=reason,
+            once=f"{occasion} #{len(said)}",
+        )
 
     def retracted(self, item: Item, *, viewer: str) -> None:
         """Write down that a result is not shown any more, where there was one: the text is what is said instead."""

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from concordat import clock
+from concordat.bedside.items import SKEW
 from concordat.client import records
 from concordat.fhir import read_bundle
 from concordat.reasons import Reason, Refused
@@ -45,6 +46,8 @@ def read_fhir(file: Path, schema: FeatureSchema) -> Record:
 
 def read_values(file: Path, schema: FeatureSchema, *, taken: datetime) -> Record:
     """The record in a JSON object of values by feature, all of them taken at one time. Raises Refused as `records`."""
+    if taken > clock.now() + SKEW:
+        raise Refused(Reason.FIELD_INVALID, detail="Values cannot have been taken in the future.", field="taken")
     values = records.read_json(file)
     moment = clock.rfc3339(taken)
     return Record(values, {each.name: moment for each in schema.features if values.get(each.name) is not None}, "")

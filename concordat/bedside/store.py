@@ -20,6 +20,7 @@ FILE, LOCK = "bedside.sqlite3", "bedside.lock"
 _TABLES = """
 CREATE TABLE IF NOT EXISTS item (
     id TEXT PRIMARY KEY,             -- the request's id
+    definition TEXT NOT NULL,        -- under which it was asked
     patient TEXT NOT NULL,           -- as the EHR names the patient
     about TEXT REFERENCES item (id), -- whose record a question changes; null of the record itself
     given TEXT NOT NULL,             -- values by feature (JSON)
@@ -33,7 +34,8 @@ CREATE TABLE IF NOT EXISTS item (
     reason TEXT NOT NULL DEFAULT '', -- why it failed
     result TEXT NOT NULL DEFAULT '', -- what was opened (JSON)
     retraction TEXT NOT NULL DEFAULT '',
-    retracted TEXT NOT NULL DEFAULT ''
+    retracted TEXT NOT NULL DEFAULT '',
+    merged TEXT NOT NULL DEFAULT ''  -- into which patient
 );
 CREATE INDEX IF NOT EXISTS item_of_patient ON item (patient, asked);
 CREATE TABLE IF NOT EXISTS receipt (
@@ -77,14 +79,14 @@ CREATE TABLE IF NOT EXISTS document (name TEXT PRIMARY KEY, content TEXT NOT NUL
 
 
 class Store:
-    """The file. Opening it makes it, if it is not there.
+    """The file. Opening it makes it, if it is not there. A connection waits for another's write `patience` seconds.
 
     Raises:
         Refused: KEYSTORE_UNSAFE if others may read it.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, patience: float = 5.0) -> None:
+        self._folder, self._patience = folder, patience
         self._path = folder / FILE
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
         check_private(self._path.stat(), self._path)
@@ -113,10 +115,17 @@ class Store:
             connection.close()  # rolls back what was not committed
 
     def overwrite(self) -> None:
-        """Leave nothing in the file of what was deleted; the write-ahead log is emptied, too."""
+        """Leave nothing in the file of what was deleted; the write-ahead log is emptied, too.
+
+        Raises Refused(CONFLICT) while somebody reads: it is deleted then, and its bytes are there until this succeeds.
+        """
         with self.read() as connection:
+            connection.execute("PRAGMA temp_store = MEMORY")  # no copy elsewhere
             connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            detail = "It is deleted, and somebody reads the file: give the command again until its bytes are gone."
+            raise Refused(Reason.CONFLICT, detail=detail)
 
     @contextmanager
     def only_worker(self) -> Iterator[None]:
@@ -132,7 +141,7 @@ class Store:
             os.close(handle)
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=5, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self._path, timeout=self._patience, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")

@@ -95,6 +95,9 @@ def _number(value: float, target: str) -> str:
     return f"{value:+z.2f}" if target == "log-odds" else f"{100 * value:+z.1f}"
 
 
-def of_a_hundred(probability: str) -> int:
-    """A probability as a number of people of a hundred."""
-    return round(100 * Decimal(probability))
+def of_a_hundred(probability: str) -> str:
+    """A probability as a number of people of a hundred, in words where it is next to nobody or everybody."""
+    exact = 100 * Decimal(probability)
+    if exact < Decimal("0.5"):
+        return "fewer than 1"
+    return "more than 99" if exact > Decimal("99.5") else str(round(exact))

@@ -45,7 +45,7 @@ class Worker:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._home, self._api, self._store, self._config, self._sleep = home, api, store, config, sleep
-        self._items, self._receipts = Items(store), Receipts(store)
+        self._items, self._receipts = Items(store, config["definition"]), Receipts(store)
         self._definition: CheckedDefinition | None = None
         self._fetched = clock.now()
 
@@ -90,9 +90,24 @@ class Worker:
             self._items.opened(item, kept(opened))
 
     def _prepared(self, item: Item, definition: CheckedDefinition) -> Work:
-        """The request's folder: the one that is there, or a new one. What was left half made was never sent."""
-        with suppress(Refused):
-            return Work.of(self._home.work, item.id)
+        """The request's folder: the one that is there, or a new one. What was left half made was never sent.
+
+        Raises Refused: WRONG_STATE for a folder that is of another request, or for an item of another definition.
+        """
+        what_ifs = [item.change] if item.change else []
+        with suppress(FileNotFoundError):
+            if (self._home.work / item.id / "request.json").exists():
+                work = Work.of(self._home.work, item.id)
+                content = work.content
+                if (content["definition"], content["values"], content["what_ifs"]) != (
+                    item.definition,
+                    item.values,
+                    what_ifs,
+                ):
+                    raise Refused(Reason.WRONG_STATE, detail="The folder of this id is another request's.")
+                return work
+        if item.definition != definition.digest:
+            raise Refused(Reason.WRONG_STATE, detail="It was asked under another definition.")
         shutil.rmtree(self._home.work / item.id, ignore_errors=True)
         return predict.prepare(
             self._home,
@@ -102,14 +117,14 @@ class Worker:
             person=item.person,
             consent=item.consent,
             subject=item.subject,
-            what_ifs=[item.change] if item.change else [],
+            what_ifs=what_ifs,
             request=item.id,
         )
 
     def _take_back(self, item: Item) -> None:
         """What was retracted before it came: nobody computes it any more, if that is in time."""
-        if item.state == "sent":
-            with suppress(Refused):  # there is a result already, or it ended by itself
+        with suppress(Refused):  # nothing was sent, there is a result already, or it ended by itself
+            if Work.of(self._home.work, item.id).job:
                 predict.cancel(Work.of(self._home.work, item.id), self._api)
         self._items.failed(item, Reason.WRONG_STATE)
 

@@ -17,7 +17,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
 from concordat import clock
-from concordat.bedside.app import build
+from concordat.bedside.app import PATIENCE, build
 from concordat.bedside.bedside import Bedside
 from concordat.bedside.config import FILE, Config, check, load
 from concordat.bedside.ehr import Ehrs
@@ -125,7 +125,7 @@ def running(config: Config, home: ClientHome, ehr: Ehr | None = None, **keys: An
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
         known = {"issuer": ISSUER, "origins": [ORIGIN], **(keys or {"jwks": asking.jwks})}
         there = check(Config(**{**config, "address": address, "ehrs": [known]}))  # type: ignore[typeddict-item]
-        bedside = Bedside(there, Store(home.directory), home.institution)
+        bedside = Bedside(there, Store(home.directory, patience=PATIENCE), home.institution)
         server = uvicorn.Server(uvicorn.Config(build(bedside, Ehrs(there, bedside.store)), log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()

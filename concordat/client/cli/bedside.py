@@ -16,6 +16,7 @@ from concordat.bedside.store import Store
 from concordat.bedside.worker import Worker
 from concordat.client.cli.common import App
 from concordat.display import RETRACTIONS
+from concordat.reasons import Reason, Refused
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _SCOPES = "definitions.read predictions.read predictions.write ledger.read"
@@ -29,7 +30,9 @@ def bedside() -> None:
 
 @bedside.command()
 @click.option("--person", required=True, type=click.UUID, metavar="UUID", help="Who decides with the result.")
-@click.option("--patient", default="", help="The patient's FHIR id in the health record; else the Bundle's own.")
+@click.option(
+    "--patient", default="", help="The patient's FHIR id in the health record, where the record does not say it."
+)
 @click.option("--consent", default="", help="Id of the consent, where that is the legal ground.")
 @click.option("--subject", type=click.UUID, help="The person's pseudonym, where the legal ground is not consent.")
 @click.option("--fhir", type=_FILE, help="The record as a FHIR R4 Bundle of one patient.")
@@ -68,7 +71,10 @@ def enqueue(
     if not (patient or read.patient):
         raise click.UsageError("The record does not say whose it is: name the patient with --patient.")
     known.schema.encode_row(read.values)  # a record that cannot be computed on is refused now, and not in the worker
-    item = Items(store).put(
+    if patient and read.patient and patient != read.patient:
+        detail = "The Bundle is about another patient than the one who is named."
+        raise Refused(Reason.FIELD_INVALID, detail=detail, field="patient")
+    item = Items(store, config["definition"]).put(
         patient=patient or read.patient,
         values=read.values,
         taken=read.taken,
@@ -103,7 +109,8 @@ def serve(app: App, port: int) -> None:
     from concordat.bedside import app as web  # a web server, which no other command needs
     from concordat.bedside.bedside import Bedside
 
-    config, store = _open(app)
+    config = configuration.load(app.home)
+    store = Store(app.home.directory, patience=web.PATIENCE)
     app.progress.print(f"Bedside of {app.home.institution}: {config['address']}, on port {port} of {web.HOST}.")
     web.serve(Bedside(config, store, app.home.institution), port=port)
 
@@ -140,10 +147,10 @@ def retract(app: App, patient: str, request_id: str, why: str, into: str) -> Non
     if into and (why != "merged" or not patient):
         raise click.UsageError("--into goes with --patient and --why merged.")
     config, store = _open(app)
-    items, receipts = Items(store), Receipts(store)
+    items, receipts = Items(store, config["definition"]), Receipts(store)
     if request_id:
         items.of(request_id)
-    found = items.retract(patient=patient, request=request_id, why=why)
+    found = items.retract(patient=patient, request=request_id, why=why, into=into)
     found += items.retract(patient=into, why=why) if into else []
     for item in found:
         receipts.retracted(item, viewer=config["viewer"])
@@ -163,8 +170,8 @@ def retract(app: App, patient: str, request_id: str, why: str, into: str) -> Non
 @click.pass_obj
 def forget(app: App, patient: str) -> None:
     """Delete what the bedside holds on a patient, and print the requests whose folders in work/ stay."""
-    _, store = _open(app)
-    found = Items(store).forget(patient)
+    config, store = _open(app)
+    found = Items(store, config["definition"]).forget(patient)
     app.answer({"forgotten": found}, lambda console: console.print("\n".join(found) or "Nothing was held."))
 
 

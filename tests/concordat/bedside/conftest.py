@@ -39,7 +39,7 @@ class Hospital:
 
     @property
     def items(self) -> Items:
-        return Items(self.store)
+        return Items(self.store, self.config["definition"])
 
     def worker(self, **options: Any) -> Worker:
         return Worker(self.home, self.world.api("long-beach"), self.store, self.config, sleep=lambda _: None, **options)

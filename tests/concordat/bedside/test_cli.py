@@ -56,6 +56,24 @@ def values(tmp_path: Path) -> Path:
     return file
 
 
+def test_a_bundle_of_another_patient_than_the_one_who_is_named_is_refused(
+    hospital: Hospital, run: Run, tmp_path: Path
+) -> None:
+    bundle = json.loads((FOLDER / "bundle.json").read_text())
+    patient = next(each["resource"] for each in bundle["entry"] if each["resource"]["resourceType"] == "Patient")
+    patient["id"] = "somebody-else"
+    (tmp_path / "bundle.json").write_text(json.dumps(bundle))
+    result = run("enqueue", "--fhir", tmp_path / "bundle.json", "--person", PERSON, "--patient", PATIENT)
+    assert (result.exit_code, json.loads(result.stderr)["error"]["field"]) == (1, "patient")
+    assert hospital.items.latest(PATIENT) is None
+
+
+def test_values_from_the_future_are_refused(hospital: Hospital, run: Run, values: Path) -> None:
+    later = f"{clock.now() + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
+    result = run("enqueue", "--json", values, "--taken", later, "--person", PERSON, "--patient", PATIENT)
+    assert json.loads(result.stderr)["error"]["field"] == "taken"
+
+
 def test_from_a_bundle_to_an_open_result(hospital: Hospital, run: Run, tmp_path: Path) -> None:
     bundle = json.loads((FOLDER / "bundle.json").read_text())
     bundle["entry"][0]["resource"]["id"] = PATIENT

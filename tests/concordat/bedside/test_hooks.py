@@ -2,17 +2,22 @@
 
 import json
 import logging
+import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from concordat import clock
 from concordat.bedside import cards
+from concordat.bedside import ehr as ehr_module
 from concordat.bedside.ehr import Ehrs
+from concordat.bedside.links import Links
 from concordat.bedside.receipts import Receipts
 from concordat.display import OVERRIDES, RETRACTIONS, read_display
 from concordat.events import Event
@@ -108,14 +113,54 @@ class TestWhoAsks:
             fetched.append(url)
             return json.dumps(ehr.jwks).encode()
 
-        known = {"issuer": ISSUER, "jwks_url": "https://ehr.example.org/jwks", "origins": []}
-        ehrs = Ehrs(hospital.config | {"ehrs": [known]}, hospital.store, fetch)  # type: ignore[operator]
+        ehrs = self.fetching(hospital, fetch)
         for _ in range(3):
             assert ehrs.check(f"Bearer {ehr.token('here')}", audiences={"here"}) == ISSUER
         for _ in range(3):
             with pytest.raises(Refused, match=f"^{Reason.SIGN_IN_REFUSED}:"):
                 ehrs.check(f"Bearer {ehr.token('here', header={'kid': 'none'})}", audiences={"here"})
         assert fetched == ["https://ehr.example.org/jwks"]
+
+    @staticmethod
+    def fetching(hospital: Hospital, fetch: Callable[[str], bytes]) -> Ehrs:
+        known = {"issuer": ISSUER, "jwks_url": "https://ehr.example.org/jwks", "origins": []}
+        return Ehrs(hospital.config | {"ehrs": [known]}, hospital.store, fetch)  # type: ignore[operator]
+
+    def test_nobody_waits_while_keys_are_fetched(self, hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+        ehr, slow, calls = Ehr(), threading.Event(), []
+
+        def fetch(url: str) -> bytes:
+            calls.append(url)
+            if len(calls) > 1:
+                slow.wait(30)
+            return json.dumps(ehr.jwks).encode()
+
+        monkeypatch.setattr(ehr_module, "_FETCH_AGAIN", 0.0)
+        ehrs = self.fetching(hospital, fetch)
+        begun = threading.active_count()
+        with pytest.raises(Refused, match="no such key"):
+            ehrs.check(f"Bearer {ehr.token('here', header={'kid': 'none'})}", audiences={"here"})
+        assert threading.active_count() == begun + 1  # it is being fetched still
+        assert ehrs.check(f"Bearer {ehr.token('here')}", audiences={"here"}) == ISSUER
+        slow.set()
+
+    def test_keys_that_cannot_be_fetched_anew_are_believed_no_more(
+        self, hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ehr, away = Ehr(), False
+
+        def fetch(url: str) -> bytes:
+            if away:
+                raise httpx.ConnectError("away")
+            return json.dumps(ehr.jwks).encode()
+
+        ehrs = self.fetching(hospital, fetch)
+        away, now = True, time.monotonic()
+        monkeypatch.setattr(ehr_module.time, "monotonic", lambda: now + 3599)
+        assert ehrs.check(f"Bearer {ehr.token('here')}", audiences={"here"}) == ISSUER
+        monkeypatch.setattr(ehr_module.time, "monotonic", lambda: now + 3601)
+        with pytest.raises(Refused, match="no such key"):
+            ehrs.check(f"Bearer {ehr.token('here')}", audiences={"here"})
 
     def test_browsers_let_only_the_ehrs_pages_call(self, shown: Running) -> None:
         def preflight(origin: str) -> Any:
@@ -255,6 +300,41 @@ class TestWhatIsNoResultNeverLooksLikeALowRisk:
         card = self.card(hospital)
         assert "retracted" in card["summary"]
         assert RETRACTIONS[why] in card["detail"]
+
+    def test_of_another_definition(self, hospital: Hospital) -> None:
+        """Whoever changes bedside.json does not have an earlier model's number shown under another title."""
+        item = hospital.opened()
+        changed = below(hospital) | {"definition": "sha256:" + "0" * 64, "title": "Sepsis"}
+        with running(changed, hospital.home) as there:  # type: ignore[arg-type]
+            (card,) = there.cards()
+        assert card["summary"] == "Sepsis: of an earlier model, ask again"
+        assert cards.NOT_A_RISK in card["detail"]
+        assert said(hospital, item) == []
+
+    def test_of_values_from_the_future(self, hospital: Hospital) -> None:
+        hospital.opened(hours=-24 * 365)
+        assert "OUT OF DATE" in self.card(hospital)["summary"]
+
+    def test_a_store_that_somebody_else_writes_to(self, hospital: Hospital) -> None:
+        """It answers in good time, and neither with an error nor with silence."""
+        hospital.opened()
+        with running(below(hospital), hospital.home) as there, hospital.store.write():
+            (card,) = there.cards()
+        assert "NOT AVAILABLE" in card["summary"]
+
+    def test_a_card_that_could_not_be_handed_out_leaves_no_receipt(
+        self, hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        item = hospital.opened()
+
+        def fail(*_: object) -> str:
+            raise OSError
+
+        monkeypatch.setattr(Links, "make", fail)
+        with running(hospital.config | {"threshold": "0"}, hospital.home) as there:  # type: ignore[arg-type]
+            (card,) = there.cards()
+        assert "NOT AVAILABLE" in card["summary"]
+        assert said(hospital, item) == []
 
     def test_a_store_that_cannot_be_read(
         self, hospital: Hospital, shown: Running, caplog: pytest.LogCaptureFixture

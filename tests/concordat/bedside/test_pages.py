@@ -194,7 +194,9 @@ class TestWhatItSays:
         item = hospital.opened(hours=25)
         own = reader(shown)
         page = own.page()
-        assert "Out of date" in page
+        assert "OUT OF DATE" in page
+        assert "This says nothing about the patient's risk" in page
+        assert " %" not in page
         assert "<button" not in page
         assert Receipts(hospital.store).of(item) == []
 
@@ -211,7 +213,7 @@ class TestWhatItSays:
         assert f"{round(100 * probability(item))} out of 100" in page
         for word in ("log-odds", "R²", "perturbed", "coefficient"):
             assert word not in page
-        assert [(each.decision, each.viewer) for each in Receipts(hospital.store).of(item)] == [("shown", "patient")]
+        assert [(each.decision, each.viewer) for each in Receipts(hospital.store).of(item)] == [("shown", "clinician")]
 
 
 class TestReceipts:
@@ -237,6 +239,14 @@ class TestReceipts:
         for wrong in ({"decision": "overridden", "reason": "because"}, {"decision": "overridden"}, {}):
             assert own.post("decision", **wrong).status_code == 422
 
+    def test_who_changes_their_mind_back_is_heard(self, hospital: Hospital, shown: Running) -> None:
+        item = hospital.opened()
+        own, code = reader(shown), next(iter(OVERRIDES))
+        for fields in ({"decision": "accepted"}, {"decision": "overridden", "reason": code}, {"decision": "accepted"}):
+            assert own.post("decision", **fields).status_code == 303
+        said = [each.decision for each in Receipts(hospital.store).of(item)]
+        assert said == ["shown", "accepted", "overridden", "accepted"]
+
     def test_a_form_of_another_page_or_site_is_refused(self, hospital: Hospital, shown: Running) -> None:
         item = hospital.opened()
         own = reader(shown)
@@ -251,6 +261,20 @@ class TestReceipts:
 
 
 class TestQuestions:
+    def test_a_form_in_which_nothing_was_changed_asks_nothing(self, curious: Hospital) -> None:
+        """Whatever a number looks like after a conversion of units, it reads back as itself."""
+        curious.opened(chol=199.92389999999997)
+        with running(curious.config, curious.home) as there:
+            own = reader(there)
+            fields = dict(re.findall(r'id="f-[^"]+" name="([^"]+)" type="number"[^>]* value="([^"]+)"', own.page()))
+            assert fields["chol"] == "199.92389999999997"
+            for select in own.page().split("<select")[1:]:
+                name, chosen = re.search(r'name="([^"]+)"', select), re.search(r'value="([^"]+)" selected', select)
+                if name and chosen and name[1] != "reason":
+                    fields[name[1]] = chosen[1]
+            answer = own.post("question", **fields)
+        assert "Change at least one value first." in unescape(answer.text)
+
     def test_why_is_answered_from_the_explanation(self, hospital: Hospital, shown: Running) -> None:
         item = hospital.opened()
         answer = unescape(reader(shown).post("question", question="Why not low?").text)

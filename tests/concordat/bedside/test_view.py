@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from concordat.bedside import chart, limits, view
+from concordat.bedside import cards, chart, limits, view
 from concordat.bedside.config import Config
 from concordat.bedside.documents import Documents
 from concordat.canonical import digest
@@ -63,6 +63,24 @@ def test_where_two_effects_are_written_the_same_what_can_be_changed_comes_first(
 def test_a_schema_that_says_nothing_of_relevance_keeps_its_digest() -> None:
     assert schema().digest == digest(DOCUMENT)
     assert schema(chol="modifiable").digest != digest(DOCUMENT)
+
+
+@pytest.mark.parametrize(
+    ("probability", "people", "percent"),
+    [
+        ("0.004", "fewer than 1", "0.4 %"),
+        ("0.0004", "fewer than 1", "< 0.1 %"),
+        ("0", "fewer than 1", "0.0 %"),
+        ("0.124", "12", "12.4 %"),
+        ("0.997", "more than 99", "99.7 %"),
+        ("0.99951", "more than 99", "> 99.9 %"),
+    ],
+)
+def test_nobody_and_everybody_are_never_said_of_what_is_only_next_to_it(
+    probability: str, people: str, percent: str
+) -> None:
+    assert view.of_a_hundred(probability) == people
+    assert cards.percent(probability) == percent
 
 
 def test_effects_in_probability_are_percentage_points() -> None:

@@ -209,3 +209,25 @@ def test_nothing_that_was_shown_or_kept_back_is_at_the_coordinator(hospital: Hos
     assert item.result is not None
     needles += [item.result["explanation"]["probability"], item.result["explanation"]["factors"][0]["sentence"]]
     assert [each for each in needles if each in everything] == []
+
+
+def test_another_request_s_folder_is_not_taken_for_an_item_s(hospital: Hospital) -> None:
+    """Whoever chose the id of a question chose that of a request which is there already."""
+    first = hospital.opened()
+    stray = hospital.enqueue("pat-5678", age=30)
+    with hospital.store.write() as db:
+        db.execute("UPDATE item SET id = ? WHERE id = ?", ("6f1d1f7e-2c0b-4c3e-9d56-0b7a3a9f5b01", stray.id))
+    folder = hospital.home.work / first.id
+    folder.rename(hospital.home.work / "6f1d1f7e-2c0b-4c3e-9d56-0b7a3a9f5b01")
+    hospital.worker().round()
+    found = hospital.items.of("6f1d1f7e-2c0b-4c3e-9d56-0b7a3a9f5b01")
+    assert (found.state, found.reason, found.result) == ("failed", Reason.WRONG_STATE, None)
+
+
+def test_what_was_asked_under_another_definition_is_not_computed_under_this_one(hospital: Hospital) -> None:
+    item = hospital.enqueue()
+    with hospital.store.write() as db:
+        db.execute("UPDATE item SET definition = ?", ("sha256:" + "0" * 64,))
+    hospital.worker().round()
+    assert (hospital.items.of(item.id).state, hospital.items.of(item.id).reason) == ("failed", Reason.WRONG_STATE)
+    assert not Job.objects.exists()
