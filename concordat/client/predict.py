@@ -47,6 +47,7 @@ _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
 _LONGEST_WAIT = 20
 """Seconds for which the coordinator is asked to hold an answer back until there is news."""
 _ALARM_ATTEMPTS = 4
+_HEAD_PAUSE = 1.0
 NOT_LOGGED = "alarm"
 """The field that a refusal names whose alarm the log does not show yet."""
 
@@ -265,6 +266,31 @@ def open_result(
     for stage in packages.STAGES:
         packages.hand_in(api, work, stage, home.keys.identity)
     return OpenedPrediction(*told, result["record"], log.head.size, log.witnessed)
+
+
+def open_when_ready(
+    home: ClientHome,
+    api: Api,
+    work: Work,
+    *,
+    seconds: float,
+    shown: Sequence[str] = (),
+    sleep: Callable[[float], None] = time.sleep,
+) -> OpenedPrediction:
+    """As `open_result`, for as often as it takes within so many seconds until the log shows the result, cosigned by as
+    many as the home asks for: a result is there some moments before the log's next head is.
+
+    Raises Refused as `open_result` does.
+    """
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return open_result(home, api, work, shown=shown, sleep=sleep)
+        except Refused as refused:
+            waits = refused.reason in (Reason.RESULT_NOT_READY, Reason.WITNESSES_TOO_FEW)
+            if not waits or time.monotonic() + _HEAD_PAUSE > until:
+                raise
+        sleep(_HEAD_PAUSE)
 
 
 def _alarm(home: ClientHome, api: Api, work: Work, sleep: Callable[[float], None]) -> NoReturn:

@@ -158,12 +158,17 @@ def cancel(app: App, request: str) -> None:
     metavar="NAME",
     help="Of a model of several classes: show the factors of this one. Repeatable; else of the two most probable.",
 )
+@click.option(
+    "--seconds", default=30.0, show_default=True, help="How long to wait until the log shows the result as well."
+)
 @click.pass_obj
-def open_command(app: App, request: str, viewer: str, decision: Decision, shown: tuple[str, ...]) -> None:
+def open_command(
+    app: App, request: str, viewer: str, decision: Decision, shown: tuple[str, ...], seconds: float
+) -> None:
     """Verify, open and show the result of REQUEST, and sign for having shown it."""
     work = Work.of(app.home.work, request)
     with app.api(f"{READ} predictions.write") as api:
-        opened = predict.open_result(app.home, api, work, shown=shown)
+        opened = predict.open_when_ready(app.home, api, work, seconds=seconds, shown=shown)
         predict.show(app.home, api, work, opened, viewer=viewer, decision=decision)
     value = {
         "record": opened.record,

@@ -135,6 +135,19 @@ def test_following_gives_up_in_time(api: Api, work: Work) -> None:
     assert pauses[0] == 0.25
 
 
+def test_a_result_is_opened_as_soon_as_the_log_shows_it(
+    world: World, agreed: CheckedDefinition, home: ClientHome, api: Api, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predict.submit(work, api)
+    publish()
+    with monkeypatch.context() as patch:
+        patch.setattr("tests.concordat.client.conftest.publish", lambda: None)
+        world.compute(agreed)
+    with refusal(Reason.RESULT_NOT_READY):
+        predict.open_when_ready(home, api, work, seconds=0)
+    assert predict.open_when_ready(home, api, work, seconds=30, sleep=published).record
+
+
 def test_a_result_is_not_released_after_the_consent_was_withdrawn(home: ClientHome, api: Api, computed: Work) -> None:
     (consent,) = home.consents.iterdir()
     consents.withdraw(home, api, consent.stem)
