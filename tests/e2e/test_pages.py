@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.conftest import Demo
 from tests.support.pages import Block, blocks
 
-pytestmark = [pytest.mark.demo, pytest.mark.xdist_group("demo"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.demo, pytest.mark.full, pytest.mark.xdist_group("demo"), pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
 TUTORIAL = ROOT / "docs/tutorial/first-prediction.md"
