@@ -72,7 +72,10 @@ def _read(code: str) -> Any:
     """A unit as Pint's quantity. Bounded: a text from outside must not become a very large power."""
     if len(code) > _LONGEST or not code.isascii() or _LONG_NUMBER.search(_ANNOTATION.sub("", code)):
         raise ValueError("no unit of medicine")
-    return _registry().from_ucum(code)
+    found = _registry().from_ucum(code)
+    if not hasattr(found, "dimensionality"):  # what it makes of an annotation alone
+        raise ValueError("no unit")
+    return found
 
 
 def _marks(code: str) -> list[str]:

@@ -1,10 +1,14 @@
 """The main job, run once; the consortium stays up for the tests that follow."""
 
+import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import redis
@@ -61,6 +65,24 @@ def main_job(stack: Stack, *, shown: Path) -> Iterator[Demo]:
                 story = Story(world, screen)
                 report = story.run()
                 yield Demo(world, story, report, stack.state, traffic)
+
+
+@contextmanager
+def database(demo: Demo) -> Iterator[sqlite3.Connection]:
+    """The coordinator's database as it is now: a copy, made by a process of its own.
+
+    Tests read whole files of the state. When a process closes a file, it gives up whatever locks SQLite holds on it in
+    that process (POSIX), and from then on its connections read under the feet of others' checkpoints.
+    """
+    code = (
+        "import sqlite3, sys; read = sqlite3.connect(f'file:{sys.argv[1]}?mode=ro', uri=True); "
+        "write = sqlite3.connect(sys.argv[2]); read.backup(write); write.close(); read.close()"
+    )
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy.sqlite3"
+        subprocess.run([sys.executable, "-c", code, demo.world.stack.database, copy], check=True)
+        with closing(sqlite3.connect(copy)) as connection:
+            yield connection
 
 
 def _listen(url: str, into: list[str]) -> None:

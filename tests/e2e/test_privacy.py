@@ -1,6 +1,5 @@
 """After the main job nothing secret stands where it must not: broker, database, log, chain, logs, nodes, processes."""
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import redis
 from concordat.canonical import unb64
 from concordat.client import predict
 from config.demo.consortium import CLEVELAND, LONG_BEACH, NODES, STUDY_FOLDER
-from tests.e2e.conftest import OBSERVER, Demo
+from tests.e2e.conftest import OBSERVER, Demo, database
 from tests.support.needles import files, leaks
 
 pytestmark = [pytest.mark.demo, pytest.mark.xdist_group("demo"), pytest.mark.timeout(400)]
@@ -82,8 +81,8 @@ def test_patient_and_clinician_are_nowhere_in_log_chain_and_broker(demo: Demo) -
     birth = b"1961-10-14"
     assert birth in (STUDY_FOLDER / "bundle.json").read_bytes()
     places = [("chain", (demo.state / "coordinator" / "chain" / "chain.sqlite3").read_bytes())]
-    with sqlite3.connect(f"file:{demo.world.stack.database}?mode=ro", uri=True) as database:
-        leaves = database.execute("SELECT leaf FROM ledger_logentry").fetchall()
+    with database(demo) as copy:
+        leaves = copy.execute("SELECT leaf FROM ledger_logentry").fetchall()
     assert len(leaves) > 25
     places.append(("log", b"\n".join(leaf for (leaf,) in leaves)))
     places += list(broker(demo))
@@ -96,11 +95,11 @@ def test_patient_and_clinician_are_nowhere_in_log_chain_and_broker(demo: Demo) -
 
 
 def test_sealed_shares_are_deleted_when_the_job_has_ended(demo: Demo) -> None:
-    with sqlite3.connect(f"file:{demo.world.stack.database}?mode=ro", uri=True) as database:
+    with database(demo) as copy:
         job = demo.story.work.job.replace("-", "")  # type: ignore[union-attr]
-        (key, state) = database.execute("SELECT id, state FROM compute_job WHERE uuid = ?", (job,)).fetchone()
+        (key, state) = copy.execute("SELECT id, state FROM compute_job WHERE uuid = ?", (job,)).fetchone()
         assert state == "final"
-        held = database.execute("SELECT count(*) FROM compute_sealedinput WHERE job_id = ?", (key,)).fetchone()
+        held = copy.execute("SELECT count(*) FROM compute_sealedinput WHERE job_id = ?", (key,)).fetchone()
         assert held == (0,)
 
 
@@ -113,8 +112,8 @@ def test_what_reopens_the_decision_is_at_the_coordinator_and_opens_nowhere_there
     openings += [part for shares in disclosed["outputs"].values() for part in shares.values()]
     needles = [text.encode() for each in openings for text in (each["salt"], each["share"])]
     needles += [unb64(needle.decode()) for needle in needles]
-    with sqlite3.connect(f"file:{demo.world.stack.database}?mode=ro", uri=True) as database:
-        packages = database.execute("SELECT stage FROM compute_recordspackage ORDER BY stage").fetchall()
+    with database(demo) as copy:
+        packages = copy.execute("SELECT stage FROM compute_recordspackage ORDER BY stage").fetchall()
     assert ("result",) in packages
     places = [*files(demo.state / "coordinator", demo.world.stack.logs), *broker(demo)]
     assert [name for name, data in places for needle in needles if needle in data] == []

@@ -4,7 +4,6 @@ shown as done. Each test leaves the consortium whole again."""
 import contextlib
 import os
 import signal
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from concordat.reasons import Reason, Refused
 from concordat.states import JobState, ended
 from config.demo.consortium import LONG_BEACH
 from config.demo.waiting import until
-from tests.e2e.conftest import Demo
+from tests.e2e.conftest import Demo, database
 
 pytestmark = [pytest.mark.demo, pytest.mark.xdist_group("demo"), pytest.mark.timeout(400)]
 
@@ -67,11 +66,11 @@ def check_nothing_to_open(demo: Demo, work: Work) -> None:
 
 
 def sealed_inputs(demo: Demo, work: Work) -> int:
-    with sqlite3.connect(f"file:{demo.world.stack.database}?mode=ro", uri=True) as database:
+    with database(demo) as copy:
         query = (
             "SELECT count(*) FROM compute_sealedinput AS i JOIN compute_job AS j ON i.job_id = j.id WHERE j.uuid = ?"
         )
-        (count,) = database.execute(query, (work.job.replace("-", ""),)).fetchone()
+        (count,) = copy.execute(query, (work.job.replace("-", ""),)).fetchone()
     return int(count)
 
 
@@ -129,12 +128,12 @@ def test_killing_the_coordinator_in_the_middle_loses_and_doubles_nothing(demo: D
     demo.world.supervisor.kill(victim)
     demo.world.supervisor.restart(victim)
     found = reach(demo, work, JobState.RECORDED, JobState.ANCHORED, JobState.FINAL)
-    with sqlite3.connect(f"file:{demo.world.stack.database}?mode=ro", uri=True) as database:
+    with database(demo) as copy:
         query = (
             'SELECT e.event FROM ledger_logentry AS e JOIN ledger_reference AS r ON r.entry_id = e."index" '
             "WHERE r.name = 'job' AND r.value = ? AND e.event IN ('prediction.recorded', 'explanation.recorded')"
         )
-        events = sorted(event for (event,) in database.execute(query, (work.job,)).fetchall())
+        events = sorted(event for (event,) in copy.execute(query, (work.job,)).fetchall())
     assert events == ["explanation.recorded", "prediction.recorded"]
     assert found["record"]
 
@@ -177,12 +176,12 @@ def compute_with_frozen_engine(demo: Demo, work: Work, slug: str) -> int:
 
 
 def accepted(demo: Demo, work: Work) -> set[str]:
-    with sqlite3.connect(f"file:{demo.world.stack.database}?mode=ro", uri=True) as database:
+    with database(demo) as copy:
         query = (
             "SELECT i.slug FROM compute_answer AS a JOIN compute_job AS j ON a.job_id = j.id "
             "JOIN governance_institution AS i ON a.node_id = i.id WHERE j.uuid = ?"
         )
-        return {slug for (slug,) in database.execute(query, (work.job.replace("-", ""),)).fetchall()}
+        return {slug for (slug,) in copy.execute(query, (work.job.replace("-", ""),)).fetchall()}
 
 
 def with_reason(demo: Demo, work: Work, reason: Reason) -> Status | None:

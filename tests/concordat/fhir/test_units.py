@@ -1,7 +1,7 @@
 """Units are converted as UCUM has them, and only where that says the same of a patient."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from concordat.fhir.units import convert
@@ -97,6 +97,8 @@ def test_there_and_back_is_the_same(amount, one, other):
 
 
 @settings(deadline=None)
+@example("{}")
+@example("{a}")
 @given(st.text(st.sampled_from("mgLkPa/.*10()[]{}'_dHzUi%-+ µ"), max_size=60))
 def test_any_text_converts_or_is_refused(code):
     try:
