@@ -171,6 +171,7 @@ def test_a_node_that_cheats_on_a_canary_is_named_by_the_models_owner(cheating, w
     assert entry.public["departures"] == ["budapest: wrong result, round 0"]
 
 
+@pytest.mark.full  # engines are processes
 def test_a_cheat_on_the_canary_of_one_request_among_several_is_named(cheating, world, nodes, tmp_path):
     """The other request's result stands: the seeds that are laid open are of one run, whichever it is."""
     asked = [world.consortium.prepare() for _ in range(2)]
@@ -190,6 +191,7 @@ def test_a_cheat_on_the_canary_of_one_request_among_several_is_named(cheating, w
     assert jobs[0].job_state is JobState.RECORDED
 
 
+@pytest.mark.full  # engines are processes
 def test_tapes_hold_no_share_and_are_destroyed_once_they_were_given(world, nodes, computed):
     job, prepared = computed
     shares, _ = opened(world, job, prepared)
@@ -207,6 +209,7 @@ def test_tapes_hold_no_share_and_are_destroyed_once_they_were_given(world, nodes
     assert found(world, job) == [{"node": REQUESTER, "act": "false alarm", "round": 0}]
 
 
+@pytest.mark.full  # engines are processes
 def test_an_alarm_is_judged_by_what_it_holds_and_without_testimonies(world, computed):
     job, prepared = computed
     shares, _ = opened(world, job, prepared)
@@ -263,6 +266,7 @@ def test_a_node_that_signs_two_receipts_is_named_and_not_the_requester(world, co
     assert signatures.peek(Finding.objects.get().document)[1]["evidence"] == [signed["zurich"], second]
 
 
+@pytest.mark.full  # engines are processes
 def test_what_fits_receipts_of_an_unknown_key_is_not_judged_as_unusable(world, computed):
     job, prepared = computed
     shares, _ = opened(world, job, prepared)
@@ -279,6 +283,7 @@ def test_what_fits_receipts_of_an_unknown_key_is_not_judged_as_unusable(world, c
     assert _would_find(world, job, token) == [{"node": REQUESTER, "act": "false alarm", "round": 0}]
 
 
+@pytest.mark.full  # engines are processes
 def test_an_owner_that_sealed_a_wrong_result_finds_nobody(world, nodes, computed):
     job, prepared = computed
     shares, _ = opened(world, job, prepared)
@@ -457,6 +462,7 @@ def test_a_tape_is_kept_for_a_day(tmp_path):
     assert job.encode() not in (tmp_path / "state.sqlite3").read_bytes()
 
 
+@pytest.mark.full  # engines are processes
 def test_nobody_is_named_while_a_node_is_silent_and_the_testimonies_are_the_owners_alone(world, nodes, computed):
     job, prepared = computed
     shares, _ = opened(world, job, prepared)

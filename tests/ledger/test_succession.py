@@ -185,6 +185,7 @@ def _killed(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
+@pytest.mark.full  # many blocks
 class TestBetweenTwoLogs:
     def test_what_is_to_be_anchored_waits_and_says_which_address_to_configure(self, moving, settings, write):
         moving.succeed()
@@ -221,6 +222,7 @@ class TestBetweenTwoLogs:
         assert anchoring.chain_client().head().sequence == Anchor.objects.count()
 
 
+@pytest.mark.full  # many blocks
 class TestAMembersVote:
     @pytest.mark.parametrize("case", ["no contract", "no successor", "another registry's", "sealed already", "unknown"])
     def test_is_not_signed_for_a_successor_that_is_none(self, moving, case):
