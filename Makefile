@@ -29,8 +29,8 @@ serve: setup ## bring the demonstration's state up again, to click through
 test: setup ## all tests that need no root, no PostgreSQL and no browser
 	$(BIN)/python -m pytest -n 3 -m "not full" tests
 
-test-full: setup ## the tests that need PostgreSQL, Chromium, a TLS Redis, anvil
-	$(BIN)/python -m pytest -n 2 -m full tests
+test-full: setup ## the tests that need PostgreSQL, Chromium, a TLS Redis, anvil, a FHIR server
+	$(BIN)/python -m pytest -n 2 -m full $$(grep -rl "mark.full" --include="test_*.py" tests)
 
 lint: setup ## ruff, mypy, import rules, migrations, generated files, contracts, licences, secrets
 	$(BIN)/ruff check .

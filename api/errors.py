@@ -20,7 +20,7 @@ from django.core.exceptions import (
     TooManyFieldsSent,
     ValidationError,
 )
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -56,6 +56,7 @@ _BY_EXCEPTION: tuple[tuple[type[BaseException], Reason], ...] = (
     (RequestDataTooBig, Reason.TOO_LARGE),
     (TooManyFieldsSent, Reason.TOO_LARGE),
     (SuspiciousOperation, Reason.MALFORMED),
+    (UnreadablePostError, Reason.MALFORMED),
 )
 
 log = structlog.get_logger(__name__)

@@ -20,6 +20,7 @@ from concordat import canonical, clock
 from concordat.client_keys import read_key_set
 from concordat.reasons import Refused
 from governance.models import InstitutionKey
+from governance.services import institutions
 
 PAUSE = timedelta(seconds=30)
 """Between two attempts to fetch one set."""
@@ -75,6 +76,7 @@ def _fetch(key: InstitutionKey, pk: int, now: datetime) -> None:
         log.warning("key_set.not_fetched", institution=key.institution.slug, reason=why)
         return
     with transaction.atomic():
+        institutions.lock(key.institution)  # before whom no token is issued for a key that is going
         kept = FetchedKeySet.objects.select_for_update().get(pk=pk)
         if {*map(canonical.digest, kept.keys)} - {*map(canonical.digest, keys)}:
             # Which of the institution's tokens a key bought that is gone nobody has written down: all of them end.

@@ -1,9 +1,9 @@
 """Machine sign-in after SMART Backend Services: OAuth 2 client credentials with a signed JWT (RFC 7523), on Authlib.
 
 https://hl7.org/fhir/smart-app-launch/backend-services.html. The client id is the institution's short name; its keys are
-those of kind `client` that were enrolled for it and not revoked since: a JWK, or the set at an address that its offline
-key signed (`api.key_sets`). An assertion is good for five minutes at the most and for one token, which is good for five
-minutes as well.
+those of kind `client` that were enrolled for it and not revoked since: a JWK, a set of them, or the set at an address
+that its offline key signed (`api.key_sets`). An assertion is good for five minutes at the most and for one token, which
+is good for five minutes as well.
 """
 
 import secrets
@@ -17,6 +17,7 @@ from authlib.oauth2.rfc6749 import (
     ClientMixin,
     InsecureTransportError,
     InvalidClientError,
+    InvalidRequestError,
     InvalidScopeError,
     OAuth2Error,
     OAuth2Request,
@@ -25,6 +26,7 @@ from authlib.oauth2.rfc6749 import (
 from authlib.oauth2.rfc6750 import BearerTokenGenerator
 from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
 from django.conf import settings
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
@@ -32,12 +34,15 @@ from joserfc.jwk import import_key
 
 from api.errors import problem
 from api.key_sets import keys_of
-from api.models import AccessToken, UsedAssertion
+from api.models import AccessToken, FetchedKeySet, UsedAssertion
 from api.scopes import allowed
 from concordat import clock
-from concordat.client_keys import ALGORITHMS
+from concordat.canonical import digest
+from concordat.client_keys import ALGORITHMS, signing_keys
+from concordat.fields import Slug, read
 from concordat.reasons import REASONS, Reason, Refused
 from governance.models import Institution, InstitutionKey
+from governance.services import institutions
 
 TOKEN_SECONDS = 300
 ASSERTION_SECONDS = 300
@@ -53,10 +58,12 @@ def token_url() -> str:
 
 
 class InstitutionClient(ClientMixin):
-    """An enrolled institution as Authlib's client."""
+    """An enrolled institution as Authlib's client. `signed_with` is the enrolled key, and the public JWK, by which its
+    assertion was verified."""
 
     def __init__(self, institution: Institution) -> None:
         self.institution = institution
+        self.signed_with: tuple[InstitutionKey, dict[str, Any]] | None = None
 
     def get_client_id(self) -> str:
         return self.institution.slug
@@ -83,7 +90,10 @@ class ClientAssertion(JWTBearerClientAssertion):
     def __call__(self, query_client: Any, request: OAuth2Request) -> InstitutionClient | None:
         if len(request.form.get("client_assertion", "")) > _LONGEST_ASSERTION:
             raise InvalidClientError(description="The assertion is too long.")
-        return super().__call__(query_client, request)
+        try:
+            return super().__call__(query_client, request)
+        except RecursionError as error:  # Authlib reads claims, before they are verified, however deep they are
+            raise InvalidClientError(description="This is no signed JWT.") from error
 
     def get_audiences(self) -> list[str]:
         return [token_url()]
@@ -94,12 +104,13 @@ class ClientAssertion(JWTBearerClientAssertion):
 
     def process_assertion_claims(self, assertion: str, resolve_key: InstitutionClient) -> dict[str, Any]:
         header = _header(assertion)
-        keys = _fit(resolve_key.institution, header)
+        enrolled, keys = _fit(resolve_key.institution, header)
         for key in keys:
             # A key is tried with its own algorithm only: no header chooses how a key is used.
             with suppress(JoseError, ValueError, TypeError):
                 token = jwt.decode(assertion, import_key(key), algorithms=[key["alg"]])
                 self.verify_claims(token.claims)
+                resolve_key.signed_with = enrolled, key
                 return token.claims
         raise InvalidClientError(description="The signature is not one of an enrolled client key.")
 
@@ -107,8 +118,8 @@ class ClientAssertion(JWTBearerClientAssertion):
         """Bounds the assertion's life as well: the table must remember it only that long."""
         if claims["exp"] > time.time() + ASSERTION_SECONDS + LEEWAY_SECONDS:
             raise InvalidClientError(description="The assertion may be valid for five minutes at most.")
-        if not 0 < len(jti) <= _LONGEST_JTI:
-            raise InvalidClientError(description="The assertion's jti has between 1 and 255 characters.")
+        if not (0 < len(jti) <= _LONGEST_JTI and jti.isprintable()):  # PostgreSQL keeps no U+0000
+            raise InvalidClientError(description="The assertion's jti has between 1 and 255 printable characters.")
         forget_after = datetime.fromtimestamp(claims["exp"] + LEEWAY_SECONDS, UTC)
         return UsedAssertion.objects.use(issuer=claims["iss"], jti=jti, expires=forget_after)
 
@@ -125,22 +136,41 @@ def _header(assertion: str) -> dict[str, Any]:
         raise InvalidClientError(description="`typ` is JWT: another kind of token was signed for another purpose.")
     if not isinstance(header.get("kid", ""), str):
         raise InvalidClientError(description="`kid` is a text.")
+    if "crit" in header:
+        raise InvalidClientError(description="`crit` names extensions of JWS, of which none is understood here.")
     return header
 
 
-def _fit(institution: Institution, header: dict[str, Any]) -> list[dict[str, Any]]:
-    """The institution's keys that may have made a signature with this header. Raises InvalidClientError for none."""
-    enrolled = institution.keys.filter(kind=InstitutionKey.Kind.CLIENT, revoked=None).first()
+def _enrolled(institution: Institution) -> InstitutionKey | None:
+    return institution.keys.filter(kind=InstitutionKey.Kind.CLIENT, revoked=None).first()
+
+
+def _fit(institution: Institution, header: dict[str, Any]) -> tuple[InstitutionKey, list[dict[str, Any]]]:
+    """The institution's client key, and the JWKs of it that may have made a signature with this header. Raises
+    InvalidClientError for none."""
+    enrolled = _enrolled(institution)
     if enrolled is None:
         raise InvalidClientError(description="The institution has no client key that is not revoked.")
     address, name = enrolled.public.get("jwks_url"), header.get("kid", "")
     if header.get("jku", address) != address:
         raise InvalidClientError(description="`jku` is not the address that the institution's offline key signed.")
-    keys = [enrolled.public] if address is None else keys_of(enrolled, wanted=name)
+    keys = signing_keys(enrolled.public) if address is None else keys_of(enrolled, wanted=name)
     fit = [key for key in keys if key["alg"] == header["alg"] and name in {"", key["kid"]}]
     if not fit:
         raise InvalidClientError(description="No enrolled client key has this `kid` and this algorithm.")
-    return fit
+    return enrolled, fit
+
+
+def _still_counts(client: InstitutionClient) -> bool:
+    """Whether the key that bought the token is the institution's still. Whoever takes it away has locked the
+    institution (`governance.services.institutions.lock`), as the caller has."""
+    assert client.signed_with is not None
+    enrolled, key = client.signed_with
+    if _enrolled(client.institution) != enrolled:
+        return False
+    if "jwks_url" not in enrolled.public:
+        return True
+    return digest(key) in map(digest, FetchedKeySet.objects.get(key=enrolled).keys)
 
 
 class ClientCredentials(grants.ClientCredentialsGrant):
@@ -156,21 +186,33 @@ class Server(AuthorizationServer):
     """Authlib's server over our tables."""
 
     def query_client(self, client_id: str) -> InstitutionClient | None:
-        institution = Institution.objects.filter(slug=client_id).first()
+        try:
+            institution = Institution.objects.filter(slug=read(client_id, Slug)).first()
+        except Refused:
+            return None
         return InstitutionClient(institution) if institution else None
 
     def create_token_response(self, request: HttpRequest) -> HttpResponse:
+        if any(len(values) > 1 for _, values in request.POST.lists()):  # RFC 6749, section 3.2
+            return self.handle_error_response(None, InvalidRequestError(description="A parameter stands twice."))
         try:
             return super().create_token_response(request)
         except InsecureTransportError as error:  # which Authlib raises before it begins to handle errors
             return self.handle_error_response(None, error)
 
+    @transaction.atomic
     def save_token(self, token: dict[str, Any], request: OAuth2Request) -> None:
+        """Raises InvalidClientError if the key was taken away since it was looked at: that ended the tokens which were
+        there, and this one would have outlived it."""
+        client: InstitutionClient = request.client
         AccessToken.objects.forget_expired()
         UsedAssertion.objects.forget_expired()
+        institutions.lock(client.institution)
+        if not _still_counts(client):
+            raise InvalidClientError(description="The client key was changed meanwhile.")
         AccessToken.objects.issue(
             token["access_token"],
-            institution=request.client.institution,
+            institution=client.institution,
             scopes=token["scope"],
             expires=clock.now() + timedelta(seconds=token["expires_in"]),
         )

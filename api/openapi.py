@@ -8,8 +8,17 @@ from drf_spectacular.openapi import AutoSchema
 from rest_framework import serializers
 
 from api.scopes import SCOPES
+from api.throttling import limit_of
 
 SCHEME = "machine"
+
+WHOLE = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
+SLUG = {"type": "string", "pattern": "^[a-z][a-z0-9-]{0,62}$"}
+DIGEST = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
+RECORD = {"type": "string", "pattern": "^C-[0-9]{7,19}-[0-9X]$"}
+DAY = {"type": "string", "format": "date"}
+"""What parameters of an address look like; a record number also has a check digit."""
+
 PROBLEM_TYPE = "application/problem+json"
 
 
@@ -57,9 +66,14 @@ REFUSALS: dict[int, str] = {
     422: "A field is missing, unknown or wrong; `field` names it.",
     428: "It changes something, and If-Match does not say which state of it.",
     429: "The caller has called too often in this minute.",
+    502: "A node has failed, or departed from the protocol: there is no result.",
     503: "Something that it needs cannot be reached now; Retry-After says when to try again.",
+    504: "A node has not answered in time.",
 }
 """What the refusals of each status have in common; docs/reference/reasons.md lists them."""
+
+OF_NODES = (502, 503, 504)
+"""A view that passes on what nodes have done, or not, names these as its `passed_on`."""
 
 _OF_THE_ADDRESS = (400, 404, 409, 410, 422)
 _OF_THE_BODY = (400, 404, 409, 410, 413, 415, 422, 503)
@@ -71,6 +85,30 @@ def add_refusals(result: dict[str, Any], generator: Any, request: Any, public: b
     result["components"]["responses"] = {
         f"Refused{status}": {"description": text, "content": content} for status, text in REFUSALS.items()
     }
+    return result
+
+
+def close_bodies(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """drf-spectacular's hook: a JSON body has no fields but those that are named, as `api.views.base.Shape` has it. A
+    form may have others (RFC 6749, section 3.2)."""
+    shapes = result["components"]["schemas"]
+    wanted = [
+        content.get("application/json", {}).get("schema", {})
+        for item in result["paths"].values()
+        for operation in item.values()
+        for content in [operation.get("requestBody", {}).get("content", {})]
+    ]
+    while wanted:
+        match wanted.pop():
+            case {"$ref": str(reference)}:
+                shape = shapes[reference.rpartition("/")[2]]
+                if shape.get("type") == "object" and "additionalProperties" not in shape:
+                    shape["additionalProperties"] = False
+                    wanted += shape["properties"].values()
+            case {"items": items}:
+                wanted.append(items)
+            case {"allOf": parts}:
+                wanted += parts
     return result
 
 
@@ -95,12 +133,13 @@ class ApiSchema(AutoSchema):
 
     def _refusals(self) -> list[int]:
         statuses = {401, 403} if getattr(self.view, "scopes", {}) else set()
-        if self.method in {"POST", "PATCH", "DELETE"}:
+        if self.method in {"POST", "PUT", "PATCH", "DELETE"}:
             statuses.update(_OF_THE_BODY)
-            if self.method != "POST":
+            if self.method in {"PATCH", "DELETE"}:
                 statuses.update((412, 428))
         elif "{" in self.path or self.get_override_parameters():
             statuses.update(_OF_THE_ADDRESS)
-        if self.method in getattr(self.view, "limited", {}):
+        statuses.update(getattr(self.view, "passed_on", ()))
+        if limit_of(self.view, self.method) is not None:
             statuses.add(429)
         return sorted(statuses)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from itertools import accumulate
 from typing import IO, Any
 
+from django.http import QueryDict
 from rest_framework.parsers import BaseParser
 
 from concordat import canonical
@@ -33,6 +34,21 @@ class StrictJSON(BaseParser):
         data: bytes = parser_context["request"]._request.body
         check_extent(data)
         return canonical.decode(data)
+
+
+class Form(BaseParser):
+    """A form in UTF-8 (RFC 6749, appendix B), whatever character set its header names.
+
+    Raises RequestDataTooBig beyond DATA_UPLOAD_MAX_MEMORY_SIZE, TooManyFieldsSent beyond DATA_UPLOAD_MAX_NUMBER_FIELDS.
+    """
+
+    media_type = "application/x-www-form-urlencoded"
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> QueryDict:
+        assert parser_context is not None
+        return QueryDict(parser_context["request"]._request.body, encoding="utf-8")
 
 
 def check_extent(data: bytes) -> None:

@@ -16,11 +16,16 @@ class Scope(StrEnum):
     DEFINITIONS_READ = "definitions.read"
     DEFINITIONS_WRITE = "definitions.write"
     DEFINITIONS_VOTE = "definitions.vote"
+    CONSENTS_READ = "consents.read"
     CONSENTS_WRITE = "consents.write"
     SUBJECTS_READ = "subjects.read"
     SUBJECTS_ERASE = "subjects.erase"
     PREDICTIONS_READ = "predictions.read"
     PREDICTIONS_WRITE = "predictions.write"
+    AUDITS_READ = "audits.read"
+    AUDITS_WRITE = "audits.write"
+    TRAININGS_READ = "trainings.read"
+    TRAININGS_WRITE = "trainings.write"
     RECORDS_READ = "records.read"
     LEDGER_READ = "ledger.read"
     DOSSIERS_READ = "dossiers.read"
@@ -35,15 +40,20 @@ SCOPES: dict[Scope, str] = {
     Scope.STUDIES_READ: "Read studies and where their review stands.",
     Scope.STUDIES_WRITE: "Submit studies and attach documents to them.",
     Scope.MODELS_READ: "Read model manifests.",
-    Scope.MODELS_WRITE: "Import models, sign what explanations disclose, seal canaries, name who cheated on one.",
+    Scope.MODELS_WRITE: "Import, describe and recall models, sign what is disclosed, seal canaries, name who cheated.",
     Scope.DEFINITIONS_READ: "Read computation definitions and their votes.",
     Scope.DEFINITIONS_WRITE: "Register computation definitions.",
     Scope.DEFINITIONS_VOTE: "Hand in the institution's signed votes.",
+    Scope.CONSENTS_READ: "Read where the institution's own consents stand.",
     Scope.CONSENTS_WRITE: "Record consents and withdrawals.",
     Scope.SUBJECTS_READ: "Export what is held on one of the institution's own subjects, or to whom it was disclosed.",
     Scope.SUBJECTS_ERASE: "Erase one of the institution's own subjects.",
     Scope.PREDICTIONS_READ: "Follow and open the institution's own predictions.",
     Scope.PREDICTIONS_WRITE: "Request and cancel predictions, and sign what was displayed.",
+    Scope.AUDITS_READ: "Follow and open the institution's own audits.",
+    Scope.AUDITS_WRITE: "Request and cancel audits.",
+    Scope.TRAININGS_READ: "Follow the trainings of the institution's own models, and fetch their sealed shares.",
+    Scope.TRAININGS_WRITE: "Request and cancel trainings of the institution's own models.",
     Scope.RECORDS_READ: "Fetch what reopens the institution's own decisions, sealed as it is.",
     Scope.LEDGER_READ: "Read the log and its proofs.",
     Scope.DOSSIERS_READ: "Read the dossiers of decisions that the institution took part in.",
@@ -70,17 +80,20 @@ _EVERYONE = frozenset(
 )
 _REQUESTER = frozenset(
     {
+        Scope.CONSENTS_READ,
         Scope.CONSENTS_WRITE,
         Scope.SUBJECTS_READ,
         Scope.SUBJECTS_ERASE,
         Scope.PREDICTIONS_READ,
         Scope.PREDICTIONS_WRITE,
+        Scope.AUDITS_READ,
+        Scope.AUDITS_WRITE,
         Scope.RECORDS_READ,
     }
 )
 
 BY_ROLE: dict[str, frozenset[Scope]] = {
-    "owner": _EVERYONE | {Scope.MODELS_WRITE},
+    "owner": _EVERYONE | {Scope.MODELS_WRITE, Scope.TRAININGS_READ, Scope.TRAININGS_WRITE},
     "requester": _EVERYONE | _REQUESTER,
     "party": _EVERYONE | {Scope.NODE},
     "dealer": _EVERYONE | {Scope.NODE},

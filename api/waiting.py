@@ -3,7 +3,9 @@
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.utils.http import parse_etags, quote_etag
@@ -22,6 +24,9 @@ PAUSE_SECONDS = 0.25
 AT_ONCE = threading.BoundedSemaphore(4)
 """How many calls of one process may wait: half of its threads stay free. Whoever comes then is answered at once."""
 
+OF_ONE = 2
+"""How many of these one institution may have, so that none of them keeps the others from waiting."""
+
 PARAMETERS = [
     OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="The ETag of what the caller knows."),
     OpenApiParameter(
@@ -31,6 +36,9 @@ PARAMETERS = [
         description=f"`wait=N` (RFC 7240): answer when there is news, or after N seconds ({LONGEST} at most) with 304.",
     ),
 ]
+
+_waiting: Counter[str] = Counter()
+_counting = threading.Lock()
 
 _WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?(\d{1,5})"?\s*(?=$|[,;])', re.IGNORECASE)
 
@@ -43,16 +51,30 @@ def answer(request: Request, look: Callable[[], dict[str, Any]]) -> Response:
     known = parse_etags(request.headers.get("If-None-Match", ""))
     seconds = _preferred(request.headers.get("Prefer", ""))
     shown, headers = look(), {}
-    if seconds and _tag(shown) in known and AT_ONCE.acquire(blocking=False):
-        headers["Preference-Applied"] = f"wait={seconds}"
-        try:
-            shown = _news(shown, look, seconds)
-        finally:
-            AT_ONCE.release()
+    if seconds and _tag(shown) in known:
+        with _place(request.auth.institution.slug) as there_is_one:
+            if there_is_one:
+                headers["Preference-Applied"] = f"wait={seconds}"
+                shown = _news(shown, look, seconds)
     headers["ETag"] = _tag(shown)
     if headers["ETag"] in known:  # said here: Django's own 304 would leave Preference-Applied out
         return Response(status=status.HTTP_304_NOT_MODIFIED, headers=headers)
     return Response(shown, headers=headers)
+
+
+@contextmanager
+def _place(institution: str) -> Iterator[bool]:
+    """Whether there is a place to wait for one of this institution, which has it meanwhile."""
+    with _counting:
+        free = _waiting[institution] < OF_ONE and AT_ONCE.acquire(blocking=False)
+        _waiting[institution] += free
+    try:
+        yield free
+    finally:
+        if free:
+            with _counting:
+                _waiting[institution] -= 1
+                AT_ONCE.release()
 
 
 def _news(shown: dict[str, Any], look: Callable[[], dict[str, Any]], seconds: int) -> dict[str, Any]:

@@ -7,11 +7,14 @@ and finds the same numbers, plus the plans and keys of the dealing.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
 from bench.jobs import MODELS, TARGETS, Job
+from bench.rows import KIND, Case, Name
 from compute.engine.arithmetic import Party
+from compute.engine.counting import count, share_own
 from compute.engine.dealing import Rehearsal, size
 from compute.engine.protocol import run_all
 
@@ -43,6 +46,42 @@ def cost(job: Job, *, checked: bool = False, records: int = 1) -> Cost:
         bytes_online=job.parties * (job.parties - 1) * sum(lengths),
         bytes_dealer=sum(size(part) for each in rehearsal.plan for part in each.bound()),
     )
+
+
+def audit_cost(model: Name, rows: int, parties: int = 3) -> Cost:
+    """What an audit costs of so many rows of each party, by six groups and four thresholds."""
+    case, rehearsal, lengths = Case.make(model, "slopes", 64), Rehearsal(), list[int]()
+    tensors, record = case.shares(0, parties)
+
+    def alone(mine: Sequence[bytes]) -> list[list[bytes]]:
+        lengths.append(sum(map(len, mine)))
+        return []
+
+    party = Party(0, rehearsal)
+    own = torch.zeros(rows, len(record), dtype=torch.int64), torch.zeros(rows, 2 * 6, dtype=torch.int64)
+    everybody = [share_own(party, parties, part) for part in own]
+    run_all([count(party, KIND[model], tensors, *everybody, thresholds=(0.2, 0.4, 0.6, 0.8), smallest=5)], alone)
+    return Cost(
+        rounds=len(lengths),
+        bytes_online=parties * (parties - 1) * sum(lengths),
+        bytes_dealer=sum(size(part) for each in rehearsal.plan for part in each.bound()),
+    )
+
+
+def audits_table() -> Table:
+    """The costs of audits."""
+    shown = Table(
+        title="Audits: rounds and bytes, three parties and a dealer; exact, computed",
+        caption="By six groups and four thresholds. Rows are those of each party, padding included.",
+    )
+    for heading in ("model", "rows", "rounds", "online\nMB", "dealer\nMB"):
+        shown.add_column(heading, justify="left" if heading == "model" else "right")
+    for model in MODELS:
+        for rows in (400, 4000):
+            found = audit_cost(model, rows)
+            megabytes = (f"{count / 1e6:.3f}" for count in (found.bytes_online, found.bytes_dealer))
+            shown.add_row(model, f"{rows:,}", str(found.rounds), *megabytes, end_section=rows == 4000)
+    return shown
 
 
 def table(jobs: Iterable[Job]) -> Table:
@@ -98,6 +137,7 @@ def main() -> None:
     console = Console(width=110)
     console.print(table(jobs))
     console.print(records_table(jobs))
+    console.print(audits_table())
 
 
 if __name__ == "__main__":

@@ -4,11 +4,13 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.models import User
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.template.loader import render_to_string
 
 from compute.models import Job, ModelVersion
 from governance import selectors as governance
 from governance.admin.base import ScopedReadOnly, institutions_of
+from governance.models import ModelRecall
 
 
 @admin.register(Job)
@@ -17,7 +19,7 @@ class JobAdmin(ScopedReadOnly):
     list_display_links = ("uuid",)
     list_filter = ("state",)
     fields = (
-        *("uuid", "requester", "study", "definition", "model", "state", "why", "record"),
+        *("uuid", "requester", "study", "definition", "model", "recalled", "state", "computed", "why", "record"),
         *("dispatched", "deadline", "created", "updated"),
     )
 
@@ -30,13 +32,41 @@ class JobAdmin(ScopedReadOnly):
     def study(self, job: Job) -> str:
         return str(job.definition.study)
 
+    @admin.display(description="Computed so far")
+    def computed(self, job: Job) -> str:
+        return "{:,} of {:,} rounds".format(*job.progress) if job.progress else "-"
+
+    @admin.display(description="Model recalled")
+    def recalled(self, job: Job) -> str:
+        return _recalled(job.model)
+
 
 @admin.register(ModelVersion)
 class ModelVersionAdmin(ScopedReadOnly):
-    list_display = ("name", "version", "owner", "kind", "imported")
+    list_display = ("name", "version", "owner", "kind", "imported", "is_recalled")
     list_display_links = ("name",)
-    fields = ("name", "version", "owner", "kind", "digest", "imported")
+    fields = ("name", "version", "owner", "kind", "digest", "imported", "recalled", "card")
 
     def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
         mine = institutions_of(user)
-        return rows.filter(Q(owner__in=mine) | Q(shares__party__in=mine)).select_related("owner").distinct()
+        recalls = Exists(ModelRecall.objects.filter(model=OuterRef("digest")))
+        seen = rows.filter(Q(owner__in=mine) | Q(shares__party__in=mine)).select_related("owner").distinct()
+        return seen.annotate(is_recalled=recalls)
+
+    @admin.display(description="Recalled", boolean=True)
+    def is_recalled(self, model: Any) -> bool:
+        return bool(model.is_recalled)
+
+    @admin.display
+    def recalled(self, model: ModelVersion) -> str:
+        return _recalled(model)
+
+    @admin.display(description="Model card")
+    def card(self, model: ModelVersion) -> str:
+        return render_to_string("governance/model_card.html", {"card": governance.card(model.digest)})
+
+
+def _recalled(model: ModelVersion) -> str:
+    """Why, how grave it is, and what its owner advises; a dash without a recall."""
+    found = governance.recall(model.digest)
+    return f"{found.sentence} The owner's advice: “{found.advice}”" if found else "-"

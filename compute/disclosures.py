@@ -164,6 +164,8 @@ NOTHING_LEAVES = frozenset(
         Event.JOB_ENDED,
         Event.PREDICTION_RECORDED,
         Event.EXPLANATION_RECORDED,
+        Event.AUDIT_RECORDED,  # counts of many; of whom, each institution knows that brought the rows
+        Event.TRAINING_RECORDED,
         Event.RESULT_WITHHELD,
         Event.CANARY_FAILED,
         Event.TESTIMONY_MISSING,

@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from compute.models import Alarm, Answer, ErasureNotice, Finding, Job
 from concordat import canonical
 from concordat.canonical import Json
+from concordat.definition import Kind
 from concordat.reasons import Reason, Refused
 from concordat.request import named_consent, peek_request
 from concordat.states import JobState
@@ -19,14 +20,14 @@ from ledger.selectors import document, entry, private_fields
 _FOR_NODES = frozenset({JobState.AUTHORISED, JobState.RESERVED, JobState.COMPUTING})
 
 
-def jobs_of(requester: Institution) -> QuerySet[Job]:
-    """The institution's own jobs, newest first."""
-    return _jobs().filter(requester=requester)
+def jobs_of(requester: Institution, kind: Kind = "explain") -> QuerySet[Job]:
+    """The institution's own jobs of one kind, newest first: predictions, unless another is named."""
+    return _jobs().filter(requester=requester, definition__content__kind=kind)
 
 
-def job_of(requester: Institution, uuid: UUID) -> Job:
-    """One of the institution's own jobs. Raises Refused(NOT_FOUND) for every other."""
-    return _one(jobs_of(requester), uuid)
+def job_of(requester: Institution, uuid: UUID, kind: Kind = "explain") -> Job:
+    """One of the institution's own jobs of that kind. Raises Refused(NOT_FOUND) for every other."""
+    return _one(jobs_of(requester, kind), uuid)
 
 
 def notices_of(institution: Institution) -> QuerySet[ErasureNotice]:
@@ -130,6 +131,7 @@ def documents_for(*, job: Job, node: Institution) -> dict[str, Any]:
         "votes": [vote.document for vote in governance.standing_votes(definition)],
         "withdrawal": consent.withdrawal or None if consent else None,
         "capacity": consent.lapse or None if consent else None,
+        "recall": recall.statement if (recall := governance.recall(job.model.digest)) else None,
         "reviews": review_evidence(definition),
         "input": own_input.sealed if own_input else None,
         "model_share": own_share.sealed if own_share else None,

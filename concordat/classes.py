@@ -6,7 +6,7 @@ them, which is computed here. A factor that raises a class's log-odds so makes i
 classes on average, and may make another one more probable still.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,11 +110,12 @@ def answer(
     *,
     schema: FeatureSchema,
     values: Mapping[str, Value],
+    imputed: Collection[str] = (),
 ) -> tuple[ClassesIf, ...]:
     """Questions, in the order in which they were asked, and their answers."""
     probabilities = softmax(np.array([each.what_ifs for each in opened]).T)
     return tuple(
-        ClassesIf(what_if.say(change, schema, values), dict(zip(names, map(float, row), strict=True)))
+        ClassesIf(what_if.say(change, schema, values, imputed=imputed), dict(zip(names, map(float, row), strict=True)))
         for change, row in zip(changes, probabilities, strict=True)
     )
 

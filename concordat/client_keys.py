@@ -1,8 +1,9 @@
-"""With what an institution's systems sign in at the coordinator: one key, or the address of a set of them.
+"""With what an institution's systems sign in at the coordinator: one key, a set of them, or the address of a set.
 
 A key is a public JWK, as SMART Backend Services has it: P-384 for ES384, or RSA of 2048 bits or more for RS384. A set
-is a JWKS (RFC 7517) that the institution publishes itself, where it can then replace keys without asking anybody.
-Either stands in a document that the institution's *offline* key signs: whoever has taken over a server can add neither.
+is a JWKS (RFC 7517): handed in as a whole, or published by the institution itself, where it can then replace keys
+without asking anybody. Each of the three stands in a document that the institution's *offline* key signs: whoever has
+taken over a server can add none of them.
 
 https://hl7.org/fhir/smart-app-launch/client-confidential-asymmetric.html
 """
@@ -11,6 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+from annotated_types import Len
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 from pydantic import AfterValidator, Discriminator, Tag, with_config
@@ -27,13 +29,17 @@ SMALLEST_RSA, LARGEST_RSA = 2048, 8192
 
 MOST_KEYS = 20
 
-_ADDRESS = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?(\?[^\s#]*)?")
+_ADDRESS = re.compile(
+    r"https://[A-Za-z0-9.-]+(?::(?P<port>[0-9]{1,5}))?"
+    r"(/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?(\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?"
+)
 _LONGEST_ADDRESS = 500
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
 def _https(value: str) -> str:
-    if len(value) > _LONGEST_ADDRESS or not _ADDRESS.fullmatch(value):
+    found = _ADDRESS.fullmatch(value)
+    if len(value) > _LONGEST_ADDRESS or found is None or not 0 < int(found["port"] or 443) < 1 << 16:
         raise PydanticCustomError("address", "an address begins with https://, names a host, no user, and no fragment")
     return value
 
@@ -43,7 +49,7 @@ HttpsAddress = Annotated[str, AfterValidator(_https)]
 
 @with_config(STRICT)
 class EcJwk(TypedDict):
-    """A P-384 key; its `kid` is the RFC 7638 thumbprint."""
+    """A P-384 key; its `kid`, unless it is one of a set, is the RFC 7638 thumbprint."""
 
     kty: Literal["EC"]
     crv: Literal["P-384"]
@@ -56,7 +62,7 @@ class EcJwk(TypedDict):
 
 @with_config(STRICT)
 class RsaJwk(TypedDict):
-    """An RSA key; its `kid` is the RFC 7638 thumbprint."""
+    """An RSA key; `kid` as for P-384."""
 
     kty: Literal["RSA"]
     n: str
@@ -76,31 +82,63 @@ class KeySetAddress(TypedDict):
 def _form(value: object) -> str:
     if not isinstance(value, Mapping):
         return "(EC)"
-    return "(address)" if "jwks_url" in value else "(RSA)" if value.get("kty") == "RSA" else "(EC)"
+    named = next((f"({form})" for form, field in (("address", "jwks_url"), ("set", "keys")) if field in value), "")
+    return named or ("(RSA)" if value.get("kty") == "RSA" else "(EC)")
+
+
+@with_config(STRICT)
+class KeySet(TypedDict):
+    """Several keys; `kid` is any text that no other key of the set has."""
+
+    keys: Annotated[
+        list[Annotated[Annotated[EcJwk, Tag("(EC)")] | Annotated[RsaJwk, Tag("(RSA)")], Discriminator(_form)]],
+        Len(1, MOST_KEYS),
+    ]
 
 
 ClientKey = Annotated[
-    Annotated[EcJwk, Tag("(EC)")] | Annotated[RsaJwk, Tag("(RSA)")] | Annotated[KeySetAddress, Tag("(address)")],
+    Annotated[EcJwk, Tag("(EC)")]
+    | Annotated[RsaJwk, Tag("(RSA)")]
+    | Annotated[KeySet, Tag("(set)")]
+    | Annotated[KeySetAddress, Tag("(address)")],
     Discriminator(_form),
 ]
 
 
 def check_client_key(client: Mapping[str, Any], *, field: str) -> None:
-    """Raises Refused(FIELD_INVALID), naming `field`, unless it is a fit key under its own thumbprint, or an address."""
+    """Raises Refused(FIELD_INVALID), naming `field`, unless it is a fit key under its own thumbprint, a set of
+    different fit keys under different names, or an address."""
     if "jwks_url" in client:
         return
-    try:
-        thumbprint = _imported(client).thumbprint()
-    except (JoseError, ValueError, TypeError) as error:
-        detail = f"This is neither a P-384 key nor an RSA key of {SMALLEST_RSA} to {LARGEST_RSA} bits."
-        raise Refused(Reason.FIELD_INVALID, detail=detail, field=field) from error
-    if client["kid"] != thumbprint:
-        raise Refused(Reason.FIELD_INVALID, detail="`kid` is not the key's thumbprint.", field=f"{field}.kid")
+    if "keys" not in client:
+        if client["kid"] != _thumbprint(client, field):
+            raise Refused(Reason.FIELD_INVALID, detail="`kid` is not the key's thumbprint.", field=f"{field}.kid")
+        return
+    keys = client["keys"]
+    thumbprints = [_thumbprint(key, f"{field}.keys.{place}") for place, key in enumerate(keys)]
+    for values, what in (([key["kid"] for key in keys], "`kid`"), (thumbprints, "key")):
+        if not all(values) or len(set(values)) != len(values):
+            detail = f"Every {what} of a set is there, and there once."
+            raise Refused(Reason.FIELD_INVALID, detail=detail, field=f"{field}.keys")
 
 
 def client_key_id(client: Mapping[str, Any]) -> str:
-    """How a client key is named: by its `kid`, or by the digest of the address."""
-    return digest(str(client["jwks_url"]).encode()) if "jwks_url" in client else str(client["kid"])
+    """How a client key is named: by its `kid`, or by the digest of the set or of the address."""
+    if "jwks_url" in client:
+        return digest(str(client["jwks_url"]).encode())
+    return digest(dict(client)) if "keys" in client else str(client["kid"])
+
+
+def thumbprints(client: Mapping[str, Any]) -> frozenset[str]:
+    """The RFC 7638 thumbprints of the keys that a client key names itself; of an address there are none."""
+    if "jwks_url" in client:
+        return frozenset()
+    return frozenset(_imported(key).thumbprint() for key in signing_keys(client))
+
+
+def signing_keys(client: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The public JWKs of a client key that is no address."""
+    return [dict(key) for key in client.get("keys", [client])]
 
 
 def read_key_set(document: object) -> list[dict[str, Any]]:
@@ -139,6 +177,14 @@ def _algorithm(key: Mapping[str, Any]) -> str:
         case _:
             return ""
     return fit if key.get("alg", fit) == fit else ""
+
+
+def _thumbprint(key: Mapping[str, Any], field: str) -> str:
+    try:
+        return _imported(key).thumbprint()
+    except (JoseError, ValueError, TypeError) as error:
+        detail = f"This is neither a P-384 key nor an RSA key of {SMALLEST_RSA} to {LARGEST_RSA} bits."
+        raise Refused(Reason.FIELD_INVALID, detail=detail, field=field) from error
 
 
 def _imported(key: Mapping[str, Any]) -> ECKey | RSAKey:

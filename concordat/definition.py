@@ -2,8 +2,7 @@
 
 It fixes everything a node needs in order to say no: which model, schema, design and protocol (by digest), who computes,
 who deals, who may ask and for which purposes, what is opened to whom, how often, and on which basis shares cross each
-border. Institutions may agree on definitions of every kind; jobs of the kinds train and audit come with later versions
-of the engine, and until then a request under such a definition is refused (KIND_NOT_ALLOWED).
+border.
 """
 
 from collections.abc import Mapping
@@ -43,8 +42,8 @@ OPENED: Mapping[Kind, list[str]] = {
 """What comes out, to the recipients alone. `odd_squares` do of a mirrored design only: its intervals follow from them.
 `model-shares` stay shares: of a training nothing is opened."""
 
-SMALLEST_AUDIT_CELL = 5
-"""Below this, an opened count could point to a person."""
+SMALLEST_AUDIT_CELL, LARGEST_AUDIT_CELL = 5, 1 << 20
+"""Below, an opened count could point to a person; above, the engines' comparison would not hold."""
 
 MOST_RECORDS = 64
 """How many records one job may compute, canaries included."""
@@ -87,15 +86,15 @@ class Quorum(TypedDict):
 class Definition(TypedDict):
     """The document. `parties` is ordered: the order is the engine's rank. Jurisdictions are alpha-2 codes.
 
-    `design`, `target` and a fixed `seed` belong to explanations; other kinds have an empty design and the target
-    "none". With each record that is asked about go as many `canaries`, records whose results its client knows, and up
-    to `what_ifs` variants of the record, which are predicted and not explained. `impossible` is which part of an
-    explanation's perturbed records may be clinically impossible, from 0 to 1; empty for other kinds. `model` is the one
-    that is explained, audited, or trained further. `recipients` may open what is opened. `data_use` are the codes of
-    the protocol's that this computation makes use of. Figures of an audit about fewer than `minimum_cell` people are
-    not opened. `emergent`: whether an urgent decision may be asked for. `jurisdictions` are those that shares touch,
-    `result_jurisdictions` those that results may go to. `extraction` says how much of the model explanations give away,
-    and is null for other kinds."""
+    `design`, `target` and a fixed `seed` belong to explanations. Other kinds have the target "none", and no design but
+    for their plan (`audit_plan`, `training_plan`). With each record that is asked about go as many `canaries`,
+    records whose results its client knows, and up to `what_ifs` variants of the record, which are predicted and not
+    explained. `impossible` is which part of an explanation's perturbed records may be clinically impossible, from 0 to
+    1; empty for other kinds. `model` is the one that is explained, audited, or trained further. `recipients` may open
+    what is opened. `data_use` are the codes of the protocol's that this computation makes use of. Figures of an audit
+    about fewer than `minimum_cell` people are not opened. `emergent`: whether an urgent decision may be asked for.
+    `jurisdictions` are those that shares touch, `result_jurisdictions` those that results may go to. `extraction` says
+    how much of the model explanations give away, and is null for other kinds."""
 
     v: Literal[3]
     study: Slug
@@ -151,10 +150,11 @@ def opened_scalars(definition: Definition, groups: int, answers: int = 1) -> int
     nothing where only shares come out.
 
     Each is a function of the secret model, so that they add up to it. Canaries count too: nobody but the requester can
-    tell them from other records, and their results may be news to it.
+    tell them from other records, and their results may be news to it. Of an audit they are the plan's cells, which
+    stand for `groups`.
     """
     if definition["kind"] != "explain":
-        return 0
+        return groups if definition["kind"] == "audit" else 0
     sizes = {"coefficients": groups, "what_ifs": definition["what_ifs"]}
     return (1 + definition["canaries"]) * answers * sum(sizes.get(name, 1) for name in definition["opened"])
 
@@ -210,7 +210,7 @@ def check(
 
     Args:
         manifest: the checked manifest of the model that the definition names.
-        groups: how many groups of features the design has that it names; 0 for a kind without one.
+        groups: how many groups of features the design has that it names, or cells an audit's plan; 0 without either.
         mirrored: whether that design is; False for a kind without one.
         secret_operator: whether the requester shares the design's operator as a secret.
         disclosure: the owner's signed disclosure statement (JWS), where the rule below asks for one.
@@ -237,6 +237,12 @@ def check(
         raise _invalid("parties", "The model is shared between other parties, or in another order.")
     if now is not None and now >= clock.parse(definition["valid_until"]):
         raise Refused(Reason.DEFINITION_EXPIRED, field="valid_until")
+    if definition["kind"] == "audit" and answers_of(manifest) > 1:
+        raise _invalid("kind", "A model that tells several classes apart is not audited by this version.")
+    if definition["kind"] == "train" and manifest["kind"] != "linear":
+        raise _invalid("kind", "Logistic regressions are trained by this version, and no other kind of model.")
+    if definition["kind"] == "train" and definition["requesters"] != [manifest["owner"]]:
+        raise _invalid("requesters", "The model's owner asks for its training, and nobody else.")
     _check_disclosure(definition, manifest, disclosure, keyring or {})
     if definition["extraction"] != extraction_of(definition, manifest, groups, secret_operator=secret_operator):
         raise _invalid("extraction", "This is not what its model, design and budgets give away.")
@@ -291,10 +297,16 @@ def _check_kind(definition: Definition, mirrored: bool) -> None:
                 raise _invalid(field, "Only an explanation has any.")
         if definition["target"] != "none":
             raise _invalid("target", "Only an explanation has a target.")
-        if definition["design"]:
-            raise _invalid("design", "Only an explanation has a design of perturbations.")
+        if not definition["design"]:
+            raise _invalid("design", "An audit and a training have their plan for a design.")
         if definition["impossible"]:
             raise _invalid("impossible", "Only an explanation has perturbed records.")
+        if set(definition["recipients"]) != set(definition["requesters"]):
+            raise _invalid("recipients", "What comes out goes to who asks for it, and to nobody else.")
+        if kind == "audit" and set(definition["requesters"]) & set(definition["parties"]):
+            raise _invalid("requesters", "Whose rows are counted does not open the counts: it could subtract its own.")
+        if kind == "audit" and definition["minimum_cell"] > LARGEST_AUDIT_CELL:
+            raise _invalid("minimum_cell", f"It is at most {LARGEST_AUDIT_CELL}.")
         if kind == "audit" and definition["minimum_cell"] < SMALLEST_AUDIT_CELL:
             raise _invalid("minimum_cell", f"An audit opens no figure about fewer than {SMALLEST_AUDIT_CELL} people.")
         return
@@ -325,7 +337,7 @@ def _check_transfers(definition: Definition) -> None:
 
 
 def _check_disclosure(definition: Definition, manifest: Manifest, token: str | None, keyring: Keyring) -> None:
-    needed = KINDS[manifest["kind"]].told_by_one_explanation
+    needed = definition["kind"] == "explain" and KINDS[manifest["kind"]].told_by_one_explanation
     if needed and (definition["disclosure"] != "full" or token is None):
         raise Refused(Reason.DISCLOSURE_REQUIRED, field="disclosure")
     if definition["disclosure"] == "none":

@@ -38,9 +38,25 @@ RETRACTIONS: Mapping[str, str] = {
     "merged": "The patient's record was merged into another one",
     "entered-in-error": "A value that it was computed from was entered in error",
 }
-"""Why a result is not to be shown any more, by code."""
+"""Why a hospital takes a result back, by code."""
 
-_REASONS: Mapping[Decision, Mapping[str, str]] = {"overridden": OVERRIDES, "retracted": RETRACTIONS}
+ENDINGS: Mapping[str, str] = {
+    "consent-withdrawn": "The person has withdrawn the consent on which it was computed",
+    "consent-lapsed": "The person for whom another consented decides for themself now",
+    "consent-expired": "The period of the consent on which it was computed is over",
+    "study-suspended": "The study under which it was computed is suspended",
+    "study-expired": "The approval of the study under which it was computed has lapsed",
+    "study-ended": "The study under which it was computed has ended, or is not approved any more",
+    "definition-revoked": "An institution has revoked its approval of the computation",
+    "definition-expired": "The time for which the computation was approved is over",
+    "model-recalled": "The model with which it was computed was recalled by its owner",
+}
+"""What has ended since a result was computed, so that it is not used any more, by code."""
+
+TAKEN_BACK: Mapping[str, str] = {**RETRACTIONS, **ENDINGS}
+"""Every reason for which a result is not shown any more."""
+
+_REASONS: Mapping[Decision, Mapping[str, str]] = {"overridden": OVERRIDES, "retracted": TAKEN_BACK}
 
 
 @with_config(STRICT)
@@ -61,7 +77,7 @@ class _First(TypedDict):
 class Display(TypedDict):
     """`rendered` is the digest of exactly the text that was shown, or would have been; `viewer` is a role and no name.
 
-    `reason` is a code of `OVERRIDES` or `RETRACTIONS`, and empty for other decisions; an override may have none.
+    `reason` is a code of `OVERRIDES` or `TAKEN_BACK`, and empty for other decisions; an override may have none.
     `threshold` is the probability below which results are not shown unasked, where this one was suppressed for it;
     else empty.
     """
@@ -136,7 +152,7 @@ def say(decision: str, viewer: str, reason: str = "", threshold: str = "") -> st
     if decision == "suppressed":
         return f"kept back from a {viewer}, because it is below the threshold of {threshold}"
     if decision == "retracted":
-        return f"retracted for every {viewer} ({_lower(RETRACTIONS[reason])})"
+        return f"retracted for every {viewer} ({_lower(TAKEN_BACK[reason])})"
     why = f" ({_lower(OVERRIDES[reason])})" if reason else ""
     return f"{decision} {'to' if decision == 'shown' else 'by'} a {viewer}{why}"
 

@@ -39,7 +39,7 @@ PUBLIC: Mapping[str, Schema] = {
         ("category", "determination", "examination", "exemption", "form", "ground", "kind", "law", "method"), _WORDS
     ),
     **dict.fromkeys(("outcome", "page", "path", "reason", "role", "scope", "seat", "stage", "state", "status"), _WORDS),
-    **dict.fromkeys(("alternate_for", "escrow_key", "key", "records_key", "step", "target"), _WORDS),
+    **dict.fromkeys(("alternate_for", "classification", "escrow_key", "key", "records_key", "step", "target"), _WORDS),
     "destroyed": _NUMBER,
     "jurisdiction": {"type": "string", "pattern": "^[A-Z]{2}(-[A-Z0-9]{1,3})?$"},
 }

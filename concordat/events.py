@@ -64,6 +64,8 @@ class Event(StrEnum):
     ACCOUNTING_SUSPENDED = "accounting.suspended"
     ACCOUNTING_RESUMED = "accounting.resumed"
     MODEL_IMPORTED = "model.imported"
+    MODEL_DESCRIBED = "model.described"
+    MODEL_RECALLED = "model.recalled"
     DISCLOSURE_SIGNED = "disclosure.signed"
     DEFINITION_REGISTERED = "definition.registered"
     DEFINITION_VOTED = "definition.voted"
@@ -75,6 +77,8 @@ class Event(StrEnum):
     JOB_ENDED = "job.ended"
     PREDICTION_RECORDED = "prediction.recorded"
     EXPLANATION_RECORDED = "explanation.recorded"
+    AUDIT_RECORDED = "audit.recorded"
+    TRAINING_RECORDED = "training.recorded"
     RESULT_WITHHELD = "result.withheld"
     CANARIES_SEALED = "canaries.sealed"
     CANARY_FAILED = "canary.failed"
@@ -345,6 +349,19 @@ EVENTS: dict[Event, EventInfo] = {
         (),
         ("manifest",),
     ),
+    Event.MODEL_DESCRIBED: EventInfo(
+        "A model's owner signed a model card, which takes the place of the one before it.",
+        ("model", "institution", "sequence"),
+        (),
+        ("card",),
+    ),
+    Event.MODEL_RECALLED: EventInfo(
+        "A model's owner recalled it, as a maker does a device (21 CFR 7, EU MDR Article 89): nothing is computed with "
+        "it any more.",
+        ("model", "institution", "reason", "classification"),
+        (),
+        ("recall",),
+    ),
     Event.DISCLOSURE_SIGNED: EventInfo(
         "A model's owner accepted that explanations disclose its weights.",
         ("model", "institution", "study"),
@@ -399,6 +416,18 @@ EVENTS: dict[Event, EventInfo] = {
         ("job", "request", "definition", "model", "study", "institution", "prediction"),
         ("subject",),
         ("receipts", "design"),
+    ),
+    Event.AUDIT_RECORDED: EventInfo(
+        "An audit was computed: counts of a model's answers, to which each party's output share is a commitment.",
+        ("job", "request", "definition", "model", "study", "institution", "design", "rounds", "bytes"),
+        ("subject", "request_statement"),
+        ("receipts", "ticket", "design"),
+    ),
+    Event.TRAINING_RECORDED: EventInfo(
+        "A model was trained; each party committed to its share of the weights, which nobody knows.",
+        ("job", "request", "definition", "model", "study", "institution", "design", "rounds", "bytes"),
+        ("subject", "request_statement"),
+        ("receipts", "ticket", "design"),
     ),
     Event.RESULT_WITHHELD: EventInfo(
         "A result was computed and never released: authority had ended, or receipts disagreed.",

@@ -24,7 +24,7 @@ from typing_extensions import TypedDict
 
 from concordat import clock, documents, signatures
 from concordat.canonical import Json, digest
-from concordat.client_keys import ClientKey, check_client_key
+from concordat.client_keys import ClientKey, check_client_key, thumbprints
 from concordat.enrolment import Ed25519Public, Enrolment, SealingPublic, public_key_id
 from concordat.fields import STRICT, Digest, Slug, Text, Time, plain, read
 from concordat.keystore import KINDS, Kind
@@ -280,10 +280,18 @@ class KeyHistory:
             read(public, _SHAPES[kind])
         except Refused as refused:
             raise Refused(Reason.FIELD_INVALID, detail=refused.detail, field="key") from None
+        had = public_key_id(kind, public) in {key.key_id for key in self.keys}
         if kind == "client":
             check_client_key(public, field="key")
-        if public_key_id(kind, public) in {key.key_id for key in self.keys}:
+            had = had or bool(thumbprints(public) & self._given_up())
+        if had:
             raise Refused(Reason.FIELD_INVALID, detail="The institution has had this key before.", field="key")
+
+    def _given_up(self) -> frozenset[str]:
+        """Thumbprints of the keys that once signed in and do no more: a set may keep keys of the one before it."""
+        past = frozenset[str]().union(*(thumbprints(key.public) for key in self.keys if key.kind == "client"))
+        live = self.live("client")
+        return past - thumbprints(live.public) if live else past
 
 
 def build_change(

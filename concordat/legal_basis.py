@@ -40,13 +40,17 @@ class Basis(TypedDict):
     note: Text
 
 
-def check_bases(bases: Sequence[Basis], *, requesters: Sequence[str], purposes: Sequence[str]) -> None:
-    """Each requester has one ground for each purpose. Raises Refused(FIELD_INVALID), naming the field."""
+def check_bases(
+    bases: Sequence[Basis], *, requesters: Sequence[str], sites: Sequence[str], purposes: Sequence[str]
+) -> None:
+    """Each requester has one ground for each purpose; another site may have one, for rows of its own patients that it
+    brings. Raises Refused(FIELD_INVALID), naming the field."""
     stated = [(basis["institution"], basis["purpose"]) for basis in bases]
     needed = [(requester, purpose) for requester in requesters for purpose in purposes]
+    allowed = {*needed, *((site, purpose) for site in sites for purpose in purposes)}
     for place, pair in enumerate(stated):
-        if pair not in needed or stated.count(pair) > 1:
-            detail = "A basis is for a requester and a purpose of the protocol, and there is one for each."
+        if pair not in allowed or stated.count(pair) > 1:
+            detail = "A basis is for a requester or site and a purpose of the protocol, and there is one for each."
             raise Refused(Reason.FIELD_INVALID, detail=detail, field=f"bases.{place}")
     for institution, purpose in needed:
         if (institution, purpose) not in stated:
@@ -59,4 +63,5 @@ def basis_of(bases: Sequence[Basis], *, institution: str, purpose: str) -> Basis
     for basis in bases:
         if (basis["institution"], basis["purpose"]) == (institution, purpose):
             return basis
-    raise Refused(Reason.LEGAL_BASIS_MISSING, field="purpose")
+    detail = f"The protocol states no ground on which {institution} uses data for “{purpose}”."
+    raise Refused(Reason.LEGAL_BASIS_MISSING, detail=detail, field="purpose")

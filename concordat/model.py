@@ -7,7 +7,7 @@ makes the probability, or with a probability.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 import numpy as np
 from pydantic import AfterValidator, with_config
@@ -19,7 +19,7 @@ from concordat.canonical import Json, digest, unb64
 from concordat.clock import now, rfc3339
 from concordat.commitments import MODEL_SHARE, SALT_BYTES, Share, commit, new_salt, open_commitment, opening
 from concordat.documents import Keyring, sign, verify_from
-from concordat.fields import STRICT, Digest, Slug, Text, Time, plain
+from concordat.fields import STRICT, Digest, Slug, Text, Time, Uuid, plain
 from concordat.kinds import KINDS as KINDS
 from concordat.kinds.kind import Floats, Shapes, Tensors
 from concordat.reasons import Reason, Refused
@@ -55,7 +55,8 @@ class Manifest(TypedDict):
 
     `clamped`: whether log-odds have to be clamped to ±`UNCLAMPED` before probabilities are made of them. It is false
     where the owner has proven that none go further, which is all that it tells of the weights. `classes` are the names
-    of several classes, one for each answer of the model, in their order; of two there are none.
+    of several classes, one for each answer of the model, in their order; of two there are none. `trained` is the job in
+    which the parties made the weights, which nobody knows; its shares are sealed by the parties, each to itself.
     """
 
     model: Slug
@@ -72,6 +73,7 @@ class Manifest(TypedDict):
     commitments: dict[Slug, Digest]
     sealing_keys: dict[Slug, Text]
     issued: Time
+    trained: NotRequired[Uuid]
 
 
 def forward(kind: str, tensors: Tensors, X: Floats) -> Floats:
@@ -172,6 +174,44 @@ def publish(
     return token, sealed
 
 
+def seal_trained(share: bytes, *, job: str, party: str, model: str, version: str, public: str) -> tuple[str, str]:
+    """A party's commitment to its share of weights that were made in a training, for its receipt, and the share sealed
+    to the party itself (`public` is its own sealing key)."""
+    salt = new_salt()
+    sealed = sealing.seal(public, salt + share, context=_trained_context(job, party))
+    return commit(MODEL_SHARE, salt, model, version, party, share), sealed
+
+
+def publish_trained(
+    start: Manifest,
+    *,
+    job: str,
+    model: str,
+    version: str,
+    commitments: Mapping[str, str],
+    party_keys: Mapping[str, str],
+    key: SigningKey,
+) -> str:
+    """The manifest (JWS) of a model that was trained from another one: the same but for its name and its weights.
+
+    Args:
+        start: the manifest of the model that the training started from.
+        commitments: by party, from its receipt.
+        party_keys: public sealing keys by party, to which the parties have sealed their shares.
+    """
+    manifest: dict[str, Json] = {
+        **plain(start),
+        "model": model,
+        "version": version,
+        "clamped": True,
+        "commitments": dict(commitments),
+        "sealing_keys": {party: sealing.sealing_key_id(party_keys[party]) for party in start["parties"]},
+        "issued": rfc3339(now()),
+        "trained": job,
+    }
+    return sign(manifest, Manifest, kind="model", key=key)
+
+
 def check_manifest(token: str, keyring: Keyring) -> Manifest:
     """The manifest in a JWS signed by the model's owner.
 
@@ -219,7 +259,9 @@ def unseal_share(sealed: str, manifest: Manifest, party: str, key: SealingKey) -
     """A party's own share with its salt, not yet checked. Raises Refused: WRONG_PARTY, SEAL_BROKEN."""
     if party not in manifest["parties"]:
         raise Refused(Reason.WRONG_PARTY)
-    opened = sealing.open(key, sealed, context=_context(plain(manifest), party))
+    trained = manifest.get("trained")
+    context = _trained_context(trained, party) if trained else _context(plain(manifest), party)
+    opened = sealing.open(key, sealed, context=context)
     return opening(opened[:SALT_BYTES], opened[SALT_BYTES:])
 
 
@@ -263,6 +305,10 @@ def _check_classes(kind: str, shapes: Shapes, names: Sequence[str]) -> None:
     if any(not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME for name in names):
         detail = f"A class has a name of up to {LONGEST_NAME} printable characters."
         raise Refused(Reason.FIELD_INVALID, detail=detail, field="classes")
+
+
+def _trained_context(job: str, party: str) -> dict[str, Json]:
+    return {"label": "trained", "party": party, "job": job}
 
 
 def _context(manifest: Mapping[str, Json], party: str) -> dict[str, Json]:

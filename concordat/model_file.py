@@ -52,7 +52,7 @@ def load(data: bytes, manifest: Manifest) -> tuple[Tensors, bool]:
             shapes that do not fit the manifest.
     """
     content = _read(data)
-    if not isinstance(content, _Arrays):
+    if not isinstance(content, Arrays):
         return _checked(content, manifest), True
     return _encoded(content, manifest), False
 
@@ -62,20 +62,25 @@ def check_readable(data: bytes) -> None:
     _read(data)
 
 
-class _Arrays(dict[str, np.ndarray]):
+class Arrays(dict[str, np.ndarray]):
     """The arrays of an archive, by name."""
 
 
-def _read(data: bytes) -> ModelFile | _Arrays:
+def _read(data: bytes) -> ModelFile | Arrays:
     if len(data) > _MOST_BYTES:
         raise Refused(Reason.FILE_UNREADABLE, detail="The file is too large to be a model's.")
-    if data.startswith(_ZIP):
-        return _arrays(data)
+    if is_archive(data):
+        return arrays(data)
     try:
         return read(canonical.decode(data), ModelFile)
     except Refused as refused:
         detail = f"This is no model's file, and no .npz archive: {refused.detail}"
         raise Refused(Reason.FILE_UNREADABLE, detail=detail, field=refused.field) from None
+
+
+def is_archive(data: bytes) -> bool:
+    """Whether it may be an archive of arrays, by how it begins."""
+    return data.startswith(_ZIP)
 
 
 def _checked(content: ModelFile, manifest: Manifest) -> Tensors:
@@ -116,13 +121,14 @@ _UNREADABLE = (
 """What zipfile and numpy raise over bytes that are no archive of arrays: encrypted, damaged, or said to be huge."""
 
 
-def _arrays(data: bytes) -> _Arrays:
+def arrays(data: bytes) -> Arrays:
+    """The float64 arrays of an archive (`.npz` of numpy). Raises Refused(FILE_UNREADABLE)."""
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             if sum(each.file_size for each in archive.infolist()) > _MOST_BYTES:
                 raise Refused(Reason.FILE_UNREADABLE, detail="The archive is too large to be a model's.")
-        with np.load(BytesIO(data), allow_pickle=False) as arrays:
-            return _Arrays({name: np.asarray(arrays[name], dtype=np.float64) for name in arrays.files})
+        with np.load(BytesIO(data), allow_pickle=False) as found:
+            return Arrays({name: np.asarray(found[name], dtype=np.float64) for name in found.files})
     except _UNREADABLE as error:
         raise Refused(Reason.FILE_UNREADABLE, detail="This is no .npz archive of numbers.") from error
 

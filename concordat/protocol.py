@@ -7,13 +7,14 @@ what is opened to whom. A version is immutable; the next one is shown as its dif
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from concordat.canonical import Json
 from concordat.data_use import DatasetTerms, DuoCode, check_codes
+from concordat.definition import Kind
 from concordat.fields import STRICT, Slug, Text, Time, plain, read
 from concordat.legal_basis import Basis, check_bases
 from concordat.reasons import Reason, Refused
@@ -74,7 +75,8 @@ class Needed(TypedDict):
 class Protocol(TypedDict):
     """One version of a study's protocol. `sites` are all the institutions whose data, model or node take part, or that
     ask for predictions; `institution` leads the study and is one of them. `review_months`: an approval lasts that long
-    at most (45 CFR 46.109(e)); `valid_until`: no approval lasts longer."""
+    at most (45 CFR 46.109(e)); `valid_until`: no approval lasts longer. `kinds` of computations: in a protocol without
+    them explanations, and nothing that counts or learns from many people's rows."""
 
     v: Literal[2]
     study: Slug
@@ -95,6 +97,7 @@ class Protocol(TypedDict):
     sites: Annotated[list[Slug], Field(min_length=1)]
     review_months: Annotated[int, Field(ge=1, le=12)]
     valid_until: Time
+    kinds: NotRequired[Annotated[list[Kind], Field(min_length=1)]]
 
 
 MINOR = frozenset({"title", "contact", "summary", "sections"})
@@ -122,8 +125,9 @@ def check(document: Mapping[str, Json]) -> Protocol:
         Refused: FIELD_MISSING, FIELD_UNKNOWN or FIELD_INVALID, naming the field.
     """
     protocol = read(document, Protocol)
-    for field in ("sites", "requesters", "purposes", "population"):
-        if len(set(protocol[field])) != len(protocol[field]):
+    lists = {field: protocol[field] for field in ("sites", "requesters", "purposes", "population")}
+    for field, named in {**lists, "kinds": kinds(protocol)}.items():
+        if len(set(named)) != len(named):
             raise Refused(Reason.FIELD_INVALID, detail="One is named twice.", field=field)
     headings = [section["heading"] for section in protocol["sections"]]
     if len(set(headings)) != len(headings):  # differences are shown by heading: the second would hide the first
@@ -136,9 +140,19 @@ def check(document: Mapping[str, Json]) -> Protocol:
         if needed["institution"] and needed["institution"] not in protocol["sites"]:
             field = f"attachments.{place}.institution"
             raise Refused(Reason.FIELD_INVALID, detail="Only a site attaches something.", field=field)
-    check_bases(protocol["bases"], requesters=protocol["requesters"], purposes=protocol["purposes"])
+    check_bases(
+        protocol["bases"],
+        requesters=protocol["requesters"],
+        sites=protocol["sites"],
+        purposes=protocol["purposes"],
+    )
     check_codes(protocol["data_use"]["study"], protocol["data_use"]["datasets"], sites=protocol["sites"])
     return protocol
+
+
+def kinds(protocol: Mapping[str, Any]) -> list[Kind]:
+    """Which kinds of computations the boards approve with a protocol, or a draft of one."""
+    return list(protocol.get("kinds", ["explain"]))
 
 
 def changes(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[Change]:
@@ -157,6 +171,7 @@ def check_within(
     protocol: Protocol,
     *,
     study: str,
+    kind: Kind,
     parties: Collection[str],
     owner: str,
     requesters: Collection[str],
@@ -169,6 +184,7 @@ def check_within(
     """
     limits: Mapping[str, tuple[Collection[str], Collection[str]]] = {
         "study": ([study], [protocol["study"]]),
+        "kind": ([kind], kinds(protocol)),
         "parties": (parties, protocol["sites"]),
         "model": ([owner], protocol["sites"]),
         "requesters": (requesters, protocol["requesters"]),

@@ -82,12 +82,14 @@ class Reason(StrEnum):
     QUORUM_MISSING = "quorum-missing"
     DISCLOSURE_REQUIRED = "disclosure-required"
     MODEL_UNKNOWN = "model-unknown"
+    MODEL_RECALLED = "model-recalled"
     PURPOSE_NOT_ALLOWED = "purpose-not-allowed"
     REQUESTER_NOT_ALLOWED = "requester-not-allowed"
     TRANSFER_BASIS_MISSING = "transfer-basis-missing"
     CONSENT_MISSING = "consent-missing"
     CONSENT_WITHDRAWN = "consent-withdrawn"
     CONSENT_EXPIRED = "consent-expired"
+    NOT_IN_STUDY = "not-in-study"
     SELF_REVIEW = "self-review"
     ROSTER_MISSING = "roster-missing"
     VOTE_INVALID = "vote-invalid"
@@ -132,6 +134,9 @@ class Reason(StrEnum):
     COORDINATOR_UNAVAILABLE = "coordinator-unavailable"
     EHR_UNAVAILABLE = "ehr-unavailable"
     EHR_REFUSED = "ehr-refused"
+    OMOP_UNAVAILABLE = "omop-unavailable"
+    OMOP_INVALID = "omop-invalid"
+    DATA_UNSTATED = "data-unstated"
     # the ledger
     RECORD_NUMBER_INVALID = "record-number-invalid"
     LEGAL_HOLD = "legal-hold"
@@ -159,6 +164,7 @@ class Reason(StrEnum):
     TIME_ASSERTED = "time-asserted"
     TIME_CONTRADICTED = "time-contradicted"
     ANCHOR_MISMATCH = "anchor-mismatch"
+    ANCHOR_LOG_OTHER = "anchor-log-other"
     ANCHOR_MISSING = "anchor-missing"
     INCOMPLETE = "incomplete"
     MATTER_MISMATCH = "matter-mismatch"
@@ -180,6 +186,7 @@ class Reason(StrEnum):
     PRECONDITION_MISSING = "precondition-missing"
     PRECONDITION_FAILED = "precondition-failed"
     MESSAGE_REPLAYED = "message-replayed"
+    MESSAGE_IN_HAND = "message-in-hand"
     METHOD_NOT_ALLOWED = "method-not-allowed"
     MEDIA_TYPE_WRONG = "media-type-wrong"
     INTERNAL = "internal"
@@ -452,6 +459,11 @@ REASONS: dict[Reason, ReasonInfo] = {
         403,
     ),
     Reason.MODEL_UNKNOWN: ReasonInfo("No such model version was imported.", "Import the model first.", 404),
+    Reason.MODEL_RECALLED: ReasonInfo(
+        "The model was recalled by its owner.",
+        "Do as the owner's advice says, which `concordat model show` prints; a corrected model is another version.",
+        403,
+    ),
     Reason.PURPOSE_NOT_ALLOWED: ReasonInfo(
         "The purpose is not one that the definition allows.", "Use a purpose that the definition names.", 403
     ),
@@ -466,6 +478,11 @@ REASONS: dict[Reason, ReasonInfo] = {
     ),
     Reason.CONSENT_WITHDRAWN: ReasonInfo("The person has withdrawn consent.", "Respect it: nothing is computed.", 403),
     Reason.CONSENT_EXPIRED: ReasonInfo("The consent's period is over.", "Ask for consent again.", 403),
+    Reason.NOT_IN_STUDY: ReasonInfo(
+        "By the health record, the person does not take part in the study, or not any more.",
+        "Respect it: nothing is computed. Where the record is wrong, have the ResearchSubject corrected at its source.",
+        403,
+    ),
     Reason.SELF_REVIEW: ReasonInfo("Nobody reviews a study of their own.", "Let another member decide.", 403),
     Reason.ROSTER_MISSING: ReasonInfo(
         "The institution's signed roster does not list this passkey.",
@@ -615,6 +632,21 @@ REASONS: dict[Reason, ReasonInfo] = {
     Reason.EHR_REFUSED: ReasonInfo(
         "The FHIR server refused.", "Check ehr.json, and what this client may do at the server.", 403
     ),
+    Reason.OMOP_UNAVAILABLE: ReasonInfo(
+        "The database of OMOP tables cannot be reached.",
+        "Check its URL and password, and that it is up; the same command may succeed later.",
+        503,
+    ),
+    Reason.OMOP_INVALID: ReasonInfo(
+        "A table of the database is not as the OMOP Common Data Model 5.4 has it.",
+        "Check the schema's name, and what the reading user may see; docs/reference/omop.md lists the columns.",
+        422,
+    ),
+    Reason.DATA_UNSTATED: ReasonInfo(
+        "The node has no data.json, so it uses no data.",
+        "Write data.json: the source, and the cohorts that each definition may use.",
+        403,
+    ),
     Reason.RECORD_NUMBER_INVALID: ReasonInfo(
         "The record number has a typing error.", "Compare it with the document that it came from.", 400
     ),
@@ -705,6 +737,12 @@ REASONS: dict[Reason, ReasonInfo] = {
     Reason.ANCHOR_MISMATCH: ReasonInfo(
         "The root on chain is not the log's root at that size.", "Do not rely on this log.", 409
     ),
+    Reason.ANCHOR_LOG_OTHER: ReasonInfo(
+        "The dossier names an anchor log that is not the one that you know, and is not in one line with it.",
+        "Compare the address with one that you had from a member of the consortium; if it is right, do not rely on the "
+        "dossier's anchors.",
+        409,
+    ),
     Reason.ANCHOR_MISSING: ReasonInfo("The entry is not anchored on chain yet.", "Wait for the next anchor.", 409),
     Reason.INCOMPLETE: ReasonInfo(
         "The dossier does not show everything in the log that concerns the decision.",
@@ -774,6 +812,9 @@ REASONS: dict[Reason, ReasonInfo] = {
     ),
     Reason.MESSAGE_REPLAYED: ReasonInfo(
         "This message was received and dealt with before.", "Answer with success and do nothing.", 409
+    ),
+    Reason.MESSAGE_IN_HAND: ReasonInfo(
+        "This message is being dealt with at this moment.", "Answer with an error: it comes again if that fails.", 409
     ),
     Reason.METHOD_NOT_ALLOWED: ReasonInfo(
         "This address does not answer to this HTTP method.", "Use a method that the Allow header names.", 405

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import combinations
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 from annotated_types import Ge, Le
 from pydantic import with_config
@@ -46,8 +46,10 @@ class Receipt(TypedDict):
     """`rounds` and `bytes_sent` are exact, and of all that was computed together, of which `runs` were this request's;
     so are `cpu_seconds`, and `energy_joules`, an estimate. The dealer has no outputs.
 
-    `outputs` are by record of the request. `transcripts` are by the other nodes of the job: what one signs to have
-    sent, the other signs to have received, so afterwards neither can say that it was something else.
+    `outputs` are by record of the request; an audit and a training have none, and in a party's receipt stands a
+    commitment to its share of what comes out instead, `counts` or `weights`. `transcripts` are by the other nodes of
+    the job: what one signs to have sent, the other signs to have received, so afterwards neither can say that it was
+    something else.
     """
 
     job: Uuid
@@ -67,6 +69,8 @@ class Receipt(TypedDict):
     energy_joules: DecimalText
     transcripts: dict[Slug, Transcript]
     outputs: list[Outputs] | None
+    counts: NotRequired[Digest]
+    weights: NotRequired[Digest]
     started: Time
     finished: Time
 
@@ -81,6 +85,8 @@ def write(
     energy_joules: Decimal,
     transcripts: Mapping[str, Transcript],
     outputs: Sequence[Outputs] | None,
+    counts: str = "",
+    weights: str = "",
     started: datetime,
     finished: datetime,
     key: SigningKey,
@@ -110,6 +116,8 @@ def write(
         "energy_joules": f"{energy_joules:.3f}",
         "transcripts": dict(transcripts),
         "outputs": None if outputs is None else list(outputs),
+        **({"counts": counts} if counts else {}),
+        **({"weights": weights} if weights else {}),
         "started": clock.rfc3339(started),
         "finished": clock.rfc3339(finished),
     }
@@ -163,14 +171,22 @@ def check_receipts(
         raise Refused(
             Reason.RECEIPTS_DISAGREE, detail="The request has more records than there were runs.", field="runs"
         )
-    if any(len(receipt["outputs"] or []) != _records(receipt, definition) for receipt in receipts):
-        raise Refused(Reason.RECEIPTS_DISAGREE, detail="They differ in the number of records.", field="outputs")
+    if any(_committed(receipt) != _promised(receipt, definition) for receipt in receipts):
+        raise Refused(Reason.RECEIPTS_DISAGREE, detail="They differ in what comes out.", field="outputs")
     _check_transcripts({node: by_node[node] for node in expected_nodes})
     return by_node
 
 
-def _records(receipt: Receipt, definition: Definition) -> int:
-    return 1 + definition["canaries"] if receipt["role"] == "party" else 0
+def _committed(receipt: Receipt) -> tuple[int, bool, bool]:
+    return len(receipt["outputs"] or []), "counts" in receipt, "weights" in receipt
+
+
+def _promised(receipt: Receipt, definition: Definition) -> tuple[int, bool, bool]:
+    """To outputs of how many records a node commits, whether to counts, and whether to weights."""
+    if receipt["role"] == "dealer":
+        return 0, False, False
+    kind = definition["kind"]
+    return (1 + definition["canaries"] if kind == "explain" else 0), kind == "audit", kind == "train"
 
 
 def _check_transcripts(by_node: Mapping[str, Receipt]) -> None:

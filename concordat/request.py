@@ -1,37 +1,34 @@
-"""Asking for a prediction: the record is encoded, shared, committed to and sealed before it leaves the hospital.
+"""The signed request for a prediction, an audit or a training, and what it has to satisfy.
 
-The signed request holds commitments and the key that results are sealed to, so the coordinator can neither invent a
-request nor redirect its answer. The sealed shares travel beside it and open for their party and this request alone.
-It says on which legal ground the record is used, and which human decides with the result (GDPR Article 22).
+It holds commitments and the key that results are sealed to, so the coordinator can neither invent a request nor
+redirect its answer. It says on which legal ground the record is used, and which human decides with the result (GDPR
+Article 22). `concordat.asking` makes it, and what is sealed with it.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-import numpy as np
 from annotated_types import Ge, Le, Len
-from numpy.typing import NDArray
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from concordat import clock, ring, sealing
-from concordat.canonical import Json, digest
-from concordat.commitments import INPUT_SHARE, SALT_BYTES, Share, commit, new_salt, open_commitment, opening
+from concordat import clock
+from concordat.canonical import digest
 from concordat.consent import check_consent, peek_consent
-from concordat.definition import MOST_RECORDS, MOST_WHAT_IFS, Definition
-from concordat.documents import Keyring, check_period, sign, verify_from
+from concordat.definition import MOST_RECORDS, MOST_WHAT_IFS, Definition, Kind
+from concordat.documents import Keyring, check_period, verify_from
 from concordat.enrolment import SealingPublic
 from concordat.fields import STRICT, Digest, Slug, Text, Time, Uuid, plain, read
 from concordat.legal_basis import Basis, Ground, basis_of
 from concordat.reasons import Reason, Refused
-from concordat.ring import Ring
-from concordat.sealing import SealingKey
-from concordat.signatures import SigningKey, peek
+from concordat.signatures import peek
 
-VALID_FOR, LONGEST = timedelta(minutes=15), timedelta(hours=1)
+LONGEST = timedelta(hours=1)
+"""For which a request is valid at most."""
 
+OF_MANY: tuple[Kind, ...] = ("audit", "train")
+"""The kinds of definitions whose computations are about many people, over rows that institutions bring."""
 
 Urgency = Literal["routine", "emergent"]
 """Whether the decision can wait for a computation that may fail or take its time."""
@@ -51,7 +48,8 @@ class Request(TypedDict):
     the requester's own handle of the clinician who decides with the result: no name, and resolved by nobody else.
 
     `commitments` are by record and party. Which of the records is a person's, and which are canaries, only the
-    requester knows. `what_ifs` is how many variants follow each record.
+    requester knows. `what_ifs` is how many variants follow each record. Of an audit or a training there are no
+    commitments and no `sealing_keys`, and `subject` is a name for it alone, which is about nobody in particular.
     """
 
     v: Literal[3]
@@ -65,119 +63,17 @@ class Request(TypedDict):
     urgency: Urgency
     subject: Uuid
     basis: RequestBasis
-    commitments: Annotated[list[dict[Slug, Digest]], Len(1, MOST_RECORDS)]
+    commitments: Annotated[list[dict[Slug, Digest]], Len(0, MOST_RECORDS)]
     what_ifs: Annotated[int, Ge(0), Le(MOST_WHAT_IFS)]
     sealing_keys: dict[Slug, Text]
     issued: Time
     expires: Time
 
 
-@dataclass(frozen=True, repr=False)
-class Prepared:
-    """What the client makes of the records of one request.
-
-    `token` and `sealed` (by party) are sent. `output_key` opens the answer and stays with the requester, and so do the
-    `openings` of the input shares (by record and party), with which the requester can show later what a record was.
-    """
-
-    token: str
-    sealed: Mapping[str, str]
-    digest: str
-    output_key: SealingKey
-    openings: Sequence[Mapping[str, Share]]
-
-
-def prepare(
-    records: Sequence[NDArray[np.float64]],
-    *,
-    secrets: Sequence[Ring] = (),
-    request: str,
-    requester: str,
-    definition: Definition,
-    purpose: str,
-    person: str,
-    subject: str,
-    ground: Ground,
-    consent: str,
-    party_keys: Mapping[str, str],
-    key: SigningKey,
-    now: datetime,
-    urgency: Urgency = "routine",
-    valid_for: timedelta = VALID_FOR,
-) -> Prepared:
-    """Share and seal encoded records and sign the request for them.
-
-    Args:
-        records: (1 + w, columns) each: a record as `FeatureSchema.encode_row` encodes it, and w variants of it.
-        secrets: of each record what its design has it shared with (`Design.secret`), as ring elements; none at all
-            where the design is public.
-        request: a fresh UUID; the same one for every repetition of this request.
-        person: the handle (UUID) of the clinician who decides with the result.
-        ground: the one that the protocol states for this requester and purpose.
-        consent: the consent statement (JWS) where consent is the ground, else empty.
-        party_keys: public sealing keys by party, for exactly the definition's parties.
-
-    Raises:
-        Refused: WRONG_PARTY, VALUE_OUT_OF_RANGE, or the refusal of a malformed field.
-    """
-    parties = definition["parties"]
-    if set(party_keys) != set(parties):
-        raise Refused(Reason.WRONG_PARTY, detail="A sealing key is needed for each party of the definition.")
-    empty = np.zeros(0, dtype=np.int64)
-    numbers = [
-        np.concatenate([ring.encode(record).ravel(), secret])
-        for record, secret in zip(records, secrets or [empty] * len(records), strict=True)
-    ]
-    shares = [dict(zip(parties, map(ring.to_bytes, ring.split(each, len(parties))), strict=True)) for each in numbers]
-    salts = [{party: new_salt() for party in parties} for _ in records]
-    output_key = SealingKey.generate()
-    basis: RequestBasis = {"ground": ground, "consent": consent}
-    _check_basis(basis)
-    payload: dict[str, Json] = {
-        "v": 3,
-        "request": request,
-        "requester": requester,
-        "person": person,
-        "output_key": output_key.public,
-        "definition": digest(plain(definition)),
-        "model": definition["model"],
-        "purpose": purpose,
-        "urgency": urgency,
-        "subject": subject,
-        "basis": dict(plain(basis)),
-        "commitments": [
-            {
-                party: commit(INPUT_SHARE, salts[place][party], request, party, index, place, share[party])
-                for index, party in enumerate(parties)
-            }
-            for place, share in enumerate(shares)
-        ],
-        "what_ifs": len(records[0]) - 1,
-        "sealing_keys": {party: sealing.sealing_key_id(party_keys[party]) for party in parties},
-        "issued": clock.rfc3339(now),
-        "expires": clock.rfc3339(now + valid_for),
-    }
-    token = sign(payload, Request, kind="request", key=key)
-    name = digest(payload)
-    sealed = {
-        party: sealing.seal(
-            party_keys[party],
-            b"".join(salt[party] + share[party] for salt, share in zip(salts, shares, strict=True)),
-            context=_context(name, party),
-        )
-        for party in parties
-    }
-    openings = [
-        {party: opening(salt[party], share[party]) for party in parties}
-        for salt, share in zip(salts, shares, strict=True)
-    ]
-    return Prepared(token, sealed, name, output_key, openings)
-
-
 def read_request(token: str, keyring: Keyring) -> Request:
     """The request in a JWS signed by the institution that it names as requester, whatever the time."""
     found = verify_from(token, Request, kind="request", signer="requester", keyring=keyring)
-    _check_basis(found["basis"])
+    check_basis(found["basis"])
     return found
 
 
@@ -202,7 +98,7 @@ def check_request(
 
     Raises:
         Refused: EXPIRED, FIELD_INVALID, DIGEST_MISMATCH, REQUESTER_NOT_ALLOWED, PURPOSE_NOT_ALLOWED,
-            DEFINITION_EXPIRED, WRONG_PARTY, KIND_NOT_ALLOWED, EMERGENT_USE_REFUSED, LEGAL_BASIS_MISSING,
+            DEFINITION_EXPIRED, WRONG_PARTY, EMERGENT_USE_REFUSED, LEGAL_BASIS_MISSING,
             with consent as the ground the refusals of `consent.check_consent`, and those of signature and shape. What
             other grounds ask for, withdrawals, approvals and votes are checked by whoever holds them.
     """
@@ -219,8 +115,8 @@ def check_request(
     if now >= clock.parse(definition["valid_until"]):
         raise Refused(Reason.DEFINITION_EXPIRED)
     check_shares(request, definition)
-    check_kind(definition)
-    check_urgency(request, definition)
+    check_urgency(request["urgency"], definition)
+    check_contributors(definition, bases, request["purpose"])
     if check_ground(request, bases) is Ground.CONSENT:
         check_consent(
             request["basis"]["consent"],
@@ -234,16 +130,17 @@ def check_request(
     return request
 
 
-def check_kind(definition: Definition) -> None:
-    """A prediction is asked for under a definition to explain. Raises Refused(KIND_NOT_ALLOWED)."""
-    if definition["kind"] != "explain":
-        detail = f"The definition is for the kind “{definition['kind']}”; a prediction needs “explain”."
+def check_kind(definition: Definition, kind: Kind) -> None:
+    """A prediction is asked for under a definition to explain, an audit under one to audit, a training under one to
+    train. Raises Refused(KIND_NOT_ALLOWED)."""
+    if definition["kind"] != kind:
+        detail = f"The definition is for the kind “{definition['kind']}”; this needs “{kind}”."
         raise Refused(Reason.KIND_NOT_ALLOWED, detail=detail, field="definition")
 
 
-def check_urgency(request: Request, definition: Definition) -> None:
+def check_urgency(urgency: Urgency, definition: Definition) -> None:
     """Raises Refused(EMERGENT_USE_REFUSED) for an emergent use that the definition does not allow."""
-    if request["urgency"] == "emergent" and not definition["emergent"]:
+    if urgency == "emergent" and not definition["emergent"]:
         raise Refused(Reason.EMERGENT_USE_REFUSED, field="urgency")
 
 
@@ -261,58 +158,50 @@ def check_ground(request: Request, bases: Sequence[Basis]) -> Ground:
     return Ground(stated)
 
 
-def open_input(
-    sealed: str, request: Request, *, party: str, parties: list[str], columns: int, key: SealingKey, secrets: int = 0
-) -> list[Ring]:
-    """A party's own share of each record: in one row, (1 + w)·columns ring elements at 16 bits of the record and its
-    variants, and the `secrets` of its design.
-
-    Args:
-        parties: the definition's, in order; a share is committed to with its place among them.
-        secrets: how many there are (`Plan.secrets`).
-
-    Raises:
-        Refused: WRONG_PARTY, SEAL_BROKEN, COMMITMENT_MISMATCH, or MALFORMED for another number of columns or secrets.
-    """
-    if party not in parties or request["sealing_keys"].get(party) != key.kid:
-        raise Refused(Reason.WRONG_PARTY)
-    opened = sealing.open(key, sealed, context=_context(digest(plain(request)), party))
-    index, commitments = parties.index(party), request["commitments"]
-    size = len(opened) // len(commitments)
-    found = []
-    for place, commitment in enumerate(commitments):
-        salt, share = opened[place * size :][:SALT_BYTES], opened[place * size + SALT_BYTES : (place + 1) * size]
-        name = request["request"]
-        if not open_commitment(commitment[party], INPUT_SHARE, salt, name, party, index, place, share):
-            raise Refused(Reason.COMMITMENT_MISMATCH)
-        found.append(ring.from_bytes(share, ((1 + request["what_ifs"]) * columns + secrets,)))
-    return found
-
-
 def check_shares(request: Request, definition: Definition) -> None:
-    """There is one share for each party, of as many records as the definition says, with no more what-ifs.
+    """There is one share for each party, of as many records as the definition says, with no more what-ifs; of an
+    audit and a training there is none.
 
     Raises:
         Refused: WRONG_PARTY, or FIELD_INVALID naming the field.
     """
-    if set(request["sealing_keys"]) != set(definition["parties"]):
+    many = definition["kind"] in OF_MANY
+    if set(request["sealing_keys"]) != (set() if many else set(definition["parties"])):
         raise Refused(Reason.WRONG_PARTY, field="sealing_keys")
     if any(set(commitments) != set(definition["parties"]) for commitments in request["commitments"]):
         raise Refused(Reason.WRONG_PARTY, field="commitments")
-    records = 1 + definition["canaries"]
+    records = 0 if many else 1 + definition["canaries"]
     if len(request["commitments"]) != records:
         detail = f"The definition asks for {records} records in a request: one to explain, the others canaries."
+        if many:
+            detail = "Rows are brought by the parties' own institutions, and by no request."
         raise Refused(Reason.FIELD_INVALID, detail=detail, field="commitments")
     if request["what_ifs"] > definition["what_ifs"]:
         detail = f"The definition allows {definition['what_ifs']} what-ifs with a record."
         raise Refused(Reason.FIELD_INVALID, detail=detail, field="what_ifs")
 
 
-def _check_basis(basis: RequestBasis) -> None:
+def check_contributors(definition: Definition, bases: Sequence[Basis], purpose: str) -> list[str]:
+    """Of a computation about many people every party's institution uses its own patients' data, and so does whoever
+    asks: each on a ground of its own for this purpose, which is nobody's consent. Answers whose patients' data are
+    used. Raises Refused(LEGAL_BASIS_MISSING)."""
+    if definition["kind"] not in OF_MANY:
+        return []
+    contributors = list(dict.fromkeys([*definition["parties"], *definition["requesters"]]))
+    for institution in contributors:
+        check_of_many(basis_of(bases, institution=institution, purpose=purpose)["ground"])
+    return contributors
+
+
+def check_of_many(ground: str) -> None:
+    """Raises Refused(LEGAL_BASIS_MISSING) for a ground that is one person's own."""
+    if ground == Ground.CONSENT:
+        detail = "A computation about many people rests on another ground than one person's consent."
+        raise Refused(Reason.LEGAL_BASIS_MISSING, detail=detail, field="basis.ground")
+
+
+def check_basis(basis: RequestBasis) -> None:
+    """Raises Refused(FIELD_INVALID) for a consent beside another ground, or for none where it is the ground."""
     if bool(basis["consent"]) != (basis["ground"] == Ground.CONSENT):
         detail = "A consent stands in the request where consent is its ground, and nowhere else."
         raise Refused(Reason.FIELD_INVALID, detail=detail, field="basis.consent")
-
-
-def _context(request: str, party: str) -> dict[str, Json]:
-    return {"label": "input", "party": party, "request": request}

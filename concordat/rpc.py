@@ -13,6 +13,7 @@ from eth_utils.crypto import keccak
 
 from concordat import canonical
 from concordat.reasons import Reason, Refused
+from concordat.trusted import authorities
 
 _HASH = re.compile(r"0x[0-9a-f]{64}")
 
@@ -86,7 +87,7 @@ class Rpc:
     def _ask(self, method: str, *parameters: Any) -> Any:
         question = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(parameters)}
         try:
-            with httpx.Client(transport=self._transport, timeout=self._seconds) as http:
+            with httpx.Client(verify=authorities(), transport=self._transport, timeout=self._seconds) as http:
                 response = http.post(self._url, json=question).raise_for_status()
             answer = canonical.decode(response.content)
         except (httpx.HTTPError, httpx.InvalidURL, Refused) as error:

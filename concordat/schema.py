@@ -68,8 +68,9 @@ class Feature(BaseModel, frozen=True):
     one of the `codes`, an Observation unless it says otherwise; `path` a FHIRPath expression to the value
     (`concordat.fhir.paths` says which are allowed); `none_means_no`: of a boolean from a Condition or a
     MedicationStatement, that a Bundle without one says no, where else the value is missing; `max_age`, such as `P30D`
-    or `PT12H`: an older Observation counts as missing; `molar_mass`, in g/mol: mass and amount of substance of a number
-    are converted by it, and not at all without it.
+    or `PT12H`: an older Observation counts as missing, and what was computed from one is out of date at the bedside
+    once it is older; `molar_mass`, in g/mol: mass and amount of substance of a number are converted by it, and not at
+    all without it.
     """
 
     model_config = STRICT
@@ -334,7 +335,8 @@ class FeatureSchema:
         if unknown:
             raise Refused(
                 Reason.FIELD_UNKNOWN,
-                detail="The feature schema does not ask for this; leave it out.",
+                detail="The feature schema does not ask for this; leave it out. It asks for: "
+                f"{', '.join(feature.name for feature in self.features)}.",
                 field=unknown[0],
             )
         checked: dict[str, Value] = {}

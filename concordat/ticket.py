@@ -93,7 +93,7 @@ def issue(
         "dealer": definition["dealer"],
         "epoch": epoch,
         "batch": batch,
-        "runs": plain(runs or Runs(first=0, of=len(request["commitments"]))),
+        "runs": plain(runs or Runs(first=0, of=max(1, len(request["commitments"])))),
         "ahead": list(ahead),
         "verdict": verdict,
         "issued": clock.rfc3339(now),
@@ -141,7 +141,7 @@ def check_ticket(
     for field, value in expected.items():
         if ticket[field] != value:  # type: ignore[literal-required]
             raise Refused(Reason.DIGEST_MISMATCH, detail="The ticket names something else.", field=field)
-    if ticket["runs"]["first"] + len(request["commitments"]) > ticket["runs"]["of"]:
+    if ticket["runs"]["first"] + max(1, len(request["commitments"])) > ticket["runs"]["of"]:  # an audit is one run
         raise Refused(Reason.FIELD_INVALID, detail="The request has more records than there are runs.", field="runs")
     return ticket
 

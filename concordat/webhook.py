@@ -15,6 +15,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -33,6 +34,8 @@ TOLERANCE = timedelta(minutes=5)
 
 _VERSION = "v1a"
 _ID = re.compile(r"msg_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SECONDS = re.compile(r"[0-9]{1,12}")
+_ANY = re.compile(r"\S.*")
 _MOST = 64 * 1024
 _MOST_SIGNATURES = 8
 
@@ -40,7 +43,7 @@ _MOST_SIGNATURES = 8
 @with_config(ANSWER)
 class Told(TypedDict):
     """What a message is about: names of things, nothing about a person, and not what came out. `index` is its place in
-    the log; the others are empty where the event has none."""
+    the log; the others are empty where the event has none. `job` is the id of a prediction, an audit or a training."""
 
     index: int
     record: Text
@@ -49,7 +52,7 @@ class Told(TypedDict):
     study: str
     definition: str
     model: str
-    prediction: str
+    job: str
 
 
 @with_config(ANSWER)
@@ -72,31 +75,36 @@ def sign(message_id: str, body: bytes, *, at: datetime, key: SigningKey) -> dict
     }
 
 
-def verify(headers: Mapping[str, str], body: bytes, *, key: VerifyKey, now: datetime) -> Message:
+@dataclass(frozen=True)
+class Received:
+    """What a message says, and its id, which is the same each time that it is sent."""
+
+    id: str
+    message: Message
+
+
+def verify(headers: Mapping[str, str], body: bytes, *, key: VerifyKey, now: datetime) -> Received:
     """The message, if the coordinator with this key sent it within `TOLERANCE` of `now`.
 
     Ed25519 is verified with public values only, so that there is nothing which a comparison's time could give away.
 
     Raises:
-        Refused: FIELD_MISSING or FIELD_INVALID, naming the header; TOO_LARGE; SIGNATURE_INVALID; EXPIRED for an attempt
-            that is older than the tolerance, or from the future; MALFORMED and what `read` refuses for the body.
+        Refused: FIELD_MISSING or FIELD_INVALID, naming the header, also for one that is there twice; TOO_LARGE;
+            SIGNATURE_INVALID; EXPIRED for an attempt that is older than the tolerance, or from the future; MALFORMED
+            and what `read` refuses for the body.
     """
-    given = {name.lower(): value for name, value in headers.items()}
-    message_id, seconds = (
-        _header(given, "webhook-id", _ID),
-        _header(given, "webhook-timestamp", re.compile(r"\d{1,12}")),
-    )
+    message_id, seconds = _header(headers, "webhook-id", _ID), _header(headers, "webhook-timestamp", _SECONDS)
     if len(body) > _MOST:
         raise Refused(Reason.TOO_LARGE)
     signed = _signed(message_id, seconds, body)
-    if not any(key.verify(signed, each) for each in _signatures(given)):
+    if not any(key.verify(signed, each) for each in _signatures(headers)):
         raise Refused(Reason.SIGNATURE_INVALID, detail="No signature is the pinned coordinator's.")
     if abs(now.timestamp() - int(seconds)) > TOLERANCE.total_seconds():
         detail = (
             f"This attempt was not made within {TOLERANCE.total_seconds() / 60:.0f} minutes of now: compare the clocks."
         )
         raise Refused(Reason.EXPIRED, detail=detail, field="webhook-timestamp")
-    return read(canonical.decode(body), Message)
+    return Received(message_id, read(canonical.decode(body), Message))
 
 
 def body(event: Event, timestamp: str, told: Mapping[str, Json]) -> bytes:
@@ -108,10 +116,10 @@ def _signed(message_id: str, seconds: str, content: bytes) -> bytes:
     return f"{message_id}.{seconds}.".encode() + content
 
 
-def _signatures(given: Mapping[str, str]) -> list[bytes]:
+def _signatures(headers: Mapping[str, str]) -> list[bytes]:
     """Those of our version, in a header that may hold others, separated by spaces."""
     found = []
-    for each in _header(given, "webhook-signature", re.compile(r"\S.*")).split()[:_MOST_SIGNATURES]:
+    for each in _header(headers, "webhook-signature", _ANY).split()[:_MOST_SIGNATURES]:
         version, _, text = each.partition(",")
         try:
             raw = base64.b64decode(text, validate=True)
@@ -122,10 +130,13 @@ def _signatures(given: Mapping[str, str]) -> list[bytes]:
     return found
 
 
-def _header(given: Mapping[str, Any], name: str, form: re.Pattern[str]) -> str:
-    value = given.get(name)
-    if not value:
+def _header(headers: Mapping[str, Any], name: str, form: re.Pattern[str]) -> str:
+    """The one header of this name, however its case is written."""
+    values = [value for given, value in headers.items() if given.lower() == name]
+    if len(values) > 1:  # two readers might look at different ones
+        raise Refused(Reason.FIELD_INVALID, detail="This header is there twice.", field=name)
+    if not values or not values[0]:
         raise Refused(Reason.FIELD_MISSING, field=name)
-    if not form.fullmatch(value):
+    if not isinstance(values[0], str) or not form.fullmatch(values[0]):
         raise Refused(Reason.FIELD_INVALID, field=name)
-    return str(value)
+    return values[0]

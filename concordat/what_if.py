@@ -9,7 +9,7 @@ a treatment would do.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from concordat.canonical import Json
@@ -20,6 +20,8 @@ from concordat.schema import FeatureSchema, Value
 
 Change = Mapping[str, Value]
 """The values that a question puts in place of the recorded ones, by feature."""
+
+IMPUTED = " (not measured: reference value)"
 
 _PART = re.compile(r"\s*([a-z0-9][a-z0-9_-]*?)\s*(=|\+=|-=)\s*(.+?)\s*")
 
@@ -72,19 +74,23 @@ def answer(
     schema: FeatureSchema,
     values: Mapping[str, Value],
     target: Scale,
+    imputed: Collection[str] = (),
 ) -> tuple[WhatIf, ...]:
     """Questions and predictions, in the order in which they were asked; predictions are on the `target`'s scale."""
     return tuple(
-        WhatIf(say(change, schema, values), prediction if target == "probability" else sigmoid(prediction))
+        WhatIf(
+            say(change, schema, values, imputed=imputed), prediction if target == "probability" else sigmoid(prediction)
+        )
         for change, prediction in zip(changes, predictions, strict=True)
     )
 
 
-def say(change: Change, schema: FeatureSchema, values: Mapping[str, Value]) -> str:
-    """A change of recorded values, in words."""
+def say(change: Change, schema: FeatureSchema, values: Mapping[str, Value], *, imputed: Collection[str] = ()) -> str:
+    """A change of a record's values, in words; of the `imputed` ones it says that nobody measured them."""
     labels = {feature.name: feature for feature in schema.features}
     return ", ".join(
-        f"{labels[name].label} {labels[name].say(values[name])} → {labels[name].say(value)}"
+        f"{labels[name].label} {labels[name].say(values[name])}{IMPUTED if name in imputed else ''} → "
+        f"{labels[name].say(value)}"
         for name, value in change.items()
     )
 

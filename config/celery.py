@@ -28,7 +28,7 @@ app.conf.update(
         "move jobs on": {"task": "compute.sweep", "schedule": 2.0},
         "let approvals lapse, remind people": {"task": "governance.tick", "schedule": 60.0},
         "send mail": {"task": "governance.mail", "schedule": 30.0},
-        "tell institutions' systems": {"task": "api.webhooks", "schedule": 2.0},
+        "tell institutions' systems": {"task": "api.webhooks", "schedule": 2.0, "options": {"expires": 2}},
     },
 )
 

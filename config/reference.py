@@ -17,7 +17,7 @@ from concordat.events import EVENTS
 from concordat.reasons import REASONS
 from concordat.states import TRANSITIONS
 from concordat.verifier import answer
-from config import fhir_reference
+from config import fhir_reference, omop_reference
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
@@ -119,6 +119,11 @@ def fhir() -> str:
     return fhir_reference.page(_table)
 
 
+def omop() -> str:
+    """What of OMOP tables is read."""
+    return omop_reference.page(_table)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "reasons.md": reasons,
     "events.md": events,
@@ -126,6 +131,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "study-states.md": study_states,
     "permissions.md": permissions,
     "fhir.md": fhir,
+    "omop.md": omop,
     "openapi.yaml": openapi,
     "dossier.schema.json": dossier,
     "events.schema.json": events_schema,

@@ -90,6 +90,7 @@ CALLS_A_MINUTE: dict[str, int] = {
     "attachments": env.int("CONCORDAT_ATTACHMENTS_A_MINUTE", default=30),
     "subjects": env.int("CONCORDAT_SUBJECTS_A_MINUTE", default=30),
     "tiles": env.int("CONCORDAT_TILES_A_MINUTE", default=600),
+    "writes": env.int("CONCORDAT_WRITES_A_MINUTE", default=600),
 }
 
 INSTALLED_APPS = [
@@ -250,7 +251,11 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "api.openapi.add_refusals"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "api.openapi.add_refusals",
+        "api.openapi.close_bodies",
+    ],
 }
 
 # Django's own logging is silenced in favour of concordat.logs, which lets only allow-listed keys through.

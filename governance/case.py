@@ -10,7 +10,7 @@ from concordat.reasons import Reason, Refused
 from concordat.request import Request, named_consent, peek_request
 from concordat.signatures import VerifyKey
 from governance import selectors
-from governance.models import Consent, Definition, Institution, InstitutionKey, ProtocolVersion
+from governance.models import Consent, Definition, Institution, InstitutionKey, ModelRecall, ProtocolVersion
 from governance.services import attachments
 from ledger.chain.types import Authorisation
 from ledger.services.anchoring import chain_client, registry_domain
@@ -64,6 +64,11 @@ class Case:
             return None
         return Consent.objects.filter(uuid=named).first() if named else None
 
+    @cached_property
+    def recall(self) -> ModelRecall | None:
+        """The recall of the definition's model, if there is one. Raises Refused(DEFINITION_UNKNOWN)."""
+        return selectors.recall(self.definition.content["model"])
+
     @property
     def epoch(self) -> int:
         """A sum of counters that only grow, and of the bounds in time that have passed by now. A job is authorised
@@ -73,7 +78,7 @@ class Case:
         own = [vote for vote in self._found.votes.all() if vote.institution.slug == self.request["requester"]]
         revoked = sum(not vote.approve for vote in own)
         counted = self._found.epoch + self._found.study.epoch + (self.consent.epoch if self.consent else 0) + revoked
-        return counted + self._passed(self._found)
+        return counted + (self.recall is not None) + self._passed(self._found)
 
     def _passed(self, definition: Definition) -> int:
         bounds = [definition.study.expires, definition.valid_until]

@@ -1,4 +1,5 @@
-"""What people are told of, and who: one total table. No notice holds more than a study's title."""
+"""What people are told of, and who: one total table. No notice holds more than a study's title or a
+model's name."""
 
 from enum import StrEnum
 
@@ -24,3 +25,4 @@ class Notice(StrEnum):
     DELEGATED = "delegated"
     SUBJECT_ERASED = "subject-erased"
     GRANT_GIVEN = "grant-given"
+    MODEL_RECALLED = "model-recalled"

@@ -65,6 +65,8 @@ SENTENCES: Mapping[Event, str] = {
     Event.VERDICT: "A request of {institution} was {authorised}.",
     Event.PREDICTION_RECORDED: "A prediction was computed for {institution}.",
     Event.EXPLANATION_RECORDED: "An explanation was computed for {institution}.",
+    Event.AUDIT_RECORDED: "An audit was computed for {institution}.",
+    Event.TRAINING_RECORDED: "A model was trained for {institution}.",
     Event.RETENTION_SET: "{institution} has to keep records of this study for {days} days: {law}.",
     Event.RETENTION_ENDED: "{institution} ended a rule by which it kept records of this study.",
 }

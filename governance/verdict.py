@@ -75,7 +75,8 @@ def authorise(request: str, *, now: datetime, chain: ChainReader | None = None) 
 
 def epoch(request: str) -> int:
     """The epoch of the authority behind a request: it grows whenever a study is suspended or closed, an approval
-    revoked or the consent withdrawn, and when the time of one of them is over. Safe inside a transaction."""
+    revoked, the consent withdrawn or the model recalled, and when the time of one of them is over. Safe inside a
+    transaction."""
     return Case(request, clock.now(), None).epoch
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from concordat.definition import Target
+from concordat.definition import Kind, Target
 from concordat.determination import Outcome, Path, SubmissionKind
 from concordat.legal_basis import Ground
 from concordat.protocol import AttachmentKind
@@ -39,6 +39,12 @@ ARTICLE_9: Mapping[str, str] = {
     "j": "research, archives or statistics",
 }
 """GDPR Article 9(2)."""
+
+KINDS: Mapping[Kind, str] = {
+    "explain": "predictions for single persons, with their explanations",
+    "audit": "audits: counts of a model's answers over many people's rows",
+    "train": "trainings: a model learns from many people's rows",
+}
 
 POPULATIONS: Mapping[str, str] = {
     "adults": "adults who decide for themselves",
@@ -115,6 +121,7 @@ FIELDS: Mapping[str, str] = {
     "sites": "Sites",
     "review_months": "Months between reviews",
     "valid_until": "End of the study",
+    "kinds": "Which computations",
 }
 """The protocol's fields."""
 

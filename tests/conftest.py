@@ -7,12 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from jsonschema import Draft202012Validator
 
 from concordat import event_schema
 from concordat.events import EVENTS
 from tests.support.keys import coordinator_keys
 from tests.support.triggers import drop_triggers
+
+# How long an example takes says how busy the machine is. A run that decides whether a change may land (`.ci/run`) tries
+# the same examples each time, and any other run new ones: a fault that only chance finds is for who is at work.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("repeatable", settings.get_profile("untimed"), derandomize=True)
+settings.load_profile("repeatable" if os.environ.get("CONCORDAT_REQUIRE") == "all" else "untimed")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -62,6 +69,9 @@ def committed(transactional_db: None) -> Iterator[None]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first: workers are given tests in portions, and nobody shall wait for a demonstration at the end."""
+    for item in items:
+        if "nodes" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.engines)
     items.sort(key=lambda item: item.get_closest_marker("demo") is None)
 
 

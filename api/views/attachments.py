@@ -1,6 +1,7 @@
 """The documents beside a study's protocol, attached by the institution whose they are."""
 
 from typing import Any, ClassVar
+from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
@@ -10,10 +11,10 @@ from rest_framework.response import Response
 from api.scopes import Scope
 from api.views.base import AFTER, Resource, Shape, body, listed, one, paged
 from concordat import clock, media
-from concordat.canonical import unb64
+from concordat.canonical import b64, unb64
 from concordat.protocol import AttachmentKind
 from concordat.reasons import Reason, Refused
-from governance.models import Attachment, Study
+from governance.models import Attachment, Institution, Study
 from governance.selectors import visible_studies
 from governance.services import attachments
 
@@ -40,6 +41,10 @@ class AttachmentAnswer(Shape):
     added = serializers.CharField()
 
 
+class FileAnswer(AttachmentAnswer):
+    content = serializers.CharField(help_text="The file, base64url without padding.")
+
+
 class Attachments(Resource):
     """A study's attachments. Of one kind and institution the newest counts."""
 
@@ -48,7 +53,7 @@ class Attachments(Resource):
 
     @extend_schema(operation_id="attachments_list", parameters=[AFTER], responses=paged(AttachmentAnswer))
     def get(self, request: Request, study: str) -> Response:
-        rows = self._study(study).attachments.select_related("institution").defer("content")
+        rows = _study(self.caller, study).attachments.select_related("institution").defer("content")
         return Response(listed(request, rows, _shown, key="uuid"))
 
     @extend_schema(request=NewAttachment, responses={201: AttachmentAnswer})
@@ -57,7 +62,7 @@ class Attachments(Resource):
         given = body(request, NewAttachment)
         attached = attachments.add(
             system=self.caller,
-            study=self._study(study),
+            study=_study(self.caller, study),
             kind=given["kind"],
             institution=given["institution"],
             name=given["name"],
@@ -67,8 +72,22 @@ class Attachments(Resource):
         )
         return Response(_shown(attached), status=status.HTTP_201_CREATED)
 
-    def _study(self, slug: str) -> Study:
-        return one(visible_studies([self.caller]), slug=slug)
+
+class OneAttachment(Resource):
+    """One of a study's attachments, with the file itself. That it is read is recorded. Compare the digest."""
+
+    scopes: ClassVar = {"GET": Scope.STUDIES_READ}
+    limited: ClassVar = {"GET": "dossiers"}
+
+    @extend_schema(responses=FileAnswer)
+    def get(self, request: Request, study: str, attachment: UUID) -> Response:
+        seen = _study(self.caller, study)
+        found = attachments.read(system=self.caller, study=str(seen.uuid), attachment=str(attachment))
+        return Response({**_shown(found), "content": b64(bytes(found.content))})
+
+
+def _study(caller: Institution, slug: str) -> Study:
+    return one(visible_studies([caller]), slug=slug)
 
 
 def _decoded(content: str) -> bytes:

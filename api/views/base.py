@@ -1,11 +1,13 @@
 """What all resources have in common."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlencode
 
+from django.core.exceptions import ValidationError
 from django.db.models import Model, Q, QuerySet
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import conditional_page
@@ -16,6 +18,7 @@ from rest_framework.views import APIView
 
 from api.authentication import Client
 from api.scopes import Scope
+from concordat.fields import Slug, read
 from concordat.reasons import Reason, Refused
 from governance.models import Institution
 
@@ -107,12 +110,12 @@ def listed(
         Refused: NOT_FOUND for a name that is not among the rows; FIELD_UNKNOWN for a parameter that the list has not,
             since a misspelt one would widen it; and what a filter refuses.
     """
+    check_parameters(request, {"after", *filters})
     asked = request.query_params.dict()
-    if unknown := sorted(set(asked) - {"after", *filters}):
-        raise Refused(Reason.FIELD_UNKNOWN, field=unknown[0])
     rows = rows.order_by("-pk")
     if (after := asked.pop("after", None)) is not None:
-        rows = rows.filter(pk__lt=one(rows, **{key: after}).pk)
+        with _naming("after"):
+            rows = rows.filter(pk__lt=one(rows, **{key: after}).pk)
     rows = rows.filter(*(_meant(filters[name], name, value) for name, value in asked.items()))
     found = list(rows[: PAGE + 1])
     more = {**asked, "after": getattr(found[PAGE - 1], key)} if len(found) > PAGE else {}
@@ -120,16 +123,45 @@ def listed(
     return {"items": [show(row) for row in found[:PAGE]], "next": link}
 
 
+def check_parameters(request: Request, names: Collection[str]) -> None:
+    """Raises Refused(FIELD_UNKNOWN) for a parameter of another name: a misspelt one would widen what is asked for."""
+    if unknown := sorted(set(request.query_params) - set(names)):
+        raise Refused(Reason.FIELD_UNKNOWN, field=unknown[0])
+
+
+def among(value: str, values: Sequence[str]) -> str:
+    """A filter's value, which must be one of these. Raises Refused(FIELD_INVALID), naming them."""
+    if value not in values:
+        raise Refused(Reason.FIELD_INVALID, detail=f"One of: {', '.join(values)}.")
+    return value
+
+
+def short_name(value: str) -> str:
+    """A filter's value that names a study, an institution or a model. Raises Refused(FIELD_INVALID)."""
+    return read(value, Slug)
+
+
 def _meant(filter_: Callable[[str], Q], name: str, value: str) -> Q:
-    try:
+    with _naming(name):
         return filter_(value)
+
+
+@contextmanager
+def _naming(field: str) -> Iterator[None]:
+    """Has a refusal name this field."""
+    try:
+        yield
     except Refused as refused:
-        raise Refused(refused.reason, detail=refused.detail, field=name) from None
+        raise Refused(refused.reason, detail=refused.detail, field=field) from None
 
 
 def one(rows: QuerySet[M], **lookup: Any) -> M:
-    """The row, or Refused(NOT_FOUND): what is not there and what is another institution's look the same."""
-    row = rows.filter(**lookup).first()
+    """The row, or Refused(NOT_FOUND): what is not there, what is another institution's and what is no name at all look
+    the same."""
+    names = [value for value in lookup.values() if isinstance(value, str)]
+    row = None
+    with suppress(ValidationError):  # of a name that is no UUID
+        row = None if any("\0" in name for name in names) else rows.filter(**lookup).first()  # nor could PostgreSQL
     if row is None:
         raise Refused(Reason.NOT_FOUND)
     return row

@@ -4,13 +4,15 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema
+from django.db.models import Q, QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from api.openapi import SLUG
 from api.scopes import Scope
-from api.views.base import Resource, Shape, body, one
+from api.views.base import AFTER, Resource, Shape, body, listed, one, paged, short_name
 from concordat import clock
 from concordat.reasons import Reason, Refused
 from concordat.signatures import peek
@@ -34,21 +36,41 @@ class ConsentAnswer(Shape):
     consent = serializers.CharField()
     study = serializers.CharField()
     purposes = serializers.ListField(child=serializers.CharField())
+    given = serializers.CharField()
     until = serializers.CharField()
     reconsent = serializers.CharField(help_text="When the person decides for themself; empty where no day is known.")
     withdrawn = serializers.CharField(help_text="Empty unless the person has withdrawn.")
     lapsed = serializers.CharField(help_text="Empty unless the person was said to decide for themself.")
 
 
+FILTERS = {"study": lambda value: Q(study__slug=short_name(value))}
+FILTERED = [OpenApiParameter("study", SLUG, description="Only those for the study of this short name.")]
+
+
 class Consents(Resource):
     """A consent is recorded before anything is computed on the strength of it."""
 
-    scopes: ClassVar = {"POST": Scope.CONSENTS_WRITE}
+    scopes: ClassVar = {"GET": Scope.CONSENTS_READ, "POST": Scope.CONSENTS_WRITE}
+
+    @extend_schema(operation_id="consents_list", parameters=[AFTER, *FILTERED], responses=paged(ConsentAnswer))
+    def get(self, request: Request) -> Response:
+        """The institution's own consents, and where they stand. Nothing here says whose they are."""
+        return Response(listed(request, _own(self.caller), _shown, key="uuid", filters=FILTERS))
 
     @extend_schema(request=ConsentStatement, responses={201: ConsentAnswer})
     def post(self, request: Request) -> Response:
         given = consents.give(institution=self.caller, token=body(request, ConsentStatement)["consent"])
         return Response(_shown(given), status=status.HTTP_201_CREATED)
+
+
+class OneConsent(Resource):
+    """One of the institution's own consents, and where it stands. Nothing here says whose it is."""
+
+    scopes: ClassVar = {"GET": Scope.CONSENTS_READ}
+
+    @extend_schema(responses=ConsentAnswer)
+    def get(self, request: Request, consent: UUID) -> Response:
+        return Response(_shown(one(_own(self.caller), uuid=consent)))
 
 
 class Withdrawal(Resource):
@@ -73,9 +95,13 @@ class Capacity(Resource):
         return Response(_shown(consents.lapse(institution=self.caller, token=token)))
 
 
+def _own(caller: Institution) -> QuerySet[Consent]:
+    return Consent.objects.filter(institution=caller).select_related("study")
+
+
 def _statement(caller: Institution, consent: UUID, request: Request, shape: type[Shape], field: str) -> str:
     """The statement in the body, which is about this consent of the caller's own."""
-    one(Consent.objects.filter(institution=caller), uuid=consent)
+    one(_own(caller), uuid=consent)
     token: str = body(request, shape)[field]
     if peek(token)[1].get("consent") != str(consent):
         raise Refused(Reason.CONFLICT, detail="The statement is about another consent.", field=field)
@@ -87,6 +113,7 @@ def _shown(consent: Consent) -> dict[str, Any]:
         "consent": str(consent.uuid),
         "study": consent.study.slug,
         "purposes": consent.purposes,
+        "given": clock.rfc3339(consent.given),
         "until": clock.rfc3339(consent.until),
         "reconsent": _time(consent.reconsent),
         "withdrawn": _time(consent.withdrawn),

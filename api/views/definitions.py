@@ -1,18 +1,23 @@
 """Computation definitions, and the institutions' votes on them."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
-from drf_spectacular.utils import extend_schema
+from django.db.models import Q
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from api.openapi import DIGEST, SLUG
 from api.scopes import Scope
-from api.views.base import Resource, Shape, body
+from api.views.base import AFTER, Resource, Shape, among, body, listed, one, paged, short_name
+from api.views.models import RecallAnswer, told
 from compute.models import ModelVersion
 from compute.services.canaries import current as current_canaries
-from concordat import canonical
+from concordat import canonical, clock
+from concordat.definition import Kind
+from concordat.fields import Digest, read
 from concordat.reasons import Reason, Refused
 from governance import selectors
 from governance.models import Definition, Institution
@@ -44,6 +49,7 @@ class DefinitionAnswer(Registration):
     protocol = serializers.JSONField(help_text="The protocol that it names.")
     manifest = serializers.CharField(help_text="The model's manifest (JWS).")
     disclosure = serializers.CharField(help_text="The owner's disclosure statement (JWS), or empty.")
+    recall = RecallAnswer(allow_null=True, help_text="Null while the model's owner has not recalled it.")
     canaries = serializers.CharField(
         help_text="Canaries that the model's owner sealed to the calling institution; empty if there are none."
     )
@@ -59,10 +65,42 @@ class VotesAnswer(Shape):
     next_nonce = serializers.IntegerField(help_text="What the calling institution's next vote must carry.")
 
 
+class DefinitionSummaryAnswer(Shape):
+    digest = serializers.CharField()
+    study = serializers.CharField()
+    kind = serializers.CharField(help_text="explain, train or audit.")
+    model = serializers.CharField(help_text="Digest of the model's manifest.")
+    owner = serializers.CharField(help_text="The model's owner.")
+    state = serializers.CharField(help_text="registered, approved (by votes that the chain holds) or revoked.")
+    valid_until = serializers.CharField()
+    registered = serializers.CharField()
+
+
+KINDS = get_args(Kind)
+FILTERS = {
+    "study": lambda value: Q(study__slug=short_name(value)),
+    "kind": lambda value: Q(content__kind=among(value, KINDS)),
+    "model": lambda value: Q(content__model=read(value, Digest)),
+}
+FILTERED = [
+    OpenApiParameter("study", SLUG, description="Only those of the study of this short name."),
+    OpenApiParameter("kind", str, enum=KINDS, description="Only those that compute this."),
+    OpenApiParameter("model", DIGEST, description="Only those for the model with this digest."),
+]
+
+
 class Definitions(Resource):
     """Registering a definition opens it to votes; it authorises nothing by itself."""
 
-    scopes: ClassVar = {"POST": Scope.DEFINITIONS_WRITE}
+    scopes: ClassVar = {"GET": Scope.DEFINITIONS_READ, "POST": Scope.DEFINITIONS_WRITE}
+
+    @extend_schema(
+        operation_id="definitions_list", parameters=[AFTER, *FILTERED], responses=paged(DefinitionSummaryAnswer)
+    )
+    def get(self, request: Request) -> Response:
+        """The definitions in which the institution has a say, and those of studies that concern it."""
+        rows = selectors.with_votes(selectors.visible_definitions(self.caller))
+        return Response(listed(request, rows, _summary, key="digest", filters=FILTERS))
 
     @extend_schema(request=Registration, responses={201: DefinitionAnswer})
     def post(self, request: Request) -> Response:
@@ -119,14 +157,20 @@ class Votes(Resource):
 
 def _visible(institution: Institution, digest: str) -> Definition:
     """A definition in which the institution has a say, or of a study that concerns it."""
-    try:
-        definition = selectors.definition(digest)
-    except Refused:
-        raise Refused(Reason.NOT_FOUND) from None
-    has_a_say = institution.slug in selectors.voters(definition)
-    if not has_a_say and not selectors.visible_studies([institution]).filter(pk=definition.study_id).exists():
-        raise Refused(Reason.NOT_FOUND)
-    return definition
+    return one(selectors.with_votes(selectors.visible_definitions(institution)), digest=digest)
+
+
+def _summary(definition: Definition) -> dict[str, Any]:
+    return {
+        "digest": definition.digest,
+        "study": definition.study.slug,
+        "kind": definition.content["kind"],
+        "model": definition.content["model"],
+        "owner": definition.owner.slug,
+        "state": selectors.definition_state(definition),
+        "valid_until": clock.rfc3339(definition.valid_until),
+        "registered": clock.rfc3339(definition.registered),
+    }
 
 
 def _shown(definition: Definition, caller: Institution) -> dict[str, Any]:
@@ -141,6 +185,7 @@ def _shown(definition: Definition, caller: Institution) -> dict[str, Any]:
         "design": canonical.decode(document(content["design"])) if content["design"] else None,
         "manifest": ModelVersion.objects.get(digest=content["model"]).manifest,
         "disclosure": statement.statement if statement else "",
+        "recall": told(recall.statement if (recall := selectors.recall(content["model"])) else None),
         "canaries": canaries.sealed if canaries else "",
         "state": selectors.definition_state(definition),
         "votes": [vote.document for vote in definition.votes.all()],

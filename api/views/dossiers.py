@@ -7,6 +7,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
+from api.openapi import RECORD
 from api.scopes import Scope
 from api.views.base import Resource
 from compute.models import Job
@@ -26,7 +27,7 @@ class Dossier(Resource):
     limited: ClassVar = {"GET": "dossiers"}
 
     @extend_schema(
-        parameters=[OpenApiParameter("record", str, OpenApiParameter.PATH, description="For example C-0000042-3.")],
+        parameters=[OpenApiParameter("record", RECORD, OpenApiParameter.PATH, description="For example C-0000042-3.")],
         responses={(200, ZIP): OpenApiTypes.BINARY},
     )
     def get(self, request: Request, record: str) -> HttpResponse:

@@ -3,7 +3,9 @@
 from typing import Any, ClassVar
 
 from django.db import transaction
-from drf_spectacular.utils import extend_schema
+from django.db.models import Q, TextField
+from django.db.models.functions import Cast
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,7 +13,8 @@ from rest_framework.views import APIView
 
 from api.models import AccessToken
 from api.scopes import Scope
-from api.views.base import AFTER, Resource, Shape, body, listed, one, paged
+from api.views.base import AFTER, Resource, Shape, among, body, listed, one, paged
+from concordat.enrolment import ROLES
 from concordat.reasons import Reason, Refused
 from concordat.signatures import peek
 from governance.models import Institution, InstitutionKey, KeyChange
@@ -48,14 +51,23 @@ class KeyChangeAnswer(Shape):
     change = serializers.CharField(help_text="The signed change (JWS). Believe nothing else that stands here.")
 
 
+def _with_role(value: str) -> Q:
+    return Q(as_text__contains=f'"{among(value, ROLES)}"')
+
+
+FILTERS = {"role": _with_role}
+FILTERED = [OpenApiParameter("role", str, enum=ROLES, description="Only those enrolled as this.")]
+
+
 class Institutions(Resource):
     """Every enrolled institution."""
 
     scopes: ClassVar = {"GET": Scope.INSTITUTIONS_READ}
 
-    @extend_schema(operation_id="institutions_list", parameters=[AFTER], responses=paged(InstitutionAnswer))
+    @extend_schema(operation_id="institutions_list", parameters=[AFTER, *FILTERED], responses=paged(InstitutionAnswer))
     def get(self, request: Request) -> Response:
-        return Response(listed(request, Institution.objects.all(), _shown, key="slug"))
+        rows = Institution.objects.alias(as_text=Cast("roles", TextField()))  # a list, as text alike in both databases
+        return Response(listed(request, rows, _shown, key="slug", filters=FILTERS))
 
 
 class OneInstitution(Resource):
@@ -91,8 +103,10 @@ class NewKeyChange(APIView):
     @extend_schema(request=KeyChangeStatement, responses={201: KeyChangeAnswer})
     @transaction.atomic
     def post(self, request: Request) -> Response:
-        change = institutions.change_key(token=body(request, KeyChangeStatement)["change"])
-        if change.kind == InstitutionKey.Kind.CLIENT:
+        token = body(request, KeyChangeStatement)["change"]
+        known = KeyChange.objects.filter(statement=token).exists()
+        change = institutions.change_key(token=token)
+        if change.kind == InstitutionKey.Kind.CLIENT and not known:  # or anybody could end tokens by saying it again
             AccessToken.objects.filter(institution=change.institution).delete()
         return Response(_change(change), status=status.HTTP_201_CREATED)
 

@@ -8,11 +8,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from api.openapi import RECORD, SLUG, WHOLE
 from api.scopes import Scope
-from api.views.base import AFTER, PAGE, Resource, Shape, number, paged
+from api.views.base import PAGE, Resource, Shape, check_parameters, number, paged
 from concordat import clock, record_number
 from concordat.canonical import b64
 from concordat.events import EVENTS, Event
+from concordat.reasons import Reason, Refused
 from ledger import search, selectors, witnesses
 from ledger.models import LogEntry
 
@@ -24,7 +26,15 @@ _ASKED = {
     "since": "A day (2026-01-31) or time (2026-01-31T12:00:00Z), UTC: not recorded before.",
     "until": "A day, which counts as a whole, or a time before which it was recorded, UTC.",
 }
-SEARCHED = [*(OpenApiParameter(name, str, description=said) for name, said in _ASKED.items()), AFTER]
+_FORMS: dict[str, Any] = {
+    **{name: form | {"pattern": f"^$|{form['pattern']}"} for name, form in (("record", RECORD), ("study", SLUG))},
+    "event": {"type": "string", "enum": ["", *Event]},
+}
+_FORMS["institution"] = _FORMS["study"]
+SEARCHED = [
+    *(OpenApiParameter(name, _FORMS.get(name, str), description=said) for name, said in _ASKED.items()),
+    OpenApiParameter("after", RECORD, description="Go on behind this record."),
+]
 
 
 class CheckpointAnswer(Shape):
@@ -106,7 +116,11 @@ class Entries(Resource):
 
     @extend_schema(operation_id="ledger_entries_list", parameters=SEARCHED, responses=paged(FoundEntryAnswer))
     def get(self, request: Request) -> Response:
+        check_parameters(request, {"after", *search.FIELDS})
         asked = {name: request.query_params[name] for name in search.FIELDS if name in request.query_params}
+        for name, value in asked.items():
+            if value != value.strip():  # which a person's search forgives
+                raise Refused(Reason.FIELD_INVALID, detail="There is white space around it.", field=name)
         after = request.query_params.get("after")
         behind = search.parse_record(after, "after") if after is not None else None
         found = search.search(wanted=search.read(asked), before=behind, most=PAGE)
@@ -141,7 +155,7 @@ class Inclusion(Resource):
     scopes: ClassVar = {"GET": Scope.LEDGER_READ}
 
     @extend_schema(
-        parameters=[OpenApiParameter("index", int, required=True), OpenApiParameter("size", int, required=True)],
+        parameters=[OpenApiParameter("index", WHOLE, required=True), OpenApiParameter("size", WHOLE, required=True)],
         responses=ProofAnswer,
     )
     def get(self, request: Request) -> Response:
@@ -154,7 +168,7 @@ class Consistency(Resource):
     scopes: ClassVar = {"GET": Scope.LEDGER_READ}
 
     @extend_schema(
-        parameters=[OpenApiParameter("first", int, required=True), OpenApiParameter("second", int, required=True)],
+        parameters=[OpenApiParameter("first", WHOLE, required=True), OpenApiParameter("second", WHOLE, required=True)],
         responses=ProofAnswer,
     )
     def get(self, request: Request) -> Response:

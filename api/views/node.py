@@ -13,10 +13,13 @@ from api.scopes import Scope
 from api.views.base import Resource, Shape, body
 from api.views.definitions import SignedVote
 from compute import selectors
-from compute.services import alarms, dispatch, results
+from compute.services import alarms, dispatch, progress, results
 from concordat import clock
 from concordat.canonical import digest_bytes
 from governance.services import nodes
+
+MOST_ROUNDS = 10_000_000
+"""Far more than any computation has."""
 
 
 class JobDocuments(Shape):
@@ -33,6 +36,7 @@ class JobDocuments(Shape):
     capacity = serializers.CharField(
         allow_null=True, help_text="The statement (JWS) that the person decides for themself by now."
     )
+    recall = serializers.CharField(allow_null=True, help_text="The owner's recall of the model (JWS).")
     reviews = serializers.JSONField(help_text="What officers signed about it, and the rosters (JWS) that list them.")
     input = serializers.CharField(allow_null=True, help_text="This node's sealed share of the record.")
     model_share = serializers.CharField(allow_null=True, help_text="This node's sealed share of the weights.")
@@ -48,6 +52,11 @@ class TicketAnswer(Shape):
 class ComputedResult(Shape):
     receipt = serializers.CharField(help_text="The signed receipt (JWS).")
     sealed = serializers.CharField(allow_null=True, help_text="Sealed output shares; null from the dealer.")
+
+
+class RoundsDone(Shape):
+    done = serializers.IntegerField(min_value=1, max_value=MOST_ROUNDS, help_text="Rounds of the protocol so far.")
+    rounds = serializers.IntegerField(min_value=1, max_value=MOST_ROUNDS, help_text="All rounds that it has.")
 
 
 class AlarmDocuments(Shape):
@@ -99,6 +108,20 @@ class NodeAnswer(Resource):
     def post(self, request: Request, job: UUID) -> Response:
         found = selectors.job_at_node(self.caller, job)
         taken = dispatch.take_answer(job=found, node=self.caller, answer=body(request, TicketAnswer)["answer"])
+        return Response({"job": str(taken.uuid), "state": taken.state})
+
+
+class NodeProgress(Resource):
+    """How far the computation is, from the first party's node, while it computes. It informs people; no decision rests
+    on it."""
+
+    scopes: ClassVar = {"POST": Scope.NODE}
+    repeated: ClassVar = Repeated.ANEW
+
+    @extend_schema(request=RoundsDone, responses=JobState)
+    def post(self, request: Request, job: UUID) -> Response:
+        found = selectors.job_at_node(self.caller, job)
+        taken = progress.take_progress(job=found, node=self.caller, **body(request, RoundsDone))
         return Response({"job": str(taken.uuid), "state": taken.state})
 
 

@@ -3,61 +3,30 @@
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db.models import Q
 from django.urls import reverse
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api import waiting
-from api.openapi import Repeated
+from api.openapi import OF_NODES, Repeated
 from api.scopes import Scope
 from api.views.base import AFTER, Resource, Shape, body, listed, paged
+from api.views.jobs import (
+    FILTERED,
+    FILTERS,
+    IDEMPOTENCY_KEY,
+    LOCATION,
+    JobAnswer,
+    NodeResult,
+    idempotency_key,
+    node_results,
+    shown,
+)
 from compute import selectors
 from compute.models import Job
 from compute.services import alarms, jobs, results
-from concordat import record_number
-from concordat.canonical import digest_bytes
-from concordat.reasons import Reason, Refused
-from concordat.states import JobState
-
-LONGEST_KEY = 64
-
-_IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key",
-    OpenApiTypes.STR,
-    OpenApiParameter.HEADER,
-    required=True,
-    description="Chosen by the caller, one for each request; the same request again is answered with the same job.",
-)
-_LOCATION = OpenApiParameter(
-    "Location", OpenApiTypes.URI, OpenApiParameter.HEADER, response=[202], description="Where to follow it."
-)
-
-
-def _in_state(value: str) -> Q:
-    if value not in set(JobState):
-        raise Refused(Reason.FIELD_INVALID, detail=f"One of: {', '.join(JobState)}.")
-    return Q(state=value)
-
-
-def _under(value: str) -> Q:
-    digest_bytes(value)
-    return Q(definition__digest=value)
-
-
-def _recorded_as(value: str) -> Q:
-    return Q(prediction_entry=record_number.parse(value))
-
-
-_FILTERS = {"state": _in_state, "definition": _under, "record": _recorded_as}
-_FILTERED = [
-    OpenApiParameter("state", str, enum=list(JobState), description="Only those in this state."),
-    OpenApiParameter("definition", str, description="Only those under the definition with this digest."),
-    OpenApiParameter("record", str, description="Only the decision with this number."),
-]
 
 
 class PredictionRequest(Shape):
@@ -65,19 +34,8 @@ class PredictionRequest(Shape):
     sealed = serializers.DictField(child=serializers.CharField(), help_text="For each party its sealed share.")
 
 
-class PredictionAnswer(Shape):
+class PredictionAnswer(JobAnswer):
     prediction = serializers.UUIDField()
-    request = serializers.UUIDField()
-    state = serializers.CharField(help_text="docs/reference/states.md shows which may follow.")
-    reason = serializers.CharField(help_text="A code of docs/reference/reasons.md, or empty.")
-    detail = serializers.CharField()
-    record = serializers.CharField(help_text="The decision's number; empty until it is recorded.")
-
-
-class NodeResult(Shape):
-    node = serializers.CharField()
-    receipt = serializers.CharField(help_text="The signed receipt (JWS).")
-    sealed = serializers.CharField(help_text="Output shares sealed to the request's output key; empty for the dealer.")
 
 
 class ResultAnswer(Shape):
@@ -124,17 +82,15 @@ class Predictions(Resource):
     limited: ClassVar = {"POST": "predictions"}
     repeated: ClassVar = Repeated.KEY
 
-    @extend_schema(operation_id="predictions_list", parameters=[AFTER, *_FILTERED], responses=paged(PredictionAnswer))
+    @extend_schema(operation_id="predictions_list", parameters=[AFTER, *FILTERED], responses=paged(PredictionAnswer))
     def get(self, request: Request) -> Response:
-        return Response(listed(request, selectors.jobs_of(self.caller), _shown, key="uuid", filters=_FILTERS))
+        return Response(listed(request, selectors.jobs_of(self.caller), _shown, key="uuid", filters=FILTERS))
 
-    @extend_schema(
-        request=PredictionRequest, responses={202: PredictionAnswer}, parameters=[_IDEMPOTENCY_KEY, _LOCATION]
-    )
+    @extend_schema(request=PredictionRequest, responses={202: PredictionAnswer}, parameters=[IDEMPOTENCY_KEY, LOCATION])
     def post(self, request: Request) -> Response:
         """Ask for a prediction. The answer says whether it is authorised; the computation follows."""
         job = jobs.request_prediction(
-            **body(request, PredictionRequest), idempotency_key=_idempotency_key(request), by=self.caller
+            **body(request, PredictionRequest), idempotency_key=idempotency_key(request), by=self.caller
         )
         headers = {"Location": reverse("prediction", kwargs={"prediction": job.uuid})}
         return Response(_shown(job), status=status.HTTP_202_ACCEPTED, headers=headers)
@@ -164,6 +120,7 @@ class Result(Resource):
     """Receipts and sealed output shares. Only the holder of the request's output key can read them."""
 
     scopes: ClassVar = {"GET": Scope.PREDICTIONS_READ}
+    passed_on: ClassVar = OF_NODES
 
     @extend_schema(responses=ResultAnswer)
     def get(self, request: Request, prediction: UUID) -> Response:
@@ -174,9 +131,7 @@ class Result(Resource):
                 "prediction": str(job.uuid),
                 "record": job.record,
                 "ticket": job.ticket,
-                "results": [
-                    {"node": each.node, "receipt": each.receipt, "sealed": each.sealed} for each in release.outputs
-                ],
+                "results": node_results(release),
                 "prediction_entry": job.prediction_entry,
                 "explanation_entry": job.explanation_entry,
             }
@@ -223,6 +178,7 @@ class Findings(Resource):
     """Which nodes departed from the protocol, as the model's owner found and signed."""
 
     scopes: ClassVar = {"POST": Scope.MODELS_WRITE}
+    passed_on: ClassVar = OF_NODES
 
     @extend_schema(request=FindingStatement, responses={201: TestimoniesAnswer})
     def post(self, request: Request, prediction: UUID) -> Response:
@@ -231,21 +187,5 @@ class Findings(Resource):
         return Response(selectors.testimonies(alarm), status=status.HTTP_201_CREATED)
 
 
-def _idempotency_key(request: Request) -> str:
-    key = request.headers.get("Idempotency-Key", "")
-    if not key:
-        raise Refused(Reason.FIELD_MISSING, field="Idempotency-Key")
-    if len(key) > LONGEST_KEY or not key.isascii() or not key.isprintable():
-        raise Refused(Reason.FIELD_INVALID, detail=f"At most {LONGEST_KEY} ASCII characters.", field="Idempotency-Key")
-    return key
-
-
 def _shown(job: Job) -> dict[str, Any]:
-    return {
-        "prediction": str(job.uuid),
-        "request": str(job.request_uuid),
-        "state": job.state,
-        "reason": job.reason,
-        "detail": job.detail,
-        "record": job.record,
-    }
+    return {"prediction": str(job.uuid), **shown(job)}

@@ -2,17 +2,19 @@
 
 from typing import Any, ClassVar
 
-from drf_spectacular.utils import extend_schema
+from django.db.models import Q
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.scopes import Scope
-from api.views.base import AFTER, Resource, Shape, body, listed, one, paged
+from api.views.base import AFTER, Resource, Shape, among, body, listed, one, paged
 from concordat import clock
 from governance.models import Study, Submission
 from governance.selectors import visible_studies
 from governance.services import studies
+from governance.states import StudyState
 
 
 class NewSubmission(Shape):
@@ -34,6 +36,8 @@ class SubmissionAnswer(Shape):
     state = serializers.CharField()
     protocol = serializers.CharField(help_text="Digest of the protocol version that it puts before the boards.")
     version = serializers.IntegerField()
+    submitted = serializers.CharField()
+    settled = serializers.CharField(help_text="When the boards had decided; empty until then.")
     reviews = ReviewAnswer(many=True)
 
 
@@ -50,14 +54,30 @@ class StudyAnswer(Shape):
     expires = serializers.CharField(help_text="Empty without an approval.")
 
 
+class ProtocolAnswer(Shape):
+    protocol = serializers.CharField(help_text="Digest of the content in canonical form: what boards sign.")
+    version = serializers.IntegerField()
+    base = serializers.CharField(help_text="Digest of the last material version up to this one.")
+    submitted = serializers.CharField()
+    content = serializers.JSONField(help_text="The protocol document.")
+
+
+def _in_state(value: str) -> Q:
+    return Study.in_state(among(value, list(StudyState)), clock.now())
+
+
+FILTERS = {"state": _in_state}
+FILTERED = [OpenApiParameter("state", str, enum=list(StudyState), description="Only those in this state.")]
+
+
 class Studies(Resource):
     """The studies that concern the institution: it leads them, is a site of them, or its board reviews them."""
 
     scopes: ClassVar = {"GET": Scope.STUDIES_READ, "POST": Scope.STUDIES_WRITE}
 
-    @extend_schema(operation_id="studies_list", parameters=[AFTER], responses=paged(StudyAnswer))
+    @extend_schema(operation_id="studies_list", parameters=[AFTER, *FILTERED], responses=paged(StudyAnswer))
     def get(self, request: Request) -> Response:
-        return Response(listed(request, visible_studies([self.caller]), _shown, key="slug"))
+        return Response(listed(request, visible_studies([self.caller]), _shown, key="slug", filters=FILTERS))
 
     @extend_schema(request=NewSubmission, responses={201: StudyAnswer})
     def post(self, request: Request) -> Response:
@@ -77,8 +97,40 @@ class OneStudy(Resource):
         return Response(_shown(one(visible_studies([self.caller]), slug=study)))
 
 
+class Submissions(Resource):
+    """All that was put before the boards of a study, with the version of the protocol that each puts before them."""
+
+    scopes: ClassVar = {"GET": Scope.STUDIES_READ}
+
+    @extend_schema(operation_id="submissions_list", parameters=[AFTER], responses=paged(SubmissionAnswer))
+    def get(self, request: Request, study: str) -> Response:
+        found = one(visible_studies([self.caller]), slug=study)
+        rows = found.submissions.select_related("version").prefetch_related("reviews__board", "reviews__sites")
+        return Response(listed(request, rows, _submission, key="uuid"))
+
+
+class Protocol(Resource):
+    """One version of a study's protocol. Recompute the digest of its content: it is what the boards signed."""
+
+    scopes: ClassVar = {"GET": Scope.STUDIES_READ}
+
+    @extend_schema(responses=ProtocolAnswer)
+    def get(self, request: Request, study: str, protocol: str) -> Response:
+        version = one(one(visible_studies([self.caller]), slug=study).versions.all(), digest=protocol)
+        return Response(
+            {
+                "protocol": version.digest,
+                "version": version.number,
+                "base": version.base,
+                "submitted": clock.rfc3339(version.submitted),
+                "content": version.content,
+            }
+        )
+
+
 def _shown(study: Study) -> dict[str, Any]:
-    submission = study.submissions.select_related("version").first()
+    submissions = study.submissions.select_related("version").prefetch_related("reviews__board", "reviews__sites")
+    submission = submissions.first()
     return {
         "study": study.slug,
         "uuid": str(study.uuid),
@@ -94,13 +146,14 @@ def _shown(study: Study) -> dict[str, Any]:
 
 
 def _submission(submission: Submission) -> dict[str, Any]:
-    reviews = submission.reviews.select_related("board").prefetch_related("sites")
     return {
         "submission": str(submission.uuid),
         "kind": submission.kind,
         "state": submission.state,
         "protocol": submission.version.digest,
         "version": submission.version.number,
+        "submitted": clock.rfc3339(submission.submitted),
+        "settled": clock.rfc3339(submission.settled) if submission.settled else "",
         "reviews": [
             {
                 "review": str(each.uuid),
@@ -109,6 +162,6 @@ def _submission(submission: Submission) -> dict[str, Any]:
                 "path": each.path,
                 "outcome": each.outcome,
             }
-            for each in reviews
+            for each in submission.reviews.all()
         ],
     }

@@ -8,9 +8,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from api.openapi import Repeated
+from api.openapi import DAY, Repeated
 from api.scopes import Scope
-from api.views.base import AFTER, Resource, Shape, body, day, listed, paged
+from api.views.base import AFTER, Resource, Shape, body, check_parameters, day, listed, paged
 from compute.models import ErasureNotice
 from compute.selectors import notices_of
 from compute.services.accounting import account
@@ -121,15 +121,17 @@ class Disclosures(Resource):
 
     @extend_schema(
         parameters=[
-            OpenApiParameter("asked", str, description="The day on which the person asked (2026-01-31); else today."),
-            OpenApiParameter("since", str, description="The first day of a shorter period, UTC."),
-            OpenApiParameter("until", str, description="Its last day, UTC."),
+            OpenApiParameter("asked", DAY, description="The day on which the person asked (2026-01-31); else today."),
+            OpenApiParameter("since", DAY, description="The first day of a shorter period, UTC."),
+            OpenApiParameter("until", DAY, description="Its last day, UTC."),
         ],
         responses=AccountingAnswer,
     )
     def get(self, request: Request, subject: UUID) -> Response:
         _check_patient(subject)
-        days = {name: day(request, name) for name in ("asked", "since", "until")}
+        names = ("asked", "since", "until")
+        check_parameters(request, names)
+        days = {name: day(request, name) for name in names}
         return Response(account(institution=self.caller, subject=subject, **days))
 
 

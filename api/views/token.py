@@ -2,15 +2,16 @@
 
 from typing import ClassVar
 
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.parsers import FormParser
+from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from api.oauth import build_server
 from api.openapi import Problem, Repeated
+from api.parsers import Form
 from api.views.base import Shape
 
 server = build_server()
@@ -46,9 +47,11 @@ class Token(APIView):
     permission_classes = ()
     limited: ClassVar = {"POST": "token"}
     repeated: ClassVar = Repeated.ONCE
-    parser_classes = (FormParser,)
+    parser_classes = (Form,)
     http_method_names = ("post",)
 
     @extend_schema(request=TokenQuestion, responses={200: TokenAnswer, 400: TokenRefusal, 401: TokenRefusal})
     def post(self, request: Request) -> HttpResponse:
+        if not isinstance(request.data, QueryDict):  # nothing was sent, and not as a form
+            raise UnsupportedMediaType(request.content_type)
         return server.create_token_response(request._request)

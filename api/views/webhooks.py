@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from api import conditional
 from api.models import Webhook
+from api.openapi import WHOLE
 from api.scopes import Scope
 from api.views.base import AFTER, PAGE, Resource, Shape, body, listed, number, one, paged
 from api.webhooks import endpoints
@@ -56,7 +57,7 @@ class HappenedAnswer(Shape):
     study = serializers.CharField()
     definition = serializers.CharField()
     model = serializers.CharField()
-    prediction = serializers.CharField()
+    job = serializers.CharField(help_text="A prediction's, an audit's or a training's id.")
 
 
 class EventsAnswer(Shape):
@@ -74,7 +75,12 @@ class Events(Resource):
     @extend_schema(
         operation_id="events_list",
         parameters=[
-            OpenApiParameter("after", int, required=True, description="Index in the log; -1 from its beginning on.")
+            OpenApiParameter(
+                "after",
+                WHOLE | {"minimum": -1},
+                required=True,
+                description="Index in the log; -1 from its beginning on.",
+            )
         ],
         responses=EventsAnswer,
     )

@@ -7,6 +7,7 @@ from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from api.openapi import WHOLE
 from api.scopes import Scope
 from api.views.base import Resource, Shape, body, number
 from concordat import clock
@@ -34,7 +35,7 @@ class WitnessCheckpoint(Resource):
     scopes: ClassVar = {"GET": Scope.NODE}
 
     @extend_schema(
-        parameters=[OpenApiParameter("old", int, required=True, description="0 if it never cosigned one.")],
+        parameters=[OpenApiParameter("old", WHOLE, required=True, description="0 if it never cosigned one.")],
         responses=WitnessCall,
     )
     def get(self, request: Request) -> Response:

@@ -2,7 +2,8 @@
 
 An event of the log is told to those who may look up what it is about: a prediction's to its requester (an alarm's to
 the model's owner and the nodes as well), a definition's to those with a say in it and those whose study it is, a
-study's to those whom the study concerns, a key change to everybody, an erasure to who holds something of the person.
+study's to those whom the study concerns, a model's recall to those with a say in a definition of it and those in the
+study of one, a key change or a model's card to everybody, an erasure to who holds something of the person.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +19,7 @@ from concordat import clock
 from concordat.canonical import Json
 from concordat.events import Event
 from governance import selectors
-from governance.models import Definition, Institution
+from governance.models import Institution
 from ledger.models import LogEntry
 
 
@@ -42,12 +43,14 @@ class Facts:
 
     @cached_property
     def definitions(self) -> frozenset[str]:
-        """Those in which the institution has a say, or which are of a study that concerns it."""
-        found = Definition.objects.filter(digest__in=self._named("definition")).select_related("study")
-        visible = selectors.visible_studies([self.institution]).filter(pk__in=[each.study_id for each in found])
-        studies = frozenset(visible.values_list("pk", flat=True))
-        own = self.institution.slug
-        return frozenset(each.digest for each in found if each.study_id in studies or own in selectors.voters(each))
+        visible = selectors.visible_definitions(self.institution).filter(digest__in=self._named("definition"))
+        return frozenset(visible.values_list("digest", flat=True))
+
+    @cached_property
+    def recalled(self) -> frozenset[str]:
+        """Models whose recall concerns the institution."""
+        told = selectors.told_of_recall
+        return frozenset(model for model in self._named("model") if told(model).filter(pk=self.institution.pk).exists())
 
     def _named(self, field: str) -> set[str]:
         return {str(entry.public[field]) for entry in self.entries if entry.public.get(field)}
@@ -84,13 +87,19 @@ def _definition(facts: Facts, public: Mapping[str, Any]) -> bool:
     return public.get("definition") in facts.definitions
 
 
+def _recalled(facts: Facts, public: Mapping[str, Any]) -> bool:
+    return public.get("model") in facts.recalled
+
+
+_OF_EVERYBODY = (Event.INSTITUTION_ENROLLED, Event.KEY_CHANGED, Event.MODEL_IMPORTED, Event.MODEL_DESCRIBED)
+
 TOLD: dict[Event, Rule] = {
-    **dict.fromkeys((Event.INSTITUTION_ENROLLED, Event.KEY_CHANGED, Event.MODEL_IMPORTED), _everybody),
+    **dict.fromkeys(_OF_EVERYBODY, _everybody),
     **dict.fromkeys((Event.ROSTER_PUBLISHED, Event.VERDICT, Event.HOLDER_TOLD), _own),
     **dict.fromkeys(
         (
             *(Event.JOB_RESERVED, Event.JOB_ENDED, Event.PREDICTION_RECORDED, Event.EXPLANATION_RECORDED),
-            Event.RESULT_WITHHELD,
+            *(Event.AUDIT_RECORDED, Event.TRAINING_RECORDED, Event.RESULT_WITHHELD),
         ),
         _requester,
     ),
@@ -104,6 +113,7 @@ TOLD: dict[Event, Rule] = {
         _study,
     ),
     **dict.fromkeys((Event.DEFINITION_REGISTERED, Event.DEFINITION_VOTED), _definition),
+    Event.MODEL_RECALLED: _recalled,
 }
 """Every event that a webhook can be registered for, and whom it concerns."""
 
@@ -122,7 +132,7 @@ def told(entry: LogEntry) -> dict[str, Json]:
         "record": entry.record_number,
         "self": reverse("ledger-entry", kwargs={"index": entry.index}),
         **{name: str(public.get(name) or "") for name in ("institution", "study", "definition", "model")},
-        "prediction": _prediction(public),
+        "job": _job(public),
     }
 
 
@@ -130,6 +140,6 @@ def time_of(entry: LogEntry) -> str:
     return clock.rfc3339(entry.time)
 
 
-def _prediction(public: Mapping[str, Any]) -> str:
+def _job(public: Mapping[str, Any]) -> str:
     named = str(public.get("job") or "")
     return str(UUID(named)) if named else ""

@@ -7,6 +7,7 @@ with no transaction open; then it is marked. A sender that dies in between leave
 """
 
 import random
+import time
 from datetime import datetime, timedelta
 
 import structlog
@@ -18,11 +19,15 @@ from api.models import Delivery, Webhook
 from api.outbound import Unreached
 from api.webhooks.audience import concerning, time_of, told
 from api.webhooks.endpoints import give_up
+from concordat import clock
 from concordat import webhook as format_
 from concordat.events import Event
 from concordat.keystore import Keystore
 from ledger import selectors
 from ledger.models import LogEntry
+
+ROUND_SECONDS = 20
+"""Less than the time for which a delivery is taken, so that no other round takes it as well."""
 
 log = structlog.get_logger(__name__)
 
@@ -70,16 +75,20 @@ def _collect(pk: int) -> int:
 
 
 def send_due(now: datetime) -> int:
-    """Send what is due, and answer how many messages arrived. Whoever fails is not tried again in this round."""
+    """Send what is due, and answer how many messages arrived. Whoever fails is not tried again in this round, and a
+    round ends after `ROUND_SECONDS`: slow receivers do not keep the worker from everything else. Each attempt has a
+    time of its own, so that the last one's signature is as fresh as the first one's."""
+    began = time.monotonic()
     Delivery.objects.filter(created__lte=now - KEPT).exclude(state=Delivery.State.QUEUED).delete()
     failed: set[int] = set()
     arrived = 0
     for _ in range(ROUND):
-        delivery = _take(now, failed)
+        moment = clock.now()
+        delivery = _take(moment, failed) if time.monotonic() - began < ROUND_SECONDS else None
         if delivery is None:
             break
-        failure = _send(delivery, now)
-        _settle(delivery, now, failure)
+        failure = _send(delivery, moment)
+        _settle(delivery, moment, failure)
         if failure:
             failed.add(delivery.webhook_id)
         else:

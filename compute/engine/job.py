@@ -1,6 +1,7 @@
 """The one job that an engine process is given: its document, checked field by field. No torch here."""
 
 import ipaddress
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from annotated_types import Ge, Le, Len
@@ -8,12 +9,15 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from concordat import canonical
-from concordat.definition import MOST_RECORDS, MOST_WHAT_IFS, Role
-from concordat.fields import STRICT, Digest, Text, Uuid, Whole, plain, read
+from concordat.audit_plan import MOST_GROUPS, MOST_THRESHOLDS
+from concordat.cohort import MOST_ROWS
+from concordat.definition import LARGEST_AUDIT_CELL, MOST_RECORDS, MOST_WHAT_IFS, Role
+from concordat.fields import STRICT, DecimalText, Digest, Text, Uuid, Whole, plain, read
 from concordat.kinds.kind import Scale
 from concordat.model import TensorShape
 from concordat.reasons import Reason, Refused
 from concordat.ticket import MOST_AHEAD
+from concordat.training_plan import FACTOR_BITS, MOST_STEPS
 
 Seconds = Annotated[int, Ge(1), Le(3600)]
 
@@ -105,17 +109,62 @@ class PartyJob(EngineJob):
     what_ifs: Annotated[int, Ge(0), Le(MOST_WHAT_IFS)]
 
 
-AnyJob = PartyJob | DealerJob
+@with_config(STRICT)
+class CohortJob(EngineJob):
+    """What a compute party is told of a computation over many people instead: the rows that its own institution brings,
+    which are in the clear here and nowhere else.
+
+    `records` (rows, columns) and `members` (rows, 2G) are base64url of little-endian int64, row by row; every party
+    brings as many rows. No randomness was dealt for it before.
+    """
+
+    dealt: None
+    columns: Annotated[int, Ge(1)]
+    groups: Annotated[int, Ge(1), Le(1 + MOST_GROUPS)]
+    rows: Annotated[int, Ge(1), Le(MOST_ROWS)]
+    records: str
+    members: str
+
+
+@with_config(STRICT)
+class AuditJob(CohortJob):
+    """And of an audit: the model, as in a `PartyJob`, the plan's thresholds, and the smallest count that is opened."""
+
+    kind: Text
+    tensors: list[TensorShape]
+    model: str
+    thresholds: Annotated[list[DecimalText], Len(1, MOST_THRESHOLDS)]
+    smallest: Annotated[int, Ge(1), Le(LARGEST_AUDIT_CELL)]
+
+
+@with_config(STRICT)
+class TrainJob(CohortJob):
+    """And of a training: how many steps, their public factors (`TrainingPlan.factors`), the standard deviation of the
+    noise that this party adds, and what weights stay at or below, both at 2^16."""
+
+    steps: Annotated[int, Ge(1), Le(MOST_STEPS)]
+    step: Annotated[int, Ge(0), Le(1 << FACTOR_BITS)]
+    decay: Annotated[int, Ge(0), Le(1 << FACTOR_BITS)]
+    deviation: Annotated[int, Ge(1), Le(1 << 40)]
+    largest: Annotated[int, Ge(1)]
+
+
+AnyJob = PartyJob | AuditJob | TrainJob | DealerJob
 
 
 def read_job(document: object, *, role: Role, rank: int) -> AnyJob:
-    """The job for the engine whose seat is `role` and `rank`; a `PartyJob` if it is a party.
+    """The job for the engine whose seat is `role` and `rank`: a `PartyJob` if it is a party, or an `AuditJob`
+    or `TrainJob`.
 
     Raises:
         Refused: FIELD_MISSING, FIELD_UNKNOWN or FIELD_INVALID naming the field. A dealer that is handed a share refuses
             it as an unknown field.
     """
-    job: AnyJob = read(document, PartyJob) if role == "party" else read(document, DealerJob)
+    named = set(document) if isinstance(document, Mapping) else set()
+    party: type[PartyJob | AuditJob | TrainJob] = PartyJob
+    if "members" in named:
+        party = TrainJob if "steps" in named else AuditJob
+    job: AnyJob = read(document, party) if role == "party" else read(document, DealerJob)
     if job["role"] != role:
         raise Refused(Reason.FIELD_INVALID, detail=f"This engine's seat is a {role}'s.", field="role")
     if job["rank"] != rank or (rank < job["parties"]) != (role == "party") or rank > job["parties"]:

@@ -1,4 +1,5 @@
-"""The engine process: import, wait for a seat, then for one job, both on standard input; answer, and end.
+"""The engine process: import, wait for a seat, then for one job, both on standard input; answer, and end. On the
+way it says how far it is.
 
 One process a job: CrypTen's state is global, and a failed job leaves connections behind that cannot be closed. Before
 its seat a process knows nothing of any job, and has neither certificate nor port, so it may wait for weeks. It ends
@@ -12,13 +13,19 @@ import socket
 import sys
 import threading
 from collections.abc import Sequence
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from compute.engine.job import Seat, read_job
 from concordat import canonical
 from concordat.canonical import Json, b64
 from concordat.fields import read
 from concordat.reasons import Reason, Refused
+
+if TYPE_CHECKING:
+    from compute.engine.session import Tell
+
+PARTS = 50
+"""In how many parts a computation is told of, at most."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,7 +61,7 @@ def _serve(host: str, answers: BinaryIO) -> dict[str, Json]:
     job = read_job(canonical.decode(lines.get()), **seat)
     if job["peers"][seat["rank"]] != {"address": address, "certificate": certificate}:
         raise Refused(Reason.FIELD_INVALID, detail="This engine is another.", field="peers")
-    return execute(job, identity, listener)
+    return execute(job, identity, listener, _teller(answers))
 
 
 def _listen(host: str) -> socket.socket:
@@ -62,6 +69,16 @@ def _listen(host: str) -> socket.socket:
         return socket.create_server((host, 0), backlog=64)
     except OSError:
         raise Refused(Reason.ENGINE_FAILED, detail=f"The engine cannot listen on {host}.") from None
+
+
+def _teller(answers: BinaryIO) -> "Tell":
+    """Writes how far the computation is, as often as there are parts."""
+
+    def tell(done: int, rounds: int) -> None:
+        if done * PARTS // rounds > (done - 1) * PARTS // rounds:
+            _write(answers, {"done": done, "rounds": rounds})
+
+    return tell
 
 
 def _follow_parent() -> "queue.SimpleQueue[bytes]":

@@ -102,9 +102,18 @@ def run_all(protocols: Sequence[Protocol[T]], exchange: Exchange) -> list[T]:
     return results
 
 
-def rehearse(protocol: Protocol[T]) -> T:
-    """Drive a protocol alone. The result is meaningless; only the shapes of what it does are those of a real run."""
-    return run(protocol, lambda mine: [])
+def rehearse(protocol: Protocol[Any]) -> int:
+    """Drive a protocol alone, and count its rounds. The result is meaningless; only the shapes of what it does, and the
+    rounds, are those of a real run."""
+    rounds = 0
+
+    def count(mine: Sequence[bytes]) -> Sequence[Sequence[bytes]]:
+        nonlocal rounds
+        rounds += 1
+        return []
+
+    run(protocol, count)
+    return rounds
 
 
 def parallel(protocols: Mapping[str, Protocol[Any]]) -> Protocol[dict[str, Any]]:

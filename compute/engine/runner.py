@@ -6,7 +6,7 @@ import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +53,20 @@ class OutputShares(TypedDict):
 
 
 @with_config(STRICT)
+class CountShares(TypedDict):
+    """Of an audit, base64url of little-endian int64: what is left of each count above the smallest that opens."""
+
+    counts: str
+
+
+@with_config(STRICT)
+class WeightShares(TypedDict):
+    """Of a training, base64url of little-endian int64 at 2^16: the new weights and, last, the bias."""
+
+    weights: str
+
+
+@with_config(STRICT)
 class SeedsDocument(TypedDict):
     """Where all of a party's randomness for one record came from (see `session.Seeds`)."""
 
@@ -61,9 +75,15 @@ class SeedsDocument(TypedDict):
 
 
 @with_config(STRICT)
+class _Progress(TypedDict):
+    done: int
+    rounds: int
+
+
+@with_config(STRICT)
 class _Answer(TypedDict):
     ok: Literal[True]
-    outputs: list[OutputShares | None]
+    outputs: list[OutputShares | CountShares | WeightShares | None]
     rounds: int
     bytes_sent: int
     conversations: list[Conversation]
@@ -88,7 +108,8 @@ class EngineResult:
     """What one engine brings back.
 
     Attributes:
-        outputs: this party's shares, by record, None of one that is out of its range; a dealer has none at all.
+        outputs: this party's shares, by record, None of one that is out of its range, or those of an audit or a
+            training; a dealer has none at all.
         rounds: rounds of the protocol, equal for all parties; from a dealer, correlations dealt.
         bytes_sent: payload bytes sent; exact and constant for a kind, a design and numbers of parties and records.
         conversations: with all other engines.
@@ -100,7 +121,7 @@ class EngineResult:
         seconds_online: from then to this party's share of the result.
     """
 
-    outputs: Sequence[OutputShares | None]
+    outputs: Sequence[OutputShares | CountShares | WeightShares | None]
     rounds: int
     bytes_sent: int
     conversations: Sequence[Conversation]
@@ -173,15 +194,23 @@ class EngineProcess:
         ready = read(self._read(deadline - time.monotonic()), _Ready)
         return {"address": ready["address"], "certificate": ready["certificate"]}
 
-    def run(self, job: Mapping[str, Json], timeout: float) -> EngineResult:
+    def run(
+        self, job: Mapping[str, Json], timeout: float, tell: Callable[[int, int], None] = lambda done, rounds: None
+    ) -> EngineResult:
         """Hand over the job (a `PartyJob` or `EngineJob`) and wait for its end; afterwards the process is gone.
+
+        Args:
+            tell: hears now and then how many rounds a party has done, of how many.
 
         Raises:
             Refused: the engine's own reason; ENGINE_FAILED if it dies or takes longer than `timeout` seconds.
         """
         try:
+            began = time.monotonic()
             self._write(job)
-            answer = self._read(timeout)
+            while "ok" not in (answer := self._read(timeout, since=began)):
+                progress = read(answer, _Progress)
+                tell(progress["done"], progress["rounds"])
         finally:
             self.close()
         done = read(answer, _Answer)
@@ -224,10 +253,11 @@ class EngineProcess:
         except BrokenPipeError as error:
             raise Refused(Reason.ENGINE_FAILED, detail="The engine ended before its job.") from error
 
-    def _read(self, timeout: float) -> dict[str, Any]:
-        """The engine's next line. Raises Refused: the reason in it, or ENGINE_FAILED if none comes."""
+    def _read(self, timeout: float, *, since: float | None = None) -> dict[str, Any]:
+        """The engine's next line. Raises Refused: the reason in it, or ENGINE_FAILED if none comes within `timeout`
+        seconds from now, or `since` then."""
         assert self._process.stdout is not None
-        deadline = time.monotonic() + timeout
+        deadline = (time.monotonic() if since is None else since) + timeout
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             looked = 0

@@ -30,6 +30,10 @@ DONE = b"\x01"
 
 Start = Callable[[Party], Protocol[T]]
 
+Tell = Callable[[int, int], None]
+"""Hears after each round how many are done, of how many. Both follow from the job's public parts: numbers of rounds
+depend on no share."""
+
 
 @dataclass(frozen=True, repr=False)
 class Seeds:
@@ -46,20 +50,24 @@ def pair_key(rank: int, drawn: bytes, other: int, theirs: bytes) -> bytes:
     return streams.derive(*(secret for _, secret in ordered), label="pair")
 
 
+def untold(done: int, rounds: int) -> None:
+    """Nobody listens."""
+
+
 class Session:
     """The mesh of one job; a context manager that hangs up at its end, so that nobody waits for who has failed.
 
     Attributes:
         wires: the connections.
-        rounds: rounds of the parties' protocol; for the dealer, correlations dealt.
+        rounds: rounds of the parties' protocol, so far; for the dealer, correlations dealt.
         seeds: a party's, by run.
         batches: what was dealt in this job for later ones, once everybody has left.
     """
 
-    def __init__(self, job: AnyJob, identity: Identity, listener: socket.socket) -> None:
+    def __init__(self, job: AnyJob, identity: Identity, listener: socket.socket, tell: Tell = untold) -> None:
         """Connect. Raises Refused as `wires.connect` does."""
         self.rank, self.dealer = job["rank"], job["parties"]
-        self.rounds = 0
+        self.rounds, self._expected, self._tell = 0, 0, tell
         self.seeds: list[Seeds] = []
         self.batches: list[PartyBatch] | list[DealerBatch] = []
         self._ahead, self._asked = job["ahead"], b""
@@ -93,7 +101,7 @@ class Session:
                 not the plan's.
         """
         runs, rehearsal = len(starts), Rehearsal()
-        rehearse(starts[0](Party(self.rank, rehearsal)))
+        self._expected = rehearse(starts[0](Party(self.rank, rehearsal)))
         self._prepare(rehearsal.plan, runs)
         mine = self._lengths if self.rank == 0 else []
         taken = batches.take(dealt, self._asked, runs=runs, lengths=mine) if dealt else None
@@ -199,7 +207,9 @@ class Session:
 
     def _exchange(self, mine: Sequence[bytes]) -> list[list[bytes]]:
         self.rounds += 1
-        return self.wires.exchange(self._parties, mine)
+        theirs = self.wires.exchange(self._parties, mine)
+        self._tell(self.rounds, self._expected)
+        return theirs
 
 
 def _by_run(coming: Iterator[bytes], runs: int) -> list[Callable[[int], bytes]]:

@@ -12,7 +12,10 @@ from governance.models import Definition, Institution
 
 
 class Job(models.Model):
-    """One explained prediction. `compute.services.states.transition` is the only writer of `state`.
+    """One explained prediction; or one audit or training, whose entry in the log stands in the
+    prediction's place.
+
+    `compute.services.states.transition` is the only writer of `state`.
 
     Nothing here is about a person: the signed request stands in the log, under the key of its subject.
     """
@@ -42,6 +45,8 @@ class Job(models.Model):
     batch = models.UUIDField(null=True, db_index=True, help_text="What the ticket names; all with it run at once.")
     dispatched = models.DateTimeField(null=True, help_text="When every node's task was handed to the broker.")
     deadline = models.DateTimeField(null=True, help_text="When the nodes must have answered, or have finished.")
+    rounds_done = models.PositiveIntegerField(null=True, help_text="Of the computation, as its first party says.")
+    rounds = models.PositiveIntegerField(null=True, help_text="Of how many, as its first party says.")
     created = models.DateTimeField()
     updated = models.DateTimeField()
 
@@ -69,6 +74,12 @@ class Job(models.Model):
     def record(self) -> str:
         """The number under which people know the decision, or nothing before it is recorded."""
         return "" if self.prediction_entry is None else record_number.format(self.prediction_entry)
+
+    @property
+    def progress(self) -> tuple[int, int] | None:
+        """While it is computed: how many rounds are done, of how many, as its first party says."""
+        computing = self.job_state is JobState.COMPUTING
+        return (self.rounds_done, self.rounds) if computing and self.rounds_done and self.rounds else None
 
     @property
     def why(self) -> str:

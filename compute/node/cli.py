@@ -10,18 +10,22 @@ import click
 from compute.engine.runner import LOOPBACK
 from compute.node import app
 from compute.node.coordinator import key_changes, owner_session
+from compute.node.data import report
 from compute.node.home import NodeHome
 from compute.node.opened import OpenedNumbers
 from compute.node.witness import Heads
-from concordat import clock, cosignature, note
+from concordat import canonical, clock, cosignature, note
 from concordat.client.api import Api
+from concordat.client.cli.common import FILE
 from concordat.client.cli.home import whose
 from concordat.client.cli.keys import AFTERWARDS, EFFECTIVE, GROUND, KIND, OFFLINE, offline_key
+from concordat.client.home import ClientHome
 from concordat.client.keys import OwnKeys, post_change
 from concordat.enrolment import ROLES
 from concordat.key_change import Ground, KeyChangeDocument
 from concordat.keystore import Kind
 from concordat.reasons import Refused
+from concordat.schema import FeatureSchema
 
 HOME = click.option("--home", "directory", type=click.Path(path_type=Path), required=True, help="The node's folder.")
 
@@ -52,7 +56,10 @@ def init(
     rpc: str,
     mesh: str,
 ) -> None:
-    """Generate the keys and print the signed enrolment, for the coordinator to enrol and the others to pin."""
+    """Generate the keys and print the signed enrolment, for the coordinator to enrol and the others to pin.
+
+    The folder serves `concordat --home` as well, for votes, rosters and keys.
+    """
     home = NodeHome.create(
         directory,
         {"institution": slug, "coordinator": coordinator, "broker": broker, "rpc": rpc, "mesh": mesh},
@@ -60,6 +67,7 @@ def init(
         jurisdiction=jurisdiction,
         roles=[role for role in ROLES if role in roles],
     )
+    ClientHome.create(directory, {"institution": slug, "coordinator": coordinator})
     click.echo(home.enrolment)
 
 
@@ -145,6 +153,25 @@ def check(directory: Path) -> None:
             "the institution's name. Move it away; a node never needs it.",
             err=True,
         )
+
+
+@cli.group()
+def data() -> None:
+    """The institution's own data: what its node may use, by data.json."""
+
+
+@data.command("check")
+@HOME
+@click.option("--schema", "file", type=FILE, help="A feature schema.")
+@click.option("--cohort", type=click.IntRange(0), help="Its cohort_definition_id, which data.json lists.")
+def check_data(directory: Path, file: Path | None, cohort: int | None) -> None:
+    """Connect to the source, and name its tables. With --schema and --cohort: find the schema's codes, and count in how
+    many of the cohort's rows each feature has a value. Only counts are printed, and none below five."""
+    if (file is None) is not (cohort is None):
+        raise click.UsageError("Give --schema and --cohort together.")
+    schema = FeatureSchema.from_json(canonical.decode(file.read_bytes())) if file is not None else None
+    for line in report(directory, schema, cohort):
+        click.echo(line)
 
 
 @cli.command()

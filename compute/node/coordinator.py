@@ -18,9 +18,9 @@ from concordat.votes import VoteDocument
 class JobDocuments(TypedDict):
     """All that a node needs in order to decide about a job and to do its part.
 
-    Signed documents are JWS; `withdrawal` and `capacity` are what ended the consent, if anything did. `input` and
-    `model_share` are the calling node's own, sealed to it; None for the dealer. `acceptances` is empty until every node
-    has accepted.
+    Signed documents are JWS; `withdrawal` and `capacity` are what ended the consent, if anything did, and `recall` is
+    the model's, if its owner has recalled it. `input` and `model_share` are the calling node's own, sealed to it; None
+    for the dealer. `acceptances` is empty until every node has accepted.
     """
 
     job: Uuid
@@ -34,6 +34,7 @@ class JobDocuments(TypedDict):
     votes: list[VoteDocument]
     withdrawal: str | None
     capacity: str | None
+    recall: str | None
     reviews: ReviewDocuments
     input: str | None
     model_share: str | None
@@ -74,6 +75,8 @@ class Coordinator(Protocol):
 
     def answer(self, job: str, answer: str) -> None: ...
 
+    def progress(self, job: str, done: int, rounds: int) -> None: ...
+
     def result(self, job: str, receipt: str, sealed: str | None) -> None: ...
 
     def alarm(self, job: str) -> AlarmDocuments: ...
@@ -106,6 +109,9 @@ class HttpCoordinator:
     def answer(self, job: str, answer: str) -> None:
         self._session.post(f"node/jobs/{job}/answer", {"answer": answer}, idempotency_key=f"answer-{job}")
 
+    def progress(self, job: str, done: int, rounds: int) -> None:
+        self._session.post(f"node/jobs/{job}/progress", {"done": done, "rounds": rounds})
+
     def result(self, job: str, receipt: str, sealed: str | None) -> None:
         body = {"receipt": receipt, "sealed": sealed}
         self._session.post(f"node/jobs/{job}/result", body, idempotency_key=f"result-{job}")
@@ -130,7 +136,7 @@ class HttpCoordinator:
 def key_changes(home: NodeHome) -> list[str]:
     """Every institution's key changes (JWS), for `Pins.update` to verify. Raises Refused as the session does."""
     with _session(home, "institutions.read") as session:
-        return Api(session).key_changes()
+        return Api(session).lists.key_changes()
 
 
 def owner_session(home: NodeHome) -> Session:

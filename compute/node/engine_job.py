@@ -1,32 +1,40 @@
 """What a node tells its engine of a job."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from compute.node.authority import Grant
 from concordat import ring
 from concordat.answers import Acceptance
+from concordat.audit_plan import AuditPlan
 from concordat.canonical import Json, b64
+from concordat.cohort import Encoded
 from concordat.definition import Definition, nodes
 from concordat.design import read_design
 from concordat.fields import read
 from concordat.model import Manifest, columns_of
 from concordat.schema import FeatureSchema
+from concordat.training_plan import largest_weight
 
 MEETING_SECONDS = 20
 ROUND_SECONDS = 20
 
 
 def engine_job(
-    seated: Sequence[Grant | None], accepted: Mapping[str, Acceptance], dealt: Mapping[str, Json] | None
+    seated: Sequence[Grant | None],
+    accepted: Mapping[str, Acceptance],
+    dealt: Mapping[str, Json] | None,
+    brought: Encoded | None = None,
 ) -> dict[str, Json]:
-    """The whole `PartyJob` or `DealerJob`, of all that is computed together.
+    """The whole `PartyJob`, `AuditJob`, `TrainJob` or `DealerJob`, of all that is computed together.
 
     Args:
         seated: one for each request, in the order of their runs; None for one that is kept back here, which is computed
             on zeros.
         accepted: by node, an acceptance, all of which name the same engines.
         dealt: this node's part of the batch, if all nodes have theirs.
+        brought: what a party brings to an audit or a training.
     """
     grant = next(each for each in seated if each is not None)
     documents = grant.documents
@@ -43,7 +51,9 @@ def engine_job(
         "startup_seconds": MEETING_SECONDS,
         "round_seconds": ROUND_SECONDS,
     }
-    if grant.shares is not None:
+    if brought is not None:
+        job |= cohort_part(grant, brought)
+    elif grant.shares is not None:
         job |= party_part(
             grant.manifest,
             read(documents["definition"], Definition),
@@ -57,6 +67,41 @@ def engine_job(
             ],
         )
     return job
+
+
+def cohort_part(grant: Grant, brought: Encoded) -> dict[str, Json]:
+    """The fields that an `AuditJob` or a `TrainJob` has and an `EngineJob` has not."""
+    assert grant.plan is not None
+    assert grant.shares is not None
+    rows, columns = brought.records.shape
+    told: dict[str, Json] = {
+        "columns": columns,
+        "groups": len(grant.plan.names),
+        "rows": rows,
+        "records": b64(ring.to_bytes(brought.records)),
+        "members": b64(ring.to_bytes(brought.members)),
+    }
+    if isinstance(grant.plan, AuditPlan):
+        return told | {
+            "kind": grant.manifest["kind"],
+            "tensors": _shapes(grant.manifest),
+            "model": b64(grant.shares.weights),
+            "thresholds": list(grant.documents["design"]["thresholds"]),
+            "smallest": grant.definition["minimum_cell"],
+        }
+    parties, one = len(grant.ticket["parties"]), 1 << ring.BITS
+    step, decay = grant.plan.factors(parties)
+    return told | {
+        "steps": grant.plan.steps,
+        "step": step,
+        "decay": decay,
+        "deviation": math.ceil(grant.plan.noise(parties, columns + 1) * one),
+        "largest": int(largest_weight(FeatureSchema.from_json(grant.documents["schema"])) * one),
+    }
+
+
+def _shapes(manifest: Manifest) -> list[Json]:
+    return [{"name": tensor["name"], "shape": tensor["shape"]} for tensor in manifest["tensors"]]
 
 
 def _zeros(record: bytes) -> bytes:
@@ -80,7 +125,7 @@ def party_part(
         "kind": manifest["kind"],
         "target": agreed["target"],
         "clamped": manifest["clamped"],
-        "tensors": [{"name": tensor["name"], "shape": tensor["shape"]} for tensor in manifest["tensors"]],
+        "tensors": _shapes(manifest),
         "design": design,
         "lowest": ring.encode(lowest).tolist(),
         "highest": ring.encode(highest).tolist(),

@@ -17,7 +17,8 @@ from concordat import alarm, canonical, clock, definition, model, outputs, recei
 from concordat.alarm import Act, Alarm, CanaryShares, Departure, Tape, Testimony
 from concordat.canaries import Canary, Sheet, came_back_right, read_sheet
 from concordat.canonical import unb64
-from concordat.client.api import Api, Testimonies
+from concordat.client.answers import Testimonies
+from concordat.client.api import Api
 from concordat.commitments import INPUT_SHARE, open_share
 from concordat.definition import Definition
 from concordat.design import Plan, check_secret, read_design

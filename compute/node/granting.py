@@ -10,6 +10,7 @@ from compute.node.coordinator import Coordinator
 from compute.node.home import NodeHome
 from compute.node.registry import Asked, Registry
 from compute.node.replay import ReplayCache
+from compute.node.seen_recalls import SeenRecalls
 from compute.node.seen_rosters import SeenRosters
 from compute.node.seen_votes import SeenVotes
 from concordat.reasons import Reason, Refused
@@ -31,6 +32,7 @@ class Granting:
     def __init__(self, home: NodeHome, coordinator: Coordinator, registry: Registry, replay: ReplayCache) -> None:
         self._home, self._coordinator, self._registry, self._replay = home, coordinator, registry, replay
         self._votes, self._rosters = SeenVotes(home.state), SeenRosters(home.state)
+        self._recalls = SeenRecalls(home.state)
 
     def asking(self) -> Asked:
         """The chain, to be asked once for all that is decided now."""
@@ -62,6 +64,7 @@ class Granting:
             registry=registry,
             seen=self._votes,
             rosters=self._rosters,
+            recalls=self._recalls,
             received=claimed.received,
             now=now,
             jobs_today=accepted + place,

@@ -6,7 +6,9 @@ keys/           the keystore (0700)
 enrolment.jws   what the institution hands to the others, to be enrolled and pinned
 pins.json       whom we believe
 policy.json     what we allow; without it, nothing
+data.json       where our OMOP tables are, and which cohorts may be used for what (`compute.node.data`)
 revoked/        the definitions that the institution has revoked its approval of, a file each: believed before any vote
+recalled/       the models of its own that the institution has recalled, a file each: none is computed with
 state.sqlite3   what must never be forgotten; and for a day what was dealt ahead and the seeds of recent jobs (0600)
 data.csv        the institution's own rows, read by its own tools; the engine gets secret shares only
 """
@@ -25,7 +27,7 @@ from compute.engine.runner import LOOPBACK
 from compute.node import policy
 from compute.node.policy import Policy
 from concordat import canonical, clock
-from concordat.client import ballots
+from concordat.client import ballots, recalls
 from concordat.enrolment import Role
 from concordat.fields import STRICT, BrokerAddress, IPv4, Slug, WebAddress, plain, read
 from concordat.files import write_private
@@ -144,6 +146,11 @@ class NodeHome:
             raise Refused(
                 Reason.DEFINITION_NOT_APPROVED, detail="This node's own institution has revoked its approval."
             )
+
+    def check_not_recalled(self, model: str) -> None:
+        """Raises Refused(MODEL_RECALLED) if this folder holds the institution's own recall of the model."""
+        if recalls.own(self.directory, model).exists():
+            raise Refused(Reason.MODEL_RECALLED, detail="This node's own institution has recalled it.")
 
     @property
     def state(self) -> Path:

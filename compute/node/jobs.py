@@ -19,6 +19,7 @@ import structlog
 from compute.engine.runner import EngineProcess, EngineResult
 from compute.node import authority, testimony
 from compute.node.authority import Grant
+from compute.node.cohort import Cohort
 from compute.node.coordinator import Coordinator
 from compute.node.engine_job import engine_job
 from compute.node.granting import Claimed, Granting
@@ -26,6 +27,7 @@ from compute.node.handing_in import Computed, sign_result, tape_of
 from compute.node.home import NodeHome
 from compute.node.opened import OpenedNumbers
 from compute.node.pool import Pool, terms
+from compute.node.progress import Progress
 from compute.node.registry import Asked, Registry
 from compute.node.replay import ReplayCache, Seen, TicketState
 from compute.node.slot import EngineSlot
@@ -75,6 +77,7 @@ class Node:
         self._coordinator = coordinator
         chain = registry or Registry(home.settings["rpc"], home.pins.domain)
         self._granting = Granting(home, coordinator, chain, self.replay)
+        self._cohort = Cohort(home, self.opened)
         self._now = now
         self._slot = slot or EngineSlot(partial(EngineProcess.start, home.mesh))
 
@@ -206,7 +209,10 @@ class Node:
     def _accept(self, grants: Sequence[Grant]) -> list[tuple[str, str]]:
         first = grants[0]
         batch, ahead = first.ticket["batch"], first.ticket["ahead"]
-        check_together([grant.ticket for grant in grants], len(first.request["commitments"]))
+        if first.plan is not None and len(grants) > 1:
+            raise Refused(Reason.CONFLICT, detail="What is about many people is computed by itself.", field="batch")
+        self._cohort.check(first, now=self._now())
+        check_together([grant.ticket for grant in grants], first.runs)
         if len({grant.request["what_ifs"] for grant in grants}) > 1:
             raise Refused(Reason.CONFLICT, detail="What is computed together has this in common.", field="what_ifs")
         if self._pool.holds(ahead) or self.replay.used(ahead):
@@ -254,9 +260,15 @@ class Node:
 
     def _keep_back(self, seen: Seen, reason: Reason) -> None:
         """Nothing will be opened of this ticket; say so, unless it was taken back."""
-        self.opened.give_back(seen.ticket)
+        self._give_back(seen)
         if not self._taken_back(seen):
             self._drop_out(seen, reason)
+
+    def _give_back(self, seen: Seen) -> None:
+        """Count nothing for this ticket. A training counts as soon as it had rows: how many weights are out of range is
+        opened before anybody hands in a share."""
+        if not self._cohort.taught(seen.ticket):
+            self.opened.give_back(seen.ticket)
 
     def _taken_back(self, seen: Seen) -> bool:
         now = self.replay.seen(seen.ticket)
@@ -283,9 +295,16 @@ class Node:
         if dealt and part is None:
             raise Refused(Reason.RANDOMNESS_USED, detail="This node no longer has what was dealt for the job.")
         seated = [granted[seat.ticket].grant if seat.ticket in granted else None for seat in seats]
-        first, started = next(iter(granted.values())).grant, self._now()
+        first = next(iter(granted.values())).grant
+        brought = self._cohort.bring(first, now=self._now())
+        started = self._now()  # not before: how long reading took would tell how many rows there are
+        job = engine_job(seated, engines, part if dealt else None, brought)
         with self._slot.conversation(first.ticket["batch"]) as engine:
-            result = engine.run(engine_job(seated, engines, part if dealt else None), COMPUTE_SECONDS)
+            if first.role == "party" and first.rank == 0:
+                with Progress(self._coordinator, first.ticket["job"]) as progress:
+                    result = engine.run(job, COMPUTE_SECONDS, progress.tell)
+            else:
+                result = engine.run(job, COMPUTE_SECONDS)
         self._keep_ahead(first, result)
         return Computed(started, self._now(), result)
 
@@ -315,12 +334,13 @@ class Node:
     def _hand_in(self, seat: Seen, computed: Computed, registry: Asked) -> None:
         """One ticket's receipt and sealed output, unless it was taken back, or authority for it has ended meanwhile."""
         if self._taken_back(seat):
-            self.opened.give_back(seat.ticket)
+            self._give_back(seat)
             return
         try:
             grant = self._granting.grant([_claimed(seat)], 0, registry, self._now())
-            self._tapes.keep(seat.job, tape_of(grant, computed.result), now=self._now())
-            token, sealed = sign_result(grant, computed, node=self.slug, key=self.home.keys.identity)
+            if grant.plan is None:  # the seeds of a computation over many people would lay open their rows
+                self._tapes.keep(seat.job, tape_of(grant, computed.result), now=self._now())
+            token, sealed = sign_result(grant, computed, node=self.slug, keys=self.home.keys)
         except Refused as refused:
             self._keep_back(seat, refused.reason)
             return

@@ -55,6 +55,12 @@ class OpenedNumbers:
         with transaction(self._path) as database:
             database.execute("DELETE FROM opened WHERE ticket = ?", (ticket,))
 
+    def counts(self, ticket: str) -> bool:
+        """Whether something may have been opened by this ticket."""
+        with transaction(self._path) as database:
+            found = database.execute("SELECT 1 FROM opened WHERE ticket = ?", (ticket,)).fetchone()
+        return found is not None
+
     def totals(self) -> list[tuple[str, str, int]]:
         """Model, requester, and the numbers opened for it over all definitions; the largest first."""
         with transaction(self._path) as database:

@@ -5,15 +5,15 @@ definition here stops the node at once, whatever the coordinator or the chain sa
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from concordat import canonical
 from concordat.definition import Definition
-from concordat.fields import STRICT, Digest, Slug, Text, read
+from concordat.fields import STRICT, DecimalText, Digest, Slug, Text, read
 from concordat.legal_basis import Ground
 from concordat.reasons import Reason, Refused
 
@@ -29,6 +29,10 @@ class Policy(TypedDict):
     `chain`: whether a job must wait until the registry contract confirms the approvals ("required"), or whether the
     contract is believed only when it says no, and a chain that cannot be asked decides nothing ("hint").
 
+    `audits` and `trainings`: under which definitions the institution brings rows of its own; in a file without them,
+    under none. `cohort_days` lie between two of them, under whichever definitions; 28 in a file without it. `epsilon`
+    is what all trainings together may tell of a person (`concordat.training_privacy`); 10 in a file without it.
+
     `paper`: whether a board's approval on paper, which one of its officers attests and nobody can verify, is enough.
     """
 
@@ -40,6 +44,10 @@ class Policy(TypedDict):
     jobs_a_day: Annotated[int, Ge(0)]
     chain: Literal["required", "hint"]
     paper: Literal["refuse", "accept"]
+    audits: NotRequired[list[Digest]]
+    trainings: NotRequired[list[Digest]]
+    cohort_days: NotRequired[Annotated[int, Ge(0), Le(3650)]]
+    epsilon: NotRequired[DecimalText]
 
 
 def load(path: Path) -> Policy:
@@ -76,6 +84,16 @@ def check(
         raise _refuses("grounds", "This legal ground is not accepted here.")
     if jobs_today >= policy["jobs_a_day"]:
         raise _refuses("jobs_a_day", "The day's number of jobs is used up.")
+
+
+def check_brings(policy: Policy, definition: Definition, *, digest: str, ground: Ground) -> None:
+    """Raises Refused(POLICY_REFUSES) unless the institution brings rows under this definition, on this `ground`, which
+    the protocol states for it."""
+    field: Literal["audits", "trainings"] = "audits" if definition["kind"] == "audit" else "trainings"
+    if digest not in policy.get(field, []):
+        raise _refuses(field, "This institution brings no rows under this definition.")
+    if ground not in policy["grounds"]:
+        raise _refuses("grounds", "On the ground that the protocol states for this institution it brings no rows.")
 
 
 def _refuses(field: str, detail: str) -> Refused:

@@ -45,6 +45,7 @@ def check_boards(
     protocol.check_within(
         protocol.check(documents["protocol"]),
         study=definition["study"],
+        kind=definition["kind"],
         parties=definition["parties"],
         owner=owner,
         requesters=definition["requesters"],

@@ -9,6 +9,7 @@ from django.conf import settings
 
 from compute.models import Batch, Job
 from concordat import clock
+from concordat.request import OF_MANY
 from concordat.ticket import AHEAD_FOR, MOST_AHEAD, Ticket
 
 
@@ -19,6 +20,8 @@ def choose(job: Job, runs: int) -> tuple[str, list[str]]:
     Args:
         runs: how many records these are.
     """
+    if job.definition.content["kind"] in OF_MANY:  # too large to be kept, and nobody waits for it
+        return str(uuid4()), []
     Batch.objects.filter(dealt__lte=clock.now() - AHEAD_FOR).delete()
     same = Batch.objects.filter(definition=job.definition, what_ifs=job.what_ifs, runs=runs)
     waiting = list(same.select_for_update().order_by("pk"))

@@ -11,10 +11,11 @@ from compute.services.states import lock, transition
 from compute.services.waiting import move_on
 from concordat import clock
 from concordat.canonical import digest
+from concordat.definition import Kind
 from concordat.events import Event
 from concordat.fields import plain
 from concordat.reasons import Reason, Refused
-from concordat.request import Request, named_consent, read_request
+from concordat.request import OF_MANY, Request, check_kind, named_consent, read_request
 from concordat.states import JobState
 from governance import selectors as governance
 from governance import verdict
@@ -23,6 +24,11 @@ from governance.permissions import check_role
 from governance.services import budgets, institutions
 from governance.verdict import Verdict
 from ledger.services.record import record
+
+
+def request_of_many(*, kind: Kind, request: str, idempotency_key: str, by: Institution) -> Job:
+    """Take in a signed request for an audit or a training, and decide. Raises Refused as `request_prediction` does."""
+    return _request(request, {}, idempotency_key, by, kind)
 
 
 def request_prediction(*, request: str, sealed: Mapping[str, str], idempotency_key: str, by: Institution) -> Job:
@@ -37,20 +43,11 @@ def request_prediction(*, request: str, sealed: Mapping[str, str], idempotency_k
 
     Raises:
         Refused: what :func:`concordat.request.read_request` refuses; WRONG_INSTITUTION for another's request;
-            ROLE_MISSING; the refusal of a malformed consent in it; DEFINITION_UNKNOWN; MODEL_UNKNOWN; WRONG_PARTY if
-            sealed shares are missing or too many; CONFLICT for a known key or request with other content.
+            ROLE_MISSING; the refusal of a malformed consent in it; DEFINITION_UNKNOWN; KIND_NOT_ALLOWED for a
+            definition of another kind; MODEL_UNKNOWN; WRONG_PARTY if sealed shares are missing or too many; CONFLICT
+            for a known key or request with other content.
     """
-    document = read_request(request, governance.keyring())
-    if document["requester"] != by.slug:
-        raise Refused(Reason.WRONG_INSTITUTION, detail="The request is another institution's.", field="requester")
-    check_role(by, "requester")
-    content = digest({"request": request, "sealed": dict(sealed)})
-    known = _known(document, content, idempotency_key, by)
-    # The verdict may ask the chain, so it is reached before the transaction. If authority ends in between, its epoch is
-    # no longer the one noted in the job, and nothing is dispatched. Budgets are spent inside of it.
-    return known or _decide(
-        document, request, sealed, content, idempotency_key, by, verdict.authorise(request, now=clock.now())
-    )
+    return _request(request, sealed, idempotency_key, by, "explain")
 
 
 @transaction.atomic
@@ -68,6 +65,21 @@ def cancel(*, job: Job, by: Institution) -> Job:
     if locked.job_state is JobState.COMPUTING:
         return transition(locked, JobState.CANCELLING)
     return end(locked, JobState.CANCELLED)
+
+
+def _request(request: str, sealed: Mapping[str, str], idempotency_key: str, by: Institution, kind: Kind) -> Job:
+    document = read_request(request, governance.keyring())
+    if document["requester"] != by.slug:
+        raise Refused(Reason.WRONG_INSTITUTION, detail="The request is another institution's.", field="requester")
+    check_role(by, "owner" if kind == "train" else "requester")
+    check_kind(governance.definition(document["definition"]).content, kind)
+    content = digest({"request": request, "sealed": dict(sealed)})
+    known = _known(document, content, idempotency_key, by)
+    # The verdict may ask the chain, so it is reached before the transaction. If authority ends in between, its epoch is
+    # no longer the one noted in the job, and nothing is dispatched. Budgets are spent inside of it.
+    return known or _decide(
+        document, request, sealed, content, idempotency_key, by, verdict.authorise(request, now=clock.now())
+    )
 
 
 def _known(document: Request, content: str, idempotency_key: str, by: Institution) -> Job | None:
@@ -96,7 +108,7 @@ def _decide(
     if model is None:
         raise Refused(Reason.MODEL_UNKNOWN, field="model")
     parties = governance.institutions(definition.content["parties"], field="parties")
-    if set(sealed) != set(parties):
+    if set(sealed) != (set() if definition.content["kind"] in OF_MANY else set(parties)):
         raise Refused(Reason.WRONG_PARTY, detail="There must be one sealed share for each party.", field="sealed")
     institutions.lock(by)  # two copies of one request queue here
     known = _known(document, content, idempotency_key, by)
@@ -134,7 +146,7 @@ def _decide(
             "epoch": decision.epoch,
         },
         private=private,
-        subject=UUID(document["subject"]),
+        subject=about(document, definition.content["kind"]),
         documents={"checks": decision.document()},
     )
     job.verdict = entry.index
@@ -148,6 +160,12 @@ def _decide(
     authorised = transition(job, JobState.AUTHORISED)
     transaction.on_commit(lambda: move_on(authorised))
     return authorised
+
+
+def about(document: Request, kind: Kind) -> UUID | None:
+    """Whose entries those about a request are: the person's; of a computation about many, nobody's, so that no erasure
+    takes away who asked for it."""
+    return None if kind in OF_MANY else UUID(document["subject"])
 
 
 def private_fields(document: Request, request: str) -> dict[str, str]:

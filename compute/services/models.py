@@ -4,17 +4,22 @@ from collections.abc import Mapping
 
 from django.db import transaction
 
-from compute.models import ModelVersion, SealedModelShare
+from compute.models import Job, ModelVersion, SealedModelShare
+from compute.services.results import release
 from concordat import clock
 from concordat import model as manifests
-from concordat.canonical import digest
+from concordat.canonical import decode, digest
 from concordat.events import Event
 from concordat.fields import plain
 from concordat.reasons import Reason, Refused
+from concordat.receipt import read_receipt
+from concordat.states import AVAILABLE
+from concordat.training_plan import TrainingPlan
 from governance import selectors as governance
 from governance.models import Institution, InstitutionKey
 from governance.permissions import check_role
 from governance.services import institutions
+from ledger.selectors import document as stored
 from ledger.services.record import record
 
 
@@ -30,7 +35,9 @@ def import_model(*, manifest: str, sealed: Mapping[str, str], by: Institution) -
         Refused: what :func:`concordat.model.check_manifest` refuses; WRONG_INSTITUTION for another's model;
             ROLE_MISSING for an institution that owns no models, or a party that is none; NOT_FOUND for a party that is
             not enrolled; KEY_UNKNOWN for a share sealed to a key that its party does not hold; WRONG_PARTY if shares
-            are missing or too many; CONFLICT for a known version with other content.
+            are missing or too many; CONFLICT for a known version with other content; NOT_FOUND or DIGEST_MISMATCH for
+            weights that were not made in the training that the manifest names; MODEL_RECALLED where that training
+            started from a model that was recalled since.
     """
     document = manifests.check_manifest(manifest, governance.keyring())
     if document["owner"] != by.slug:
@@ -46,6 +53,7 @@ def import_model(*, manifest: str, sealed: Mapping[str, str], by: Institution) -
     parties = governance.institutions(document["parties"], field="parties")
     if set(sealed) != set(parties):
         raise Refused(Reason.WRONG_PARTY, detail="There must be one sealed share for each party.", field="sealed")
+    _check_trained(document, sealed, by)
     for party in parties.values():
         check_role(party, "party")
         check_sealing_key(party, document["sealing_keys"][party.slug])
@@ -72,6 +80,35 @@ def import_model(*, manifest: str, sealed: Mapping[str, str], by: Institution) -
         documents={"manifest": manifest},
     )
     return version
+
+
+def _check_trained(document: manifests.Manifest, sealed: Mapping[str, str], by: Institution) -> None:
+    """What a manifest says of a training is what the nodes' receipts say, the shares are those that they sealed, and
+    authority for it has not ended."""
+    if "trained" not in document:
+        return
+    job = Job.objects.filter(uuid=document["trained"], requester=by, definition__content__kind="train").first()
+    if job is None or job.job_state not in AVAILABLE:
+        raise Refused(
+            Reason.NOT_FOUND, detail="No training of the owner's with this name was recorded.", field="trained"
+        )
+    governance.check_not_recalled(job.model.digest)
+    plan = TrainingPlan.from_json(decode(stored(job.definition.content["design"])))
+    if (document["model"], document["version"]) != (plan.result["model"], plan.result["version"]):
+        raise Refused(Reason.DIGEST_MISMATCH, detail="The plan gives the trained model another name.", field="version")
+    form = manifests.check_manifest(job.model.manifest, governance.lasting_keyring())
+    for field in ("owner", "kind", "classes", "tensors", "parameters", "bits", "schema", "parties"):
+        if document[field] != form[field]:  # type: ignore[literal-required]
+            raise Refused(Reason.DIGEST_MISMATCH, detail="The model that was trained has another.", field=field)
+    if not document["clamped"]:
+        raise Refused(Reason.FIELD_INVALID, detail="Nobody has proven a bound of trained weights.", field="clamped")
+    made = {each.node: each for each in release(job=job, by=by).outputs if each.sealed}
+    keys = governance.lasting_keyring(list(made))
+    committed = {slug: read_receipt(result.receipt, keys).get("weights", "") for slug, result in made.items()}
+    if document["commitments"] != committed:
+        raise Refused(Reason.DIGEST_MISMATCH, detail="The nodes committed to other weights.", field="commitments")
+    if dict(sealed) != {slug: result.sealed for slug, result in made.items()}:
+        raise Refused(Reason.DIGEST_MISMATCH, detail="These are not the shares that the nodes sealed.", field="sealed")
 
 
 def check_sealing_key(party: Institution, key_id: str) -> None:

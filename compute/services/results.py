@@ -1,5 +1,6 @@
 """Take in what the nodes computed, record it, and give it to the requester alone, while authority lasts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -13,7 +14,8 @@ from compute.services.jobs import private_fields
 from compute.services.states import lock, transition
 from compute.services.waiting import call_next
 from concordat import clock
-from concordat.canonical import digest
+from concordat.canonical import Json, digest
+from concordat.definition import Kind
 from concordat.display import read_display
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
@@ -27,6 +29,8 @@ from ledger.selectors import document
 from ledger.services.record import record
 
 _S = JobState
+
+_OF_MANY: Mapping[Kind, Event] = {"audit": Event.AUDIT_RECORDED, "train": Event.TRAINING_RECORDED}
 
 
 @dataclass(frozen=True)
@@ -145,10 +149,11 @@ def _finish(job: Job, outputs: tuple[NodeOutput, ...]) -> Job:
 
 
 def _record(job: Job, tokens: list[str], receipts: dict[str, Receipt]) -> Job:
-    """One entry for the prediction and one for the explanation, in the transaction that makes the job recorded."""
+    """One entry for the prediction and one for the explanation, or one for an audit or a training, in the transaction
+    that makes the job recorded."""
     statement = request_of(job)
     request = peek_request(statement)
-    public = {
+    public: dict[str, Json] = {
         "job": str(job.uuid),
         "request": str(job.request_uuid),
         "definition": job.definition.digest,
@@ -157,13 +162,23 @@ def _record(job: Job, tokens: list[str], receipts: dict[str, Receipt]) -> Job:
         "institution": job.requester.slug,
     }
     parties = [receipt for receipt in receipts.values() if receipt["outputs"] is not None]
+    design = job.definition.content["design"]
+    costs: dict[str, Json] = {
+        "rounds": max(receipt["rounds"] for receipt in parties),
+        "bytes": sum(receipt["bytes_sent"] for receipt in receipts.values()),
+    }
+    if (event := _OF_MANY.get(job.definition.content["kind"])) is not None:
+        only = record(
+            event=event,
+            public={**public, **costs, "design": design},
+            private=private_fields(request, statement),
+            documents={"receipts": tokens, "ticket": job.ticket, "design": document(design)},
+        )
+        Job.objects.filter(pk=job.pk).update(prediction_entry=only.index)
+        return transition(job, _S.RECORDED)
     prediction = record(
         event=Event.PREDICTION_RECORDED,
-        public={
-            **public,
-            "rounds": max(receipt["rounds"] for receipt in parties),
-            "bytes": sum(receipt["bytes_sent"] for receipt in receipts.values()),
-        },
+        public={**public, **costs},
         private=private_fields(request, statement),
         subject=UUID(request["subject"]),
         documents={"receipts": tokens, "ticket": job.ticket},
@@ -173,7 +188,7 @@ def _record(job: Job, tokens: list[str], receipts: dict[str, Receipt]) -> Job:
         public={**public, "prediction": prediction.index},
         private={"subject": request["subject"]},
         subject=UUID(request["subject"]),
-        documents={"receipts": tokens, "design": document(job.definition.content["design"])},
+        documents={"receipts": tokens, "design": document(design)},
     )
     batches.note_dealt(job, read_own_ticket(job))
     Job.objects.filter(pk=job.pk).update(prediction_entry=prediction.index, explanation_entry=explanation.index)

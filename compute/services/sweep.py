@@ -87,6 +87,7 @@ def _fail_silent(job: Job, heard: set[str], what: str) -> None:
 
 
 def _status(job: Job) -> EntryStatus:
-    # The explanation is the later of the two entries: once it is anchored, the prediction is.
-    assert job.explanation_entry is not None
-    return status(job.explanation_entry)
+    # The explanation is the later of the two entries: once it is anchored, the prediction is. Other kinds have one.
+    last = job.prediction_entry if job.explanation_entry is None else job.explanation_entry
+    assert last is not None
+    return status(last)

@@ -19,6 +19,7 @@ from concordat import canonical, clock, signatures
 from concordat.definition import MOST_RECORDS
 from concordat.design import read_design
 from concordat.reasons import Reason, Refused
+from concordat.request import OF_MANY
 from concordat.states import JobState
 from ledger.selectors import document
 
@@ -63,9 +64,9 @@ def alike(job: Job) -> list[Job]:
     """Others that wait and can be computed together with this one, those that have waited longest first."""
     same = Q(definition=job.definition, what_ifs=job.what_ifs, ticket="", alone=False)
     found = Job.objects.filter(_WAITING, same).exclude(pk=job.pk).order_by("pk")
-    if job.alone or settings.REQUESTS_TOGETHER < 2 or not found.exists():
-        return []
     content = job.definition.content
+    if job.alone or content["kind"] in OF_MANY or settings.REQUESTS_TOGETHER < 2 or not found.exists():
+        return []
     records = 1 + content["canaries"]
     rows = read_design(canonical.decode(document(content["design"]))).n * records
     most = min(settings.REQUESTS_TOGETHER, MOST_RECORDS // records, MOST_ROWS // rows)

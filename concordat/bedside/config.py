@@ -17,6 +17,9 @@ FILE = "bedside.json"
 
 _LOOPBACK = ("localhost", "127.0.0.1")
 
+KEEP_DAYS = 90
+EHR_MINUTES = 60
+
 PositiveInt = Annotated[int, Ge(1)]
 
 
@@ -39,7 +42,9 @@ class Config(TypedDict):
     of patients are one EHR's own.
 
     No card is shown for a probability below the `threshold`. Inputs older than `stale_after_hours` make a result stale;
-    a result that has not come after `late_after_minutes` is late."""
+    a result that has not come after `late_after_minutes` is late. What was asked longer ago than `keep_days` is deleted
+    (`KEEP_DAYS` unless it says so). What became of records at the FHIR server is looked at every `ehr_minutes`
+    (`EHR_MINUTES` unless it says so)."""
 
     v: Literal[1]
     address: WebAddress
@@ -51,6 +56,8 @@ class Config(TypedDict):
     threshold: DecimalText
     stale_after_hours: PositiveInt
     late_after_minutes: PositiveInt
+    keep_days: NotRequired[PositiveInt]
+    ehr_minutes: NotRequired[PositiveInt]
     ehrs: list[Ehr]
 
 
@@ -68,6 +75,16 @@ def load(home: ClientHome) -> Config:
     return check(read(canonical.decode(content), Config))
 
 
+def keep_days(config: Config) -> int:
+    """For how many days what was asked is kept."""
+    return config.get("keep_days", KEEP_DAYS)
+
+
+def ehr_minutes(config: Config) -> int:
+    """Every how many minutes the worker looks at the FHIR server what became of the records that it read there."""
+    return config.get("ehr_minutes", EHR_MINUTES)
+
+
 def check(config: Config) -> Config:
     """The configuration, if its fields go together. Raises Refused(FIELD_INVALID), naming the field."""
     address = urlsplit(config["address"])
@@ -77,6 +94,8 @@ def check(config: Config) -> Config:
         raise _wrong("address", "Patients' results go over https, or do not leave this machine (http://127.0.0.1:…).")
     if not 0 <= Decimal(config["threshold"]) <= 1:
         raise _wrong("threshold", "A probability lies between 0 and 1.")
+    if 24 * keep_days(config) <= config["stale_after_hours"]:  # deleted, it would look as if nothing had been asked
+        raise _wrong("keep_days", "A result is kept for longer than it is shown: see stale_after_hours.")
     for place, ehr in enumerate(config["ehrs"]):
         if ("jwks" in ehr) == ("jwks_url" in ehr):
             raise _wrong(f"ehrs.{place}", "An EHR's keys are given by one of jwks and jwks_url.")

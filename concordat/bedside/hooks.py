@@ -22,8 +22,10 @@ from typing_extensions import TypedDict
 from concordat.bedside import cards
 from concordat.bedside.bedside import Bedside
 from concordat.bedside.cards import REASON_SYSTEM
+from concordat.bedside.config import keep_days
 from concordat.bedside.ehr import Ehrs
 from concordat.bedside.http import body
+from concordat.bedside.percent import exact
 from concordat.display import OVERRIDES
 from concordat.fields import ANSWER, Text, read
 from concordat.reasons import Reason, Refused
@@ -110,8 +112,8 @@ class Hooks:
             "title": config["title"],
             "description": (
                 f"At most one card with a predicted probability and its explanation, where a {config['viewer']} of "
-                f"{self._bedside.institution} asked for it before and it is at least "
-                f"{cards.percent(config['threshold'])}. No card does not mean a low risk."
+                f"{self._bedside.institution} asked for it in the last {keep_days(config)} days and it is at least "
+                f"{exact(config['threshold'])}. No card does not mean a low risk."
             ),
             "usageRequirements": "Results are computed ahead of time; nothing is prefetched.",
         }

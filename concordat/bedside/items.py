@@ -3,59 +3,27 @@
 import json
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any
 from uuid import uuid4
 
-from concordat import clock
-from concordat.bedside.config import Config
+from concordat import canonical, clock
+from concordat.bedside.item import Item, item_of
 from concordat.bedside.store import Store
-from concordat.display import RETRACTIONS
+from concordat.display import ENDINGS, TAKEN_BACK
+from concordat.reading.record import Origins
 from concordat.reasons import Reason, Refused
+from concordat.request import Urgency
 from concordat.schema import Value
 from concordat.what_if import Change
 
-State = Literal["waiting", "sent", "open", "failed"]
+FORGET_CONSENTS = "DELETE FROM consent_ended WHERE consent NOT IN (SELECT consent FROM item)"
+"""Of a consent that nothing names any more, nothing is kept."""
 
-Standing = Literal["pending", "late", "down", "failed", "stale", "retracted", "superseded", "ready"]
-"""What can be said of a result now. Only `ready` is a result; none of the others says anything about a risk."""
-
-SKEW = timedelta(minutes=10)
-"""By how much the clock of whoever took a value may be ahead of ours."""
-
-WORKER_SILENT = timedelta(minutes=2)
-"""After so long without a sign of the worker, what is pending waits for nobody."""
-
+_SAME = ("given", "taken", "person", "consent", "subject", "urgency", "source")
+"""What makes a record asked for again the same; how old its values were when it was read does not count."""
 
 _LATEST = "SELECT * FROM item WHERE patient = ? AND about IS NULL ORDER BY asked DESC, rowid DESC LIMIT 1"
-
-
-@dataclass(frozen=True)
-class Item:
-    """One request: a patient's record, or with a `change` a question `about` one. `result` is null until it is open."""
-
-    id: str
-    definition: str
-    patient: str
-    about: str | None
-    values: dict[str, Value]
-    taken: dict[str, str]
-    change: dict[str, Value]
-    person: str
-    consent: str
-    subject: str
-    asked: datetime
-    state: State
-    reason: str
-    result: dict[str, Any] | None
-    retraction: str
-    retracted: str
-
-    @property
-    def oldest(self) -> datetime:
-        """When the oldest of its inputs was taken; when it was asked, if none says so."""
-        return min(map(clock.parse, self.taken.values()), default=self.asked)
 
 
 class Items:
@@ -73,33 +41,47 @@ class Items:
         person: str,
         consent: str,
         subject: str,
+        urgency: Urgency = "routine",
+        source: str = "",
+        origins: Origins | None = None,
+        request: str = "",
     ) -> Item:
         """Ask for a patient's record, unless that is what was asked last: what is asked for twice is computed once.
 
-        Only the very same values, taken at the same times, for the same person under the same definition, are the same.
+        Only the very same values, taken at the same times and read at the same place, for the same person, as urgently
+        and under the same definition, are the same.
+
+        Args:
+            source: where the record was read, as an audit names it; `VALUES` of plain values.
+            origins: from where each value came.
+            request: the id (UUID) of the request, where it was made already and is to be shown here too.
 
         Raises:
             Refused: WRONG_STATE for a record that was retracted as wrong or of another patient, or for a patient who
                 was merged into another: what was found to be wrong does not come back by itself.
         """
-        asked = _json(values), _json(taken), person, consent, subject
+        asked = {
+            "given": _json(values),
+            "taken": _json(taken),
+            "person": person,
+            "consent": consent,
+            "subject": subject,
+            "urgency": urgency,
+            "source": source,
+            "origins": _json(origins) if origins else "",
+        }
         with self.store.write() as db:
-            wrong = db.execute(
-                "SELECT retraction FROM item WHERE patient = ? AND about IS NULL AND ((given, taken) = (?, ?) AND "
-                "retraction IN ('wrong-patient', 'entered-in-error') OR retraction = 'merged' AND merged != '')",
-                (patient, *asked[:2]),
-            ).fetchone()
-            if wrong is not None:
-                detail = f"{RETRACTIONS[wrong['retraction']]} Correct the record at its source, and ask with that."
+            if wrong := _wrong(db, patient, asked["given"], asked["taken"]):
+                detail = f"{TAKEN_BACK[wrong]}. Correct the record at its source, and ask with that."
                 raise Refused(Reason.WRONG_STATE, detail=detail, field="patient")
             last = db.execute(_LATEST, (patient,)).fetchone()
             again = last is not None and (
-                tuple(last[name] for name in ("given", "taken", "person", "consent", "subject")) == asked
+                all(last[name] == asked[name] for name in _SAME)
                 and last["definition"] == self.definition
                 and last["retraction"] == ""
                 and last["state"] != "failed"
             )
-            return _item(last) if again else _insert(db, self.definition, patient, None, asked, {})
+            return item_of(last) if again else _insert(db, self.definition, patient, None, asked, {}, request)
 
     def ask(self, about: Item, change: Change, *, once: str) -> Item:
         """Ask what would be predicted if `change` held. `once` (UUID) is the question's id: the same again is one.
@@ -113,8 +95,9 @@ class Items:
             if known is not None:
                 if (known["about"], known["change"]) != (about.id, _json(change)):
                     raise Refused(Reason.FIELD_INVALID, detail="Ask the question anew.", field="once")
-                return _item(known)
-            asked = _json(about.values), _json(about.taken), about.person, about.consent, about.subject
+                return item_of(known)
+            row = db.execute("SELECT * FROM item WHERE id = ?", (about.id,)).fetchone()
+            asked = {name: row[name] for name in (*_SAME, "origins")}
             return _insert(db, about.definition, about.patient, about.id, asked, change, once)
 
     def of(self, request: str) -> Item:
@@ -123,13 +106,13 @@ class Items:
             row = db.execute("SELECT * FROM item WHERE id = ?", (request,)).fetchone()
         if row is None:
             raise Refused(Reason.NOT_FOUND, detail="The bedside knows no such request.", field="request")
-        return _item(row)
+        return item_of(row)
 
     def latest(self, patient: str) -> Item | None:
         """What was asked last for a patient, questions aside."""
         with self.store.read() as db:
             row = db.execute(_LATEST, (patient,)).fetchone()
-        return None if row is None else _item(row)
+        return None if row is None else item_of(row)
 
     def questions(self, about: Item) -> list[Item]:
         """The questions about a record, the latest first."""
@@ -138,6 +121,23 @@ class Items:
     def unfinished(self) -> list[Item]:
         """What the worker has to do, in the order in which it was asked."""
         return self._all("state IN ('waiting', 'sent') ORDER BY asked, rowid")
+
+    def due(self, *, looked: datetime, asked: datetime) -> list[Item]:
+        """Records of FHIR servers whose results are shown under the definition, or may come to be: asked for since
+        `asked`, and not looked at since `looked`; some of them, the longest ago first."""
+        which = (
+            "about IS NULL AND retraction = '' AND state != 'failed' AND definition = ? AND source LIKE 'http%' "
+            "AND asked >= ? AND looked <= ? ORDER BY looked, asked, rowid LIMIT 100"
+        )
+        return self._all(which, self.definition, clock.rfc3339(asked), clock.rfc3339(looked))
+
+    def looked(self, item: Item) -> None:
+        """It was looked at now what became of a record at its server."""
+        self._set("looked = ? WHERE id = ?", clock.rfc3339(clock.now()), item.id)
+
+    def told(self, item: Item) -> None:
+        """The server said now what became of a record."""
+        self._set("told = ? WHERE id = ?", clock.rfc3339(clock.now()), item.id)
 
     def sent_on(self, day: datetime) -> int:
         """How many requests of that day (UTC) went out from here, questions included."""
@@ -155,14 +155,48 @@ class Items:
         self._set("state = 'failed', reason = ? WHERE id = ?", str(reason), item.id)
 
     def retract(self, *, patient: str = "", request: str = "", why: str, into: str = "") -> list[Item]:
-        """Nothing of these is shown any more: the first retraction of each stays. Answers all that are retracted.
+        """Nothing of these is shown any more: the first retraction of each stays, but for what had only ended. Answers
+        all that are retracted.
 
-        `into`: the patient into whom this one was merged; nothing is asked for this one from then on."""
+        `into`: the patient into whom this one was merged; nothing is asked for this one from then on. Both patients'
+        results are taken back: neither record is any more the one that was computed on."""
         which, named = "(patient = ? OR id = ? OR about = ?)", (patient, request, request)
-        change = f"UPDATE item SET retraction = ?, retracted = ?, merged = ? WHERE {which} AND retraction = ''"  # noqa: S608
+        first = f"(retraction = '' OR retraction IN ({', '.join('?' * len(ENDINGS))}))"
+        change = f"UPDATE item SET retraction = ?, retracted = ?, merged = ? WHERE {which} AND {first}"  # noqa: S608
         with self.store.write() as db:
-            db.execute(change, (why, clock.rfc3339(clock.now()), into, *named))
-        return self._all(f"{which} ORDER BY asked, rowid", *named)
+            db.execute(change, (why, clock.rfc3339(clock.now()), into, *named, *ENDINGS))
+        found = self._all(f"{which} ORDER BY asked, rowid", *named)
+        return found + (self.retract(patient=into, why=why) if into else [])
+
+    def end(self, why: str, *, consent: str = "") -> None:
+        """What the open results under the definition rest on, or under it on one consent, has ended: they are taken
+        back. `why` is a code of `display.ENDINGS`."""
+        change = "retraction = ?, retracted = ? WHERE state = 'open' AND retraction = '' AND definition = ?"
+        more, named = (" AND consent = ?", [consent]) if consent else ("", [])
+        self._set(change + more, why, clock.rfc3339(clock.now()), self.definition, *named)
+
+    def consents(self) -> list[str]:
+        """The consents on which what is shown rests."""
+        query = (
+            "SELECT DISTINCT consent FROM item WHERE state = 'open' AND retraction = '' AND definition = ? "
+            "AND consent != ''"
+        )
+        with self.store.read() as db:
+            return [str(consent) for (consent,) in db.execute(query, (self.definition,))]
+
+    def first_asked(self) -> datetime | None:
+        """When the first was asked of those that are shown, or may come to be, and rest on a consent."""
+        query = "SELECT min(asked) FROM item WHERE state != 'failed' AND retraction = '' AND consent != ''"
+        with self.store.read() as db:
+            (asked,) = db.execute(query).fetchone()
+        return None if asked is None else clock.parse(asked)
+
+    def untold(self) -> list[Item]:
+        """Results that were taken back, of which no receipt says so yet."""
+        return self._all(
+            "retraction != '' AND result != '' AND NOT EXISTS (SELECT 1 FROM receipt WHERE receipt.item = item.id "
+            "AND receipt.decision = 'retracted' AND receipt.reason = item.retraction) ORDER BY asked, rowid"
+        )
 
     def forget(self, patient: str) -> list[str]:
         """Delete whatever the store holds on a patient, receipts that were not handed in included, and overwrite it.
@@ -173,35 +207,42 @@ class Items:
                 "SELECT id FROM item WHERE patient = ? ORDER BY about IS NULL, rowid", (patient,)
             ).fetchall()
             for (request,) in rows:  # questions first: they name the record that they are about
-                for table in ("receipt", "card", "link", "session"):
-                    db.execute(f"DELETE FROM {table} WHERE item = ?", (request,))  # noqa: S608
-                db.execute("DELETE FROM item WHERE id = ?", (request,))
+                delete(db, request)
+            db.execute("DELETE FROM wrong WHERE patient = ?", (patient,))
+            db.execute(FORGET_CONSENTS)
         self.store.overwrite()
         return [str(request) for (request,) in rows]
 
     def _all(self, which: str, *parameters: str) -> list[Item]:
         with self.store.read() as db:
-            return [_item(row) for row in db.execute(f"SELECT * FROM item WHERE {which}", parameters)]  # noqa: S608
+            return [item_of(row) for row in db.execute(f"SELECT * FROM item WHERE {which}", parameters)]  # noqa: S608
 
     def _set(self, change: str, *parameters: str) -> None:
         with self.store.write() as db:
             db.execute(f"UPDATE item SET {change}", parameters)  # noqa: S608
 
 
-def standing(item: Item, config: Config, *, now: datetime, worker: datetime | None) -> Standing:
-    """What can be said of an item. `worker` is when the worker last reached the coordinator."""
-    if item.retraction:
-        return "retracted"
-    if item.definition != config["definition"]:
-        return "superseded"
-    if item.state == "open":
-        fresh = -SKEW <= now - item.oldest <= timedelta(hours=config["stale_after_hours"])
-        return "ready" if fresh else "stale"
-    if item.state == "failed":
-        return "failed"
-    if worker is None or now - worker > WORKER_SILENT:
-        return "down"
-    return "late" if now - item.asked > timedelta(minutes=config["late_after_minutes"]) else "pending"
+def delete(db: sqlite3.Connection, request: str) -> None:
+    """Everything of one request; the questions about it have to be gone."""
+    for table in ("receipt", "card", "link", "session"):
+        db.execute(f"DELETE FROM {table} WHERE item = ?", (request,))  # noqa: S608
+    db.execute("DELETE FROM item WHERE id = ?", (request,))
+
+
+def record_digest(given: str, taken: str) -> str:
+    """Names a record, as the store holds it, when the store does not hold it any more."""
+    return canonical.digest([given, taken])
+
+
+def _wrong(db: sqlite3.Connection, patient: str, given: str, taken: str) -> str:
+    """Why a record must not be asked for, if so: it, or every record of the patient, was found to be wrong."""
+    known = db.execute(
+        "SELECT retraction FROM item WHERE patient = ? AND about IS NULL AND ((given, taken) = (?, ?) AND "
+        "retraction IN ('wrong-patient', 'entered-in-error') OR retraction = 'merged' AND merged != '') "
+        "UNION SELECT why FROM wrong WHERE patient = ? AND record IN ('', ?)",
+        (patient, given, taken, patient, record_digest(given, taken)),
+    ).fetchone()
+    return "" if known is None else str(known[0])
 
 
 def _insert(
@@ -209,49 +250,23 @@ def _insert(
     definition: str,
     patient: str,
     about: str | None,
-    asked: tuple[str, str, str, str, str],
+    asked: Mapping[str, str],
     change: Change,
     once: str = "",
 ) -> Item:
-    given, taken, person, consent, subject = asked
     row = {
         "id": once or str(uuid4()),
         "definition": definition,
         "patient": patient,
         "about": about,
-        "given": given,
-        "taken": taken,
+        **asked,
         "change": _json(change),
-        "person": person,
-        "consent": consent,
-        "subject": subject,
         "asked": clock.rfc3339(clock.now()),
         "state": "waiting",
     }
     names, places = ", ".join(row), ", ".join(f":{name}" for name in row)
     db.execute(f"INSERT INTO item ({names}) VALUES ({places})", row)  # noqa: S608
-    return _item(db.execute("SELECT * FROM item WHERE id = ?", (row["id"],)).fetchone())
-
-
-def _item(row: sqlite3.Row) -> Item:
-    return Item(
-        id=row["id"],
-        definition=row["definition"],
-        patient=row["patient"],
-        about=row["about"],
-        values=json.loads(row["given"]),
-        taken=json.loads(row["taken"]),
-        change=json.loads(row["change"]),
-        person=row["person"],
-        consent=row["consent"],
-        subject=row["subject"],
-        asked=clock.parse(row["asked"]),
-        state=row["state"],
-        reason=row["reason"],
-        result=json.loads(row["result"]) if row["result"] else None,
-        retraction=row["retraction"],
-        retracted=row["retracted"],
-    )
+    return item_of(db.execute("SELECT * FROM item WHERE id = ?", (row["id"],)).fetchone())
 
 
 def _json(value: Mapping[str, Any]) -> str:

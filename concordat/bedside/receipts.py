@@ -7,12 +7,12 @@ once and kept before it is sent, so that however often it is handed in, the log 
 from dataclasses import dataclass
 
 from concordat import canonical, clock, display
-from concordat.bedside.items import Item
+from concordat.bedside.item import Item
 from concordat.bedside.store import Store
 from concordat.client.api import Api
 from concordat.client.home import ClientHome
 from concordat.client.work import Work
-from concordat.display import RETRACTIONS, Decision
+from concordat.display import TAKEN_BACK, Decision
 from concordat.explanation import LANGUAGE
 from concordat.reasons import Reason, Refused
 
@@ -48,6 +48,7 @@ class Said:
     time: str
     state: str
     why: str
+    template: str
 
 
 class Receipts:
@@ -127,7 +128,7 @@ class Receipts:
         self.note(
             item,
             template=RETRACTION_TEMPLATE,
-            rendered=RETRACTIONS[item.retraction],
+            rendered=TAKEN_BACK[item.retraction],
             viewer=viewer,
             decision="retracted",
             reason=item.retraction,
@@ -136,7 +137,8 @@ class Receipts:
     def of(self, item: Item) -> list[Said]:
         """What was said about a result, in order."""
         query = (
-            "SELECT decision, viewer, reason, threshold, time, state, why FROM receipt WHERE item = ? ORDER BY time, id"
+            "SELECT decision, viewer, reason, threshold, time, state, why, template FROM receipt WHERE item = ? "
+            "ORDER BY time, id"
         )
         with self.store.read() as db:
             return [Said(*row) for row in db.execute(query, (item.id,))]

@@ -35,7 +35,12 @@ CREATE TABLE IF NOT EXISTS item (
     result TEXT NOT NULL DEFAULT '', -- what was opened (JSON)
     retraction TEXT NOT NULL DEFAULT '',
     retracted TEXT NOT NULL DEFAULT '',
-    merged TEXT NOT NULL DEFAULT ''  -- into which patient
+    merged TEXT NOT NULL DEFAULT '', -- into which patient
+    urgency TEXT NOT NULL DEFAULT 'routine',
+    source TEXT NOT NULL DEFAULT '', -- where the record was read, as an audit names it
+    origins TEXT NOT NULL DEFAULT '', -- from which resource or row each value came (JSON)
+    looked TEXT NOT NULL DEFAULT '', -- when it was looked at last what became of them at their server
+    told TEXT NOT NULL DEFAULT ''    -- when the server said so last
 );
 CREATE INDEX IF NOT EXISTS item_of_patient ON item (patient, asked);
 CREATE TABLE IF NOT EXISTS receipt (
@@ -74,8 +79,25 @@ CREATE TABLE IF NOT EXISTS session (
     item TEXT NOT NULL REFERENCES item (id),
     until INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS consent_ended (consent TEXT PRIMARY KEY, why TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS wrong (   -- what must not come back, when all else of it is deleted
+    patient TEXT NOT NULL,
+    record TEXT NOT NULL,            -- digest of values and times; empty for every record of the patient
+    why TEXT NOT NULL,
+    PRIMARY KEY (patient, record)
+);
 CREATE TABLE IF NOT EXISTS document (name TEXT PRIMARY KEY, content TEXT NOT NULL);
 """
+
+
+_LATER = {
+    "urgency": "TEXT NOT NULL DEFAULT 'routine'",
+    "source": "TEXT NOT NULL DEFAULT ''",
+    "origins": "TEXT NOT NULL DEFAULT ''",
+    "looked": "TEXT NOT NULL DEFAULT ''",
+    "told": "TEXT NOT NULL DEFAULT ''",
+}
+"""Columns of `item` that a store from before does not have."""
 
 
 class Store:
@@ -93,6 +115,10 @@ class Store:
         with self.write() as connection:
             for statement in _TABLES.split(";\n"):
                 connection.execute(statement)
+            known = {row["name"] for row in connection.execute("PRAGMA table_info(item)")}
+            for name, kind in _LATER.items():
+                if name not in known:
+                    connection.execute(f"ALTER TABLE item ADD COLUMN {name} {kind}")
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -122,10 +148,16 @@ class Store:
         with self.read() as connection:
             connection.execute("PRAGMA temp_store = MEMORY")  # no copy elsewhere
             connection.execute("VACUUM")
-            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if busy:
+        if not self.empty_log():
             detail = "It is deleted, and somebody reads the file: give the command again until its bytes are gone."
             raise Refused(Reason.CONFLICT, detail=detail)
+
+    def empty_log(self) -> bool:
+        """Whether the write-ahead log could be emptied, in which deleted bytes stand until then; those in the file
+        itself were overwritten when they were deleted."""
+        with self.read() as connection:
+            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
 
     @contextmanager
     def only_worker(self) -> Iterator[None]:

@@ -1,174 +1,46 @@
 """The coordinator's REST interface, a method for each thing that an institution's system may ask.
 
-Nothing here is believed: every answer has its shape before it is used, and what it says is verified by the caller,
-against pins and digests. Fields that are not known here are passed over, so that a coordinator may come to say more.
+Nothing here is believed: every answer has its shape (`answers`) before it is used, and what it says is verified by the
+caller, against pins and digests.
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal, TypeVar
-
-from pydantic import Strict, with_config
-from typing_extensions import TypedDict
+from typing import Any, TypeVar
 
 from concordat.accounting import Accounting
 from concordat.canonical import Json, b64
-from concordat.client.home import ClientHome
+from concordat.client.answers import (
+    Alarmed,
+    Attached,
+    CanariesSealed,
+    Checkpoint,
+    DefinitionAnswer,
+    Disclosed,
+    Entry,
+    Erased,
+    KeptPackage,
+    ManyResult,
+    ManyStatus,
+    Packages,
+    Proof,
+    Result,
+    RosterInForce,
+    Status,
+    Testimonies,
+    Votes,
+)
+from concordat.client.home import ClientHome, Many
+from concordat.client.listed import CardAnswer, ConsentAnswer, Model, Page, Study
+from concordat.client.lists import Lists
 from concordat.client.session import Newer, Session
-from concordat.fields import ANSWER, Slug, Text, plain, read
+from concordat.fields import plain, read
 from concordat.media import media_type
-from concordat.package import Stage
 from concordat.reasons import Reason, Refused
-from concordat.states import JobState
 from concordat.tiles import TilePath
 from concordat.votes import VoteDocument
 
 T = TypeVar("T")
-
-
-@with_config(ANSWER)
-class Status(TypedDict):
-    """Where a prediction stands; `reason` and `detail` are empty unless it ended early, `record` until then."""
-
-    prediction: Text
-    request: str
-    state: Annotated[JobState, Strict(False)]
-    reason: Annotated[Reason, Strict(False)] | Literal[""]
-    detail: str
-    record: str
-
-
-@with_config(ANSWER)
-class _Page(TypedDict):
-    items: list[dict[str, Any]]
-    next: str
-
-
-@with_config(ANSWER)
-class Alarmed(TypedDict):
-    """The log entry in which an alarm is said to stand."""
-
-    entry: int
-
-
-@with_config(ANSWER)
-class KeptPackage(TypedDict):
-    """A records package (JSON text) that the coordinator keeps, the statement (JWS) about it, and the log entry that is
-    said to name it."""
-
-    stage: Stage
-    package: str
-    statement: str
-    entry: int
-
-
-@with_config(ANSWER)
-class Packages(TypedDict):
-    """A prediction's records packages."""
-
-    packages: list[KeptPackage]
-
-
-@with_config(ANSWER)
-class PartyAnswer(TypedDict):
-    """One node's receipt (JWS) and its sealed output shares; the dealer's `sealed` is empty."""
-
-    node: str
-    receipt: str
-    sealed: str
-
-
-@with_config(ANSWER)
-class Result(TypedDict):
-    """What the nodes returned for one prediction, and the log entries in which it is recorded."""
-
-    prediction: str
-    record: str
-    ticket: str
-    results: list[PartyAnswer]
-    prediction_entry: int
-    explanation_entry: int
-
-
-@with_config(ANSWER)
-class DefinitionAnswer(TypedDict):
-    """A definition and what its digests name; `manifest` and `disclosure` are JWS; no design for some kinds. `canaries`
-    are sealed to us, and empty if we are no requester or the model's owner has sent none."""
-
-    digest: str
-    state: str
-    definition: dict[str, Any]
-    protocol: dict[str, Any]
-    schema: dict[str, Any]
-    design: dict[str, Any] | None
-    manifest: str
-    disclosure: str
-    canaries: str
-    votes: list[VoteDocument]
-
-
-@with_config(ANSWER)
-class Testimonies(TypedDict):
-    """What there is about a job with a false canary: alarm, testimonies, receipts and manifest are JWS; one `finding`,
-    or an empty one until the owner has found out."""
-
-    prediction: str
-    alarm: str
-    testimonies: list[str]
-    receipts: list[str]
-    definition: dict[str, Any]
-    schema: dict[str, Any]
-    design: dict[str, Any]
-    manifest: str
-    finding: str
-
-
-@with_config(ANSWER)
-class Votes(TypedDict):
-    """The votes on a definition, whose approval a block holds, and the nonce that our own next vote must carry."""
-
-    votes: list[VoteDocument]
-    on_chain: list[str]
-    next_nonce: int
-
-
-@with_config(ANSWER)
-class Entry(TypedDict):
-    """A log entry: `leaf` is the hashed bytes (base64url), `status` says how far it has come."""
-
-    index: int
-    record: str
-    leaf: str
-    status: str
-
-
-@with_config(ANSWER)
-class Listed(TypedDict):
-    """An institution in the coordinator's list, with its enrolment (JWS)."""
-
-    institution: Slug
-    enrolment: str
-
-
-@with_config(ANSWER)
-class _Reliances(TypedDict):
-    items: list[dict[str, Any]]
-
-
-@with_config(ANSWER)
-class _KeyChange(TypedDict):
-    digest: str
-    change: str
-
-
-@with_config(ANSWER)
-class _Checkpoint(TypedDict):
-    note: str
-
-
-@with_config(ANSWER)
-class _Proof(TypedDict):
-    proof: list[str]
 
 
 @contextmanager
@@ -182,37 +54,27 @@ def signed_in(home: ClientHome, scopes: str) -> Iterator["Api"]:
 
 
 class Api:
-    """Typed calls over one session. Each raises Refused as the session does, or naming the field that has no shape."""
+    """Typed calls over one session; `lists` are its lists. Each raises Refused as the session does, or naming the field
+    that has no shape."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self.lists = Lists(session)
 
-    def institutions(self) -> list[Listed]:
-        """Every enrolled institution with its enrolment, page by page."""
-        return list(self._pages("institutions", Listed, "institution"))
-
-    def key_changes(self) -> list[str]:
-        """Every institution's key changes (JWS), page by page, in no order that means anything."""
-        return [each["change"] for each in self._pages("institutions/changes", _KeyChange, "digest")]
-
-    def publish_roster(self, roster: str) -> dict[str, Any]:
+    def publish_roster(self, roster: str) -> RosterInForce:
         """Put this institution's roster of officers (JWS) in force."""
-        return self._post("rosters", {"roster": roster}, dict[str, Any])
+        return self._post("rosters", {"roster": roster}, RosterInForce)
 
-    def submit_study(self, protocol: Mapping[str, Json]) -> dict[str, Any]:
-        """Put a protocol version before the boards."""
-        return self._post("studies", {"protocol": protocol}, dict[str, Any])
+    def submit_study(self, protocol: Mapping[str, Json], *, report: str = "") -> Study:
+        """Put a protocol version before the boards; `report` is what they are told with it."""
+        return self._post("studies", {"protocol": protocol, "report": report}, Study)
 
-    def study(self, study: str) -> dict[str, Any]:
-        return self._get(f"studies/{study}", dict[str, Any])
-
-    def reliances(self) -> list[dict[str, Any]]:
-        """The agreements by which we rely on another board, or another on ours; the latest hundred."""
-        return self._get("reliances", _Reliances)["items"]
+    def study(self, study: str) -> Study:
+        return self._get(f"studies/{study}", Study)
 
     def attach(
         self, study: str, *, kind: str, institution: str, name: str, content: bytes, expires: str = ""
-    ) -> dict[str, Any]:
+    ) -> Attached:
         """Attach a file to a study: this institution's, or with an empty one the study's own.
 
         Raises Refused(FIELD_INVALID) for a kind of file that is not attached; and as every call."""
@@ -223,9 +85,7 @@ class Api:
             "media_type": media_type(content),
             "content": b64(content),
         }
-        return self._post(
-            f"studies/{study}/attachments", body | ({"expires": expires} if expires else {}), dict[str, Any]
-        )
+        return self._post(f"studies/{study}/attachments", body | ({"expires": expires} if expires else {}), Attached)
 
     def export_subject(self, subject: str) -> dict[str, Any]:
         """Everything that the coordinator holds on one of this institution's own subjects (GDPR Article 15)."""
@@ -236,32 +96,48 @@ class Api:
         are days."""
         return self._get(f"subjects/{subject}/disclosures", Accounting, **days)
 
-    def erase_subject(self, subject: str, *, ground: str) -> dict[str, Any]:
+    def erase_subject(self, subject: str, *, ground: str) -> Erased:
         """Have one of this institution's own subjects erased (GDPR Article 17)."""
-        return self._post(f"subjects/{subject}/erase", {"ground": ground}, dict[str, Any])
+        return self._post(f"subjects/{subject}/erase", {"ground": ground}, Erased)
 
-    def erasures(self) -> list[dict[str, Any]]:
-        """Erasures of people of whom this institution was given something, the latest first, page by page."""
-        return list(self._pages("erasures", dict[str, Any], "notice"))
-
-    def import_model(self, manifest: str, sealed: Mapping[str, str]) -> dict[str, Any]:
+    def import_model(self, manifest: str, sealed: Mapping[str, str]) -> Model:
         """Hand in a manifest (JWS) and the sealed shares by party."""
-        return self._post("models", {"manifest": manifest, "sealed": sealed}, dict[str, Any])
+        return self._post("models", {"manifest": manifest, "sealed": sealed}, Model)
 
-    def disclose_model(self, model: str, disclosure: str) -> dict[str, Any]:
+    def disclose_model(self, model: str, disclosure: str) -> Disclosed:
         """Hand in the owner's disclosure statement (JWS)."""
-        return self._post(f"models/{model}/disclosure", {"disclosure": disclosure}, dict[str, Any])
+        return self._post(f"models/{model}/disclosure", {"disclosure": disclosure}, Disclosed)
 
-    def seal_canaries(self, model: str, *, design: str, target: str, sealed: Mapping[str, str]) -> dict[str, Any]:
+    def seal_canaries(self, model: str, *, design: str, target: str, sealed: Mapping[str, str]) -> CanariesSealed:
         """Hand in the canaries of a model for one design (digest) and target, sealed by requester."""
         body: dict[str, Json] = {"design": design, "target": target, "sealed": sealed}
-        return self._post(f"models/{model}/canaries", body, dict[str, Any])
+        return self._post(f"models/{model}/canaries", body, CanariesSealed)
 
     def register_definition(
         self, definition: Mapping[str, Json], schema: Mapping[str, Json], design: Mapping[str, Json] | None
     ) -> DefinitionAnswer:
         body: dict[str, Json] = {"definition": definition, "schema": schema, "design": design}
         return self._post("definitions", body, DefinitionAnswer)
+
+    def manifest(self, model: str) -> str:
+        """A model's manifest (JWS), as its owner signed it."""
+        return self.model(model)["manifest"]
+
+    def model(self, model: str) -> Model:
+        """A model's manifest, and its recall if there is one."""
+        return self._get(f"models/{model}", Model)
+
+    def card(self, model: str) -> CardAnswer:
+        """A model's newest card, if its owner has signed one."""
+        return self._get(f"models/{model}/card", CardAnswer)
+
+    def describe_model(self, model: str, card: str) -> CardAnswer:
+        """Hand in the owner's model card (JWS)."""
+        return read(self._session.put(f"models/{model}/card", {"card": card}), CardAnswer)
+
+    def recall_model(self, model: str, recall: str) -> dict[str, Any]:
+        """Hand in the owner's recall (JWS)."""
+        return self._post(f"models/{model}/recall", {"recall": recall}, dict[str, Any])
 
     def definition(self, digest: str) -> DefinitionAnswer:
         return self._get(f"definitions/{digest}", DefinitionAnswer)
@@ -272,14 +148,18 @@ class Api:
     def vote(self, digest: str, vote: VoteDocument) -> Votes:
         return self._post(f"definitions/{digest}/votes", plain(vote), Votes)
 
-    def give_consent(self, consent: str) -> dict[str, Any]:
-        return self._post("consents", {"consent": consent}, dict[str, Any])
+    def consent(self, consent: str) -> ConsentAnswer:
+        """Where one of our own consents stands."""
+        return self._get(f"consents/{consent}", ConsentAnswer)
 
-    def withdraw_consent(self, consent: str, withdrawal: str) -> dict[str, Any]:
-        return self._post(f"consents/{consent}/withdraw", {"withdrawal": withdrawal}, dict[str, Any])
+    def give_consent(self, consent: str) -> ConsentAnswer:
+        return self._post("consents", {"consent": consent}, ConsentAnswer)
 
-    def regained_capacity(self, consent: str, capacity: str) -> dict[str, Any]:
-        return self._post(f"consents/{consent}/capacity", {"capacity": capacity}, dict[str, Any])
+    def withdraw_consent(self, consent: str, withdrawal: str) -> ConsentAnswer:
+        return self._post(f"consents/{consent}/withdraw", {"withdrawal": withdrawal}, ConsentAnswer)
+
+    def regained_capacity(self, consent: str, capacity: str) -> ConsentAnswer:
+        return self._post(f"consents/{consent}/capacity", {"capacity": capacity}, ConsentAnswer)
 
     def request_prediction(self, request: str, sealed: Mapping[str, str], *, idempotency_key: str) -> Status:
         """Hand in a signed request and the sealed shares by party; the same key always answers with the same job."""
@@ -297,7 +177,7 @@ class Api:
 
     def prediction_of(self, record: str) -> Status:
         """One of our own predictions, by its record number. Raises Refused(NOT_FOUND)."""
-        for each in self._get("predictions", _Page, record=record)["items"]:
+        for each in self._get("predictions", Page, record=record)["items"]:
             return read(each, Status)
         raise Refused(Reason.NOT_FOUND, detail="None of our decisions has this number.", field="record")
 
@@ -308,9 +188,9 @@ class Api:
     def result(self, prediction: str) -> Result:
         return self._get(f"predictions/{prediction}/result", Result)
 
-    def display(self, prediction: str, display: str) -> dict[str, Any]:
+    def display(self, prediction: str, display: str) -> Status:
         """Hand in the signed display receipt (JWS)."""
-        return self._post(f"predictions/{prediction}/display", {"display": display}, dict[str, Any])
+        return self._post(f"predictions/{prediction}/display", {"display": display}, Status)
 
     def keep_package(self, prediction: str, statement: str, package: str) -> KeptPackage:
         """Hand in a records package (JSON text) and the statement (JWS) about it; the same again is no harm."""
@@ -334,18 +214,34 @@ class Api:
         """Hand in the owner's finding (JWS)."""
         return self._post(f"predictions/{prediction}/finding", {"finding": finding}, Testimonies)
 
+    def request_many(self, many: Many, request: str, *, idempotency_key: str) -> ManyStatus:
+        """Hand in a signed request for an audit or a training; the same key always answers with the same job."""
+        return read(self._session.post(many, {"request": request}, idempotency_key=idempotency_key), ManyStatus)
+
+    def newer_many(self, many: Many, job: str, known: str, *, seconds: int) -> tuple[ManyStatus | None, Newer]:
+        """As `newer_prediction`."""
+        newer = self._session.get_newer(f"{many}/{job}", known, seconds=seconds)
+        return (None if newer.content is None else read(newer.content, ManyStatus)), newer
+
+    def cancel_many(self, many: Many, job: str) -> ManyStatus:
+        """Take a request back before there is a result."""
+        return self._post(f"{many}/{job}/cancel", {}, ManyStatus)
+
+    def result_of_many(self, many: Many, job: str) -> ManyResult:
+        return self._get(f"{many}/{job}/result", ManyResult)
+
     def checkpoint(self) -> str:
         """The log's latest signed head, as a note."""
-        return self._get("ledger/checkpoint", _Checkpoint)["note"]
+        return self._get("ledger/checkpoint", Checkpoint)["note"]
 
     def entry(self, index: int) -> Entry:
         return self._get(f"ledger/entries/{index}", Entry)
 
     def inclusion(self, index: int, size: int) -> list[str]:
-        return self._get("ledger/inclusion", _Proof, index=index, size=size)["proof"]
+        return self._get("ledger/inclusion", Proof, index=index, size=size)["proof"]
 
     def consistency(self, first: int, second: int) -> list[str]:
-        return self._get("ledger/consistency", _Proof, first=first, second=second)["proof"]
+        return self._get("ledger/consistency", Proof, first=first, second=second)["proof"]
 
     def tile(self, path: TilePath) -> bytes:
         """A tile of the log, or a bundle of its entries."""
@@ -354,18 +250,6 @@ class Api:
     def dossier(self, record: str) -> bytes:
         """The dossier bundle (zip) of a record number."""
         return self._session.get_bytes(f"dossiers/{record}")
-
-    def _pages(self, path: str, shape: type[T], key: str) -> Iterator[T]:
-        """The items of a list, asking for the next page behind the last item's `key`."""
-        after: dict[str, str] = {}
-        while True:
-            page = self._get(path, _Page, **after)
-            yield from (read(item, shape) for item in page["items"])
-            if not (page["items"] and page["next"]):
-                return
-            if key not in page["items"][-1]:
-                raise Refused(Reason.FIELD_MISSING, field=key)
-            after = {"after": str(page["items"][-1][key])}
 
     def _get(self, path: str, shape: type[T], **query: str | int) -> T:
         return read(self._session.get(path, **query), shape)

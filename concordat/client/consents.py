@@ -112,6 +112,11 @@ def kept(home: ClientHome, identifier: str) -> Kept:
     return Kept(token, consent.read_consent(token, known), withdrawn)
 
 
+def withdrawn_here(home: ClientHome, identifier: str) -> bool:
+    """Whether this consent was withdrawn from here."""
+    return _file(home, identifier, "withdrawn").exists()
+
+
 def _give(home: ClientHome, api: Api, given: Given) -> str:
     token = consent.give(**given, key=home.keys.identity)
     _keep(_file(home, given["consent"]), token, replace=False)

@@ -5,11 +5,13 @@ to, and is the institution's own: what reads it, and when it is put away, is the
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from concordat import clock
-from concordat.client.api import Status
+from concordat.client.answers import Status
+from concordat.client.ehr import Heard
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.client.predict import OpenedPrediction
@@ -18,6 +20,7 @@ from concordat.fhir import audit
 from concordat.fhir.result import About, result_bundle
 from concordat.fhir.task import task
 from concordat.files import append_private
+from concordat.reading.record import Origins
 from concordat.reasons import Reason
 from concordat.receipt import check_receipts
 from concordat.request import peek_request
@@ -82,16 +85,35 @@ def job(work: Work, status: Status) -> dict[str, Any]:
     )
 
 
-def audit_read(home: ClientHome, work: Work, *, source: str = FILE) -> None:
-    """Write down that the resources which a request was made of were read."""
-    asked = peek_request(work.content["token"])
-    kinds = sorted({origin["resource"] for origin in work.origins["items"] if origin["place"]})
+@contextmanager
+def hearing(home: ClientHome, *, person: str, subject: str) -> Iterator[Heard]:
+    """Whoever asks a FHIR server notes what it answered with; if no request comes of it, for whatever reason, what was
+    read is written down here: else `audit_read` does so, with the request."""
+    heard = Heard()
+    try:
+        yield heard
+    except BaseException:
+        if heard.kinds:
+            _audit_read(home, heard.kinds, request="", person=person, subject=subject, source=heard.source)
+        raise
+
+
+def audit_read(home: ClientHome, origins: Origins, *, request: str, person: str, subject: str, source: str) -> None:
+    """Write down that the resources which a request is made of were read, at the `source`."""
+    kinds = {origin["resource"] for origin in origins["items"] if origin["place"]}
+    kinds |= {"ResearchSubject"} if "participation" in origins else set()
+    _audit_read(home, kinds, request=request, person=person, subject=subject, source=source)
+
+
+def _audit_read(
+    home: ClientHome, kinds: Iterable[str], *, request: str, person: str, subject: str, source: str
+) -> None:
     event = audit.patient_read(
         institution=home.institution,
-        person=asked["person"],
-        subject=asked["subject"],
-        request=work.request,
-        kinds=kinds,
+        person=person,
+        subject=subject,
+        request=request,
+        kinds=sorted(kinds),
         source=source,
         now=clock.now(),
     )

@@ -1,19 +1,29 @@
 """What an institution decides on a computation: it checks the definition, and votes, signed here by its own key."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from concordat import canonical, clock, plausibility, protocol, votes
 from concordat import definition as definitions
-from concordat.client.api import Api, DefinitionAnswer
+from concordat.audit_plan import AuditPlan
+from concordat.canonical import Json
+from concordat.client import recalls
+from concordat.client.answers import DefinitionAnswer
+from concordat.client.api import Api
 from concordat.client.ballots import Ballots, Cast
 from concordat.client.home import ClientHome
 from concordat.definition import Definition
 from concordat.design import Plan, check_design
+from concordat.fields import plain, read
 from concordat.model import Manifest, check_manifest
+from concordat.plans import CohortPlan, check_plan, opened_counts
 from concordat.protocol import Protocol
 from concordat.reasons import Reason, Refused
+from concordat.recall import Recall, sentence
+from concordat.request import OF_MANY
 from concordat.schema import FeatureSchema
+from concordat.training_plan import TrainingPlan
 
 VOTE_DEADLINE = timedelta(days=7)
 
@@ -22,7 +32,8 @@ VOTE_DEADLINE = timedelta(days=7)
 class CheckedDefinition:
     """A definition whose every digest, signature and mask was recomputed on this machine.
 
-    `sealed_canaries` are as the coordinator handed them out, for `canaries.open_sheet` to open and verify.
+    `recall` is the model's, by its owner; None says that the coordinator knows of none. `sealed_canaries` are as the
+    coordinator handed them out, for `canaries.open_sheet` to open and verify.
     """
 
     digest: str
@@ -32,8 +43,16 @@ class CheckedDefinition:
     manifest: Manifest
     schema: FeatureSchema
     plan: Plan | None
+    cohort: CohortPlan | None
     approvals: dict[str, bool]
+    recall: Recall | None
     sealed_canaries: str
+
+    def check_not_recalled(self) -> None:
+        """Raises Refused(MODEL_RECALLED), with the owner's reason, class and advice."""
+        if self.recall is not None:
+            detail = f"{sentence(self.recall)} The owner's advice: {self.recall['advice']}"
+            raise Refused(Reason.MODEL_RECALLED, detail=detail, field="definition")
 
     @property
     def design(self) -> Plan:
@@ -41,6 +60,57 @@ class CheckedDefinition:
         if self.plan is None:
             raise Refused(Reason.KIND_NOT_ALLOWED, field="definition")
         return self.plan
+
+    @property
+    def audit_plan(self) -> AuditPlan:
+        """The plan of an audit. Raises Refused(KIND_NOT_ALLOWED) for another kind."""
+        if not isinstance(self.cohort, AuditPlan):
+            raise Refused(Reason.KIND_NOT_ALLOWED, field="definition")
+        return self.cohort
+
+    @property
+    def training_plan(self) -> TrainingPlan:
+        """The plan of a training. Raises Refused(KIND_NOT_ALLOWED) for another kind."""
+        if not isinstance(self.cohort, TrainingPlan):
+            raise Refused(Reason.KIND_NOT_ALLOWED, field="definition")
+        return self.cohort
+
+
+def propose(
+    home: ClientHome,
+    api: Api,
+    template: Mapping[str, Json],
+    *,
+    model: str,
+    protocol: Mapping[str, Json],
+    schema: Mapping[str, Json],
+    design: Mapping[str, Json],
+) -> str:
+    """Register a definition, and answer its digest. What the template lacks of the digests that it names, and of what
+    it gives away, is filled in; what it says itself stays, and is held against the documents as everything is.
+
+    Args:
+        model: the model's digest.
+        design: the design of perturbations, or the plan of an audit or a training.
+
+    Raises:
+        Refused: what is wrong with one of the documents, or what the coordinator refuses.
+    """
+    manifest = check_manifest(api.manifest(model), home.pins.lasting_keyring)
+    named = {
+        "model": model,
+        "protocol": canonical.digest(protocol),
+        "schema": canonical.digest(schema),
+        "design": canonical.digest(design),
+    }
+    document: dict[str, Json] = {"extraction": None, **named, **template}
+    if "extraction" not in template and document.get("kind") == "explain":
+        plan = check_design(design, FeatureSchema.from_json(schema))
+        found = definitions.extraction_of(
+            read(document, Definition), manifest, len(plan.groups), secret_operator=plan.secrets > 0
+        )
+        document["extraction"] = dict(plain(found)) if found else None
+    return api.register_definition(document, schema, design)["digest"]
 
 
 def fetch_definition(home: ClientHome, api: Api, digest: str) -> CheckedDefinition:
@@ -61,11 +131,12 @@ def fetch_definition(home: ClientHome, api: Api, digest: str) -> CheckedDefiniti
     known = home.pins.lasting_keyring
     manifest = check_manifest(answer["manifest"], known)
     schema = FeatureSchema.from_json(answer["schema"])
-    plan = check_design(design, schema) if design is not None else None
+    cohort = check_plan(kind, design, schema) if (kind := document.get("kind")) in OF_MANY else None
+    plan = check_design(design, schema) if design is not None and cohort is None else None
     content = definitions.check(
         document,
         manifest=manifest,
-        groups=len(plan.groups) if plan else 0,
+        groups=opened_counts(cohort) if cohort else len(plan.groups) if plan else 0,
         mirrored=plan is not None and plan.mirrored,
         secret_operator=plan is not None and plan.secrets > 0,
         disclosure=answer["disclosure"] or None,
@@ -81,7 +152,9 @@ def fetch_definition(home: ClientHome, api: Api, digest: str) -> CheckedDefiniti
         manifest,
         schema,
         plan,
+        cohort,
         _approvals(home, answer, digest),
+        recalls.check(home, answer["recall"], model=content["model"], owner=manifest["owner"]),
         answer["canaries"],
     )
 
@@ -90,12 +163,12 @@ def vote(home: ClientHome, api: Api, digest: str, *, approve: bool) -> votes.Vot
     """Sign and hand in this institution's vote, after looking at what it is a vote on.
 
     Raises:
-        Refused: what :func:`fetch_definition` refuses before an approval; a revocation needs no more than the digest,
-            and our own node heeds it whether or not the coordinator can be reached; VOTE_INVALID.
+        Refused: what :func:`fetch_definition` refuses before an approval, and MODEL_RECALLED; a revocation needs no
+            more than the digest, and our own node heeds it whether or not the coordinator can be reached; VOTE_INVALID.
     """
     ballots = Ballots(home.directory)
     if approve:
-        fetch_definition(home, api, digest)
+        fetch_definition(home, api, digest).check_not_recalled()
     else:
         ballots.mark(digest, approve=False)
     hint = api.votes(digest)["next_nonce"]

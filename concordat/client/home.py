@@ -4,22 +4,27 @@ client.json    who we are, and where the coordinator is
 pins.json      whom we believe
 keys/          the keystore
 votes.json     the votes that we signed; revoked/ says which definitions we revoked (`concordat.client.ballots`)
+described/     one folder a model of our own: the cards that we signed of it (`concordat.client.model_cards`)
+recalled/      the recalls that we signed of our own models (`concordat.client.recalls`)
 checkpoint.txt the head of the log that we saw last (`concordat.client.log`)
 consents/      the consents that we attested (mode 0700)
 work/          one folder a prediction (mode 0700)
+audits/        one folder an audit (mode 0700)
+trainings/     one folder a training (mode 0700)
 records.jws    to whom decisions are sealed, so that they can be reopened (`concordat.package`)
 drills/        what drills of the escrow found, signed
 bedside.json   what the hospital decides about its bedside (`concordat.bedside.config`)
 bedside.sqlite3  results to be shown, and receipts to be handed in (`concordat.bedside.store`)
 ehr.json       the FHIR server of our own patients' records, if there is one (`concordat.client.ehr`)
+omop.json      the databases of our own patients' OMOP tables, if there are any (`concordat.client.omop`)
 audit.ndjson   what was read of patients and disclosed, a FHIR AuditEvent a line (`concordat.client.fhir`)
-models/        the models that we own, in one piece, by the manifest's digest (mode 0700)
+models/        the models that we own, in one piece, by the manifest's digest; what was handed in of them (mode 0700)
 """
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NotRequired
+from typing import Literal, NotRequired
 
 from pydantic import with_config
 from typing_extensions import TypedDict
@@ -35,6 +40,9 @@ from concordat.package import read_keys
 from concordat.pins import Pins
 from concordat.reasons import Reason, Refused
 from concordat.signatures import VerifyKey, keyring
+
+Many = Literal["audits", "trainings"]
+"""What is computed over many people: the name of its folder, of its addresses and of its scopes."""
 
 FILE = "client.json"
 
@@ -158,6 +166,10 @@ class ClientHome:
         """Where the predictions' private state is kept."""
         return self.directory / "work"
 
+    def many(self, many: Many) -> Path:
+        """Where the same of audits, or of trainings, is kept."""
+        return self.directory / many
+
     @property
     def audit(self) -> Path:
         """Where it is written down what was read of patients, and disclosed."""
@@ -165,7 +177,8 @@ class ClientHome:
 
     @property
     def models(self) -> Path:
-        """Where the models that we own are kept, as :mod:`concordat.model_file` writes them."""
+        """Where the models that we own are kept, as :mod:`concordat.model_file` writes them, and what was handed in of
+        them."""
         return self.directory / "models"
 
     @property

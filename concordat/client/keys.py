@@ -22,6 +22,7 @@ from concordat.keystore import Keystore, Kind
 from concordat.pins import Pins
 from concordat.reasons import Reason, Refused
 from concordat.signatures import SigningKey, peek
+from concordat.trusted import authorities
 
 PENDING = "key-change.jws"
 
@@ -75,12 +76,14 @@ class OwnKeys:
     def name_client(
         self, public: Mapping[str, Any], *, ground: Ground, offline: SigningKey, effective: datetime | None = None
     ) -> KeyChangeDocument:
-        """Have a key of another system sign in from now on, or those that the institution publishes at an address.
+        """Have a key of another system sign in from now on, or several, or those that the institution publishes at an
+        address.
 
         Our own client key stays in the keystore: it goes on signing in only if it is one of those.
 
         Args:
-            public: as `concordat.client_keys.ClientKey` has it: a public JWK, or `{"jwks_url": …}`.
+            public: as `concordat.client_keys.ClientKey` has it: a public JWK, a JWK Set, or
+                `{"jwks_url": …}`.
 
         Raises Refused as `rotate` does.
         """
@@ -136,7 +139,7 @@ def post_change(coordinator: str, *, transport: httpx.BaseTransport | None = Non
 
     def send(change: str) -> None:
         headers = {"Content-Type": "application/json"}
-        with httpx.Client(transport=transport, timeout=30) as http:
+        with httpx.Client(verify=authorities(), transport=transport, timeout=30) as http:
             try:
                 address = coordinator.rstrip("/") + "/api/v1/key-changes"
                 check(http.post(address, content=canonical.encode({"change": change}), headers=headers))

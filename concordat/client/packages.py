@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from typing import get_args
 
 from concordat import clock
+from concordat.asking import Prepared
 from concordat.canonical import Json, digest
-from concordat.client.api import Api, KeptPackage
+from concordat.client.answers import KeptPackage
+from concordat.client.api import Api
 from concordat.client.home import ClientHome
 from concordat.client.work import Work
 from concordat.fields import plain, read
 from concordat.package import Asked, Signed, Stage, read_statement, seal, state
 from concordat.reasons import Reason, Refused
-from concordat.request import Prepared
 from concordat.signatures import SigningKey
 
 STAGES: tuple[Stage, ...] = get_args(Stage)

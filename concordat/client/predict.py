@@ -10,46 +10,43 @@ sealed to our own records key and escrow (`concordat.client.packages`).
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from functools import partial
 from uuid import uuid4
 
 import numpy as np
 
-from concordat import canonical, classes, clock, display, plausibility, record_number, what_if
+from concordat import canonical, clock, display, plausibility, record_number
+from concordat.asking import prepare as prepare_request
 from concordat.canonical import Json
 from concordat.classes import Classes, ClassesIf, check_shown
-from concordat.client import canaries, consents, packages
-from concordat.client.api import Api, Result, Status
+from concordat.client import alarms, canaries, consents, packages, telling
+from concordat.client.answers import Result, Status
+from concordat.client.api import Api
+from concordat.client.follow import follow_job
 from concordat.client.governance import CheckedDefinition, fetch_definition
 from concordat.client.home import ClientHome
 from concordat.client.log import Followed, check_entry, follow
 from concordat.client.work import Work
 from concordat.definition import scale_of
 from concordat.events import Event
-from concordat.explanation import LANGUAGE, TEMPLATE, Explanation, explain, render_text
+from concordat.explanation import LANGUAGE, Explanation
 from concordat.fields import plain, read
 from concordat.legal_basis import Ground, basis_of
 from concordat.model import answers_of
-from concordat.outputs import Opened, OutputShares, add_up, unseal
-from concordat.reasons import REASONS, Reason, Refused
+from concordat.outputs import OutputShares, add_up, unseal
+from concordat.protocol import Protocol
+from concordat.reasons import Reason, Refused
 from concordat.receipt import check_receipts
 from concordat.request import Urgency, check_kind, peek_request
-from concordat.request import prepare as prepare_request
 from concordat.schema import Value
 from concordat.signatures import keyring
-from concordat.states import AVAILABLE, JobState, ended
+from concordat.states import JobState
 from concordat.ticket import read_ticket
 from concordat.verifier.disclosure import Disclosure
 from concordat.what_if import Change, WhatIf
 from concordat.witnesses import Witnessed
 
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
-_LONGEST_WAIT = 20
-"""Seconds for which the coordinator is asked to hold an answer back until there is news."""
-_ALARM_ATTEMPTS = 4
 _HEAD_PAUSE = 1.0
-NOT_LOGGED = "alarm"
-"""The field that a refusal names whose alarm the log does not show yet."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +90,13 @@ def prepare(
         request: its id (UUID), where the caller has written one down beforehand; else a fresh one.
 
     Raises:
-        Refused: KIND_NOT_ALLOWED; what the schema refuses, naming the feature; FIELD_INVALID for more what-ifs than the
-            definition allows; CANARIES_MISSING; DESIGN_IMPLAUSIBLE;
-            LEGAL_BASIS_MISSING; CONSENT_MISSING; FIELD_INVALID for a consent where none is the ground, or for no
-            subject; KEY_UNKNOWN for a party not pinned.
+        Refused: MODEL_RECALLED; KIND_NOT_ALLOWED; what the schema refuses, naming the feature; FIELD_INVALID for more
+            what-ifs than the definition allows; CANARIES_MISSING; DESIGN_IMPLAUSIBLE; LEGAL_BASIS_MISSING;
+            CONSENT_MISSING; FIELD_INVALID for a consent where none is the ground, or for no subject; KEY_UNKNOWN for a
+            party not pinned.
     """
-    check_kind(definition.content)
+    definition.check_not_recalled()
+    check_kind(definition.content, "explain")
     if len(what_ifs) > definition.content["what_ifs"]:
         detail = f"The definition allows {definition.content['what_ifs']} what-ifs with a record."
         raise Refused(Reason.FIELD_INVALID, detail=detail, field="what_ifs")
@@ -106,8 +104,7 @@ def prepare(
     variants = [definition.schema.encode_row({**record.values, **change}).vector for change in what_ifs]
     allowed = definition.content["impossible"]
     plausibility.check(definition.design, definition.schema, record.vector, most=allowed)
-    ground = Ground(basis_of(definition.protocol["bases"], institution=home.institution, purpose=purpose)["ground"])
-    statement, subject = _who(home, ground, consent=consent, subject=subject)
+    ground, statement, subject = who(home, definition.protocol, purpose=purpose, consent=consent, subject=subject)
     request = request or str(uuid4())
     batch = canaries.mix(home, definition, np.stack([record.vector, *variants]))
     prepared = prepare_request(
@@ -138,6 +135,31 @@ def prepare(
     )
 
 
+def who(home: ClientHome, protocol: Protocol, *, purpose: str, consent: str, subject: str) -> tuple[Ground, str, str]:
+    """The ground that the protocol states for us and this purpose, and the consent statement and the pseudonym that a
+    request on it carries.
+
+    Raises:
+        Refused: LEGAL_BASIS_MISSING; CONSENT_MISSING, also for a consent that was not given from here; FIELD_INVALID
+            for a consent where none is the ground, for a subject beside one, or for neither.
+    """
+    ground = Ground(basis_of(protocol["bases"], institution=home.institution, purpose=purpose)["ground"])
+    if ground is not Ground.CONSENT:
+        if consent:
+            detail = f"The legal ground is “{ground}”: name the subject, and no consent."
+            raise Refused(Reason.FIELD_INVALID, detail=detail, field="consent")
+        if not subject:
+            detail = f"The legal ground is “{ground}”: name the person's pseudonym."
+            raise Refused(Reason.FIELD_INVALID, detail=detail, field="subject")
+        return ground, "", subject
+    if not consent:
+        raise Refused(Reason.CONSENT_MISSING, detail="The legal ground is consent: name one.", field="consent")
+    if subject:
+        raise Refused(Reason.FIELD_INVALID, detail="The consent names the subject.", field="subject")
+    given = consents.kept(home, consent)
+    return ground, given.token, given.statement["subject"]
+
+
 def submit(work: Work, api: Api) -> Status:
     """Send the request, or send it again: the coordinator answers the same request with the same job. What reopens it
     goes with it, unless it was refused."""
@@ -162,37 +184,17 @@ def wait(
     Raises:
         Refused: the reason for which it ended early; RESULT_NOT_READY after `seconds`.
     """
-    pause, known, until = _SHORTEST_PAUSE, "", time.monotonic() + seconds
-    status: Status | None = None
-    while True:
-        left = min(max(int(until - time.monotonic()), 1), _LONGEST_WAIT)
-        newer, answer = api.newer_prediction(_job(work), known, seconds=left)
-        known = answer.etag
-        if newer is not None and (status is None or newer["state"] != status["state"]):
-            pause = _SHORTEST_PAUSE
-            on_change(newer)
-        status = newer or status
-        assert status is not None  # the first answer is news
-        state = status["state"]
-        if state in AVAILABLE:
-            return status
-        if ended(state):
-            raise Refused(status["reason"] or Reason.WRONG_STATE, detail=status["detail"], field="state")
-        if time.monotonic() + pause > until:
-            raise Refused(Reason.RESULT_NOT_READY, detail=f"The prediction is {state}.")
-        if not answer.waited:
-            sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+    return follow_job(partial(api.newer_prediction, work.sent), seconds=seconds, on_change=on_change, sleep=sleep)
 
 
 def status(work: Work, api: Api) -> Status:
     """Where the prediction stands. Raises Refused(WRONG_STATE) for one that was not sent yet."""
-    return api.prediction(_job(work))
+    return api.prediction(work.sent)
 
 
 def cancel(work: Work, api: Api) -> Status:
     """Take the request back. Raises Refused(WRONG_STATE) once there is a result."""
-    return api.cancel_prediction(_job(work))
+    return api.cancel_prediction(work.sent)
 
 
 def open_result(
@@ -220,9 +222,9 @@ def open_result(
             until it has, call this again; RESULT_NOT_READY while the log has not
             published the entries. The chain is not waited for. FIELD_INVALID for a class that the model does not know.
     """
-    job, name = _job(work), work.content["digest"]
+    job, name = work.sent, work.content["digest"]
     if work.alarm:
-        _alarm(home, api, work, sleep)
+        alarms.hand_in(home, api, work, sleep=sleep)
     definition = fetch_definition(home, api, work.content["definition"])
     check_shown(shown, definition.manifest["classes"])
     result = api.result(job)
@@ -249,7 +251,7 @@ def open_result(
     )
     if alarm is not None:
         work.alarmed(alarm)
-        _alarm(home, api, work, sleep)
+        alarms.hand_in(home, api, work, sleep=sleep)
     opened = add_up(
         _own(work, outputs),
         receipts,
@@ -260,7 +262,7 @@ def open_result(
         place=content["place"],
         answers=answers_of(definition.manifest),
     )
-    told = _tell(definition, opened, content["values"], content["what_ifs"], shown)
+    told = telling.tell(definition, opened, content["values"], content["what_ifs"], shown)
     work.opened(result)
     packages.keep_result(home, work, disclose(work, with_record=True))
     for stage in packages.STAGES:
@@ -293,35 +295,13 @@ def open_when_ready(
         sleep(_HEAD_PAUSE)
 
 
-def _alarm(home: ClientHome, api: Api, work: Work, sleep: Callable[[float], None]) -> NoReturn:
-    """Hand the alarm in, for as often as it takes until it stands in the log: the same again is no harm.
-
-    Whoever runs the log could keep an alarm back that it has taken, and nobody else would hear of it.
-    """
-    job, sentence = _job(work), REASONS[Reason.CANARY_FAILED].sentence
-    for attempt in range(_ALARM_ATTEMPTS):
-        entry = api.raise_alarm(job, work.alarm)["entry"]
-        try:
-            documents = {"alarm": canonical.digest(work.alarm.encode())}
-            check_entry(api, follow(home, api).head, entry, event=Event.CANARY_FAILED, job=job, documents=documents)
-        except Refused as refused:
-            if refused.reason not in (Reason.RESULT_NOT_READY, Reason.WITNESSES_TOO_FEW):
-                raise
-        else:
-            raise Refused(Reason.CANARY_FAILED, detail=f"{sentence} The alarm is entry {entry} of the log.")
-        if attempt + 1 < _ALARM_ATTEMPTS:
-            sleep(_LONGEST_PAUSE)
-    detail = f"{sentence} The alarm was taken, and the log does not show it: open the result again until it does."
-    raise Refused(Reason.CANARY_FAILED, detail=detail, field=NOT_LOGGED)
-
-
 def show(
     home: ClientHome, api: Api, work: Work, opened: OpenedPrediction, *, viewer: str, decision: display.Decision
 ) -> None:
     """Sign for what was shown to whom (`viewer` is a role) and what they made of it, and hand the receipt in."""
     token = display.show(
         request=work.request,
-        job=_job(work),
+        job=work.sent,
         template=opened.template,
         language=LANGUAGE,
         rendered=opened.text,
@@ -330,7 +310,7 @@ def show(
         time=clock.now(),
         key=home.keys.identity,
     )
-    api.display(_job(work), token)
+    api.display(work.sent, token)
 
 
 def disclose(work: Work, *, with_record: bool = False) -> dict[str, Json]:
@@ -347,7 +327,7 @@ def disclose(work: Work, *, with_record: bool = False) -> dict[str, Json]:
     document: Disclosure = {
         "v": 2,
         "record": result["record"],
-        "job": _job(work),
+        "job": work.sent,
         "request": content["token"],
         "place": place,
         "outputs": _own(work, _unseal(work, result)),
@@ -355,49 +335,6 @@ def disclose(work: Work, *, with_record: bool = False) -> dict[str, Json]:
     if with_record:
         document["inputs"] = content["openings"][place]
     return dict(plain(read(document, Disclosure)))
-
-
-def _tell(
-    definition: CheckedDefinition,
-    opened: Sequence[Opened],
-    values: Mapping[str, Value],
-    changes: Sequence[Change],
-    shown: Sequence[str],
-) -> tuple[Explanation | Classes, tuple[WhatIf, ...] | tuple[ClassesIf, ...], str, str]:
-    """Explanation, answers to what-ifs, and the text with its template."""
-    design, schema, names = definition.design, definition.schema, definition.manifest["classes"]
-    record = schema.encode_row(values)
-    if names:
-        found = classes.explain(opened, names, design=design, schema=schema, record=record)
-        asked = classes.answer(changes, opened, names, schema=schema, values=record.values)
-        text = classes.render_text(found, shown) + classes.render_what_ifs(asked, found)
-        return found, asked, text, classes.TEMPLATE
-    (only,) = opened
-    explanation = explain(only, design=design, schema=schema, record=record)
-    answers = what_if.answer(
-        changes, list(only.what_ifs), schema=schema, values=record.values, target=scale_of(definition.content)
-    )
-    return (
-        explanation,
-        answers,
-        render_text(explanation) + what_if.render_text(answers, explanation.probability),
-        TEMPLATE,
-    )
-
-
-def _who(home: ClientHome, ground: Ground, *, consent: str, subject: str) -> tuple[str, str]:
-    """The consent statement and the pseudonym that a request on this ground carries."""
-    if ground is not Ground.CONSENT:
-        if consent:
-            detail = f"The legal ground is “{ground}”: name the subject, and no consent."
-            raise Refused(Reason.FIELD_INVALID, detail=detail, field="consent")
-        return "", subject
-    if not consent:
-        raise Refused(Reason.CONSENT_MISSING, detail="The legal ground is consent: name one.", field="consent")
-    if subject:
-        raise Refused(Reason.FIELD_INVALID, detail="The consent names the subject.", field="subject")
-    given = consents.kept(home, consent)
-    return given.token, given.statement["subject"]
 
 
 def _own(work: Work, outputs: Mapping[str, Sequence[OutputShares]]) -> dict[str, OutputShares]:
@@ -408,7 +345,7 @@ def _own(work: Work, outputs: Mapping[str, Sequence[OutputShares]]) -> dict[str,
 
 def _unseal(work: Work, result: Result) -> dict[str, list[OutputShares]]:
     """Every party's output shares, by record."""
-    job, key = _job(work), work.output_key
+    job, key = work.sent, work.output_key
     return {
         each["node"]: unseal(each["sealed"], job=job, node=each["node"], key=key)
         for each in result["results"]
@@ -428,9 +365,3 @@ def _check_logged(home: ClientHome, api: Api, result: Result, *, job: str) -> Fo
     ):
         check_entry(api, log.head, index, event=event, job=job, documents={"receipts": receipts})
     return log
-
-
-def _job(work: Work) -> str:
-    if not work.job:
-        raise Refused(Reason.WRONG_STATE, detail="The request was not sent yet; submit it first.")
-    return work.job

@@ -1,21 +1,20 @@
 """Where a record comes from: a FHIR Bundle, a row of a table, or a JSON object of values."""
 
 import csv
-import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from concordat import clock
-from concordat.fhir import Reading, read_bundle
+from concordat import canonical, clock
+from concordat.fhir import Participant, Reading, read_bundle
 from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema, Value
 
 
-def read_fhir(path: Path, schema: FeatureSchema) -> Reading:
+def read_fhir(path: Path, schema: FeatureSchema, participant: Participant | None = None) -> Reading:
     """What a FHIR Bundle of one patient says, now. Raises Refused as `read_object` and `read_bundle` do."""
-    return read_bundle(read_object(path), schema, now=clock.now())
+    return read_bundle(read_object(path), schema, now=clock.now(), participant=participant)
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -64,6 +63,6 @@ def _cells(path: Path) -> Iterator[dict[str, str]]:
 
 def _json(path: Path) -> object:
     try:
-        return json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise Refused(Reason.FILE_UNREADABLE, detail=f"{path.name} is not JSON.") from error
+        return canonical.decode_decimals(path.read_bytes())
+    except Refused as refused:
+        raise Refused(Reason.FILE_UNREADABLE, detail=f"{path.name}: {refused.detail}", field=refused.field) from refused

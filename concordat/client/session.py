@@ -1,7 +1,7 @@
 """A signed-in conversation with one coordinator: tokens, retries, and refusals as the same named errors as everywhere.
 
 Sign-in is SMART Backend Services (private_key_jwt, RFC 7523). A call is repeated only where repeating does no harm:
-reads, and posts under an idempotency key, which the coordinator answers once however often it hears them.
+reads, puts, and posts under an idempotency key, which the coordinator answers once however often it hears them.
 """
 
 import time
@@ -20,6 +20,7 @@ from concordat import canonical
 from concordat.canonical import Json
 from concordat.fields import ANSWER, Text, read
 from concordat.reasons import Reason, Refused
+from concordat.trusted import authorities
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_SECONDS = 240
@@ -136,7 +137,9 @@ class Session:
     ) -> None:
         base = coordinator.rstrip("/") + "/api/v1/"
         auth = MachineSignIn(token_url=base + "token", client_id=client_id, key=key, scopes=scopes)
-        self._http = httpx.Client(base_url=base, auth=auth, transport=transport, timeout=30, follow_redirects=False)
+        self._http = httpx.Client(
+            base_url=base, auth=auth, verify=authorities(), transport=transport, timeout=30, follow_redirects=False
+        )
         self._attempts = attempts
         self._sleep = sleep
 
@@ -175,6 +178,11 @@ class Session:
             "POST", path, repeatable=bool(idempotency_key), content=canonical.encode(body), headers=headers
         )
         return canonical.decode(response.content)
+
+    def put(self, path: str, body: Mapping[str, Json]) -> Any:
+        """The JSON answer to `body`, which says all that is to be at `path`."""
+        headers = {"Content-Type": "application/json"}
+        return canonical.decode(self._send("PUT", path, content=canonical.encode(body), headers=headers).content)
 
     def _send(
         self, method: str, path: str, *, repeatable: bool = True, known: bool = False, **options: Any

@@ -1,4 +1,4 @@
-"""The private state of one prediction, on disk before anything is sent.
+"""The private state of one request, on disk before anything is sent.
 
     work/<request>/request.json    the signed request, its shares and their openings, what was asked about whom
     work/<request>/output.key      the private key that opens the result
@@ -7,6 +7,8 @@
     work/<request>/reading.json    where in a FHIR Bundle each value came from, if it came from one
     work/<request>/result.json     what the nodes returned, opened: what a disclosure is made of
     work/<request>/alarm           the signed alarm, if a canary came back wrong: nobody can say that there was none
+
+An audit has its folder in audits/ and a training in trainings/, with request.json, output.key, job and result.json.
 
 A crash at any point loses nothing: whatever was about to be sent is sent again under the same request id, which the
 coordinator answers with the same job. The folder is its owner's alone (0700, files 0600). Deleting it makes the result
@@ -17,26 +19,137 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
-from concordat.client.api import Result
+from concordat.asking import Prepared
+from concordat.client.answers import ManyResult, Result
 from concordat.client.canaries import Batch
-from concordat.fhir.reading import Origins
+from concordat.client.home import Many
 from concordat.fields import read
 from concordat.files import write_private
 from concordat.package import Signed, Stage
+from concordat.reading.record import Origins
 from concordat.reasons import Reason, Refused
-from concordat.request import Prepared
 from concordat.schema import Value
 from concordat.sealing import SealingKey
 
 
-class Work:
-    """One prediction's folder. Reading what is not there raises Refused(NOT_FOUND)."""
+class Asked:
+    """The folder of one request, whatever is asked for. Reading what is not there raises Refused(NOT_FOUND)."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    @classmethod
+    def of(cls, root: Path, request: str) -> Self:
+        """What was begun under this request id. Raises Refused(NOT_FOUND)."""
+        try:
+            folder = root / str(UUID(request))
+        except ValueError:
+            raise Refused(Reason.NOT_FOUND, detail="A request id is a UUID.", field="request") from None
+        if not (folder / "request.json").exists():
+            raise Refused(Reason.NOT_FOUND, detail="This was not requested from here.", field="request")
+        return cls(folder)
+
+    @property
+    def request(self) -> str:
+        return self.folder.name
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """As `begin` was given it: `request, definition, token, digest`, and of a prediction `sealed, openings, values,
+        what_ifs, place, canaries, sheet`, of the others `many`."""
+        return self._json("request.json")
+
+    @property
+    def output_key(self) -> SealingKey:
+        return SealingKey.from_raw(self._read("output.key"))
+
+    @property
+    def job(self) -> str:
+        """The coordinator's name for it; empty until it has answered."""
+        file = self.folder / "job"
+        return file.read_text() if file.exists() else ""
+
+    @property
+    def sent(self) -> str:
+        """The coordinator's name for it. Raises Refused(WRONG_STATE) for what was not sent yet."""
+        if not self.job:
+            raise Refused(Reason.WRONG_STATE, detail="The request was not sent yet; submit it first.")
+        return self.job
+
+    def submitted(self, job: str) -> None:
+        """The coordinator has answered. Raises Refused(CONFLICT) if it once answered with another job."""
+        if self.job not in ("", job):
+            raise Refused(Reason.CONFLICT, detail="The coordinator names another job for the same request.")
+        write_private(self.folder / "job", job.encode(), replace=True)
+
+    @classmethod
+    def _new(cls, root: Path, request: str, prepared: Prepared) -> Self:
+        """A folder with the key that opens the result; what was asked for is still to be written."""
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        root.chmod(0o700)
+        asked = cls(root / request)
+        asked.folder.mkdir(mode=0o700)
+        write_private(asked.folder / "output.key", prepared.output_key.raw, replace=True)
+        return asked
+
+    def _ask(self, content: Mapping[str, Any]) -> None:
+        write_private(self.folder / "request.json", json.dumps(content).encode(), replace=True)
+
+    def _json(self, name: str) -> dict[str, Any]:
+        value: dict[str, Any] = json.loads(self._read(name))
+        return value
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return (self.folder / name).read_bytes()
+        except FileNotFoundError:
+            raise Refused(Reason.NOT_FOUND, detail=f"This request has no {name} yet.") from None
+
+
+class CohortWork(Asked):
+    """The folder of one audit or training; in result.json is what the nodes returned, verified."""
+
+    @classmethod
+    def begin(cls, root: Path, *, many: Many, request: str, prepared: Prepared, definition: str) -> Self:
+        """Write down everything that sending the request and using its answer will need."""
+        work = cls._new(root, request, prepared)
+        work._ask(
+            {
+                "many": many,
+                "request": request,
+                "definition": definition,
+                "token": prepared.token,
+                "digest": prepared.digest,
+            }
+        )
+        return work
+
+    @property
+    def many(self) -> Many:
+        """Whether an audit or a training was asked for."""
+        many: Many = self.content["many"]
+        return many
+
+    def verified(self, result: ManyResult) -> None:
+        """Keep the result."""
+        write_private(self.folder / "result.json", json.dumps(result).encode(), replace=True)
+
+    @property
+    def manifest(self) -> str:
+        """The manifest (JWS) that was signed for a trained model, or empty."""
+        file = self.folder / "manifest.jws"
+        return file.read_text() if file.exists() else ""
+
+    def signed(self, manifest: str) -> None:
+        """Keep the manifest before it is sent: it is signed once."""
+        write_private(self.folder / "manifest.jws", manifest.encode(), replace=True)
+
+
+class Work(Asked):
+    """One prediction's folder. Reading what is not there raises Refused(NOT_FOUND)."""
 
     @classmethod
     def begin(
@@ -50,13 +163,9 @@ class Work:
         what_ifs: Sequence[Mapping[str, Value]],
         batch: Batch,
         package: Signed | None,
-    ) -> "Work":
+    ) -> Self:
         """Write down everything that sending the request and opening its answer will need."""
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        root.chmod(0o700)
-        work = cls(root / request)
-        work.folder.mkdir(mode=0o700)
-        write_private(work.folder / "output.key", prepared.output_key.raw, replace=True)
+        work = cls._new(root, request, prepared)
         content = {
             "request": request,
             "definition": definition,
@@ -72,45 +181,8 @@ class Work:
         }
         if package is not None:
             work.keep_package("request", package)
-        write_private(work.folder / "request.json", json.dumps(content).encode(), replace=True)
+        work._ask(content)
         return work
-
-    @classmethod
-    def of(cls, root: Path, request: str) -> "Work":
-        """The work that was begun under this request id. Raises Refused(NOT_FOUND)."""
-        try:
-            folder = root / str(UUID(request))
-        except ValueError:
-            raise Refused(Reason.NOT_FOUND, detail="A request id is a UUID.", field="request") from None
-        if not (folder / "request.json").exists():
-            raise Refused(Reason.NOT_FOUND, detail="This prediction was not requested from here.", field="request")
-        return cls(folder)
-
-    @property
-    def request(self) -> str:
-        return self.folder.name
-
-    @property
-    def content(self) -> dict[str, Any]:
-        """`request, definition, token, digest, sealed, openings, values, what_ifs, place, canaries, sheet`, as `begin`
-        was given them."""
-        return self._json("request.json")
-
-    @property
-    def output_key(self) -> SealingKey:
-        return SealingKey.from_raw(self._read("output.key"))
-
-    @property
-    def job(self) -> str:
-        """The coordinator's name for it; empty until it has answered."""
-        file = self.folder / "job"
-        return file.read_text() if file.exists() else ""
-
-    def submitted(self, job: str) -> None:
-        """The coordinator has answered. Raises Refused(CONFLICT) if it once answered with another job."""
-        if self.job not in ("", job):
-            raise Refused(Reason.CONFLICT, detail="The coordinator names another job for the same request.")
-        write_private(self.folder / "job", job.encode(), replace=True)
 
     def opened(self, result: Result) -> None:
         """Keep the opened result."""
@@ -119,6 +191,16 @@ class Work:
     def keep_reading(self, origins: Origins) -> None:
         """Keep where the values came from: what a result that is written as FHIR is based on."""
         write_private(self.folder / "reading.json", json.dumps(origins).encode(), replace=True)
+
+    def keep_source(self, source: str) -> None:
+        """Keep which FHIR server the record came from: a result goes back to that one alone."""
+        write_private(self.folder / "source", source.encode(), replace=True)
+
+    @property
+    def source(self) -> str:
+        """The FHIR server's address; empty if the record came from none."""
+        file = self.folder / "source"
+        return file.read_text() if file.exists() else ""
 
     @property
     def origins(self) -> Origins:
@@ -152,13 +234,3 @@ class Work:
     @property
     def result(self) -> Result:
         return read(self._json("result.json"), Result)
-
-    def _json(self, name: str) -> dict[str, Any]:
-        value: dict[str, Any] = json.loads(self._read(name))
-        return value
-
-    def _read(self, name: str) -> bytes:
-        try:
-            return (self.folder / name).read_bytes()
-        except FileNotFoundError:
-            raise Refused(Reason.NOT_FOUND, detail=f"This prediction has no {name} yet.") from None

@@ -6,7 +6,8 @@ disclosed), `capability` (what of FHIR is spoken here). All of it stays on this 
 `docs/reference/fhir.md` has the tables.
 """
 
+from concordat.fhir.participation import Participant
 from concordat.fhir.reader import read_bundle
-from concordat.fhir.reading import Reading
+from concordat.reading import Reading
 
-__all__ = ["Reading", "read_bundle"]
+__all__ = ["Participant", "Reading", "read_bundle"]

@@ -3,7 +3,7 @@
 They name persons by pseudonym, and hold no value, no code and no name. BALP's profiles of reads are about RESTful ones;
 where a Bundle came from a file, both ends are this machine.
 
-https://profiles.ihe.net/ITI/BALP/ (version 1.1.3)
+https://profiles.ihe.net/ITI/BALP/ (version 1.1.4)
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,9 @@ _HL7 = "http://terminology.hl7.org/CodeSystem"
 _PROFILE = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit"
 _SOURCE, _DESTINATION, _APPLICATION = "110153", "110152", "110150"
 
+NONE = "none that was used"
+"""In place of the types of resources."""
+
 Outcome = Literal["0", "8"]
 """Success, or a serious failure: a refusal."""
 
@@ -25,8 +28,13 @@ Outcome = Literal["0", "8"]
 def patient_read(
     *, institution: str, person: str, subject: str, request: str, kinds: Sequence[str], source: str, now: datetime
 ) -> dict[str, Any]:
-    """That a patient's resources were read for a request. `kinds` are the types of resources that were used, `source`
-    the address of the server, or `urn:concordat:file` for a Bundle in a file."""
+    """That a patient's resources were read for a request, or, without one, that what was read was refused before there
+    was one. `kinds` are the types of resources that were used, or that were read, `source` the address of the server,
+    or `urn:concordat:file` for a Bundle in a file. Of OMOP tables they are the tables, and the source's name in
+    `omop.json` (`urn:concordat:omop:NAME`) or its address: those are no Bundle. Where nothing of them was used, the
+    event says that: an element of FHIR is never empty."""
+    tables = source.startswith(("urn:concordat:omop:", "sqlite:", "postgresql:", "postgres:"))
+    used = _data("" if tables else "Bundle", ", ".join(kinds) or NONE)
     return {
         **_event("PatientRead", institution, now, {"system": f"{_HL7}/audit-event-type", "code": "rest"}, action="R"),
         "subtype": [{"system": "http://hl7.org/fhir/restful-interaction", "code": "read"}],
@@ -35,7 +43,7 @@ def patient_read(
             _machine(_SOURCE, institution, source),
             _user(person),
         ],
-        "entity": [_patient(subject), _data("Bundle", ", ".join(kinds)), _transaction(request)],
+        "entity": [_patient(subject), used, *([_transaction(request)] if request else [])],
     }
 
 
@@ -128,7 +136,7 @@ def _patient(subject: str) -> dict[str, Any]:
 
 def _data(kind: str, display: str) -> dict[str, Any]:
     return {
-        "what": {"type": kind, "display": display},
+        "what": {**({"type": kind} if kind else {}), "display": display},
         "type": {"system": f"{_HL7}/audit-entity-type", "code": "2"},
         "role": {"system": f"{_HL7}/object-role", "code": "4"},
     }

@@ -28,7 +28,13 @@ def entries(bundle: Mapping[str, Any]) -> list[Entry]:
     listed = bundle.get("entry", [])
     if not isinstance(listed, list):
         raise bad_bundle("entry", "Entries are a list.")
-    return [_entry(f"entry.{number}", each) for number, each in enumerate(listed)]
+    found = [_entry(f"entry.{number}", each) for number, each in enumerate(listed)]
+    known: dict[tuple[str, str], Entry] = {}
+    for entry in found:
+        same = known.setdefault((entry.base, entry.local), entry)
+        if entry.local and same.resource != entry.resource:
+            raise bad_bundle(entry.place, f"It is another version of {same.place}: which one counts cannot be told.")
+    return found
 
 
 def one_patient(found: list[Entry]) -> Entry:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from concordat import __version__
-from concordat.fhir import bundle, observations, statements
+from concordat.fhir import bundle, observations, participation, statements
 from concordat.fhir.task import STATUS
 
 READ: Mapping[str, str] = {
@@ -16,6 +16,9 @@ READ: Mapping[str, str] = {
     f"{', '.join(sorted(code for code, says in statements.MEDICATION_SAYS.items() if says == 'no'))} is no.",
     "Medication": "Where a MedicationStatement refers to it: its code.",
     "Consent": "To research, as it is written here.",
+    "ResearchSubject": "Of this patient and study. Where the status is "
+    f"{', '.join(sorted(code for code, says in participation.SAYS.items() if says == 'none'))}, nothing is computed.",
+    "ResearchStudy": "Where a ResearchSubject refers to it: its identifier. Of itself: the draft of a protocol.",
 }
 """Each type that is read, and how much of it."""
 
@@ -32,8 +35,8 @@ WRITTEN: Mapping[str, str] = {
 """Each type that is written, and what it says."""
 
 
-SEARCHED = ("Patient", "Observation", "Condition", "MedicationStatement")
-"""Types that are searched for at a FHIR server, by POST."""
+SEARCHED = ("Patient", "Observation", "Condition", "MedicationStatement", "ResearchSubject")
+"""Types that are searched for at a FHIR server, by POST; what they refer to comes with them (`_include`)."""
 
 SENT = ("RiskAssessment", "Observation", "Provenance")
 """Types that are written to one, in a transaction."""
@@ -66,7 +69,7 @@ def capability_statement() -> dict[str, Any]:
     }
 
 
-_DATE = "2026-11-27"
+_DATE = "2026-11-28"
 """When this statement changed last."""
 
 

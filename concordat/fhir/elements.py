@@ -3,12 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from concordat.reading.values import Key
 from concordat.reasons import Reason, Refused
-from concordat.schema import Code, Feature
 
 Element = Mapping[str, Any]
-Key = tuple[str, str]
-"""System and code."""
 
 
 def element(value: object) -> Element:
@@ -32,19 +30,9 @@ def keys(concept: object) -> list[Key]:
     return [(text(each.get("system")), text(each.get("code"))) for each in found]
 
 
-def key(code: Code) -> Key:
-    """System and code of a schema's code."""
-    return code.system, code.code
-
-
 def coded(concept: object, system: str) -> set[str]:
     """The codes of a CodeableConcept in one system."""
     return {code for where, code in keys(concept) if where == system}
-
-
-def invalid(feature: Feature, detail: str) -> Refused:
-    """A refusal that names the feature; `detail` must hold no value."""
-    return Refused(Reason.FIELD_INVALID, detail=f"{feature.label}: {detail}", field=feature.name)
 
 
 def bad_bundle(place: str, detail: str = "") -> Refused:

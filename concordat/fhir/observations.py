@@ -2,18 +2,19 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
-from concordat.fhir import left_out
 from concordat.fhir.bundle import validate
-from concordat.fhir.elements import Element, Key, bad_bundle, invalid, key, keys, modified, parts, text
-from concordat.fhir.left_out import Tally
+from concordat.fhir.elements import Element, bad_bundle, keys, modified, parts, text
 from concordat.fhir.paths import evaluate, root
-from concordat.fhir.reading import Item
 from concordat.fhir.references import Entry
-from concordat.fhir.times import Span, effective
+from concordat.fhir.times import effective
 from concordat.fhir.values import has_value, value_of
-from concordat.reasons import Reason, Refused
+from concordat.reading import tally as left_out
+from concordat.reading.newest import check_taken, newest, young
+from concordat.reading.record import Item
+from concordat.reading.tally import Tally
+from concordat.reading.times import Span
+from concordat.reading.values import Key, key
 from concordat.schema import Feature
 
 FINAL = ("final", "amended", "corrected")
@@ -21,19 +22,21 @@ FINAL = ("final", "amended", "corrected")
 
 STATUSES = (*FINAL, "registered", "preliminary", "cancelled", "entered-in-error", "unknown")
 
-SKEW = timedelta(minutes=10)
-"""How far clocks may go wrong before a time lies in the future."""
-
 
 @dataclass(frozen=True)
 class _Candidate:
     entry: Entry
     part: Element
     when: Span | None
+    speaks: bool
+
+    def same(self, other: "_Candidate") -> bool:
+        """Whether the other stands in another entry of the same content."""
+        return other.entry is not self.entry and other.entry.resource == self.entry.resource
 
 
 def read_observations(
-    found: Iterable[Entry], features: Sequence[Feature], *, now: datetime, tally: Tally
+    found: Iterable[Entry], features: Sequence[Feature], *, now: Span, tally: Tally
 ) -> dict[str, Item]:
     """The newest final value of each feature that an Observation speaks of, by the feature's name.
 
@@ -49,18 +52,19 @@ def read_observations(
     for entry in found:
         matched = _matched(entry, by_code)
         if not matched and not searching:
-            tally.leave(entry, left_out.NOT_ASKED)
+            tally.leave(entry.kind, entry.place, left_out.NOT_ASKED)
             continue
         if not _usable(entry, tally):
             continue
         when = effective(entry.resource)
         for feature, part in matched:
-            candidates[feature.name].append(_Candidate(entry, part, when))
+            speaks = bool(feature.path) or has_value(part)
+            candidates[feature.name].append(_Candidate(entry, part, when, speaks))
         for feature in searching:
             part_found = evaluate(feature, entry.resource)
             if part_found is not None:
-                candidates[feature.name].append(_Candidate(entry, part_found, when))
-        tally.leave(entry, left_out.OLDER if matched else left_out.NOT_ASKED)
+                candidates[feature.name].append(_Candidate(entry, part_found, when, speaks=True))
+        tally.leave(entry.kind, entry.place, left_out.OLDER if matched else left_out.NOT_ASKED)
     return {
         feature.name: _item(feature, _newest(feature, candidates[feature.name], tally), now=now, tally=tally)
         for feature in features
@@ -88,10 +92,10 @@ def _usable(entry: Entry, tally: Tally) -> bool:
     if status not in STATUSES:
         raise bad_bundle(f"{entry.place}.resource.status", "An Observation has a status.")
     if status not in FINAL:
-        tally.leave(entry, left_out.NOT_FINAL)
+        tally.leave(entry.kind, entry.place, left_out.NOT_FINAL)
         return False
     if entry.resource.get("focus"):
-        tally.leave(entry, left_out.FOCUS)
+        tally.leave(entry.kind, entry.place, left_out.FOCUS)
         return False
     if modified(entry.resource):
         raise bad_bundle(entry.place, "A modifier changes what the Observation means, in a way that is not known here.")
@@ -99,56 +103,32 @@ def _usable(entry: Entry, tally: Tally) -> bool:
 
 
 def _newest(feature: Feature, candidates: Sequence[_Candidate], tally: Tally) -> _Candidate:
-    """The one that is certainly the newest; linear in their number."""
-    if len(candidates) == 1:
-        return candidates[0]
-    with_value = [each for each in candidates if feature.path or has_value(each.part)] or [candidates[0]]
-    dated = [(each.when.first, each) for each in with_value if each.when is not None]
-    if len(with_value) > 1 and len(dated) < len(with_value):
-        raise invalid(feature, "There are several values, and not all say when they were taken. Send the one to use.")
-    best = max(dated, key=lambda pair: pair[0])[1] if dated else with_value[0]
-    for other in with_value:
-        if other is best or (best.when and other.when and best.when.after(other.when)):
-            continue
-        if other.entry is best.entry or other.entry.resource != best.entry.resource:
-            raise invalid(feature, "There are several values, and none is certainly the newest. Send the one to use.")
-        tally.leave(other.entry, left_out.AGAIN)
+    best, again = newest(feature, candidates)
+    for other in again:
+        tally.leave(other.entry.kind, other.entry.place, left_out.AGAIN)
     return best
 
 
-def _item(feature: Feature, chosen: _Candidate, *, now: datetime, tally: Tally) -> Item:
+def _item(feature: Feature, chosen: _Candidate, *, now: Span, tally: Tally) -> Item:
     entry, when = chosen.entry, chosen.when
     validate(entry)
-    if when is not None and when.earliest > now + SKEW:
-        raise invalid(feature, "It was taken in the future. Check the record at its source.")
+    check_taken(feature, when, now=now)
     part: Element | None = chosen.part
     if feature.path and root(feature.path) == "Observation" and feature.codes:
         part = evaluate(feature, entry.resource)
     found = value_of(part or {}, feature)
-    tally.use(entry)
-    age = None if when is None else max(now - when.earliest, timedelta())
+    tally.use(entry.place)
     item = Item(
         feature.name,
         found.value,
         "missing" if found.value is None else "read",
         why="" if found.value is not None else "absent, or without a value",
         taken=when.words if when else "",
-        age=age,
+        age=None if when is None else when.age(now),
         unit=found.unit,
         converted=bool(found.unit) and found.unit != feature.unit,
         resource="Observation",
         reference=entry.reference,
         place=entry.place,
     )
-    if feature.oldest is None or found.value is None or (age is not None and age <= feature.oldest):
-        return item
-    if feature.missing == "refuse":
-        detail = f"{feature.label} is used if it is certainly not older than {feature.max_age}."
-        raise Refused(Reason.VALUE_TOO_OLD, detail=detail, field=feature.name)
-    return _without_value(item, feature)
-
-
-def _without_value(item: Item, feature: Feature) -> Item:
-    why = f"older than {feature.max_age}" if item.age is not None else "undated, where an age is asked for"
-    said = {name: getattr(item, name) for name in ("taken", "age", "unit", "resource", "reference", "place")}
-    return Item(item.feature, None, "too old", why=why, **said)
+    return young(item, feature)

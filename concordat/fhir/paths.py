@@ -14,7 +14,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from concordat.fhir.elements import Element, invalid
+from concordat.fhir.elements import Element
+from concordat.reading.values import invalid
 from concordat.schema import Feature
 
 FUNCTIONS = frozenset(

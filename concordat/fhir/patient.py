@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from datetime import date
 
-from concordat.fhir.elements import invalid
 from concordat.fhir.paths import evaluate, root
-from concordat.fhir.reading import Item
 from concordat.fhir.references import Entry
-from concordat.fhir.times import Span, years
 from concordat.fhir.values import value_of
+from concordat.reading.record import Item
+from concordat.reading.times import Span, years
+from concordat.reading.values import invalid
 from concordat.schema import Feature, Value
 
 

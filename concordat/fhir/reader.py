@@ -10,31 +10,35 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from concordat import clock
-from concordat.fhir import left_out
 from concordat.fhir.bundle import entries, one_patient
-from concordat.fhir.elements import bad_bundle, invalid, key, keys
-from concordat.fhir.left_out import Tally
+from concordat.fhir.elements import bad_bundle, keys
 from concordat.fhir.observations import read_observations
+from concordat.fhir.participation import Participant, check_participation
 from concordat.fhir.patient import read_patient
-from concordat.fhir.reading import Item, Reading
 from concordat.fhir.references import Entry, Index, is_about
 from concordat.fhir.statements import read_statements
-from concordat.fhir.times import Span, span
+from concordat.reading import Item, Reading, times
+from concordat.reading.tally import NOT_ASKED, Tally
+from concordat.reading.times import Span, span
+from concordat.reading.values import invalid, key
 from concordat.schema import Feature, FeatureSchema, Value
 
-READ = ("Patient", "Observation", "Condition", "MedicationStatement", "Medication")
-"""The types of resources that are read; a Medication where a MedicationStatement refers to it."""
+READ = ("Patient", "Observation", "Condition", "MedicationStatement", "Medication", "ResearchSubject", "ResearchStudy")
+"""The types of resources that are read; a Medication where a MedicationStatement refers to it, a ResearchStudy where a
+ResearchSubject does."""
 
 _OF_PATIENT = ("Observation", "Condition", "MedicationStatement")
 
 
-def read_bundle(bundle: Mapping[str, Any], schema: FeatureSchema, *, now: datetime) -> Reading:
+def read_bundle(
+    bundle: Mapping[str, Any], schema: FeatureSchema, *, now: datetime, participant: Participant | None = None
+) -> Reading:
     """What a Bundle says about the features of a schema.
 
     Args:
         bundle: parsed JSON. It is not changed.
         now: against which the values' ages are counted, and the patient's age where the Bundle has no timestamp.
+        participant: who is asked about, and in which study; ResearchSubjects are looked at only with it.
 
     Returns:
         A reading with an item for each feature. `values` has no entry for what nothing in the Bundle speaks of, and
@@ -43,7 +47,7 @@ def read_bundle(bundle: Mapping[str, Any], schema: FeatureSchema, *, now: dateti
 
     Raises:
         Refused: BUNDLE_INVALID naming the place; FIELD_INVALID, UNIT_WRONG, CODE_UNKNOWN or VALUE_TOO_OLD naming the
-            feature. No value is ever named.
+            feature; NOT_IN_STUDY where a ResearchSubject says so, before any value is read. No value is ever named.
     """
     found = entries(bundle)
     patient = one_patient(found)
@@ -53,13 +57,17 @@ def read_bundle(bundle: Mapping[str, Any], schema: FeatureSchema, *, now: dateti
         if entry.kind in by_kind:
             by_kind[entry.kind].append(entry)
         if entry is not patient:
-            tally.leave(entry, left_out.NOT_ASKED)
-    items = read_patient(patient, schema.features, _at(bundle, now))
+            tally.leave(entry.kind, entry.place, NOT_ASKED)
+    looked: tuple[str, ...] = ()
+    if participant is not None:
+        looked = check_participation(found, patient, participant, now=now, tally=tally)
+    moment = times.at(now)
+    items = read_patient(patient, schema.features, _at(bundle, moment))
     features = _by_resource(schema, items)
     for kind in _OF_PATIENT:
         for entry in by_kind[kind]:
             _check_subject(patient, entry, features[kind])
-    items |= read_observations(by_kind["Observation"], features["Observation"], now=now, tally=tally)
+    items |= read_observations(by_kind["Observation"], features["Observation"], now=moment, tally=tally)
     medications = Index(by_kind["Medication"])
     for kind in ("Condition", "MedicationStatement"):
         items |= read_statements(kind, by_kind[kind], features[kind], medications, now=now, tally=tally)
@@ -68,13 +76,13 @@ def read_bundle(bundle: Mapping[str, Any], schema: FeatureSchema, *, now: dateti
         for feature in schema.features
     )
     values: dict[str, Value] = {item.feature: item.value for item in listed if item.feature in items}
-    return Reading(values, listed, tuple(tally.left_out), patient.reference)
+    return Reading(values, listed, tuple(tally.left_out), patient.reference, looked)
 
 
-def _at(bundle: Mapping[str, Any], now: datetime) -> Span:
+def _at(bundle: Mapping[str, Any], now: Span) -> Span:
     """When the patient's age is counted: at the Bundle's timestamp, else now."""
     if "timestamp" not in bundle:
-        return Span(now, now, True, clock.rfc3339(now))
+        return now
     when = span(bundle["timestamp"])
     if when is None or not when.zoned:
         raise bad_bundle("timestamp", "A Bundle's timestamp is a time with its zone.")

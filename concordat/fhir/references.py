@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from concordat.fhir.elements import Element, Key, element, elements, text
+from concordat.fhir.elements import Element, element, elements, text
+from concordat.reading.values import Key
 
 _RESTFUL = re.compile(r"(https?://[^\s?#]+)/([A-Za-z]{1,64}/[A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?")
 _LOCAL = re.compile(r"([A-Za-z]{1,64}/[A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?")
@@ -75,6 +76,14 @@ class Index:
         return found[0].resource if len(found) == 1 else None
 
 
+def local(reference: str, *, base: str) -> str:
+    """`Type/id` of what a reference means at the server with this address; empty for what is elsewhere."""
+    absolute, relative = _RESTFUL.fullmatch(reference), _LOCAL.fullmatch(reference)
+    if absolute is not None:
+        return absolute[2] if absolute[1] == base else ""
+    return "" if relative is None else relative[1]
+
+
 def contained(resource: Element, name: str) -> Element | None:
     """The contained resource that `#id` names; None if there is none, or not just one."""
     found = [each for each in elements(resource.get("contained")) if text(each.get("id")) == name.removeprefix("#")]
@@ -87,9 +96,9 @@ def identifiers(resource: Element) -> set[Key]:
     return {each for each in found if all(each)}
 
 
-def is_about(patient: Entry, entry: Entry) -> bool | None:
-    """Whether `subject` is the patient; None if the resource does not say whom it is about."""
-    subject = element(entry.resource.get("subject"))
+def is_about(patient: Entry, entry: Entry, *, by: str = "subject") -> bool | None:
+    """Whether the element that says whom it is about names the patient; None if the resource does not say it."""
+    subject = element(entry.resource.get(by))
     name = text(subject.get("reference"))
     if name.startswith("#"):
         person = contained(entry.resource, name)

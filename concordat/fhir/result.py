@@ -17,8 +17,15 @@ from concordat import clock, record_number
 from concordat.classes import AGAINST, Classes
 from concordat.explanation import Explanation, Factor, decimal, fit_line, intervals_line, method_lines
 from concordat.fhir.names import by_uuid, concept, extension, identified, system, uuid_identifier
-from concordat.fhir.reading import Origin
-from concordat.fhir.units import UCUM
+from concordat.reading.record import Origin
+from concordat.reading.units import UCUM
+
+_TABLES = {
+    **dict.fromkeys(("measurement", "observation"), "Observation"),
+    **dict.fromkeys(("drug_exposure", "drug_era"), "MedicationStatement"),
+    "condition_occurrence": "Condition",
+}
+"""What a row of an OMOP table would be in FHIR."""
 
 _SIGNATURES = "urn:iso-astm:E1762-95:2013"
 _AUTHOR, _PARTICIPANT = "1.2.840.10065.1.12.1.1", "1.2.840.10065.1.12.1.3"
@@ -219,9 +226,9 @@ def _basis(about: About) -> list[dict[str, Any]]:
     """References to what was read, once each; what no server knows by a reference is named by its kind alone."""
     found: dict[str, dict[str, Any]] = {}
     for origin in about.origins:
-        if origin["resource"] in ("", "Patient") or not origin["place"]:
+        if origin["resource"] in ("", "Patient", "person") or not origin["place"]:
             continue
-        kind = {"type": origin["resource"]}
+        kind = {"type": _TABLES.get(origin["resource"], origin["resource"])}
         known: dict[str, Any] = {"reference": origin["reference"]} if "/" in origin["reference"] else {}
         found[origin["place"]] = {**known, **kind, "display": f"as it was read: {origin['taken'] or 'undated'}"}
     return list(found.values())

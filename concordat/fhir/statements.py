@@ -7,20 +7,21 @@ missing even where `none_means_no`: somebody suspects it.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Literal
 
-from concordat.fhir import left_out
 from concordat.fhir.bundle import validate
-from concordat.fhir.elements import Key, bad_bundle, coded, element, invalid, key, keys, modified, text
-from concordat.fhir.left_out import Tally
-from concordat.fhir.reading import Item
+from concordat.fhir.elements import bad_bundle, coded, element, keys, modified, text
 from concordat.fhir.references import Entry, Index
-from concordat.fhir.times import Span, effective, span
+from concordat.fhir.times import effective
+from concordat.reading import tally as left_out
+from concordat.reading.record import Item
+from concordat.reading.said import Says, counts
+from concordat.reading.tally import Tally
+from concordat.reading.times import Span, span
+from concordat.reading.values import Key, key
 from concordat.schema import Feature
 
 CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 VERIFICATION = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
-Says = Literal["yes", "no", "refuted", "uncertain", "error"]
 
 CLINICAL_SAYS: dict[str, Says] = {
     "active": "yes",
@@ -64,14 +65,22 @@ def read_statements(
             by_code.setdefault(key(code), []).append(feature)
     told: dict[str, dict[Says, Entry]] = {feature.name: {} for feature in features}
     for entry in found:
-        named = {feature.name: feature for code in _codes(entry, medications) for feature in by_code.get(code, [])}
+        codes = _codes(entry, medications)
+        named = {feature.name: feature for code in codes for feature in by_code.get(code, [])}
+        if not codes and kind == "MedicationStatement" and _medication(entry, now) not in ("error", "no"):
+            for feature in features:  # what is taken cannot be told: it may be any of them
+                told[feature.name].setdefault("uncertain", entry)
+            tally.leave(kind, entry.place, left_out.UNCERTAIN)
+            continue
         if not named:
-            tally.leave(entry, left_out.NOT_ASKED)
+            tally.leave(kind, entry.place, left_out.NOT_ASKED)
             continue
         if modified(entry.resource):
             raise bad_bundle(entry.place, f"A modifier changes what the {kind} means, in a way that is not known here.")
         says = _condition(entry) if kind == "Condition" else _medication(entry, now)
-        tally.leave(entry, {"error": left_out.NOT_FINAL, "uncertain": left_out.UNCERTAIN}.get(says, left_out.OLDER))
+        tally.leave(
+            kind, entry.place, {"error": left_out.NOT_FINAL, "uncertain": left_out.UNCERTAIN}.get(says, left_out.OLDER)
+        )
         if says != "error":
             for name in named:
                 told[name].setdefault(says, entry)
@@ -110,17 +119,13 @@ def _medication(entry: Entry, now: datetime) -> Says:
 
 
 def _item(kind: str, feature: Feature, told: dict[Says, Entry], now: datetime, tally: Tally) -> Item:
-    if "yes" in told and "refuted" in told:
-        raise invalid(feature, f"One {kind} is active and another one is refuted. Check the record at its source.")
-    order: tuple[Says, ...] = ("yes", "uncertain", "no", "refuted")
-    for says in order:
-        entry = told.get(says)
-        if entry is None:
-            continue
-        if says == "uncertain":
-            return Item(feature.name, None, "missing", why=left_out.UNCERTAIN, resource=kind)
+    says = counts(kind, feature, told)
+    if says == "uncertain":
+        return Item(feature.name, None, "missing", why=left_out.UNCERTAIN, resource=kind)
+    if says is not None:
+        entry = told[says]
         validate(entry)
-        tally.use(entry)
+        tally.use(entry.place)
         when = _recorded(entry)
         age = now - when.earliest if when is not None and when.earliest <= now else None
         return Item(

@@ -25,15 +25,6 @@ _MARKS = {
 }
 
 
-_VERDICTS = {
-    (): "no check failed",
-    ("disclosure",): "THE DISCLOSURE DOES NOT FIT",
-    ("replay",): "THE REPLAY DOES NOT AGREE",
-    ("log",): "THE COPY OF THE LOG DOES NOT FIT",
-}
-"""By the checks that failed; any others speak against the dossier itself."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m ledger.verify", description="Verify a decision's dossier.")
@@ -61,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--log", type=Path, metavar="FOLDER", help="a copy of the whole log, as `concordat log fetch` makes it"
     )
+    parser.add_argument(
+        "--anchor-log", metavar="ADDRESS", help="the consortium's anchor log that you know (needs --rpc)"
+    )
     for name, form in FORMS.items():
         if name != "json":
             parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write the answer as {form.title}")
@@ -76,11 +70,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             replay=options.replay,
             tsa=options.tsa,
             log=options.log,
+            anchor_log=options.anchor_log,
         )
     except OSError as error:
         parser.error(f"{error.filename}: {error.strerror}")
     except Refused as refused:
-        parser.error(f"--{refused.field}: {refused.detail}")
+        parser.error(f"--{refused.field.replace('_', '-')}: {refused.detail}")
     for name in dict(options.key).keys() - (_names(data) or dict(options.key).keys()):
         parser.error(f"--key: the dossier has no institution “{name}”")
     result = verify(data, brought)
@@ -111,8 +106,7 @@ def _lines(result: Result) -> str:
         for check in result.checks
     ]
     record = f"Decision {result.story['record']}: " if result.story else ""
-    failed = {check.name for check in result.checks if check.status is Status.FAILED}
-    lines.append(f"\n{record}{_VERDICTS.get(tuple(failed), 'THIS DOSSIER DOES NOT HOLD')}.")
+    lines.append(f"\n{record}{given.verdict(result)}.")
     return "\n".join(lines) + "\n"
 
 

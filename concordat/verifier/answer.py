@@ -246,9 +246,27 @@ class MatterAnswer(TypedDict):
 
 
 @with_config(ANSWER)
+class CardAttribute(TypedDict):
+    """What the model's owner stated of one attribute, in paragraphs."""
+
+    title: str
+    paragraphs: list[str]
+
+
+@with_config(ANSWER)
+class CardAnswer(TypedDict):
+    """The model's newest card when the decision was recorded: its owner's word, which nobody checked."""
+
+    entry: str
+    sequence: int
+    time: str
+    stated: list[CardAttribute]
+
+
+@with_config(ANSWER)
 class Story(TypedDict):
     """What the evidence says. `result` is null until the requester discloses it; `shown` names display receipts;
-    `matter` is there only in a dossier that was read in one."""
+    `matter` is there only in a dossier that was read in one, `card` only where the model's owner had signed one."""
 
     record: str
     time: str
@@ -261,6 +279,7 @@ class Story(TypedDict):
     ended: list[Happening]
     timeline: list[Row]
     trust: Trust
+    card: NotRequired[CardAnswer]
     matter: NotRequired[MatterAnswer]
 
 

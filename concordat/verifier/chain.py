@@ -1,4 +1,5 @@
-"""Two questions to the chain, asked by JSON-RPC alone: what stands in the anchor log, and who approves a definition."""
+"""Questions to the chain, asked by JSON-RPC alone: what stands in the anchor log, whether the reader knows it, and who
+approves a definition."""
 
 from concordat import canonical
 from concordat.creation import SOURCES
@@ -32,6 +33,38 @@ def anchored(evidence: Evidence, rpc: str | None) -> str:
         f"The decision is under anchor {first['sequence']} {where}, in block {first['block']} of chain "
         f"{about['id']}.{trust}"
     )
+
+
+def continued(evidence: Evidence, rpc: str | None, known: str) -> str:
+    """The anchor log that the dossier names is the one that the reader knows; or one was sealed to the other, directly
+    or by others.
+
+    Each step is confirmed by the log that is nearer to the known one, as the other could say anything: a predecessor by
+    its seal, a successor by what it was created to continue.
+    """
+    chain, log = _open(evidence, rpc), evidence.about["chain"]["anchor_log"]
+    assert log is not None
+    if log == known:
+        return f"The anchor log is {known}, which you know."
+    for onward, back, how in (
+        ("predecessor()", "sealed_to()", "continues"),
+        ("sealed_to()", "predecessor()", "was continued by"),
+    ):
+        if known in _line(chain, log, onward, back):
+            return f"The anchor log {log} {how} {known}, which you know."
+    raise Refused(Reason.ANCHOR_LOG_OTHER, detail=f"The dossier names {log}, and you {known}.")
+
+
+def _line(chain: Rpc, log: str, onward: str, back: str) -> list[str]:
+    """The logs that are reached from `log` by one link, as long as each confirms it by the other."""
+    found: list[str] = []
+    while _known(chain, log) and len(found) < _MOST_PREDECESSORS:
+        following = chain.address(log, onward)
+        if not following or not _known(chain, following) or chain.address(following, back) != log:
+            break
+        found.append(following)
+        log = following
+    return found
 
 
 def authorised(evidence: Evidence, rpc: str | None, definition: str) -> str:

@@ -1,8 +1,8 @@
 """That nothing was left out: a dossier is a selection of the log, and what is absent from it could decide the case.
 
-A suspended study, a withdrawn consent or a revoked approval is a later entry, and the operator makes the selection. So
-the dossier carries the exact bytes of every entry, which hold nothing personal: their root is the signed head's, and
-each one that concerns the decision must be in the selection, with its documents.
+A suspended study, a withdrawn consent, a recalled model or a revoked approval is a later entry, and the operator makes
+the selection. So the dossier carries the exact bytes of every entry, which hold nothing personal: their root is the
+signed head's, and each one that concerns the decision must be in the selection, with its documents.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ BY_REFERENCE: Mapping[str, tuple[Event, ...]] = {
         _E.STUDY_CLOSED,
     ),
     "definition": (_E.DEFINITION_REGISTERED, _E.DEFINITION_VOTED),
-    "model": (_E.MODEL_IMPORTED,),
+    "model": (_E.MODEL_IMPORTED, _E.MODEL_DESCRIBED, _E.MODEL_RECALLED),
     "request": (_E.VERDICT, _E.DOSSIER_READ),
     "job": (
         _E.JOB_RESERVED,

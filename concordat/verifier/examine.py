@@ -25,6 +25,8 @@ from concordat.verifier import (
     disclosure,
     integrity,
     matters,
+    model_card,
+    recall,
     replay,
     report,
     story,
@@ -58,7 +60,7 @@ class Check:
 class Options:
     """What the reader brings: trusted key ids by name (`log`, or an institution), a chain to ask, a disclosure, whether
     too few witnesses are a failure, a model with which to compute its result again, the root certificate (PEM) of a
-    time-stamping authority, and a folder with a copy of the log (`concordat.mirror`)."""
+    time-stamping authority, a folder with a copy of the log (`concordat.mirror`), and the anchor log's address."""
 
     keys: Mapping[str, str] = field(default_factory=dict)
     rpc: str | None = None
@@ -67,6 +69,7 @@ class Options:
     model: bytes | None = None
     tsa: bytes | None = None
     log: Path | None = None
+    anchor_log: str | None = None
 
 
 @dataclass(frozen=True)
@@ -151,9 +154,12 @@ def examine(files: Mapping[str, bytes], options: Options | None = None) -> Resul
         **_log(case),
         **{name: _bound(question, case) for name, question in _CASE.items()},
         **_replay(case, options.model),
+        **_card(case),
+        **_recall(case),
         **_matter(case),
         "witnesses": lambda: witnessing.witnessed(case, options.keys, required=options.witnessed),
         "time": lambda: timing.timed(case),
+        **_anchor_log(evidence, options),
         "chain anchor": lambda: chain.anchored(evidence, options.rpc),
         "chain approvals": lambda: chain.authorised(evidence, options.rpc, case.decision.text("definition")),
     }
@@ -213,6 +219,22 @@ def _log(case: Case) -> dict[str, Question]:
 def _replay(case: Case, given: bytes | None) -> dict[str, Question]:
     """Asked only by a reader who has the model."""
     return {} if given is None else {"replay": lambda: replay.recomputed(case, given)}
+
+
+def _anchor_log(evidence: Evidence, options: Options) -> dict[str, Question]:
+    """Asked only by a reader who knows an anchor log."""
+    known = options.anchor_log
+    return {} if known is None else {"anchor log": lambda: chain.continued(evidence, options.rpc, known)}
+
+
+def _card(case: Case) -> dict[str, Question]:
+    """Asked only of a dossier whose model was described."""
+    return {"model card": lambda: model_card.signed(case)} if model_card.entries(case) else {}
+
+
+def _recall(case: Case) -> dict[str, Question]:
+    """Asked only of a dossier whose model was recalled."""
+    return {"recall": lambda: recall.since(case)} if recall.entries(case) else {}
 
 
 def _matter(case: Case) -> dict[str, Question]:

@@ -124,6 +124,7 @@ def _tell(story: Mapping[str, Any]) -> Iterable[str]:
     yield from _under(story.get("matter"))
     yield from _allowed(story["allowed"])
     yield from _computed(story["computed"])
+    yield from _described(story.get("card"))
     yield from _came_out(story["result"])
     yield from _was_shown(story["shown"])
     yield "<h2>What happened since</h2>"
@@ -198,6 +199,15 @@ def _computed(computed: Mapping[str, Any]) -> Iterable[str]:
     )
     nodes = ((n["node"], n["role"], n["rounds"], n["bytes_sent"], n["cpu_seconds"]) for n in computed["nodes"])
     yield _table("The nodes that signed for it", ("Node", "Role", "Rounds", "Bytes sent", "CPU seconds"), nodes)
+
+
+def _described(card: Mapping[str, Any] | None) -> Iterable[str]:
+    if card is None:
+        return
+    rows = ((each["title"], " ".join(each["paragraphs"])) for each in card["stated"])
+    caption = f"What the model's owner stated of it then: card {card['sequence']} of {card['time']} ({card['entry']})"
+    yield _table(caption, ("Attribute", "In the owner's words"), rows)
+    yield "<p>It is the owner's word; nobody checked it.</p>"
 
 
 def _came_out(result: Mapping[str, Any] | None) -> Iterable[str]:

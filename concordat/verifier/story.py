@@ -12,7 +12,7 @@ from concordat.explanation import decimal, log_odds_of, maybe_decimal, probabili
 from concordat.fields import plain
 from concordat.kinds.kind import softmax
 from concordat.outputs import Opened
-from concordat.verifier import authority, boards, computation, matters, timeline, timing, witnessing
+from concordat.verifier import authority, boards, computation, matters, model_card, timeline, timing, witnessing
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import Entry, NotCheckable
 
@@ -32,6 +32,7 @@ def tell(case: Case) -> dict[str, Json]:
         "ended": timeline.ended(case),
         "timeline": [timeline.row(case, entry) for entry in case.evidence.entries],
         "trust": _trust(case),
+        **({"card": card} if (card := model_card.tell(case)) else {}),
         **({"matter": matters.tell(case)} if matters.has(case) else {}),
     }
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from concordat.canonical import Json
 from concordat.events import EVENTS, Event
 from concordat.reasons import Reason
-from concordat.verifier import computation, matters
+from concordat.verifier import computation, matters, recall
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import Entry, NotCheckable
 
@@ -19,7 +19,19 @@ _COMPUTED = frozenset({_E.JOB_RESERVED, _E.PREDICTION_RECORDED, _E.EXPLANATION_R
 
 _TOLD = (
     *("kind", "version", "scope", "until", "relying", "path", "determination", "outcome", "expires"),
-    *("approve", "authorised", "method", "ground", "state", "reason", "departures", "role", "form"),
+    *(
+        "approve",
+        "authorised",
+        "method",
+        "ground",
+        "state",
+        "reason",
+        "classification",
+        "sequence",
+        "departures",
+        "role",
+        "form",
+    ),
 )
 """Public fields that say something to a reader, in the order in which they are told."""
 
@@ -38,6 +50,7 @@ ENDS: Mapping[Event, str] = {
     _E.STUDY_TERMINATED: "A board ended its approval of the study for good.",
     _E.STUDY_EXPIRED: "The study's approval lapsed.",
     _E.STUDY_CLOSED: "The study was closed.",
+    _E.MODEL_RECALLED: "The model's owner recalled it.",
     _E.CANARY_FAILED: (
         "A record with a known result, computed in the same job, had come back wrong: the result is withheld, "
         "and nothing should rest on it."
@@ -67,6 +80,8 @@ def ended(case: Case) -> list[Json]:
     found: list[Json] = []
     for entry in case.evidence.entries:
         said = ENDS.get(entry.event) or _undone(case, entry)
+        if entry.event is _E.MODEL_RECALLED:
+            said = recall.words(case, entry)
         if said and entry.index > case.decision.index:
             found.append({"entry": entry.number, "time": entry.leaf["time"], "sentence": said})
     return found

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from concordat.reasons import Refused
+from config.demo import bedside
 from config.demo.consortium import STUDY_FOLDER
 from config.demo.report import Report
 from config.demo.screen import Screen
@@ -65,12 +66,14 @@ def serve(state: Path) -> None:
         readdress(stack)
         with screen.stage("serve", "All processes come up again"):
             start_all(stack, supervisor)
+            page = bedside.bring_up(stack, supervisor)
         screen.ending(
             {
                 "admin site": f"{stack.base_url}/admin/",
                 "accounts": "as printed at the end of `make demo`, once; run it again if they are lost",
                 "chain (JSON-RPC, for `--rpc`)": stack.chain_url,
                 "API": f"{stack.base_url}/api/v1/",
+                **({"clinician's page, for ten minutes; a result may take one or two": page} if page else {}),
             }
         )
         screen.plain("Ctrl-C ends it.")

@@ -8,8 +8,8 @@ from typing import Any
 from uuid import uuid4
 
 from concordat import canonical, clock, design
-from concordat.client import consents, governance, models, predict, records
-from concordat.client.api import Status
+from concordat.client import consents, governance, model_cards, models, predict, records
+from concordat.client.answers import Status
 from concordat.client.models import PublishedModel
 from concordat.client.predict import OpenedPrediction
 from concordat.client.work import Work
@@ -19,7 +19,7 @@ from concordat.kinds.kind import Scale
 from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema
 from concordat.states import JobState
-from config.demo import review
+from config.demo import bedside, review
 from config.demo.consortium import BOARDS, CLEVELAND, HOSPITALS, LONG_BEACH, NODES, PARTIES, STUDY_FOLDER, Member
 from config.demo.reference import explain
 from config.demo.reopening import make_escrow, reopen
@@ -61,6 +61,7 @@ class Story:
         self.clinician = str(uuid4())  # a handle in Long Beach's own directory
         self.opened: OpenedPrediction | None = None
         self.work: Work | None = None
+        self.ward: bedside.Ward | None = None
 
     def run(self) -> Report:
         """All stages after the consortium stands."""
@@ -72,6 +73,8 @@ class Story:
             self.approve_definition()
         with self.screen.stage("prediction", "A patient's record is shared, sealed, and computed on"):
             self.predict()
+        with self.screen.stage("bedside", "A clinician opens the patient's chart"):
+            self.show_at_the_bedside()
         with self.screen.stage("ledger", "Prediction and explanation are recorded and anchored"):
             self.anchor()
         with self.screen.stage("dossier", "A legal reviewer reconstructs the decision"):
@@ -111,6 +114,7 @@ class Story:
         for kind, trained in self.trained.items():
             self.publish(trained)
             self.screen.done(f"{kind}: one sealed share each for {', '.join(party.slug for party in PARTIES)}")
+        self.describe("mlp")
         self._refuse(
             "before-disclosure",
             "explaining the linear model without its owner's word",
@@ -120,6 +124,13 @@ class Story:
         models.disclose_weights(home, api, model=self.published["linear"].digest, study=self.protocol["study"])
         self._register("linear", disclosure="full")
         self.screen.done("the owner signs `disclosure: full`; now the linear model's definition is accepted")
+
+    def describe(self, kind: str) -> None:
+        """The owner states in the open what the model is and is not for."""
+        attributes = canonical.decode((STUDY_FOLDER / "card.json").read_bytes())
+        model = self.published[kind].digest
+        model_cards.describe(self.world.home(CLEVELAND), self.world.api(CLEVELAND), model, attributes)
+        self.screen.done(f"{kind}: the owner signs the model card, which clinicians read")
 
     def publish(self, trained: Trained) -> None:
         """The owner imports a model as secret shares."""
@@ -179,7 +190,8 @@ class Story:
         shown: list[str] = []
 
         def changed(status: Status) -> None:
-            shown.append(status["state"])
+            if status["state"] not in shown[-1:]:
+                shown.append(status["state"])
             self.screen.doing(" → ".join(shown))
 
         predict.wait(work, api, seconds=90, on_change=changed)
@@ -208,7 +220,20 @@ class Story:
             f"{self.report.rounds} rounds, {self.report.bytes_total:,} bytes"
         )
 
-    # --- 6. the ledger
+    # --- 6. the bedside
+
+    def show_at_the_bedside(self) -> None:
+        assert self.work is not None
+        home, api = self.world.home(LONG_BEACH), self.world.api(LONG_BEACH)
+        self.ward = bedside.demonstrate(
+            home, api, self.definition, self.work, person=self.clinician, consent=self.consent
+        )
+        self.screen.done("the hospital's own process answers the health record (CDS Hooks 2.0) with this card:")
+        self.ward.show(self.screen)
+        self.ward.work()
+        self.screen.done("a receipt of what was shown is in the log, by its digest; `make serve` opens the page")
+
+    # --- 7. the ledger
 
     def anchor(self) -> None:
         assert self.work is not None
@@ -223,19 +248,23 @@ class Story:
         self.report.record = self.work.result["record"]
         self.screen.done(f"record {self.report.record}: logged, anchored, final")
 
-    # --- 7. the dossier
+    # --- 8. the dossier
 
     def reconstruct(self) -> None:
         assert self.work is not None
         review.reconstruct(self.world, self.screen, self.report, self.work)
 
-    # --- 8. the withdrawal
+    # --- 9. the withdrawal
 
     def withdraw(self) -> None:
         home, api = self.world.home(LONG_BEACH), self.world.api(LONG_BEACH)
         consents.withdraw(home, api, self.consent)
         self.screen.done("one call; effective at once, and logged")
         self._refuse("after-withdrawal", "the next request for this patient", self._request, Reason.CONSENT_WITHDRAWN)
+        if self.ward is not None:
+            self.ward.work()
+            self.screen.done("the result is taken off card and page:")
+            self.ward.show(self.screen)
 
     # --- what one patient does, as often as wanted
 

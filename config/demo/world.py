@@ -19,7 +19,7 @@ from concordat.pins import PinsDocument
 from config.demo.consortium import BOARDS, CLEVELAND, HOSPITALS, LONG_BEACH, MEMBERS, NODES, QUORUM, Member
 from config.demo.officers import Officer
 from config.demo.screen import Screen
-from config.demo.training import read_rows, write_rows
+from config.demo.training import read_rows, with_outcome, write_rows
 from config.local.stack import Stack, run_manage
 from config.local.supervisor import Supervisor
 from ledger.chain.deploy import deploy
@@ -27,7 +27,7 @@ from ledger.chain.deploy import deploy
 _EVERYBODY = "studies.read definitions.read definitions.vote ledger.read dossiers.read"
 SCOPES = {
     "party": f"institutions.write studies.write {_EVERYBODY}",
-    "owner": f"studies.write models.write definitions.write {_EVERYBODY}",
+    "owner": f"studies.write models.read models.write definitions.write {_EVERYBODY}",
     "requester": f"institutions.write studies.write consents.write predictions.write predictions.read "
     f"records.read {_EVERYBODY}",
     "dealer": "definitions.read definitions.vote",
@@ -194,7 +194,7 @@ def _found(world: World, member: Member, table: Path) -> str:
         )
         (folder / "enrolment.jws").write_text(token)
     if member.dataset:
-        rows = [row for row in read_rows(table) if row["dataset"] == member.dataset]
+        rows = [with_outcome(row) for row in read_rows(table) if row["dataset"] == member.dataset]
         write_rows(folder / "data.csv", rows)
     return token
 
@@ -242,7 +242,7 @@ def _rely(world: World, relying: Member, reviewing: Member) -> None:
         responsibilities="The reviewing board decides for both sites; the relying site reports what is local.",
         ends=clock.rfc3339(clock.now() + timedelta(days=3 * 365)),
     )
-    agreement = world.api(relying).reliances()[0]["agreement"]
+    agreement = world.api(relying).lists.reliances()[0]["agreement"]
     world.officers[reviewing.slug].sign("accept-reliance", agreement=agreement)
 
 

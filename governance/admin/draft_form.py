@@ -8,6 +8,7 @@ from typing import Any, cast, get_args
 from django import forms
 from django.forms import BaseFormSet
 
+from concordat import protocol
 from concordat.canonical import Json
 from concordat.data_use import LABELS
 from concordat.legal_basis import Ground
@@ -79,6 +80,13 @@ class DraftForm(forms.Form):
     minimal = forms.BooleanField(label="No more than minimal risk (45 CFR 46.102(j))", required=False)
     reidentification = forms.CharField(label="Risk of re-identification", required=False, widget=_AREA)
     misuse = forms.CharField(label="Risk of misuse", required=False, widget=_AREA)
+    kinds = forms.MultipleChoiceField(
+        label="Which computations",
+        required=False,
+        initial=["explain"],
+        choices=list(words.KINDS.items()),
+        widget=forms.CheckboxSelectMultiple,
+    )
     population = forms.MultipleChoiceField(
         required=False,
         choices=[(each, words.POPULATIONS[each]) for each in get_args(Population)],
@@ -164,6 +172,8 @@ class Editor:
             "review_months": given["review_months"] or 12,
             "valid_until": self._until(given["valid_until"]),
         }
+        if (kinds := _in_order(given["kinds"], protocol.kinds(self._before))) != ["explain"] or "kinds" in self._before:
+            document["kinds"] = kinds
         return document
 
     def refuse(self, refused: Refused, sentence: str) -> None:
@@ -202,6 +212,7 @@ def _initial(content: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **content,
         **{name: risks.get(name) for name in ("minimal", "reidentification", "misuse")},
+        "kinds": protocol.kinds(content),
         "data_use": use.get("study"),
         "purposes": "\n".join(content.get("purposes", ())),
         "sections": join(content.get("sections", [])),

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.models import User
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -30,12 +30,8 @@ class StateFilter(admin.SimpleListFilter):
         return [(state.value, state.value) for state in StudyState]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        wanted, lapsed = self.value(), Q(state=StudyState.APPROVED, expires__lte=clock.now())
-        if wanted is None:
-            return queryset
-        if wanted == StudyState.EXPIRED:
-            return queryset.filter(Q(state=wanted) | lapsed)
-        return queryset.filter(state=wanted).exclude(lapsed)
+        wanted = self.value()
+        return queryset if wanted is None else queryset.filter(Study.in_state(wanted, clock.now()))
 
 
 @admin.register(Study)

@@ -2,7 +2,14 @@
 
 from governance.models.board import BoardSeat, Conflict, Delegation
 from governance.models.consent import Consent
-from governance.models.definition import BudgetUse, Definition, DefinitionVote, DisclosureStatement
+from governance.models.definition import (
+    BudgetUse,
+    Definition,
+    DefinitionVote,
+    DisclosureStatement,
+    ModelCard,
+    ModelRecall,
+)
 from governance.models.institution import Institution, InstitutionKey, KeyChange, NodeStatus, Roster
 from governance.models.matter import Grant, Matter, MatterDecision, PrivilegeMark
 from governance.models.meeting import AgendaItem, Attendance, Ballot, Meeting
@@ -46,6 +53,8 @@ __all__ = [
     "MatterDecision",
     "Meeting",
     "Membership",
+    "ModelCard",
+    "ModelRecall",
     "NodeStatus",
     "Notification",
     "OfficerProfile",

@@ -1,9 +1,11 @@
-"""Computation definitions, the institutions' votes on them, and the model owner's word on disclosure."""
+"""Computation definitions, the institutions' votes on them, and the model owner's word: disclosure, card, recall."""
 
 from enum import StrEnum
 
 from django.db import models
 
+from concordat.model_card import not_stated, peek_card, stated
+from concordat.recall import CLASSES, LONGEST_ADVICE, WHY, peek_recall, sentence
 from concordat.votes import VoteDocument
 from governance.models.institution import Institution
 from governance.models.study import Study
@@ -94,6 +96,59 @@ class DisclosureStatement(models.Model):
 
     def __str__(self) -> str:
         return f"{self.owner.slug} discloses {self.model[:19]}…"
+
+
+@append_only
+class ModelCard(models.Model):
+    """What a model's owner states of one model version. The card of the highest number counts (`selectors.card`)."""
+
+    model = models.CharField(max_length=71)
+    owner = models.ForeignKey(Institution, on_delete=models.PROTECT, related_name="cards")
+    sequence = models.PositiveIntegerField()
+    statement = models.TextField(help_text="The card as the owner signed it (JWS).")
+    received = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-sequence",)
+        constraints = (models.UniqueConstraint(fields=("model", "sequence"), name="governance_card_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.owner.slug} describes {self.model[:19]}…"
+
+    @property
+    def stated(self) -> list[tuple[str, list[str]]]:
+        """The title of each attribute that it states, and its paragraphs."""
+        said = stated(peek_card(self.statement)["attributes"])
+        return [(attribute.title, paragraphs) for attribute, paragraphs in said.items()]
+
+    @property
+    def left_out(self) -> str:
+        """What it does not state."""
+        return ", ".join(each.title for each in not_stated(peek_card(self.statement)["attributes"]))
+
+
+@append_only
+class ModelRecall(models.Model):
+    """A model owner's signed recall of one model version, for good: nothing is computed with it from then on."""
+
+    model = models.CharField(max_length=71, unique=True)
+    owner = models.ForeignKey(Institution, on_delete=models.PROTECT, related_name="recalls")
+    reason = models.CharField(max_length=16, choices=[(why, why) for why in WHY])
+    classification = models.CharField(max_length=3, choices=[(each, each) for each in CLASSES])
+    advice = models.CharField(max_length=LONGEST_ADVICE)
+    statement = models.TextField(help_text="The recall as the owner signed it (JWS).")
+    received = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-received",)
+
+    def __str__(self) -> str:
+        return f"{self.owner.slug} recalls {self.model[:19]}…"
+
+    @property
+    def sentence(self) -> str:
+        """Why, and how grave it is; the advice stands apart."""
+        return sentence(peek_recall(self.statement))
 
 
 class BudgetUse(models.Model):

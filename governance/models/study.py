@@ -58,6 +58,12 @@ class Study(models.Model):
         state = StudyState(self.state)
         return StudyState.EXPIRED if state is StudyState.APPROVED and self.lapsed(now) else state
 
+    @staticmethod
+    def in_state(state: str, now: datetime) -> Q:
+        """The studies that are in this state by :meth:`state_at`."""
+        lapsed = Q(state=StudyState.APPROVED, expires__lte=now)
+        return Q(state=state) | lapsed if state == StudyState.EXPIRED else Q(state=state) & ~lapsed
+
     def lapsed(self, now: datetime) -> bool:
         """Whether the last approval's time is over."""
         return self.expires is not None and now >= self.expires

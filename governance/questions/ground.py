@@ -6,21 +6,27 @@ from concordat.consent import check_consent
 from concordat.data_use import Answer, match
 from concordat.determination import Path
 from concordat.findings import check_waiver
-from concordat.legal_basis import Ground
+from concordat.legal_basis import Ground, basis_of
 from concordat.reasons import Reason, Refused
-from concordat.request import check_ground
+from concordat.request import check_contributors, check_ground
 from governance import selectors
 from governance.case import Case
+from governance.models import Institution
 from governance.services import attachments
 from governance.services.data_use import decision
 
 
 def legal_basis(case: Case) -> str:
-    """The ground is the one that the protocol states for this requester and purpose, and what it asks for is there."""
-    return _GROUNDS[check_ground(case.request, case.protocol["bases"])](case)
+    """The ground is the one that the protocol states for this requester and purpose, and what it asks for is there. Who
+    brings rows of its own patients has a ground of its own, and what that asks for is there too."""
+    bases, purpose = case.protocol["bases"], case.request["purpose"]
+    for slug in check_contributors(case.definition.content, bases, purpose):
+        ground = basis_of(bases, institution=slug, purpose=purpose)["ground"]
+        _GROUNDS[ground](case, case.institutions[slug])
+    return _GROUNDS[check_ground(case.request, bases)](case, case.requester)
 
 
-def _consent(case: Case) -> str:
+def _consent(case: Case, _: Institution) -> str:
     row = case.consent
     if row is None or row.statement != case.request["basis"]["consent"]:
         raise Refused(Reason.CONSENT_MISSING)
@@ -41,35 +47,35 @@ def _consent(case: Case) -> str:
     return f"{who[statement['signer']['capacity']]} has consented to this study and purpose, and nobody has withdrawn."
 
 
-def _waiver(case: Case) -> str:
-    """45 CFR 46.116(f), 45 CFR 164.512(i): the board that reviews for the requester made each finding for a waiver."""
-    board = selectors.board_of(case.requester, case.definition.study.slug, case.now)
+def _waiver(case: Case, of: Institution) -> str:
+    """45 CFR 46.116(f), 45 CFR 164.512(i): the board that reviews for the site made each finding for a waiver."""
+    board = selectors.board_of(of, case.definition.study.slug, case.now)
     try:
-        check_waiver(selectors.findings_for(case.definition.study, case.requester))
+        check_waiver(selectors.findings_for(case.definition.study, of))
     except Refused as refused:
         detail = f"The board of {board.slug} has not waived consent. {refused.detail}"
         raise Refused(refused.reason, detail=detail, field=refused.field) from None
     return f"The board of {board.slug} waived consent, with every finding that a waiver needs."
 
 
-def _exempt(case: Case) -> str:
-    board = selectors.board_of(case.requester, case.definition.study.slug, case.now)
-    document = selectors.determination_for(case.definition.study, case.requester)
+def _exempt(case: Case, of: Institution) -> str:
+    board = selectors.board_of(of, case.definition.study.slug, case.now)
+    document = selectors.determination_for(case.definition.study, of)
     if document is None or document["path"] != Path.EXEMPT:
         detail = f"The board of {board.slug} has not found the study exempt."
         raise Refused(Reason.LEGAL_BASIS_MISSING, detail=detail)
     return f"The board of {board.slug} found the study exempt (45 CFR 46.104)."
 
 
-def _care(case: Case) -> str:
+def _care(case: Case, _: Institution) -> str:
     return "Used for treatment or operations, which is no research, as the protocol states."
 
 
-def _emergency(case: Case) -> str:
+def _emergency(case: Case, _: Institution) -> str:
     return "Used in a public-health emergency, as the protocol states; its declaration is an attachment."
 
 
-_GROUNDS: Mapping[Ground, Callable[[Case], str]] = {
+_GROUNDS: Mapping[Ground, Callable[[Case, Institution], str]] = {
     Ground.CONSENT: _consent,
     Ground.WAIVER: _waiver,
     Ground.EXEMPT: _exempt,

@@ -114,12 +114,22 @@ def add(
 
 
 @transaction.atomic
-def read(*, by: User, study: str, attachment: str) -> Attachment:
+def read(*, study: str, attachment: str, by: User | None = None, system: Institution | None = None) -> Attachment:
     """An attachment with its content, for whoever sees the study. That it was read is recorded.
+
+    Args:
+        study: its identifier.
+        by: a person; or
+        system: the institution whose own system reads it.
 
     Raises Refused(NOT_FOUND).
     """
-    seen = selectors.seen_study(by, study)
+    if by is not None:
+        seen = selectors.seen_study(by, study)
+        reader, through = by.officer.uuid, selectors.seen_through(by, seen)[0]
+    else:
+        assert system is not None  # a person or a system reads
+        seen, reader, through = _seen_by_system(study, system), None, system
     found = seen.attachments.filter(uuid=selectors.as_uuid(attachment)).first()
     if found is None:
         raise Refused(Reason.NOT_FOUND, detail="The study has no such attachment.", field="attachment")
@@ -128,10 +138,10 @@ def read(*, by: User, study: str, attachment: str) -> Attachment:
         public={
             "page": "attachment",
             "study": _public_name(seen),
-            "institution": selectors.seen_through(by, seen)[0].slug,
+            "institution": through.slug,
         },
-        private={"reader": str(by.officer.uuid)},
-        subject=by.officer.uuid,
+        private={"reader": str(reader)} if reader is not None else {},
+        subject=reader,
     )
     return found
 
@@ -208,9 +218,15 @@ def _seen(study: Study, by: User | None, system: Institution | None) -> Study:
     if by is not None:
         return selectors.locked_study(by, str(study.uuid))
     assert system is not None  # a person or a system attaches
-    if not selectors.visible_studies([system]).filter(pk=study.pk).exists():
+    seen = _seen_by_system(str(study.uuid), system)
+    return Study.objects.select_for_update(no_key=True).get(pk=seen.pk)
+
+
+def _seen_by_system(study: str, system: Institution) -> Study:
+    seen = selectors.visible_studies([system]).filter(uuid=selectors.as_uuid(study)).first()
+    if seen is None:
         raise Refused(Reason.NOT_FOUND, field="study")
-    return Study.objects.select_for_update(no_key=True).get(pk=study.pk)
+    return seen
 
 
 def _check_may(study: Study, owner: Institution | None, by: User | None, system: Institution | None) -> None:

@@ -12,9 +12,12 @@ from concordat.design import Plan, check_design
 from concordat.events import Event
 from concordat.fields import plain, read
 from concordat.model import answers_of
+from concordat.plans import CohortPlan, check_plan, opened_counts
+from concordat.protocol import kinds
 from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema
 from concordat.signatures import peek
+from concordat.training_plan import TrainingPlan
 from governance import policies, selectors
 from governance.models import Definition, DefinitionVote, DisclosureStatement, Institution, Study
 from governance.permissions import Verb
@@ -64,13 +67,13 @@ def register(
         institution: the site that registers it.
         content: the definition document; its digest is its name.
         schema: the feature schema and
-        design: the design of perturbations that it names by digest; None for a kind without one.
+        design: the design of perturbations that it names by digest, or the plan of an audit or a training.
 
     Raises:
         Refused: MODEL_UNKNOWN; what :func:`concordat.definition.check` and :func:`concordat.design.check_design`
             refuse; DESIGN_IMPLAUSIBLE; NOT_FOUND for a study in which the institution takes no part; WRONG_STATE;
-            DIGEST_MISMATCH for another protocol, schema or design; FIELD_INVALID for what goes beyond the protocol;
-            TRANSFER_BASIS_MISSING.
+            MODEL_RECALLED; DIGEST_MISMATCH for another protocol, schema or design; FIELD_INVALID for what goes beyond
+            the protocol; TRANSFER_BASIS_MISSING.
     """
     named = read(content, definitions.Definition)
     study = _locked_study(institution, named["study"])
@@ -79,18 +82,20 @@ def register(
         return known
     now = clock.now()
     policies.check_state(study, Verb.DEFINE, now)
+    selectors.check_not_recalled(named["model"])
     manifest = selectors.manifest(named["model"])
     disclosure = DisclosureStatement.objects.filter(model=named["model"], study=study).first()
     if digest(schema) != named["schema"]:
         raise Refused(Reason.DIGEST_MISMATCH, field="schema")
     plan = _check_design(named, FeatureSchema.from_json(schema), design)
-    groups = len(plan.groups) if plan else 0
+    explained = None if isinstance(plan, CohortPlan) else plan
+    groups = opened_counts(plan) if isinstance(plan, CohortPlan) else len(plan.groups)
     document = definitions.check(
         content,
         manifest=manifest,
         groups=groups,
-        mirrored=plan is not None and plan.mirrored,
-        secret_operator=plan is not None and plan.secrets > 0,
+        mirrored=explained is not None and explained.mirrored,
+        secret_operator=explained is not None and explained.secrets > 0,
         disclosure=disclosure.statement if disclosure else None,
         keyring=selectors.lasting_keyring([manifest["owner"]]),
         now=now,
@@ -124,7 +129,7 @@ def relay_vote(*, vote: Mapping[str, Any]) -> DefinitionVote:
     Raises:
         Refused: what :func:`concordat.votes.verify` refuses; VOTE_INVALID for another's key, a past deadline or a
             nonce that is not higher; DEFINITION_UNKNOWN; WRONG_INSTITUTION for who has no say; WRONG_STATE for an
-            approval while the study is not approved.
+            approval while the study is not approved; MODEL_RECALLED for an approval.
     """
     verified = votes.verify(vote, domain=registry_domain())
     document = cast(votes.VoteDocument, dict(vote))
@@ -145,6 +150,7 @@ def relay_vote(*, vote: Mapping[str, Any]) -> DefinitionVote:
         raise Refused(Reason.WRONG_INSTITUTION, detail=f"{institution} has no say in this definition.")
     if verified.approve:
         policies.check_state(definition.study, Verb.DEFINE, now)
+        selectors.check_not_recalled(definition.content["model"])
     elif _ends_authority(definition, institution.slug):
         definition.epoch += 1
         definition.save(update_fields=["epoch"])
@@ -192,12 +198,15 @@ def _ends_authority(definition: Definition, revoking: str) -> bool:
 
 def _check_design(
     document: definitions.Definition, schema: FeatureSchema, design: Mapping[str, Json] | None
-) -> Plan | None:
-    """The design that the definition names, checked; None where it names none."""
-    if (digest(design) if design is not None else "") != document["design"]:
+) -> Plan | CohortPlan:
+    """The design that the definition names, or the plan of an audit or a training, checked."""
+    if design is None or digest(design) != document["design"]:
         raise Refused(Reason.DIGEST_MISMATCH, field="design")
-    if design is None:
-        return None
+    plan = check_plan(document["kind"], design, schema)
+    if isinstance(plan, TrainingPlan):
+        plan.factors(len(document["parties"]))
+    if plan is not None:
+        return plan
     checked = check_design(design, schema)
     plausibility.check_reference(checked, schema, most=document["impossible"])
     return checked
@@ -211,6 +220,7 @@ def _check_within_protocol(document: definitions.Definition, study: Study, *, ow
         raise Refused(Reason.DIGEST_MISMATCH, detail=detail, field="protocol")
     protocol = version.content
     limits = {
+        "kind": ([document["kind"]], kinds(protocol)),
         "parties": (document["parties"], protocol["sites"]),
         "model": ([owner], protocol["sites"]),
         "requesters": (document["requesters"], protocol["requesters"]),

@@ -1,12 +1,13 @@
 """Institutions come in with their keys, change them, and say whose passkeys speak for them."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
 
 from concordat import clock, enrolment
 from concordat.canonical import digest
+from concordat.client_keys import thumbprints
 from concordat.events import Event
 from concordat.fields import plain
 from concordat.key_change import check_issued
@@ -40,7 +41,7 @@ def enrol(*, token: str) -> Institution:
     keys = document["keys"]
     public: dict[str, Any] = dict(plain(keys))
     ids = {kind: enrolment.public_key_id(kind.value, public[kind]) for kind in Kind}
-    _check_free(ids.values(), field="keys")
+    _check_free(public, field="keys")
     now = clock.now()
     institution = Institution.objects.create(
         slug=document["institution"],
@@ -92,7 +93,7 @@ def change_key(*, token: str) -> KeyChange:
     check_issued(token, clock.now())
     successor = document["key"]
     if successor is not None:
-        _check_free([enrolment.public_key_id(kind.value, successor)], field="key")
+        _check_free({kind.value: successor}, field="key", but=institution)
     entry = record(
         event=Event.KEY_CHANGED,
         public={
@@ -159,6 +160,16 @@ def publish_roster(*, token: str) -> Roster:
     return roster
 
 
-def _check_free(key_ids: Iterable[str], *, field: str) -> None:
-    if InstitutionKey.objects.filter(key_id__in=list(key_ids)).exists():
+def _check_free(public: Mapping[str, Any], *, field: str, but: Institution | None = None) -> None:
+    """Raises Refused(CONFLICT) if a key is there already, or one that signs in is another institution's than `but`.
+
+    Args:
+        public: the public halves, by kind.
+    """
+    ids = [enrolment.public_key_id(kind, key) for kind, key in public.items()]
+    taken = InstitutionKey.objects.filter(key_id__in=ids).exists()
+    if not taken and (client := public.get(Kind.CLIENT)) is not None:
+        others = InstitutionKey.objects.filter(kind=Kind.CLIENT).exclude(institution=but)
+        taken = any(thumbprints(client) & thumbprints(key.public) for key in others)
+    if taken:
         raise Refused(Reason.CONFLICT, detail="One of the keys belongs to another institution.", field=field)

@@ -18,6 +18,7 @@ from concordat import clock, timestamps
 from concordat.documents import CLOCK_SKEW
 from concordat.reasons import Reason, Refused
 from concordat.timestamps import Stamp
+from concordat.trusted import authorities
 from ledger.models import SignedCheckpoint, StampAttempt, TimeStamp
 
 _PATIENCE = 10.0
@@ -104,7 +105,7 @@ def _ask(query: bytes) -> bytes:
     answer, deadline = b"", monotonic() + _PATIENCE
     try:
         with (
-            httpx.Client(timeout=_PATIENCE) as http,
+            httpx.Client(verify=authorities(), timeout=_PATIENCE) as http,
             http.stream("POST", settings.TSA_URL, content=query, headers=headers) as response,
         ):
             if response.status_code != httpx.codes.OK:

@@ -1,10 +1,13 @@
 """A small consortium, enrolled for real, and ways to call the API as one of its members."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import pytest
@@ -21,7 +24,11 @@ from concordat.keystore import Keystore
 from governance.models import Consent, Definition, Institution, ProtocolVersion, Study
 from governance.services import institutions
 from tests.support.approval import approve
+from tests.support.consortium import DOMAIN, Consortium
+from tests.support.coordinator import World
+from tests.support.redis import redis_server
 
+FORM = "application/x-www-form-urlencoded"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 ROLES = {
@@ -38,11 +45,15 @@ DIGEST = "sha256:" + "0" * 64
 SAMPLES = {
     "institution": "zurich",
     "study": "heart",
+    "protocol": DIGEST,
+    "attachment": str(UUID(int=7)),
     "model": DIGEST,
     "definition": DIGEST,
     "consent": str(UUID(int=1)),
     "subject": str(UUID(int=3)),
     "prediction": str(UUID(int=2)),
+    "audit": str(UUID(int=5)),
+    "training": str(UUID(int=6)),
     "job": str(UUID(int=2)),
     "webhook": str(UUID(int=4)),
     "index": "0",
@@ -146,9 +157,31 @@ def ask_token(client: Client, members: dict[str, Institution]) -> Callable[..., 
             "client_assertion_type": ASSERTION_TYPE,
             "client_assertion": assertion,
         }
-        return client.post("/api/v1/token", data=usual | form)
+        return client.post("/api/v1/token", urlencode(usual | form), content_type=FORM)
 
     return ask
+
+
+@pytest.fixture(scope="session")
+def founded(tmp_path_factory: pytest.TempPathFactory, _state: Path) -> Consortium:
+    """The members' keys of `world`, which are the same for every test."""
+    return Consortium(tmp_path_factory.mktemp("homes"), coordinator=Keystore(_state / "keys").identity)
+
+
+@pytest.fixture
+def make_world(
+    db: None, settings: Any, tmp_path: Path, django_capture_on_commit_callbacks: Callable[..., Any]
+) -> Iterator[Callable[[Consortium], World]]:
+    """A consortium whose real services have come up to an approved definition and a consent, with a broker."""
+    settings.CHAIN_ID, settings.REGISTRY_ADDRESS = DOMAIN.chain_id, DOMAIN.registry
+    settings.ANCHOR_ADDRESS = DOMAIN.registry
+    with redis_server(tmp_path) as settings.REDIS_URL:
+        yield lambda consortium: World(consortium, partial(django_capture_on_commit_callbacks, execute=True))
+
+
+@pytest.fixture
+def world(make_world: Callable[[Consortium], World], founded: Consortium) -> World:
+    return make_world(founded)
 
 
 @pytest.fixture
@@ -166,6 +199,8 @@ def objects(members: dict[str, Institution]) -> Job:
         digest=DIGEST,
         study=study,
         content={
+            "kind": "explain",
+            "model": DIGEST,
             "parties": ["cleveland", "budapest"],
             "dealer": "notary",
             "requesters": ["long-beach"],
@@ -185,19 +220,49 @@ def objects(members: dict[str, Institution]) -> Job:
         until=now + timedelta(days=1),
         statement="",
     )
+    audit(definition, model, members["long-beach"])
+    training(definition, model, members["cleveland"])
+    return _reserved(
+        definition, model, members["long-beach"], uuid=SAMPLES["job"], idempotency_key="1", prediction_entry=7
+    )
+
+
+def audit(like: Definition, model: ModelVersion, requester: Institution) -> Job:
+    """An audit of a model, reserved, under a definition that is otherwise the same."""
+    definition = _of_kind("audit", like, "sha256:" + "5" * 64)
+    return _reserved(definition, model, requester, uuid=SAMPLES["audit"], idempotency_key="2", prediction_entry=9)
+
+
+def training(like: Definition, model: ModelVersion, owner: Institution) -> Job:
+    """A training of a model, as :func:`audit`."""
+    definition = _of_kind("train", like, "sha256:" + "6" * 64)
+    return _reserved(definition, model, owner, uuid=SAMPLES["training"], idempotency_key="3", prediction_entry=11)
+
+
+def _of_kind(kind: str, like: Definition, digest: str) -> Definition:
+    return Definition.objects.create(
+        digest=digest,
+        study=like.study,
+        content=like.content | {"kind": kind},
+        owner=like.owner,
+        valid_until=like.valid_until,
+        registered=like.registered,
+    )
+
+
+def _reserved(definition: Definition, model: ModelVersion, requester: Institution, **fields: Any) -> Job:
+    now = clock.now()
     return Job.objects.create(
-        uuid=SAMPLES["job"],
-        requester=members["long-beach"],
-        request_uuid=uuid4(),
-        request_digest=DIGEST,
-        idempotency_key="1",
-        content=DIGEST,
+        requester=requester,
         definition=definition,
         model=model,
         state="reserved",
-        prediction_entry=7,
         epoch=0,
         ticket="ticket",
+        content=DIGEST,
+        request_uuid=uuid4(),
+        request_digest=definition.digest,
         created=now,
         updated=now,
+        **fields,
     )

@@ -12,12 +12,17 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 
-from api.models import Delivery, Webhook
+from api.models import AccessToken, Delivery, Webhook
 from api.webhooks import endpoints, outbox
 from compute.models import Job
 from concordat import clock
+from concordat.key_change import build_change
+from concordat.keystore import Keystore
+from governance import selectors
 from governance.models import Institution
+from governance.services import institutions
 from tests.api.conftest import Caller
 from tests.api.test_webhooks import NEW, happen, send
 from tests.support.certificates import make_certificates
@@ -120,6 +125,48 @@ def test_registering_at_the_same_time_is_registering_once(
     caller = signed_in("long-beach")
     assert at_the_same_time(*[lambda: caller.post("webhooks", NEW).status_code] * 3) == [201] * 3
     assert Webhook.objects.count() == 1
+
+
+def test_a_token_does_not_outlive_the_key_that_a_change_is_taking_away(
+    members: dict[str, Institution],
+    keystores: dict[str, Keystore],
+    ask_token: Callable[..., Any],
+    assertion: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The assertion is verified while the change is written but not committed."""
+    written, answered = threading.Event(), threading.Event()
+    change_key = institutions.change_key
+
+    def slowly(*, token: str) -> Any:
+        change = change_key(token=token)
+        written.set()
+        answered.wait(1)  # or the other waits for us
+        return change
+
+    monkeypatch.setattr(institutions, "change_key", slowly)
+    change = build_change(
+        selectors.key_history(members["zurich"]),
+        kind="client",
+        key=None,
+        ground="compromise",
+        issued=clock.now(),
+        offline=keystores["zurich"].offline,
+    )
+
+    def revoke() -> int:
+        body = {"change": change}
+        return int(Client().post("/api/v1/key-changes", body, content_type="application/json").status_code)
+
+    def ask() -> int:
+        assert written.wait(10)
+        try:
+            return int(ask_token(assertion("zurich")).status_code)
+        finally:
+            answered.set()
+
+    assert at_the_same_time(revoke, ask) == [201, 401]
+    assert not AccessToken.objects.exists()
 
 
 def test_a_sender_that_is_killed_during_the_call_has_it_made_again(

@@ -9,7 +9,9 @@ import pytest
 from api.views import base
 from concordat import clock
 from concordat.canonical import b64, digest
+from concordat.events import Event
 from governance.models import Attachment, Institution, Study
+from ledger import selectors as ledger
 from tests.api.conftest import Caller
 
 PATH = "studies/heart/attachments"
@@ -57,6 +59,27 @@ def test_a_list_goes_on(study: Study, signed_in: Callable[..., Caller], monkeypa
     second = caller.get(first["next"].removeprefix("/api/v1/")).json()
     assert [page["items"][0]["kind"] for page in (first, second)] == ["staff-training", "data-use-agreement"]
     assert second["next"] == ""
+
+
+def test_it_is_read_with_its_content_and_that_is_recorded(study: Study, signed_in: Callable[..., Caller]) -> None:
+    added = signed_in("zurich").post(PATH, body()).json()
+    answer = signed_in("cleveland").get(f"{PATH}/{added['attachment']}")
+    assert answer.json() == added | {"content": b64(PDF)}
+    [entry] = ledger.entries(event=Event.RECORD_READ)
+    assert entry.public == {"page": "attachment", "study": "heart", "institution": "cleveland"}
+
+
+def test_it_is_not_found_under_another_study_and_nothing_is_recorded(
+    study: Study, signed_in: Callable[..., Caller]
+) -> None:
+    added = signed_in("zurich").post(PATH, body()).json()
+    other = Study.objects.create(
+        slug="liver", title="Liver", institution=study.institution, created=clock.now(), state="submitted"
+    )
+    other.sites.add(study.institution)
+    for caller, path in (("cleveland", "studies/liver/attachments"), ("mayo", PATH)):
+        assert signed_in(caller).get(f"{path}/{added['attachment']}").status_code == 404
+    assert not ledger.entries(event=Event.RECORD_READ).exists()
 
 
 @pytest.mark.parametrize(

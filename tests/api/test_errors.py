@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, RequestDataTooBig, ValidationError
-from django.http import Http404
+from django.http import Http404, UnreadablePostError
 from django.test import Client, RequestFactory
 from rest_framework import exceptions, serializers
 
@@ -47,6 +47,7 @@ def test_each_problem_has_its_own_reference() -> None:
         (PermissionDenied(), Reason.SCOPE_MISSING),
         (ValidationError("no"), Reason.FIELD_INVALID),
         (RequestDataTooBig(), Reason.TOO_LARGE),
+        (UnreadablePostError(), Reason.MALFORMED),
         (exceptions.ParseError(), Reason.MALFORMED),
         (exceptions.NotAuthenticated(), Reason.SIGN_IN_REQUIRED),
         (exceptions.AuthenticationFailed(), Reason.SIGN_IN_REQUIRED),

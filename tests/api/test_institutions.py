@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from api.models import AccessToken
 from concordat import canonical, clock
 from concordat.key_change import PROVEN, build_change
 from concordat.keystore import Keystore, Kind
@@ -67,6 +68,16 @@ def test_a_change_of_another_key_leaves_sign_in_alone(
     caller = signed_in("zurich")
     assert hand_in(client, make("zurich", "sealing")).status_code == 201
     assert caller.get("institutions").status_code == 200
+
+
+def test_an_old_change_said_again_by_anybody_ends_no_token(
+    client: Client, make: Callable[..., str], successors: Keystore, ask_token: Any, assertion: Any
+) -> None:
+    change = make("zurich", "client")
+    assert hand_in(client, change).status_code == 201
+    ask_token(assertion("zurich", key=successors.client))
+    assert hand_in(client, change).status_code == 201
+    assert AccessToken.objects.count() == 1
 
 
 def test_handing_in_twice_answers_the_same(client: Client, make: Callable[..., str]) -> None:

@@ -18,7 +18,7 @@ from time_machine import TimeMachineFixture
 from api import key_sets
 from api.key_sets import GIVEN_UP, LONGEST, PAUSE, SHORTEST
 from api.models import AccessToken, FetchedKeySet
-from api.oauth import token_url
+from api.oauth import ClientCredentials, token_url
 from concordat import clock
 from concordat.canonical import b64
 from concordat.key_change import build_change
@@ -96,6 +96,20 @@ def test_every_published_key_signs_in_with_its_own_algorithm(
 ) -> None:
     assert [sign_in(key) for key in ours] == [200, 200]
     assert [each.path for each in named.received] == ["/jwks.json"]
+
+
+def test_every_key_of_a_set_that_was_handed_in_signs_in_until_the_set_is_replaced(
+    ours: tuple[ECKey, RSAKey], change: Any, sign_in: Callable[..., int], keystores: dict[str, Keystore]
+) -> None:
+    """Nothing is fetched for it: SMART's other way of registering a key set."""
+    public = [key.as_dict(private=False) for key in ours]
+    change({"keys": [*public, keystores["zurich"].public()["client"]]})
+    assert [sign_in(key) for key in ours] == [200, 200]
+    assert sign_in(ECKey.generate_key("P-384", {"kid": "2026-a", "alg": "ES384"})) == 401
+    change({"keys": public[1:]})
+    assert AccessToken.objects.count() == 0
+    assert [sign_in(key) for key in ours] == [401, 200]
+    assert not FetchedKeySet.objects.exists()
 
 
 def test_the_key_before_the_address_signs_in_no_more(named: HttpsServer, ask_token: Any, assertion: Any) -> None:
@@ -213,6 +227,23 @@ def test_a_new_address_forgets_the_old_ones_keys(
     assert (sign_in(ours[0]), sign_in(ours[1])) == (401, 200)
     change(None)
     assert sign_in(ours[1]) == 401
+
+
+def test_a_token_does_not_outlive_a_key_that_its_set_loses_meanwhile(
+    named: HttpsServer, ours: tuple[ECKey, RSAKey], sign_in: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sign_in(ours[0]) == 200
+    look = ClientCredentials.validate_requested_scope
+
+    def then_lost(grant: ClientCredentials) -> None:
+        look(grant)
+        kept = FetchedKeySet.objects.get()
+        publish(named, ours[1])
+        key_sets._fetch(kept.key, kept.pk, clock.now())
+
+    monkeypatch.setattr(ClientCredentials, "validate_requested_scope", then_lost)
+    assert (sign_in(ours[0]), AccessToken.objects.count()) == (401, 0)
+    assert sign_in(ours[1]) == 200
 
 
 def test_an_assertion_that_names_no_key_is_tried_with_each(

@@ -52,6 +52,7 @@ def test_every_institution_searches_all_of_it(entries: list[LogEntry], signed_in
     [
         ("record=C-0000000-0", "record"),
         ("study=atlantis", "study"),
+        ("study=%20", "study"),
         ("institution=atlantis", "institution"),
         ("event=x", "event"),
         ("since=yesterday", "since"),

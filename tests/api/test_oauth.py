@@ -1,5 +1,6 @@
 """Machine sign-in: an enrolled key buys a token for five minutes, once, and nothing else does."""
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -7,10 +8,17 @@ from typing import Any
 import pytest
 from django.utils import timezone
 from joserfc.jwk import ECKey, RSAKey
+from joserfc.jws import JWSRegistry
 
 from api.models import AccessToken, UsedAssertion
+from api.oauth import ClientCredentials
+from concordat import clock
+from concordat.canonical import b64
+from concordat.key_change import build_change
 from concordat.keystore import Keystore
+from governance import selectors
 from governance.models import Institution, InstitutionKey
+from tests.api.conftest import FORM
 
 
 def test_an_enrolled_key_buys_a_token_for_five_minutes(
@@ -83,6 +91,8 @@ REFUSED = {
     "no subject": {"sub": None},
     "a subject that is no name": {"sub": ["zurich"]},
     "an institution nobody enrolled": {"sub": "atlantis", "iss": "atlantis"},
+    "a name that is none": {"sub": "zurich\0"},
+    "a jti that PostgreSQL cannot keep": {"jti": "\0"},
     "no jti": {"jti": None},
     "an empty jti": {"jti": ""},
     "an endless jti": {"jti": "x" * 300},
@@ -129,9 +139,100 @@ def test_es256_is_refused_though_a_key_may_fit(ask_token: Callable[..., Any], as
     check_refused(ask_token(assertion("zurich", key=ECKey.generate_key("P-256", {"kid": "small"}), alg="ES256")))
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "a.b.c", "eyJhbGciOiJub25lIn0.e30."])
+def unsigned(header: bytes = b'{"alg":"ES384"}', claims: bytes = b'{"iss":"zurich","sub":"zurich"}') -> str:
+    return f"{b64(header)}.{b64(claims)}.{b64(bytes(96))}"
+
+
+DEEP = b"[" * 2500 + b"]" * 2500
+NO_ASSERTION = {
+    "a subject that PostgreSQL cannot look for": unsigned(claims=b'{"sub":"\\u0000"}'),
+    "half a character": unsigned(claims=b'{"sub":"\\ud800"}'),
+    "nothing": "",
+    "a word": "nonsense",
+    "three letters": "a.b.c",
+    "no algorithm": "eyJhbGciOiJub25lIn0.e30.",
+    "no signature": unsigned().rpartition(".")[0] + ".",
+    "deep claims": unsigned(claims=DEEP),
+    "a deep header": unsigned(b'{"alg":"ES384","kid":' + DEEP + b"}"),
+    "a header that is a list": unsigned(b"[]"),
+    "claims that are none": unsigned(claims=b"null"),
+    "bytes that are no text": unsigned(b"\xff", b"\xff"),
+    "a number of 5,000 digits": unsigned(claims=b'{"sub":"zurich","exp":' + b"9" * 5000 + b"}"),
+    **{
+        f"{name} {value}": unsigned(json.dumps({"alg": "ES384", name: value}).encode())
+        for name in ("alg", "kid", "typ", "jku", "crit", "b64")
+        for value in (None, 3, [], {})
+    },
+}
+
+
+@pytest.mark.parametrize("text", NO_ASSERTION.values(), ids=NO_ASSERTION)
 def test_what_is_no_assertion_is_refused(ask_token: Callable[..., Any], text: str) -> None:
     check_refused(ask_token(text))
+
+
+@pytest.mark.parametrize("crit", [["exp"], ["b64"], []])
+def test_an_assertion_with_extensions_is_refused(
+    ask_token: Callable[..., Any], keystores: dict[str, Keystore], assertion: Callable[..., str], crit: list[str]
+) -> None:
+    """Signed by the right key: whoever signs `crit` wants it understood (RFC 7515, section 4.1.11)."""
+    key = keystores["zurich"].client
+    head = {"alg": "ES384", "kid": key.kid, "b64": True, "crit": crit}
+    signed = f"{b64(json.dumps(head).encode())}.{assertion('zurich').split('.')[1]}"
+    signature = JWSRegistry.algorithms["ES384"].sign(signed.encode(), key)
+    check_refused(ask_token(f"{signed}.{b64(signature)}"))
+
+
+NO_FORM = {
+    "nothing": (b"", FORM, 415),
+    "a null": (b"grant_type=%00&scope=%00", FORM, 400),
+    "no text": (b"grant_type=\xff&=%ff&&&=%zz", FORM, 400),
+    "half a character": (b"grant_type=%ED%A0%80", FORM, 400),
+    "one parameter twice": (b"grant_type=client_credentials&grant_type=client_credentials", FORM, 400),
+    "a character set that is none": (b"grant_type=x", f"{FORM}; charset=nonsense", 400),
+    "a character set that is no such thing": (b"grant_type=x", f"{FORM}; charset=hex", 400),
+    "another character set": (b"grant_type=x", f"{FORM}; charset=utf-16", 400),
+    "JSON": (b'{"grant_type":"client_credentials"}', "application/json", 415),
+    "files": (b"--x\r\n", "multipart/form-data; boundary=x", 415),
+    "files without an end": (b"--x", "multipart/form-data", 415),
+    "no type": (b"grant_type=x", "", 415),
+    "more than is read": (b"a=" + b"x" * 2**25, FORM, 413),
+}
+
+
+@pytest.mark.parametrize(("body", "media_type", "status"), NO_FORM.values(), ids=NO_FORM)
+def test_what_is_no_form_is_refused(client: Any, db: None, body: bytes, media_type: str, status: int) -> None:
+    answer = client.generic("POST", "/api/v1/token", body, content_type=media_type)
+    assert (answer.status_code, answer.json()["status"]) == (status, status)
+
+
+def test_a_token_does_not_outlive_a_key_that_is_taken_away_meanwhile(
+    ask_token: Callable[..., Any],
+    assertion: Callable[..., str],
+    members: dict[str, Institution],
+    keystores: dict[str, Keystore],
+    client: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`tests/api/postgresql.py` has it in two transactions."""
+    change = build_change(
+        selectors.key_history(members["zurich"]),
+        kind="client",
+        key=None,
+        ground="compromise",
+        issued=clock.now(),
+        offline=keystores["zurich"].offline,
+    )
+    look = ClientCredentials.validate_requested_scope
+
+    def then_revoked(grant: ClientCredentials) -> None:
+        look(grant)
+        assert (
+            client.post("/api/v1/key-changes", {"change": change}, content_type="application/json").status_code == 201
+        )
+
+    monkeypatch.setattr(ClientCredentials, "validate_requested_scope", then_revoked)
+    check_refused(ask_token(assertion("zurich")))
 
 
 def test_a_client_secret_is_no_way_in(ask_token: Callable[..., Any]) -> None:

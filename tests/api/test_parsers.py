@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from api.parsers import MOST_VALUES, check_extent
 from concordat import canonical
 from concordat.reasons import Reason, Refused
-from tests.api.conftest import Caller
+from tests.api.conftest import FORM, Caller
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-1000, 1000) | st.text(),
@@ -65,6 +65,17 @@ def test_a_refusal_costs_no_more_memory_than_the_body() -> None:
     assert peak < 2 * len(body)
 
 
+def test_what_counting_does_not_see_is_not_read() -> None:
+    """In UTF-16 a byte of U+2200 looks like a quote, and all that follows like a string."""
+    hidden = '["\u2200",' + "[]," * (MOST_VALUES + 1) + '"\u2200"]'
+    for encoding in ("utf-16-le", "utf-16", "utf-32"):
+        check_extent(hidden.encode(encoding))
+        with pytest.raises(Refused) as caught:
+            canonical.decode(hidden.encode(encoding))
+        assert caught.value.reason is Reason.MALFORMED
+    assert reason_of(hidden.encode()) is Reason.TOO_LARGE
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [(b"[" * 100_000, 400, "malformed"), (b"[" + b"1," * MOST_VALUES + b"1,1]", 413, "too-large")],
@@ -84,7 +95,5 @@ def test_what_announces_more_than_the_limit_is_refused_unread(signed_in: Callabl
 
 
 def test_a_form_with_too_many_fields_buys_no_token(client: Any, db: None) -> None:
-    answer = client.post(
-        "/api/v1/token", "&".join(f"f{n}=1" for n in range(2000)), content_type="application/x-www-form-urlencoded"
-    )
+    answer = client.post("/api/v1/token", "&".join(f"f{n}=1" for n in range(2000)), content_type=FORM)
     assert (answer.status_code, answer.json()["type"]) == (413, "urn:concordat:reason:too-large")

@@ -8,6 +8,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
 from api.scopes import Scope
+from concordat.reasons import REASONS, Reason
 from tests.api.test_access import PUBLIC
 
 
@@ -39,6 +40,13 @@ def test_every_operation_names_one_scope_except_those_without_sign_in(schema: di
 def test_every_operation_says_what_a_refusal_looks_like(schema: dict[str, Any]) -> None:
     for method, path, operation in operations(schema):
         assert "application/problem+json" in operation["responses"]["default"]["content"], f"{method} {path}"
+
+
+def test_a_result_may_be_refused_for_whatever_ended_the_job(schema: dict[str, Any]) -> None:
+    ends = {str(REASONS[reason].status) for reason in (Reason.CANARY_FAILED, Reason.NODE_SILENT, Reason.NODE_BUSY)}
+    for path, item in schema["paths"].items():
+        if path.endswith("}/result") and "get" in item:
+            assert ends <= item["get"]["responses"].keys(), path
 
 
 def test_every_operation_is_described(schema: dict[str, Any]) -> None:

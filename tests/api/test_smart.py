@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
@@ -9,7 +10,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from api.scopes import BY_ROLE
 from governance.models import Institution, InstitutionKey
-from tests.api.conftest import ASSERTION_TYPE, ROLES
+from tests.api.conftest import ASSERTION_TYPE, FORM, ROLES
 
 KEYS = {
     "ES256": lambda: ECKey.generate_key("P-256", {"kid": "one"}),
@@ -54,7 +55,9 @@ def test_the_endpoint_it_names_takes_the_grant_and_the_method_it_names(
         "client_assertion_type": ASSERTION_TYPE,
         "client_assertion": assertion("zurich", aud=said["token_endpoint"]),
     }
-    answer = client.post(said["token_endpoint"].removeprefix("http://localhost:8000"), data=form)
+    answer = client.post(
+        said["token_endpoint"].removeprefix("http://localhost:8000"), data=urlencode(form), content_type=FORM
+    )
     assert answer.status_code == 200
 
 

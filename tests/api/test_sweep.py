@@ -18,7 +18,7 @@ from concordat.events import Event
 from concordat.key_change import build_change
 from concordat.keystore import Keystore
 from governance import selectors
-from governance.models import Institution
+from governance.models import Attachment, Institution
 from ledger.services.record import record
 from tests.api.conftest import ROLES, SAMPLES, Caller
 from tests.api.test_access import ENDPOINTS, PUBLIC, check_problem
@@ -29,9 +29,11 @@ OPERATIONS = [
 ]
 MISSING = SAMPLES | {
     "study": "liver",
+    "protocol": "sha256:" + "1" * 64,
     "model": "sha256:" + "1" * 64,
     "definition": "sha256:" + "1" * 64,
-    **{name: str(UUID(int=9)) for name in ("consent", "subject", "prediction", "job", "webhook")},
+    **{name: str(UUID(int=9)) for name in ("attachment", "consent", "subject", "prediction", "audit", "training")},
+    **{name: str(UUID(int=9)) for name in ("job", "webhook")},
     "record": record_number.format(8),
 }
 THERE = SAMPLES | {"record": record_number.format(7)}
@@ -39,13 +41,14 @@ THERE = SAMPLES | {"record": record_number.format(7)}
 READ_BY_ALL = {
     "/api/v1/institutions/{institution}": "everybody compares everybody's keys",
     "/api/v1/models/{model}": "a manifest names no secret; its shares are not shown",
+    "/api/v1/models/{model}/card": "a card is written for everybody",
     "/api/v1/ledger/entries/{index}": "every institution may read all of the log",
     "/api/v1/log/tile/entries/{path}": "the same log, by the bundle",
     "/api/v1/log/tile/{level}/{path}": "hashes alone, for everybody",
 }
-"""Objects that belong to nobody, and why. Whatever else has a name in its path is looked for among the caller's own."""
+"""What everybody reads, and why. Whatever else has a name in its path is looked for among the caller's own."""
 
-WRITES = {"/api/v1/models/{model}/canaries", "/api/v1/models/{model}/disclosure"}
+WRITES = {f"/api/v1/models/{{model}}/{verb}" for verb in ("canaries", "card", "disclosure", "recall")}
 """Below an object of `READ_BY_ALL`, and for its owner alone."""
 
 VOTE = {"approve": True, "institution": "mayo", "address": "0x", "nonce": 0, "deadline": 0, "signature": "0x"}
@@ -66,7 +69,8 @@ BODIES: dict[str, Callable[[dict[str, str]], dict[str, Any]]] = {
 OWNED = [
     (method, path)
     for method, path, operation in OPERATIONS
-    if any(each["in"] == "path" for each in operation.get("parameters", [])) and path not in READ_BY_ALL
+    if any(each["in"] == "path" for each in operation.get("parameters", []))
+    and not (method == "GET" and path in READ_BY_ALL)
 ]
 
 IN_A_URL = {
@@ -74,10 +78,11 @@ IN_A_URL = {
     "query": {
         *("after", "state", "definition", "record", "study", "institution", "event"),
         *("since", "until", "asked", "index", "size", "first", "second", "old"),
+        *("kind", "model", "name", "owner", "role"),
     },
 }
-"""Names that may stand in an address, which proxies and browsers write down: of institutions, of studies, of digests,
-of entries, of days; and random pseudonyms. Nothing here says anything about a person."""
+"""Names that may stand in an address, which proxies and browsers write down: of institutions and what they do, of
+studies, of models, of digests, of entries, of days; and random pseudonyms. None says anything about a person."""
 
 
 class TestWhoHasNoRole:
@@ -162,6 +167,16 @@ def everything(objects: Job) -> None:
         created=clock.now(),
     )
     Alarm.objects.create(job=objects, document="", received=clock.now())
+    Attachment.objects.create(
+        uuid=SAMPLES["attachment"],
+        study=objects.definition.study,
+        kind="charter",
+        name="charter.pdf",
+        media_type="application/pdf",
+        digest=SAMPLES["model"],
+        content=b"%PDF-1.7",
+        added=clock.now(),
+    )
     with transaction.atomic():
         record(
             event=Event.CONSENT_GIVEN,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from django.test import Client
 
 from api.models import CallCount
 from concordat import clock
+from tests.api.conftest import SAMPLES
+from tests.api.test_sweep import OPERATIONS, SCHEMA
 
 pytestmark = pytest.mark.django_db
 
@@ -44,6 +47,19 @@ def test_predictions_are_limited_by_institution_and_following_one_is_not(signed_
     limited([caller.post("predictions", {}) for _ in range(3)])
     assert other.post("predictions", {}).status_code != 429
     assert {caller.get("predictions").status_code for _ in range(4)} == {200}
+
+
+def test_whatever_else_changes_something_is_limited_together(signed_in: Callable[..., Any]) -> None:
+    caller, other = signed_in("zurich"), signed_in("mayo")
+    calls = [partial(caller.post, "rosters", {}), partial(caller.call, "DELETE", f"webhooks/{SAMPLES['webhook']}")]
+    limited([call() for call in (*calls, partial(caller.post, "node/status", {}))])
+    assert other.post("rosters", {}).status_code != 429
+
+
+def test_every_operation_that_changes_something_says_so_and_a_read_only_where_it_counts() -> None:
+    unsaid = [(method, path) for method, path, each in OPERATIONS if "429" not in each["responses"]]
+    assert {method for method, _ in unsaid} == {"GET"}
+    assert "429" in SCHEMA["paths"]["/api/v1/dossiers/{record}"]["get"]["responses"]
 
 
 def test_dossiers_are_limited(signed_in: Callable[..., Any]) -> None:

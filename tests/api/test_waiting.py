@@ -8,7 +8,8 @@ import pytest
 from api import waiting
 from compute.models import Job
 from concordat.states import JobState
-from tests.api.conftest import JOB, Caller
+from governance.models import Institution
+from tests.api.conftest import JOB, SAMPLES, Caller
 
 PATH = f"predictions/{JOB}"
 
@@ -101,6 +102,28 @@ def test_those_who_wait_leave_threads_for_others(caller: Caller, looks: list[flo
     assert "Preference-Applied" not in answer.headers
 
 
+def test_one_institution_cannot_have_all_the_places(
+    caller: Caller, looks: list[float], signed_in: Callable[..., Caller], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each call that waits makes the next one before it looks again."""
+    others, theirs = signed_in("mayo"), f"audits/{SAMPLES['audit']}"
+    Job.objects.filter(uuid=SAMPLES["audit"]).update(requester=Institution.objects.get(slug="mayo"))
+    ours = (caller, PATH, known(caller))
+    another = (others, theirs, others.get(theirs).headers["ETag"])
+    calls, waited = [ours, ours, ours, another, another, another], []
+
+    def call(seconds: float = 0) -> None:
+        if calls:
+            who, path, tag = calls.pop(0)
+            answer = who.get(path, **{"If-None-Match": tag, "Prefer": "wait=9"})
+            waited.append((who is caller, "Preference-Applied" in answer.headers))
+            call()
+
+    monkeypatch.setattr(waiting.time, "sleep", call)
+    call()
+    assert sorted(waited) == [(False, False), (False, True), (False, True), (True, False), (True, True), (True, True)]
+
+
 def test_a_wait_that_fails_gives_its_place_back(
     caller: Caller, looks: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,7 +149,7 @@ class TestFilters:
         assert found("state=final") == found("definition=sha256:" + "1" * 64) == 0
         assert found(f"state=reserved&definition={objects.definition.digest}") == 1
         Job.objects.update(prediction_entry=42)
-        assert found(f"record={Job.objects.get().record}") == 1
+        assert found(f"record={Job.objects.get(uuid=JOB).record}") == 1
 
     @pytest.mark.parametrize(
         ("query", "field"),

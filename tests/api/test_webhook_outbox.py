@@ -69,7 +69,7 @@ def test_what_happens_arrives_signed_and_once(webhook: Webhook, server: HttpsSer
     with receiver.receive(seen.headers, seen.content) as message:
         assert message["type"] is Event.PREDICTION_RECORDED
         assert message["data"]["index"] == entry.index
-        assert message["data"]["prediction"] == JOB
+        assert message["data"]["job"] == JOB
     with pytest.raises(Refused) as caught, receiver.receive(seen.headers, seen.content):
         pytest.fail("a replay was let in")
     assert caught.value.reason is Reason.MESSAGE_REPLAYED
@@ -125,7 +125,7 @@ def test_every_attempt_has_a_time_and_a_signature_of_its_own(
     later(time_machine, timedelta(hours=1))
     assert go() == 1
     with receiver.receive(server.received[1].headers, server.received[1].content) as message:
-        assert message["data"]["prediction"] == JOB
+        assert message["data"]["job"] == JOB
     with pytest.raises(Refused) as caught, receiver.receive(server.received[0].headers, server.received[0].content):
         pytest.fail("an attempt of an hour ago was let in")
     assert caught.value.reason is Reason.EXPIRED

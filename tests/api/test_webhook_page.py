@@ -1,7 +1,8 @@
 """docs/how-to/receive-webhooks.md: its events are those there are, its times those that are kept, its code runs."""
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,14 @@ from concordat.enrolment import build_enrolment
 from concordat.keystore import Keystore
 from concordat.pins import Pins
 from governance.models import Institution
-from tests.api.conftest import JOB
-from tests.api.test_webhooks import happen
+from tests.api.conftest import JOB, Caller
+from tests.api.test_webhooks import happen, send
 from tests.support.certificates import make_certificates
 from tests.support.https import HttpsServer, Received, Said, https_server
+from tests.support.pages import blocks, page
 
-PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "receive-webhooks.md").read_text()
+FILE = page("receive-webhooks")
+PAGE = FILE.read_text()
 (CODE,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 ROWS = [row.split("|")[1] for row in PAGE.splitlines() if row.startswith("| `")]
 
@@ -42,6 +45,29 @@ def test_the_times_are_those_that_are_kept() -> None:
     assert said
     assert minutes == [5, 30, *(int(hours) * 60 for hours in re.findall(r"\d+", said[1]))]
     assert outbox.DISABLED_AFTER.days == 5
+
+
+def test_an_address_is_registered_and_begun_anew_as_written(signed_in: Callable[..., Caller]) -> None:
+    """Each request as it stands, with the address and the tag of this webhook in their places."""
+    caller = signed_in("long-beach")
+    (asked, content), (again, change) = (
+        told(begins) for begins in ("POST /api/v1/webhooks", "PATCH /api/v1/webhooks/…")
+    )
+    assert asked == ["POST /api/v1/webhooks"]
+    made = send(caller, "POST", asked[0].removeprefix("POST /api/v1/"), content)
+    assert made.status_code == 201
+    assert again == ["PATCH /api/v1/webhooks/…", 'If-Match: "sha256:…"']
+    path = again[0].removeprefix("PATCH /api/v1/").replace("…", made.json()["webhook"])
+    stopped = send(caller, "PATCH", path, {"active": False}, **{"If-Match": made["ETag"]})
+    begun = send(caller, "PATCH", path, change, **{"If-Match": stopped["ETag"]})
+    assert (begun.status_code, begun.json()["state"]) == (200, "active")
+
+
+def told(begins: str) -> tuple[list[str], Any]:
+    """The lines and the JSON content of the request that begins so."""
+    (code,) = [each.code for each in blocks(FILE) if each.code.startswith(begins)]
+    lines, content = code.split("{", 1)
+    return [line for line in lines.splitlines() if line], json.loads("{" + content)
 
 
 @pytest.fixture
@@ -74,21 +100,25 @@ def test_the_code_receives(
     }
     Pins.install(home, canonical.encode(pins), institution="zurich", identity=keys.identity.public)
     monkeypatch.chdir(tmp_path)
-    page: dict[str, Any] = {}
-    exec(CODE, page)
+    code: dict[str, Any] = {}
+    exec(CODE, code)
     handled: list[Any] = []
 
     def answer(request: Received) -> Said:
-        return Said(status=page["told"](request.headers, request.content, handled.append), content=b"")
+        return Said(status=code["told"](request.headers, request.content, handled.append), content=b"")
 
     server.says = answer
+    headers, example = told("POST /concordat")
     endpoints.register(institution=members["long-beach"], url=server.url, events=["prediction.recorded"])
     happen()
     outbox.collect()
     assert outbox.send_due(clock.now()) == 1
-    assert [message["data"]["prediction"] for message in handled] == [JOB]
+    assert [message["data"]["job"] for message in handled] == [JOB]
     (seen,) = server.received
-    assert page["told"](seen.headers, seen.content, handled.append) == 204
+    sent = json.loads(seen.content)
+    assert (example.keys(), example["data"].keys()) == (sent.keys(), sent["data"].keys())
+    assert {line.partition(":")[0].lower() for line in headers[1:]} <= {name.lower() for name in seen.headers}
+    assert code["told"](seen.headers, seen.content, handled.append) == 204
     assert len(handled) == 1
-    assert page["told"](seen.headers, seen.content + b" ", handled.append) == 400
+    assert code["told"](seen.headers, seen.content + b" ", handled.append) == 400
     assert Webhook.objects.get().last_failure == ""

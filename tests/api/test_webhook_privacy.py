@@ -1,7 +1,6 @@
 """What travels in a message: a real decision is made, and nothing about the person or what came out is told of it."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,11 @@ from api.models import Delivery
 from api.webhooks import endpoints, outbox
 from api.webhooks.audience import TOLD
 from concordat import clock
-from concordat.keystore import Keystore
 from concordat.signatures import peek
 from tests.support.certificates import make_certificates
-from tests.support.consortium import DOMAIN, EVERYONE, Consortium
+from tests.support.consortium import EVERYONE
 from tests.support.coordinator import World
 from tests.support.https import HttpsServer, https_server
-from tests.support.redis import redis_server
 
 
 @pytest.fixture
@@ -26,17 +23,6 @@ def server(tmp_path: Path, settings: Any) -> Iterator[HttpsServer]:
     settings.OUTBOUND_PRIVATE, settings.OUTBOUND_CA = True, str(tmp_path / "tls" / "ca.pem")
     with https_server(tmp_path / "tls") as running:
         yield running
-
-
-@pytest.fixture
-def world(
-    db: None, settings: Any, tmp_path: Path, django_capture_on_commit_callbacks: Callable[..., Any]
-) -> Iterator[World]:
-    settings.CHAIN_ID, settings.REGISTRY_ADDRESS = DOMAIN.chain_id, DOMAIN.registry
-    settings.ANCHOR_ADDRESS = DOMAIN.registry
-    with redis_server(tmp_path) as settings.REDIS_URL:
-        consortium = Consortium(tmp_path / "homes", coordinator=Keystore(settings.KEYS_DIR).identity)
-        yield World(consortium, partial(django_capture_on_commit_callbacks, execute=True))
 
 
 def test_a_decision_is_told_of_without_anything_about_the_person(world: World, server: HttpsServer) -> None:

@@ -171,6 +171,14 @@ ABOUT: dict[Event, tuple[dict[str, Any], set[str]]] = {
         {"institution": "cleveland", "approve": True},
         {"cleveland", "budapest", "zurich", "long-beach", "notary"},
     ),
+    Event.MODEL_DESCRIBED: (
+        {"institution": "cleveland", "sequence": 1},
+        {"cleveland", "budapest", "zurich", "long-beach", "mayo", "notary"},
+    ),
+    Event.MODEL_RECALLED: (
+        {"institution": "cleveland", "reason": "security", "classification": "I"},
+        {"cleveland", "budapest", "zurich", "long-beach", "notary"},
+    ),
     Event.KEY_CHANGED: (
         {"institution": "mayo", "kind": "client", "ground": "rotation", "sequence": 1},
         {"cleveland", "budapest", "zurich", "long-beach", "mayo", "notary"},
@@ -196,7 +204,7 @@ class TestWhoIsTold:
     def test_what_came_out_is_not_told(self, objects: Job, event: Event) -> None:
         public, _ = ABOUT[event]
         said = told(happen(event, **public))
-        names = {"index", "record", "self", "institution", "study", "definition", "model", "prediction"}
+        names = {"index", "record", "self", "institution", "study", "definition", "model", "job"}
         assert set(said) == names
         assert not {"refused", "consent-withdrawn", False, True, "asked"} & set(said.values())
 
@@ -216,7 +224,7 @@ class TestEvents:
         happen(Event.HOLDER_TOLD, institution="zurich", destroyed="C-0000001-9")
         answer = caller.get(f"events?after={last}").json()
         assert [each["index"] for each in answer["items"]] == [entry.index for entry in entries]
-        assert answer["items"][0]["prediction"] == JOB
+        assert answer["items"][0]["job"] == JOB
         assert (answer["after"], answer["more"]) == (entries[-1].index + 1, False)
         assert caller.get(f"events?after={answer['after']}").json() == {
             "items": [],

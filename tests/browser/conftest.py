@@ -26,7 +26,7 @@ from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.test.utils import override_settings
 from django.urls import reverse
 from django_otp.oath import TOTP
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
 
 from compute import broker
 from concordat import clock
@@ -241,6 +241,9 @@ def look(own: Visit, folder: Path) -> list[str]:
         if own.scrolls_sideways():
             wrong.append(f"{name} is wider than {width} px")
     return wrong
+
+
+expect.set_options(timeout=20_000)  # five seconds, else: too few on a busy machine
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from concordat import clock
 from concordat.bedside.receipts import Receipts
 from tests.browser.conftest import WATCH, Visit, look
 from tests.concordat.bedside.conftest import Hospital, curious  # noqa: F401  (fixtures)
@@ -68,6 +70,19 @@ def test_every_page_in_every_look(curious: Hospital, there: Running, own: Visit,
     page.goto(result)
     wrong += look(own, tmp_path)
     curious.items.opened(item, kept)
+    question = curious.items.ask(item, {"thalch": 160.0}, once="6f1d1f7e-2c0b-4c3e-9d56-0b7a3a9f5b01")
+    curious.items.opened(question, {"what_ifs": [{"probability": "0.5000"}]})
+    with curious.store.write() as db:
+        hours_ago = clock.rfc3339(clock.now() - timedelta(hours=3))
+        db.execute("UPDATE document SET content = ? WHERE name = 'authority'", (hours_ago,))
+    page.goto(result)
+    expect(page.get_by_text("Not checked.")).to_be_visible()
+    expect(page.get_by_role("cell", name="(not measured: reference value)")).to_be_visible()
+    wrong += look(own, tmp_path)
+    curious.items.end("consent-withdrawn")
+    page.goto(result)
+    expect(page.get_by_text("No longer to be used.")).to_be_visible()
+    wrong += look(own, tmp_path)
     curious.items.retract(patient=PATIENT, why="wrong-patient")
     page.goto(result)
     wrong += look(own, tmp_path)

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from concordat.reasons import REASONS, Reason
-from governance.models import Passkey, Signature, Study
+from governance.models import Passkey, RelianceAgreement, Signature, Study
 from governance.services import reviews
 from governance.states import StudyState
 from tests.browser.conftest import PASSWORD, SCHEMES, Site, Visit, look
@@ -229,8 +229,10 @@ def test_a_reliance_agreement_is_proposed_and_accepted(site: Site, visit: Visito
     expect(proposes.page.get_by_role("main")).to_contain_text("Waits for the signature of Hospital of zurich.")
     ready(site, accepts)
     accepts.page.goto(site.url("governance_relianceagreement_changelist"))
-    form = accepts.page.get_by_role("form", name="Accept")
+    agreement = RelianceAgreement.objects.get(study="some-study")
+    card = accepts.page.locator(f"#agreement-{agreement.uuid}")
+    form = card.get_by_role("form", name="Accept")
     form.get_by_role("button", name="Accept the agreement").click()
     with accepts.page.expect_navigation():
         form.get_by_role("button", name="Sign with passkey").click()
-    expect(accepts.page.get_by_role("article", name="long-beach relies on zurich")).to_contain_text("in force")
+    expect(card).to_contain_text("in force")

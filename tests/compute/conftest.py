@@ -1,3 +1,4 @@
+from contextlib import closing
 from functools import partial
 
 import pytest
@@ -10,6 +11,7 @@ from concordat.reasons import Reason, Refused
 from tests.support.at_work import Nodes
 from tests.support.consortium import DOMAIN, Consortium
 from tests.support.coordinator import World
+from tests.support.nursery import Nursery
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +56,21 @@ def world(db, settings, fake_broker, consortium_of_services, django_capture_on_c
     return World(consortium_of_services, commit, fake_broker.sent)
 
 
+@pytest.fixture(scope="session")
+def nursery():
+    with closing(Nursery()) as made:
+        yield made
+
+
 @pytest.fixture
-def nodes(world, settings):
+def nodes(world, settings, nursery):
     settings.BASE_URL = world.consortium.homes["zurich"].settings["coordinator"]
     made = Nodes(world)
     # As in Django's own test client: a request's beginning and end would close the connection that the test is in.
     for signal_ in (request_started, request_finished):
         signal_.disconnect(close_old_connections)
-    yield made
+    with nursery.forking():
+        yield made
     for signal_ in (request_started, request_finished):
         signal_.connect(close_old_connections)
     for node in made.nodes.values():

@@ -4,9 +4,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
 
+from compute.services.progress import take_progress
 from concordat import clock
 from concordat.reasons import Reason
 from governance.models import Institution, Membership
+from governance.services import model_cards, recalls
 from tests.support.officers import signed_in
 
 
@@ -49,6 +51,43 @@ def test_nothing_can_be_changed(world, client, sign_in):
     sign_in(world.bodies["cleveland"])
     for name, arguments in (("change", [job.pk]), ("delete", [job.pk]), ("add", [])):
         assert client.post(reverse(f"admin:compute_job_{name}", args=arguments)).status_code == 403
+
+
+def test_how_far_a_computation_is(world, client, sign_in):
+    job = world.computing()
+    page = reverse("admin:compute_job_change", args=[job.pk])
+    sign_in(world.bodies["zurich"])
+    assert "rounds" not in client.get(page).content.decode()
+    take_progress(job=job, node=world.bodies["cleveland"], done=1200, rounds=4800)
+    assert "1,200 of 4,800 rounds" in client.get(page).content.decode()
+
+
+def test_a_recall_stands_at_the_model_and_at_its_jobs(world, client, sign_in):
+    job = world.ask()
+    pages = (
+        reverse("admin:compute_modelversion_change", args=[world.model.pk]),
+        reverse("admin:compute_job_change", args=[job.pk]),
+    )
+    sign_in(world.bodies["zurich"])
+    assert all("was recalled" not in client.get(page).content.decode() for page in pages)
+    recalls.recall(institution=world.bodies["cleveland"], token=world.consortium.recall())
+    for page in pages:
+        assert "advice: “Assess the risk without the model.”" in client.get(page).content.decode()
+    assert "icon-yes" in client.get(reverse("admin:compute_modelversion_changelist")).content.decode()
+
+
+def test_what_its_owner_states_stands_at_the_model(world, client, sign_in):
+    page = reverse("admin:compute_modelversion_change", args=[world.model.pk])
+    sign_in(world.bodies["zurich"])
+    assert "the owner has signed no model card" in client.get(page).content.decode()
+    for sequence, text in enumerate(["A state.", "Ten < firms & states."], start=1):
+        card = world.consortium.card(sequence=sequence, attributes={"funding": [text]})
+        model_cards.describe(institution=world.bodies["cleveland"], token=card)
+    shown = client.get(page).content.decode()
+    assert "Card 2 of" in shown
+    assert "Ten &lt; firms &amp; states." in shown
+    assert "A state." not in shown
+    assert "Fairness in test data" in shown  # which is not stated
 
 
 def test_a_model_is_seen_by_its_owner_and_its_parties(world, client, sign_in):

@@ -15,6 +15,7 @@ from django.core.wsgi import get_wsgi_application
 from compute import models
 from compute.models import Alarm, Finding, PartyResult
 from compute.node.finding import find
+from compute.node.home import NodeHome
 from compute.node.tapes import Tapes
 from compute.selectors import request_of
 from compute.services import alarms, results
@@ -32,6 +33,9 @@ from concordat.states import JobState
 from ledger.models import LogEntry
 from tests.support.at_work import step
 from tests.support.consortium import NODES, OWNER, PARTIES, REQUESTER, SCHEMA, new_uuid
+from tests.support.pages import Told
+from tests.support.served import served
+from tests.support.shell import typed
 
 CANARY = 1
 CHECKOUT = Path(__file__).parents[2]
@@ -172,8 +176,9 @@ def test_a_node_that_cheats_on_a_canary_is_named_by_the_models_owner(cheating, w
 
 
 @pytest.mark.full  # engines are processes
-def test_a_cheat_on_the_canary_of_one_request_among_several_is_named(cheating, world, nodes, tmp_path):
-    """The other request's result stands: the seeds that are laid open are of one run, whichever it is."""
+def test_a_cheat_on_the_canary_of_one_request_among_several_is_named(cheating, world, nodes, tmp_path, settings):
+    """The other request's result stands: the seeds that are laid open are of one run, whichever it is. The owner finds
+    out as docs/how-to/answer-a-false-canary.md says."""
     asked = [world.consortium.prepare() for _ in range(2)]
     (tmp_path / "place").write_text(str(len(world.consortium.records) + CANARY))
     jobs = [world.ask(prepared) for prepared in asked]
@@ -189,6 +194,14 @@ def test_a_cheat_on_the_canary_of_one_request_among_several_is_named(cheating, w
     assert found(world, jobs[1]) == [{"node": "budapest", "act": "wrong result", "round": 0}]
     jobs[0].refresh_from_db()
     assert jobs[0].job_state is JobState.RECORDED
+
+    told, kept = Told("answer-a-false-canary"), world.consortium.homes[OWNER]
+    home = NodeHome(shutil.copytree(kept.directory, tmp_path / "owner"))  # others go on with the one that is shared
+    with served(settings) as coordinator, world.commit():
+        home.move(coordinator=coordinator.address, broker=home.settings["broker"], rpc=home.settings["rpc"])
+        command = told.take("python -m compute.node replay").replace("HOME JOB", f"{home.directory} {jobs[1].uuid}")
+        assert typed(tmp_path, command, serve=coordinator.serve) == "budapest: wrong result\n"
+    told.check_all_taken()
 
 
 @pytest.mark.full  # engines are processes

@@ -16,10 +16,10 @@ from concordat import clock
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from concordat.states import TRANSITIONS, JobState
-from governance.services import consent
+from governance.services import consent, recalls
 from ledger.models import LogEntry
 from ledger.services import subjects
-from tests.support.consortium import NODES, PARTIES, REQUESTER
+from tests.support.consortium import NODES, OWNER, PARTIES, REQUESTER
 
 
 def reason(call, *arguments, **options):
@@ -105,6 +105,15 @@ def test_authority_that_ended_before_the_dispatch_ends_the_job(world):
     dispatch.push(job=job)
     job.refresh_from_db()
     assert (job.job_state, job.reason) == (JobState.REFUSED, Reason.CONSENT_WITHDRAWN)
+    assert world.tasks("node.reserve") == []
+
+
+def test_a_model_that_was_recalled_before_the_dispatch_ends_the_job(world):
+    job = world.ask()
+    recalls.recall(institution=world.bodies[OWNER], token=world.consortium.recall())
+    dispatch.push(job=job)
+    job.refresh_from_db()
+    assert (job.job_state, job.reason) == (JobState.REFUSED, Reason.MODEL_RECALLED)
     assert world.tasks("node.reserve") == []
 
 
@@ -214,6 +223,12 @@ def test_a_withdrawal_is_handed_on(world):
     job = world.dispatched()
     consent.withdraw(institution=world.bodies[REQUESTER], token=world.consortium.withdrawal())
     assert selectors.documents_for(job=job, node=world.bodies["zurich"])["withdrawal"]
+
+
+def test_a_recall_is_handed_on(world):
+    job = world.dispatched()
+    recalls.recall(institution=world.bodies[OWNER], token=world.consortium.recall())
+    assert selectors.documents_for(job=job, node=world.bodies["zurich"])["recall"]
 
 
 def test_who_is_not_in_the_job_gets_nothing(world):

@@ -14,7 +14,7 @@ from concordat.request import peek_request
 from concordat.states import JobState
 from governance import verdict
 from governance.models import BudgetUse
-from governance.services import consent
+from governance.services import consent, recalls
 from governance.states import StudyState
 from ledger.models import LogEntry
 from ledger.selectors import document, entry, private_fields
@@ -73,9 +73,18 @@ def suspend(world):
     world.study.save()
 
 
+def recall_model(world):
+    recalls.recall(institution=world.bodies[OWNER], token=world.consortium.recall())
+
+
 @pytest.mark.parametrize(
     ("spoil", "expected"),
-    [(withdraw, Reason.CONSENT_WITHDRAWN), (suspend, Reason.STUDY_NOT_APPROVED), (spend, Reason.BUDGET_SPENT)],
+    [
+        (withdraw, Reason.CONSENT_WITHDRAWN),
+        (suspend, Reason.STUDY_NOT_APPROVED),
+        (spend, Reason.BUDGET_SPENT),
+        (recall_model, Reason.MODEL_RECALLED),
+    ],
 )
 def test_an_unauthorised_request_is_a_refused_job_with_its_reason(world, spoil, expected):
     spoil(world)

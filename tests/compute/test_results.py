@@ -12,12 +12,12 @@ from concordat.canonical import digest
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from concordat.states import JobState
-from governance.services import consent
+from governance.services import consent, recalls
 from governance.states import StudyState
 from ledger.models import LogEntry
 from ledger.selectors import document, entry, private_fields
 from ledger.services import subjects
-from tests.support.consortium import NODES, REQUESTER
+from tests.support.consortium import NODES, OWNER, REQUESTER
 
 
 def reason(call, *arguments, **options):
@@ -35,6 +35,10 @@ def suspend_and_reinstate(world):
     world.study.epoch += 1
     world.study.state = StudyState.APPROVED
     world.study.save()
+
+
+def recall_model(world):
+    recalls.recall(institution=world.bodies[OWNER], token=world.consortium.recall())
 
 
 def refusing(event, record):
@@ -110,7 +114,7 @@ def test_whatever_forbids_the_record_withholds_the_result_and_is_named(world, mo
     assert events() == [Event.RESULT_WITHHELD]
 
 
-@pytest.mark.parametrize("end_authority", [withdraw, suspend_and_reinstate])
+@pytest.mark.parametrize("end_authority", [withdraw, suspend_and_reinstate, recall_model])
 def test_authority_that_ended_during_the_computation_withholds_the_result(world, end_authority):
     job = world.computing()
     for slug in NODES[:-1]:
@@ -123,7 +127,7 @@ def test_authority_that_ended_during_the_computation_withholds_the_result(world,
     assert not PartyResult.objects.exclude(sealed="").exists()
 
 
-@pytest.mark.parametrize("end_authority", [withdraw, suspend_and_reinstate])
+@pytest.mark.parametrize("end_authority", [withdraw, suspend_and_reinstate, recall_model])
 def test_a_recorded_result_is_not_released_without_authority(world, end_authority):
     job = world.recorded()
     end_authority(world)

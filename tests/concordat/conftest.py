@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import pytest
 
-from concordat import consent, model, request, ticket
+from concordat import asking, consent, model, request, ticket
 from concordat.canonical import digest
 from concordat.definition import OPENED, extraction_of
 from concordat.sealing import SealingKey
@@ -137,7 +137,7 @@ class Study:
             "key": self.keys[REQUESTER],
             "now": self.now,
         }
-        return request.prepare(changes.pop("records", self.records), **{**fields, **changes})
+        return asking.prepare(changes.pop("records", self.records), **{**fields, **changes})
 
     @cached_property
     def prepared(self):

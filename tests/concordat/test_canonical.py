@@ -12,7 +12,7 @@ from concordat import canonical
 from concordat.reasons import Reason, Refused
 
 LARGEST = 2**53 - 1
-TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-LARGEST, LARGEST) | TEXT,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
@@ -27,8 +27,8 @@ def test_what_is_written_reads_back_and_agrees_with_the_rfcs_implementation(valu
     assert written == rfc8785.dumps(value)
 
 
-@given(st.dictionaries(st.text(st.characters(max_codepoint=127)), st.text(st.characters(max_codepoint=127))))
-def test_what_is_ascii_agrees_with_the_rfcs_implementation_too(value: Any) -> None:
+@given(st.dictionaries(st.text(st.characters(min_codepoint=1, max_codepoint=127)), TEXT))
+def test_what_has_ascii_keys_agrees_with_the_rfcs_implementation_too(value: Any) -> None:
     assert canonical.encode(value) == rfc8785.dumps(value)
 
 
@@ -56,6 +56,8 @@ def test_keys_are_sorted_by_utf_16_as_rfc_8785_has_it() -> None:
         "[1] [2]",
         '"\\ud800"',
         '{"\\udfff":1}',
+        '{"a":["\\u0000"]}',
+        '{"\\u0000":1}',
         "[" * 100000,
     ],
 )
@@ -65,11 +67,28 @@ def test_documents_that_can_be_read_in_two_ways_are_refused(text: str) -> None:
     assert no.value.reason is Reason.MALFORMED
 
 
-@pytest.mark.parametrize("value", [0.5, {"a": [1.0]}, {1: "a"}, b"bytes", object(), 2**53, "\ud800", {"a": {2, 3}}])
+@pytest.mark.parametrize(
+    "value",
+    [0.5, {"a": [1.0]}, {1: "a"}, b"bytes", object(), 2**53, "\ud800", {"\0": 1}, "a\0", {"a": {2, 3}}],
+)
 def test_values_without_a_canonical_form_are_refused(value: Any) -> None:
     with pytest.raises(Refused) as no:
         canonical.encode(value)
     assert no.value.reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "latin-1", "utf-8-sig"])
+def test_bytes_are_utf_8(encoding: str) -> None:
+    with pytest.raises(Refused):
+        canonical.decode('{"a":"é"}'.encode(encoding))
+
+
+def test_a_text_about_the_escape_of_a_nul_is_none() -> None:
+    value = {"a": "\\u0000"}
+    written = canonical.encode(value)
+    assert canonical.decode(written) == canonical.decode_exact(written) == value
+    with pytest.raises(Refused):
+        canonical.decode_exact(b'{"a":"\\u0000"}')
 
 
 def test_a_refusal_names_the_place() -> None:

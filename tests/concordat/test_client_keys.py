@@ -79,6 +79,10 @@ class TestSignedKeys:
             {"jwks_url": 1},
             {"kty": "RSA"},
             {"kty": "oct", "k": "c2VjcmV0"},
+            {"keys": []},
+            {"keys": {}},
+            {"keys": [{"kty": "oct", "k": "c2VjcmV0"}]},
+            {"keys": [], "jwks_url": ADDRESS},
             "https://hospital.example/jwks.json",
             [],
         ],
@@ -102,6 +106,61 @@ class TestSignedKeys:
         first, other = client_key_id({"jwks_url": ADDRESS}), client_key_id({"jwks_url": ADDRESS + "2"})
         assert first != other
         assert len(first) == len("sha256:") + 64
+
+
+@pytest.fixture(scope="module")
+def set_(ec_jwk: dict[str, Any], rsa_jwk: dict[str, Any]) -> dict[str, Any]:
+    return {"keys": [ec_jwk | {"kid": "2026-a"}, rsa_jwk | {"kid": "2026-b"}]}
+
+
+class TestSignedSets:
+    """Several keys in the place of one."""
+
+    def test_several_keys_may_follow_under_names_of_their_owners_choice(
+        self, history: KeyHistory, keys: Keystore, set_: dict[str, Any]
+    ) -> None:
+        key = change(history, keys, set_).need("client")
+        assert key.public == set_
+        assert key.key_id.startswith("sha256:")
+
+    def test_a_set_keeps_what_the_one_before_it_had_and_nothing_comes_back(
+        self, history: KeyHistory, keys: Keystore, set_: dict[str, Any], ec_jwk: dict[str, Any]
+    ) -> None:
+        own = history.need("client").public
+        both = change(history, keys, {"keys": [own, *set_["keys"]]})
+        less = change(both, keys, set_)
+        assert change(less, keys, {"keys": set_["keys"][:1]}).need("client").public["keys"][0]["kid"] == "2026-a"
+        for back in ({"keys": [own, *set_["keys"]]}, {"keys": [own | {"kid": "renamed"}]}, own):
+            refused = refusal(change, less, keys, back)
+            assert (refused.reason, "before" in refused.detail) == (Reason.FIELD_INVALID, True)
+
+    def test_what_was_revoked_with_a_set_does_not_come_back(
+        self, history: KeyHistory, keys: Keystore, set_: dict[str, Any]
+    ) -> None:
+        gone = change(change(history, keys, set_), keys, None)
+        assert "before" in refusal(change, gone, keys, {"keys": set_["keys"][:1]}).detail
+
+    @pytest.mark.parametrize(
+        ("damage", "field"),
+        [
+            (lambda one, other: [one, other | {"kid": one["kid"]}], "key.keys"),
+            (lambda one, other: [one, one | {"kid": "again"}], "key.keys"),
+            (lambda one, other: [one | {"kid": ""}], "key.keys"),
+            (lambda one, other: [one, other | {"n": "AQAB"}], "key.keys.1"),
+            (lambda one, other: [one | {"x": one["y"]}], "key.keys.0"),
+        ],
+    )
+    def test_a_damaged_set_is_refused_whole(self, set_: dict[str, Any], damage: Any, field: str) -> None:
+        refused = refusal(check_client_key, {"keys": damage(*set_["keys"])}, field="key")
+        assert (refused.reason, refused.field) == (Reason.FIELD_INVALID, field)
+
+    def test_a_set_with_a_private_key_is_refused_by_its_name(self, set_: dict[str, Any]) -> None:
+        refused = refusal(read, {"keys": [set_["keys"][0] | {"d": "c2VjcmV0"}]}, ClientKey)
+        assert (refused.field, "c2VjcmV0" in refused.detail) == ("keys.0.d", False)
+
+    def test_too_many_keys_are_refused(self, set_: dict[str, Any]) -> None:
+        many = {"keys": [set_["keys"][0] | {"kid": str(number)} for number in range(MOST_KEYS + 1)]}
+        assert refusal(read, many, ClientKey).field == "keys"
 
 
 class TestPublishedSets:

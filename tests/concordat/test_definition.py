@@ -7,6 +7,7 @@ from concordat import canonical, definition
 from concordat.kinds import KINDS
 from concordat.reasons import Reason, Refused
 from tests.concordat.conftest import GROUPS
+from tests.support.audited import new_plan
 
 
 def refusal(study, document, **arguments):
@@ -120,15 +121,21 @@ def test_every_budget_allows_something(study, budget):
     assert refusal(study, document) == (Reason.FIELD_INVALID, f"budgets.{budget}")
 
 
-OTHER = {"train": {"opened": ["model-shares"]}, "audit": {"opened": ["counts"], "recipients": ["zurich"]}}
+PLAN = canonical.digest(new_plan())
+OTHER = {
+    "train": {"opened": ["model-shares"], "design": PLAN, "requesters": ["cleveland"], "recipients": ["cleveland"]},
+    "audit": {"opened": ["counts"], "design": PLAN},
+}
 
 
 @pytest.mark.parametrize("kind", list(OTHER))
-def test_institutions_may_agree_on_other_kinds_which_have_no_design(study, kind):
-    document = study.new_definition(kind=kind, target="none", design="", impossible="", **OTHER[kind])
+def test_institutions_may_agree_on_other_kinds_which_explain_nothing(linear_study, kind):
+    study = linear_study
+    document = study.new_definition(kind=kind, target="none", impossible="", **{"disclosure": "none"} | OTHER[kind])
     assert definition.check(document, manifest=study.manifest, groups=0, mirrored=False)["kind"] == kind
     for changes, field in (
-        ({"design": study.design}, "design"),
+        ({"design": ""}, "design"),
+        ({"recipients": ["zurich"]}, "recipients"),
         ({"target": "log-odds"}, "target"),
         ({"target": "probability"}, "target"),
         ({"impossible": "0.05"}, "impossible"),
@@ -138,8 +145,40 @@ def test_institutions_may_agree_on_other_kinds_which_have_no_design(study, kind)
 
 
 def test_an_audit_opens_no_figure_about_fewer_than_five_people(study):
-    document = {**study.definition, "kind": "audit", "target": "none", "design": "", "impossible": "", **OTHER["audit"]}
-    assert refusal(study, document | {"minimum_cell": 4}) == (Reason.FIELD_INVALID, "minimum_cell")
+    document = {**study.definition, "kind": "audit", "target": "none", "impossible": "", **OTHER["audit"]}
+    for cell in (4, 1 << 24):
+        assert refusal(study, document | {"minimum_cell": cell}) == (Reason.FIELD_INVALID, "minimum_cell")
+
+
+def test_whose_rows_are_counted_does_not_open_the_counts(study):
+    document = {**study.definition, "kind": "audit", "target": "none", "impossible": "", **OTHER["audit"]}
+    party = document["parties"][0]
+    changes = {"requesters": [party], "recipients": [party]}
+    assert refusal(study, document | changes) == (Reason.FIELD_INVALID, "requesters")
+
+
+def test_the_owner_alone_has_a_model_trained_and_this_version_trains_regressions(study, linear_study):
+    terms = {"kind": "train", "target": "none", "impossible": "", "disclosure": "none"} | OTHER["train"]
+    others = linear_study.new_definition(**terms | {"requesters": ["long-beach"], "recipients": ["long-beach"]})
+    assert refusal(linear_study, others) == (Reason.FIELD_INVALID, "requesters")
+    assert refusal(study, study.new_definition(**terms)) == (Reason.FIELD_INVALID, "kind")
+
+
+def test_an_audit_opens_as_many_numbers_as_its_plan_has_cells(study):
+    document = study.new_definition(kind="audit", target="none", impossible="", **OTHER["audit"])
+    checked = definition.check(document, manifest=study.manifest, groups=24, mirrored=False)
+    assert definition.opened_scalars(checked, 24) == 24
+
+
+def test_a_model_of_several_classes_is_not_audited(study):
+    tensors = [{"name": "output.bias", "shape": [3]}]
+    manifest = {**study.manifest, "kind": "mlp-classes", "classes": ["a", "b", "c"], "tensors": tensors}
+    document = study.new_definition(kind="audit", target="none", impossible="", **OTHER["audit"])
+    with pytest.raises(Refused) as caught:
+        definition.check(
+            {**document, "model": canonical.digest(manifest)}, manifest=manifest, groups=24, mirrored=False
+        )
+    assert (caught.value.reason, caught.value.field) == (Reason.FIELD_INVALID, "kind")
 
 
 def test_the_odd_part_is_opened_of_mirrored_designs_alone(study):

@@ -69,7 +69,7 @@ def test_why_it_was_overridden_is_one_of_a_list(study, code):
     assert display.read_display(token, study.keyring["long-beach"])["reason"] == code
 
 
-@pytest.mark.parametrize("code", display.RETRACTIONS)
+@pytest.mark.parametrize("code", display.TAKEN_BACK)
 def test_why_it_was_retracted_is_one_of_a_list(study, code):
     token = show(study, decision="retracted", reason=code)
     assert display.read_display(token, study.keyring["long-beach"])["reason"] == code

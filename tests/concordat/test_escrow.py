@@ -26,7 +26,7 @@ def dealt() -> tuple[Escrow, list[OfficerShare]]:
     return escrow.create(NAMES[:4], 3)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.data())
 def test_any_k_shares_make_the_key_in_any_order(data: st.DataObject) -> None:
     count = data.draw(st.integers(2, 6))

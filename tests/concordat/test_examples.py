@@ -1,12 +1,13 @@
 """The example study: its documents are canonical, fit together, and say what the readers of the demo rely on."""
 
+import csv
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from concordat import canonical, definition, design, model, protocol
+from concordat import canonical, definition, design, model, model_card, protocol
 from concordat.data_use import Answer, match
 from concordat.law import check_gdpr
 from concordat.schema import FeatureSchema
@@ -46,6 +47,29 @@ def test_the_definition_template_makes_a_valid_definition():
     groups = len(schema.groups)
     document["extraction"] = definition.extraction_of(document, manifest, groups)
     assert definition.check(document, manifest=manifest, groups=groups, mirrored=True)["requesters"] == ["long-beach"]
+
+
+def test_the_card_s_numbers_are_those_of_the_data():
+    attributes = model_card.read_attributes(load("card.json"))
+    with (HEART / "uci_heart_4_hospitals.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    def counted(hospital):
+        here = [row for row in rows if row["dataset"] == hospital]
+        ages, men = sorted(int(row["age"]) for row in here), sum(row["sex"] == "Male" for row in here)
+        return len(here), men, len(here) - men, ages[0], ages[-1], sum(int(row["num"]) > 0 for row in here)
+
+    everybody, men, women, youngest, oldest, ill = counted("Cleveland")
+    assert f"All {everybody} rows of the hospital Cleveland" in attributes["training_criteria"][0]
+    assert attributes["training_representativeness"][0] == (
+        f"Of the {everybody} people {men} are men and {women} women, aged {youngest} to {oldest}. "
+        f"Coronary disease was found in {ill} of them."
+    )
+    everybody, men, women, youngest, oldest, ill = counted("VA Long Beach")
+    there = f"{men} men and {women} women, aged {youngest} to {oldest}, with disease in {ill} of {everybody}"
+    assert there in attributes["training_relevance"][0]
+    features = [each["name"] for each in load("schema.json")["features"]]
+    assert not [row for row in rows if row["dataset"] == "Cleveland" and not all(row[each] for each in features)]
 
 
 def test_the_definition_stays_within_the_protocol():

@@ -1,3 +1,6 @@
+import io
+import json
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer
@@ -13,7 +16,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from concordat import model
-from concordat.importers import DEEPEST, Split, ensemble, from_lightgbm, from_sklearn, from_xgboost
+from concordat.importers import DEEPEST, Imported, Split, ensemble, from_file, from_lightgbm, from_sklearn, from_xgboost
+from concordat.kinds import KINDS
 from concordat.kinds.kind import softmax
 from concordat.reasons import Reason, Refused
 
@@ -225,3 +229,50 @@ def test_a_tree_that_is_too_deep_is_refused():
         tree = Split(0, 0.0, tree, 0.0)
     with pytest.raises(Refused):
         ensemble([tree], 0.0, 1)
+
+
+def archive(**tensors):
+    file = io.BytesIO()
+    np.savez(file, **tensors)
+    return file.getvalue()
+
+
+LINEAR = {"weight": np.array([0.5, -1.0]), "bias": np.array(0.25)}
+
+
+def test_a_file_is_read_by_what_it_holds(data):
+    X, _ = data
+    for name, content, expected in (
+        ("XGBoost", json.dumps(xgboost()).encode(), from_xgboost(xgboost(), 2)),
+        ("LightGBM", f"tree\n{LIGHTGBM}".encode(), from_lightgbm(LIGHTGBM, 2)),
+        ("tensors", archive(**LINEAR), Imported("linear", LINEAR)),
+    ):
+        found = from_file(content, 2)
+        assert (found.kind, found.tensors.keys()) == (expected.kind, expected.tensors.keys()), name
+        assert forward(found, X[:, :2]) == pytest.approx(forward(expected, X[:, :2])), name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_archive_of_any_kind_is_known_by_its_tensors(kind):
+    shapes = KINDS[kind].shapes(7)
+    assert from_file(archive(**{name: np.zeros(shape) for name, shape in shapes}), 7).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", Reason.FILE_UNREADABLE),
+        (b"\xff\xfe", Reason.FILE_UNREADABLE),
+        (b"[1, 2]", Reason.FILE_UNREADABLE),
+        (b"[" * 100_000, Reason.FILE_UNREADABLE),
+        (b"PK\x03\x04 and no archive", Reason.FILE_UNREADABLE),
+        (b"{}", Reason.FIELD_INVALID),
+        (archive(weight=np.zeros(3), bias=np.zeros(())), Reason.FIELD_INVALID),  # of other columns
+        (archive(**LINEAR, more=np.zeros(2)), Reason.FIELD_INVALID),
+        (archive(), Reason.FILE_UNREADABLE),
+    ],
+)
+def test_what_is_no_model_s_file_is_refused(content, reason):
+    with pytest.raises(Refused) as caught:
+        from_file(content, 2)
+    assert caught.value.reason is reason

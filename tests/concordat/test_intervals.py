@@ -84,7 +84,7 @@ def directly(plan, y):
 
 @METHODS
 @given(data=st.data())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_sum_is_twice_that_of_squared_odd_parts(method, data):
     """Up to the rounding of the harmonic mean, which only adds to it."""
     y = data.draw(arrays(float, plan(method).n, elements=st.floats(-8, 8)))
@@ -98,7 +98,7 @@ def test_the_sum_is_twice_that_of_squared_odd_parts(method, data):
 
 
 @given(arrays(np.int64, 40, elements=st.integers(1, 1 << WEIGHT_BITS)), arrays(float, 40, elements=st.floats(-1, 1)))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_it_is_a_sum_of_squares_whatever_the_weights(weights, y):
     own, pairs = odd_weights(weights)
     first, second = np.split(y, 2)
@@ -128,7 +128,7 @@ def test_they_follow_from_the_opened_numbers(method, target):
 
 @METHODS
 @given(prediction=st.floats(-50, 50))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_they_do_not_depend_on_the_records_own_output(method, prediction):
     """What is opened are differences from it."""
     y = outputs(plan(method))[1:]

@@ -240,7 +240,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps=STEPS)
 def test_any_life_of_keys_answers_as_a_plain_list_would(pool, steps):
     walk = Walk(pool[0])
@@ -271,7 +271,7 @@ def test_any_life_of_keys_answers_as_a_plain_list_would(pool, steps):
                 assert ([found.key_id] if found else []) == expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cut=st.integers(0, 3), swap=st.permutations(range(4)))
 def test_changes_hold_in_their_own_order_and_in_no_other(pool, cut, swap):
     walk = Walk(pool[0])
@@ -286,7 +286,7 @@ def test_changes_hold_in_their_own_order_and_in_no_other(pool, cut, swap):
         assert caught.value.reason is Reason.KEY_CHANGE_OUT_OF_ORDER
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(field=st.sampled_from(["sequence", "previous", "issued", "effective", "ground", "replaces", "key"]))
 def test_nothing_in_a_change_can_be_altered_without_the_offline_key(pool, field):
     begun = KeyHistory(verify_enrolment(enrol(pool[0])))

@@ -125,7 +125,7 @@ def test_a_file_that_was_damaged_since_is_fetched_again(tmp_path: Path, damage: 
 CHANGES = st.sampled_from(["altered", "left out", "doubled", "swapped", "longer"])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(2, 700), CHANGES, st.data())
 def test_nothing_is_kept_that_the_head_does_not_commit_to(
     tmp_path_factory: pytest.TempPathFactory, size: int, change: str, data: st.DataObject

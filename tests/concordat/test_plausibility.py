@@ -73,7 +73,7 @@ def by_hand(plan, schema, vector):
     diastolic=st.integers(30, 160),
     chol=st.integers(50, 700),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_share_is_what_counting_gives(name, age, systolic, diastolic, chol):
     assume(systolic > diastolic)
     values = VALUES | {"age": age, "systolic": systolic, "diastolic": diastolic, "chol": chol}

@@ -1,24 +1,16 @@
+import uuid
 from datetime import timedelta
 
 import numpy as np
 import pytest
 
-from concordat import canonical, documents, request, ring, sealing, signatures
+from concordat import canonical, documents, request, signatures
+from concordat.asking import prepare_of_many
+from concordat.legal_basis import Ground
 from concordat.reasons import Reason, Refused
-from concordat.sealing import SealingKey
 from concordat.signatures import peek
 
 PARTIES = ["cleveland", "budapest", "zurich"]
-
-
-def open_input(study, party, sealed=None, **changes):
-    arguments = {
-        "party": party,
-        "parties": PARTIES,
-        "columns": len(study.vector),
-        "key": study.sealing.get(party),
-    }
-    return request.open_input(sealed or study.prepared.sealed[party], study.request, **{**arguments, **changes})
 
 
 def refusal(call, *arguments, **changes):
@@ -32,29 +24,9 @@ def check(study, prepared, **changes):
     return request.check_request(prepared.token, study.keyring, **arguments)
 
 
-def test_the_shares_of_all_parties_are_the_record(study):
-    by_record = zip(*(open_input(study, party) for party in PARTIES), strict=True)
-    for shares, record in zip(by_record, study.records, strict=True):
-        assert np.abs(ring.decode(ring.combine(shares)) - record).max() <= 2.0**-17
-
-
-def test_two_parties_learn_nothing(study):
-    together = ring.combine([open_input(study, party)[0] for party in PARTIES[1:]])
-    assert np.abs(ring.decode(together)).min() > 1e3
-
-
 def test_a_request_in_order_is_allowed(study):
     assert check(study, study.prepared) == study.request
     assert study.prepared.digest == canonical.digest(study.request)
-
-
-def test_the_answer_can_be_opened_by_the_requester_alone(study):
-    sealed = sealing.seal(study.request["output_key"], b"answer", context={})
-    assert sealing.open(study.prepared.output_key, sealed, context={}) == b"answer"
-
-
-def test_requests_never_share_an_output_key(study):
-    assert study.prepare().output_key.public != study.prepare().output_key.public
 
 
 @pytest.mark.parametrize(
@@ -104,32 +76,6 @@ def test_a_commitment_is_needed_for_each_party(study):
     )
 
 
-def test_a_share_opens_for_its_party_and_its_request_only(study):
-    assert refusal(open_input, study, "zurich", study.prepared.sealed["budapest"]) is Reason.SEAL_BROKEN
-    assert refusal(open_input, study, "zurich", study.prepare().sealed["zurich"]) is Reason.SEAL_BROKEN
-    assert refusal(open_input, study, "notary", study.prepared.sealed["zurich"]) is Reason.WRONG_PARTY
-    assert refusal(open_input, study, "zurich", key=SealingKey.generate()) is Reason.WRONG_PARTY
-
-
-def test_a_share_that_was_not_committed_to_is_refused(study):
-    context = {"label": "input", "party": "zurich", "request": study.prepared.digest}
-    forged = sealing.seal(study.party_keys["zurich"], bytes(32 + 8 * len(study.vector)), context=context)
-    assert refusal(open_input, study, "zurich", forged) is Reason.COMMITMENT_MISMATCH
-
-
-def test_a_record_opens_at_its_own_place_only(study):
-    records = [study.vector[None], 2 * study.vector[None]]
-    prepared = study.prepare(records=records)
-    asked = request.read_request(prepared.token, study.keyring)
-    context = {"label": "input", "party": "zurich", "request": prepared.digest}
-    given = {"party": "zurich", "parties": PARTIES, "columns": len(study.vector), "key": study.sealing["zurich"]}
-    assert len(request.open_input(prepared.sealed["zurich"], asked, **given)) == 2
-    sealed = sealing.open(study.sealing["zurich"], prepared.sealed["zurich"], context=context)
-    half = len(sealed) // 2
-    swapped = sealing.seal(study.party_keys["zurich"], sealed[half:] + sealed[:half], context=context)
-    assert refusal(request.open_input, swapped, asked, **given) is Reason.COMMITMENT_MISMATCH
-
-
 @pytest.mark.parametrize("records", [1, 3])
 def test_a_request_has_as_many_canaries_as_the_definition_says(study, records):
     agreed = study.new_definition(canaries=1)
@@ -146,26 +92,6 @@ def test_a_request_has_no_more_what_ifs_than_the_definition_allows(study):
     assert (caught.value.reason, caught.value.field) == (Reason.FIELD_INVALID, "what_ifs")
 
 
-def test_a_share_counts_at_its_place_only(study):
-    order = ["zurich", "budapest", "cleveland"]
-    assert refusal(open_input, study, "zurich", parties=order) is Reason.COMMITMENT_MISMATCH
-
-
-def test_a_share_of_another_length_is_refused(study):
-    assert refusal(open_input, study, "zurich", columns=3) is Reason.MALFORMED
-
-
-def test_every_party_needs_a_key(study):
-    keys = {party: study.party_keys[party] for party in PARTIES[:2]}
-    assert refusal(study.prepare, party_keys=keys) is Reason.WRONG_PARTY
-
-
-def test_the_record_appears_nowhere_in_what_is_sent(study):
-    sent = study.prepared.token + str(study.prepared.sealed) + str(study.request)
-    assert canonical.b64(ring.to_bytes(ring.encode(study.vector))) not in sent
-    assert "output_key=" not in repr(study.prepared)
-
-
 # --- on which ground, how urgently, and who decides
 
 
@@ -179,10 +105,53 @@ def test_emergent_use_is_allowed_where_the_definition_says_so(study):
     assert check(study, prepared, definition=agreed)["urgency"] == "emergent"
 
 
-@pytest.mark.parametrize("kind", ["train", "audit"])
-def test_a_prediction_is_asked_for_under_no_other_kind(study, kind):
-    other = {**study.definition, "kind": kind}
-    assert refusal(check, study, study.prepare(definition=other), definition=other) is Reason.KIND_NOT_ALLOWED
+class TestOfMany:
+    """A request for an audit or a training hands nothing in, and rests on no person's consent."""
+
+    @pytest.fixture(params=["audit", "train"])
+    def agreed(self, request, study):
+        return {**study.definition, "kind": request.param, "canaries": 0, "what_ifs": 0}
+
+    @pytest.fixture
+    def ask(self, study, agreed):
+        def asking(**changes):
+            fields = {
+                "request": str(uuid.uuid4()),
+                "requester": study.request["requester"],
+                "definition": agreed,
+                "purpose": study.request["purpose"],
+                "person": str(uuid.uuid4()),
+                "ground": Ground.CARE,
+                "key": study.keys[study.request["requester"]],
+                "now": study.now,
+            }
+            return prepare_of_many(**fields | changes)
+
+        return asking
+
+    def everybody_on(self, study, ground):
+        return [basis | {"institution": each} for basis in on(study, ground) for each in (*PARTIES, "long-beach")]
+
+    def test_it_holds_no_share_and_names_nobody(self, study, agreed, ask):
+        bases = self.everybody_on(study, "care")
+        found = check(study, ask(), definition=agreed, bases=bases)
+        assert (found["commitments"], found["sealing_keys"], found["what_ifs"]) == ([], {}, 0)
+        assert found["subject"] != check(study, ask(), definition=agreed, bases=bases)["subject"]
+
+    def test_every_institution_that_brings_rows_needs_a_ground_of_its_own(self, study, agreed, ask):
+        assert refusal(check, study, ask(), definition=agreed, bases=on(study, "care")) is Reason.LEGAL_BASIS_MISSING
+        bases = self.everybody_on(study, "care")
+        bases[1] = bases[1] | {"ground": "consent"}
+        assert refusal(check, study, ask(), definition=agreed, bases=bases) is Reason.LEGAL_BASIS_MISSING
+
+    def test_one_person_s_consent_is_no_ground_for_it(self, study, agreed, ask):
+        assert refusal(ask, ground=Ground.CONSENT) is Reason.LEGAL_BASIS_MISSING
+        prepared = study.prepare(definition=agreed)
+        assert refusal(check, study, prepared, definition=agreed) is Reason.WRONG_PARTY
+
+    def test_it_is_asked_for_under_no_definition_to_explain(self, study, ask):
+        prepared = ask(definition=study.definition)
+        assert refusal(check, study, prepared, bases=on(study, "care")) is Reason.WRONG_PARTY
 
 
 @pytest.mark.parametrize("ground", ["waiver", "exempt", "care", "public-health-emergency"])

@@ -61,7 +61,7 @@ def test_the_usual_sizes():
 
 
 @given(d=st.integers(1, 12), half=st.integers(1, 40), seed=st.text(max_size=8))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_directions_of_a_block_are_orthogonal(d, half, seed):
     rows = orthogonal_gaussian(d, half, seed)
     assert rows.shape == (half, d)
@@ -78,7 +78,7 @@ def test_lengths_and_entries_are_those_of_gaussian_vectors():
 
 
 @given(d=st.integers(1, 12), power=st.integers(0, 8), seed=st.text(max_size=8))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_net_has_one_point_in_each_part_of_every_axis(d, power, seed):
     points = sobol(d, 1 << power, seed)
     for axis in points.T:  # rank of the point among equal parts of a normal distribution
@@ -100,12 +100,12 @@ FIRST = {
 
 
 @given(
-    seed=st.text(min_size=1, max_size=8).filter(str.strip),
+    seed=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8).filter(str.strip),
     sampler=st.sampled_from(SAMPLERS),
     power=st.integers(2, 6),
     sigma=st.sampled_from([0.05, 0.2, 0.25]),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_every_document_is_mirrored_and_can_be_rebuilt(seed, sampler, power, sigma):
     document = design.build_slopes(SCHEMA, seed=seed, sampler=sampler, n=2 << power, sigma=sigma)
     checked = design.check_design(canonical.decode(canonical.encode(document)), SCHEMA)

@@ -57,7 +57,7 @@ def test_before_rounding_they_are_limes_to_the_last_digits(sampler):
     assert np.abs(ours.codes - rows[1:]).max() < 1e-9
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     st.lists(st.sampled_from([0.0, 0.5, 0.5000001, 1.0, 2.0, 3.5]), min_size=4, max_size=30),
     st.integers(0, 2**32 - 1),
@@ -75,7 +75,7 @@ def test_also_of_data_with_ties_and_bins_without_width(column, seed, sampler):
 
 
 @given(st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_codes_and_columns_are_each_others_inverse(data):
     codes = np.array(
         [

@@ -269,7 +269,7 @@ def test_any_bit_of_what_is_signed_counts_and_no_input_ends_in_anything_but_a_re
     assert other > len(answer) / 2
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=200))
 def test_random_bytes_are_refused(data):
     with pytest.raises(Refused):

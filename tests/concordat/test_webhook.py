@@ -1,6 +1,8 @@
 """Messages to institutions' systems: signed as Standard Webhooks says, and believed only then."""
 
 import base64
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from concordat import webhook
-from concordat.client.webhooks import KEPT, Memory, Receiver
+from concordat.client.webhooks import IN_HAND, KEPT, Memory, Receiver
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from concordat.signatures import SigningKey
@@ -28,7 +30,7 @@ TOLD = {
     "study": "heart",
     "definition": "",
     "model": "",
-    "prediction": "6f1d2f3e-0000-4000-8000-000000000002",
+    "job": "6f1d2f3e-0000-4000-8000-000000000002",
 }
 BODY = webhook.body(Event.PREDICTION_RECORDED, "2026-11-27T11:59:00Z", TOLD)
 
@@ -45,8 +47,9 @@ def refusal(given: dict[str, str], body: bytes = BODY, *, key: SigningKey = KEY,
 
 
 def test_what_was_signed_is_read() -> None:
-    message = webhook.verify(headers(), BODY, key=KEY.public, now=NOW)
-    assert (message["type"], message["data"]["index"]) == (Event.PREDICTION_RECORDED, 7)
+    received = webhook.verify(headers(), BODY, key=KEY.public, now=NOW)
+    assert (received.id, received.message["type"]) == (ID, Event.PREDICTION_RECORDED)
+    assert received.message["data"]["index"] == 7
 
 
 def test_the_signature_is_the_one_of_the_standard() -> None:
@@ -102,6 +105,14 @@ def test_a_missing_header_is_named(name: str) -> None:
     assert (refused.reason, refused.field) == (Reason.FIELD_MISSING, f"webhook-{name}")
 
 
+@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+def test_a_header_that_is_there_twice_is_refused(name: str) -> None:
+    """A receiver that remembers by the one what was verified by the other would take a message in again and again."""
+    for other in (headers()[name], ID[:-1] + "2"):
+        refused = refusal({name.title(): other, **headers()})
+        assert (refused.reason, refused.field) == (Reason.FIELD_INVALID, name)
+
+
 @pytest.mark.parametrize("changes", [{"id": "msg_1"}, {"id": "eyJhbGciOiJFZDI1NTE5In0"}, {"timestamp": "now"}])
 def test_a_header_of_another_form_is_named(changes: dict[str, str]) -> None:
     assert refusal(headers(**changes)).field == f"webhook-{next(iter(changes))}"
@@ -122,7 +133,7 @@ def test_no_signed_document_can_pass_for_a_message() -> None:
 def test_a_message_of_a_later_version_may_say_more() -> None:
     body = webhook.body(Event.KEY_CHANGED, "2026-11-27T11:59:00Z", TOLD | {"new": "x"})
     signed = webhook.sign(ID, body, at=NOW, key=KEY)
-    assert webhook.verify(signed, body, key=KEY.public, now=NOW)["type"] is Event.KEY_CHANGED
+    assert webhook.verify(signed, body, key=KEY.public, now=NOW).message["type"] is Event.KEY_CHANGED
 
 
 class TestReceiver:
@@ -163,10 +174,57 @@ class TestReceiver:
             pytest.fail("it was let in")
         assert self.take(self.receiver(path))
 
+    def test_what_another_has_in_hand_is_refused_until_that_fails(self, path: Path) -> None:
+        first, second = self.receiver(path), self.receiver(path)
+
+        def fail() -> None:
+            with first.receive(headers(), BODY):
+                with pytest.raises(Refused) as caught:
+                    self.take(second)
+                assert caught.value.reason is Reason.MESSAGE_IN_HAND
+                raise OSError("the disk is full")
+
+        with pytest.raises(OSError, match="disk"):
+            fail()
+        assert self.take(second)
+
+    def test_of_many_that_come_at_once_one_is_let_in(self, path: Path) -> None:
+        """Each on a connection of its own to the file, as processes are."""
+        receivers = [self.receiver(path) for _ in range(8)]
+        barrier, over = threading.Barrier(8), threading.Barrier(8)
+
+        def take(receiver: Receiver) -> str:
+            barrier.wait(10)
+            try:
+                with receiver.receive(headers(), BODY):
+                    over.wait(10)
+                    return "let in"
+            except Refused as refused:
+                over.wait(10)
+                return refused.reason
+
+        with ThreadPoolExecutor(8) as pool:
+            assert sorted(pool.map(take, receivers)) == ["let in"] + [Reason.MESSAGE_IN_HAND] * 7
+
+    def test_what_a_crash_left_in_hand_is_taken_at_the_third_attempt(self, path: Path) -> None:
+        Memory(path).take(ID, now=NOW)
+        soonest = NOW + 0.8 * timedelta(seconds=5 + 300)  # as docs/how-to/receive-webhooks.md has it
+        with pytest.raises(Refused):
+            self.take(self.receiver(path, NOW + IN_HAND - timedelta(seconds=1)))
+        assert self.take(self.receiver(path, soonest), webhook.sign(ID, BODY, at=soonest, key=KEY))
+
+    def test_who_took_too_long_does_not_let_go_of_what_another_has(self, path: Path) -> None:
+        memory = Memory(path)
+        first = memory.take(ID, now=NOW)
+        memory.take(ID, now=NOW + IN_HAND)
+        memory.drop(ID, first)
+        with pytest.raises(Refused):
+            memory.take(ID, now=NOW + IN_HAND)
+
     def test_what_is_long_past_is_forgotten(self, path: Path) -> None:
         self.take(self.receiver(path))
         memory = Memory(path)
-        memory.add("msg_other", now=NOW + KEPT - timedelta(seconds=1))
-        assert memory.knows(ID)
-        memory.add("msg_other", now=NOW + KEPT)
-        assert not memory.knows(ID)
+        with pytest.raises(Refused) as caught:
+            memory.take(ID, now=NOW + KEPT - timedelta(seconds=1))
+        assert caught.value.reason is Reason.MESSAGE_REPLAYED
+        assert memory.take(ID, now=NOW + KEPT)

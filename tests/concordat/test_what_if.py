@@ -71,5 +71,12 @@ def test_answers_are_probabilities_beside_the_records_own(target, prediction):
     assert "not a promise" in text
 
 
+def test_a_value_that_was_not_measured_is_called_so():
+    said = what_if.say({"trestbps": 125.0, "chol": 180.0}, SCHEMA, VALUES, imputed=("chol",))
+    assert "145 mmHg → 125 mmHg" in said
+    assert "(not measured: reference value) → 180 mg/dL" in said
+    assert said.count("not measured") == 1
+
+
 def test_nothing_is_said_where_nothing_was_asked():
     assert what_if.render_text((), 0.62) == ""

@@ -106,7 +106,7 @@ def test_the_report_is_a_file_with_everything_in_it(demo: Demo) -> None:
     path = demo.state / "report.json"
     demo.report.write(path)
     report = json.loads(path.read_text())
-    assert {"enrol", "study", "model", "definition", "prediction", "ledger", "dossier", "withdrawal"} <= set(
+    assert {"enrol", "study", "model", "definition", "prediction", "bedside", "ledger", "dossier", "withdrawal"} <= set(
         report["seconds"]
     )
     assert report["dossier"]["verified"] is True

@@ -22,7 +22,6 @@ from tests.ledger.chain.test_client import test_another_chain_is_refused as test
 from tests.ledger.chain.test_deploy import *
 from tests.ledger.conftest import anchored, contracts, institution, write
 from tests.ledger.test_anchoring import *
-from tests.ledger.test_succession import *
 from tests.support.anvil import Anvil, anvil
 
 pytestmark = [pytest.mark.full, pytest.mark.django_db]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from config.licences import runtime_requirements
 
@@ -53,9 +54,12 @@ def test_what_it_asks_for_are_versions_that_are_tested_here() -> None:
         Requirement(text) for text in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     ]
     pinned = {
-        each.name.lower(): next(iter(each.specifier)).version for each in runtime_requirements() if each.specifier
+        canonicalize_name(each.name): next(iter(each.specifier)).version
+        for each in runtime_requirements()
+        if each.specifier
     }
-    assert [each.name for each in asked if not each.specifier.contains(pinned[each.name.lower()])] == []
+    wrong = [each.name for each in asked if not each.specifier.contains(pinned[canonicalize_name(each.name)])]
+    assert wrong == []
 
 
 def test_it_works_where_neither_django_nor_torch_is_installed(

@@ -17,7 +17,7 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 
 from compute import broker
-from concordat import clock, consent, definition, design, model, passkeys, request, votes
+from concordat import asking, clock, consent, definition, design, model, model_card, passkeys, recall, votes
 from concordat.canonical import decode, digest
 from concordat.enrolment import build_enrolment, build_roster, verify_roster
 from concordat.events import Event
@@ -40,6 +40,7 @@ from governance.services import (
 )
 from ledger.chain.types import Authorisation
 from ledger.services.record import record
+from tests.support.audited import new_plan
 from tests.support.consortium import DOMAIN
 from tests.support.consortium import Consortium as FoundedConsortium
 from tests.support.decided import Decided
@@ -380,7 +381,7 @@ class Consortium:
         return {"extraction": definition.extraction_of(document, selectors.manifest(model), groups), **document}
 
     def register(self, content: dict[str, Any], by: str = "cleveland") -> Definition:
-        design = DESIGN() if content["kind"] == "explain" else None
+        design = {"explain": DESIGN, "audit": new_plan}.get(content["kind"], lambda: None)()
         return definitions.register(institution=self.at[by], content=content, schema=SCHEMA, design=design)
 
     def registered(self) -> Definition:
@@ -423,6 +424,29 @@ class Consortium:
         key = self.keys[institution].identity
         return consent.withdraw(consent=of, institution=institution, time=clock.now(), key=key)
 
+    def card(self, model: str, signer: str = "cleveland", **changes: Any) -> str:
+        """The owner's card of its model, unless another signs."""
+        statement: dict[str, Any] = {
+            "model": model,
+            "institution": signer,
+            "sequence": 1,
+            "attributes": {"funding": ["The hospital itself."]},
+            "time": clock.now(),
+        }
+        return model_card.describe(**statement | changes, key=self.keys[signer].identity)
+
+    def recall(self, model: str, signer: str = "cleveland", **changes: Any) -> str:
+        """The owner's recall of its model, unless another signs."""
+        statement: dict[str, Any] = {
+            "model": model,
+            "institution": signer,
+            "reason": "wrong-results",
+            "classification": "I",
+            "advice": "Assess the risk without the model, and review what was decided since 2 March.",
+            "time": clock.now(),
+        }
+        return recall.recall(**statement | changes, key=self.keys[signer].identity)
+
     def capacity(self, of: str, institution: str = "long-beach", why: Any = "capacity") -> str:
         """The statement that the person for whom another gave a consent decides for themself."""
         key = self.keys[institution].identity
@@ -438,7 +462,7 @@ class Consortium:
         if "consent" not in changes:
             changes["consent"] = self.consent(subject=subject)
             consents.give(institution=self.at["long-beach"], token=changes["consent"])
-        return request.prepare(
+        return asking.prepare(
             [np.zeros((1, len(FeatureSchema.from_json(SCHEMA).columns)))],
             request=str(uuid4()),
             requester=changes.pop("requester", "long-beach"),

@@ -14,9 +14,20 @@ from concordat import clock, passkeys
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from governance import acts
-from governance.models import Ballot, Consent, Definition, Notification, Study
+from governance.models import Ballot, Consent, Definition, ModelRecall, Notification, Study
 from governance.notices import Notice
-from governance.services import boards, definitions, incidents, institutions, notifications, outbox, people, sittings
+from governance.services import (
+    boards,
+    definitions,
+    incidents,
+    institutions,
+    model_cards,
+    notifications,
+    outbox,
+    people,
+    recalls,
+    sittings,
+)
 from governance.services import consent as consents
 from governance.states import StudyState
 from ledger.models import LogEntry
@@ -67,6 +78,21 @@ def test_a_vote_that_comes_twice_at_once_is_one(consortium: Consortium) -> None:
     vote = consortium.vote("zurich", known)
     assert twice(lambda: definitions.relay_vote(vote=vote)).approve is True
     assert entries(event=Event.DEFINITION_VOTED).count() == 1
+
+
+def test_a_model_that_is_recalled_twice_at_once_is_recalled_once(consortium: Consortium) -> None:
+    token = consortium.recall(consortium.registered().content["model"])
+    assert isinstance(twice(lambda: recalls.recall(institution=consortium.at["cleveland"], token=token)), ModelRecall)
+    assert entries(event=Event.MODEL_RECALLED).count() == 1
+
+
+def test_of_two_cards_with_one_number_one_counts(consortium: Consortium) -> None:
+    model = consortium.import_model()
+    cards = [consortium.card(model, attributes={"funding": [text]}) for text in ("A state.", "A firm.")]
+    owner = consortium.at["cleveland"]
+    answers = at_once(*(lambda token=token: model_cards.describe(institution=owner, token=token) for token in cards))
+    assert [each.reason for each in answers if isinstance(each, Refused)] == [Reason.CONFLICT]
+    assert entries(event=Event.MODEL_DESCRIBED).count() == 1
 
 
 def test_of_two_votes_with_one_nonce_one_counts(consortium: Consortium) -> None:

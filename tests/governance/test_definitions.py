@@ -6,6 +6,7 @@ import pytest
 
 from concordat import definition as documents
 from concordat import design, plausibility
+from concordat.audit_plan import AuditPlan
 from concordat.canonical import digest
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
@@ -17,6 +18,7 @@ from governance.services import definitions, institutions
 from ledger.models import ChainTransaction, LogEntry, TransactionState
 from ledger.selectors import entries
 from tests.governance.conftest import DESIGN, PARTIES, SCHEMA, Consortium
+from tests.support.audited import new_plan
 
 
 def test_a_definition_is_kept_with_its_schema_and_design(consortium: Consortium) -> None:
@@ -34,7 +36,8 @@ def test_registering_twice_is_once(consortium: Consortium) -> None:
     assert LogEntry.objects.count() == before
 
 
-AUDIT = {"kind": "audit", "target": "none", "design": "", "impossible": "", "opened": ["counts"]}
+PLAN = new_plan()
+AUDIT = {"kind": "audit", "target": "none", "design": digest(PLAN), "impossible": "", "opened": ["counts"]}
 
 
 @pytest.mark.parametrize(
@@ -120,14 +123,24 @@ def test_an_estimate_that_leaves_something_out_is_refused(consortium: Consortium
     assert (caught.value.reason, caught.value.field) == (Reason.FIELD_INVALID, "extraction")
 
 
-def test_an_audit_is_registered_without_a_design(consortium: Consortium) -> None:
-    content = consortium.content(consortium.approved(), consortium.import_model(), **AUDIT)
+def test_an_audit_is_registered_with_its_plan_and_opens_as_many_numbers_as_that_has_counts(
+    consortium: Consortium,
+) -> None:
+    study = consortium.approved(kinds=["explain", "audit"])
+    content = consortium.content(study, consortium.import_model(), **AUDIT)
     with pytest.raises(Refused) as caught:
         definitions.register(institution=consortium.at["cleveland"], content=content, schema=SCHEMA, design=DESIGN())
     assert (caught.value.reason, caught.value.field) == (Reason.DIGEST_MISMATCH, "design")
     known = consortium.register(content)
-    assert known.scalars == 0
-    assert set(entries(event=Event.DEFINITION_REGISTERED).get().documents) == {"definition", "schema"}
+    assert known.scalars == AuditPlan.from_json(PLAN).cells
+    assert set(entries(event=Event.DEFINITION_REGISTERED).get().documents) == {"definition", "schema", "design"}
+
+
+def test_a_protocol_that_says_nothing_of_audits_has_none(consortium: Consortium) -> None:
+    content = consortium.content(consortium.approved(), consortium.import_model(), **AUDIT)
+    with pytest.raises(Refused) as caught:
+        consortium.register(content)
+    assert (caught.value.reason, caught.value.field) == (Reason.FIELD_INVALID, "kind")
 
 
 def test_a_study_that_is_not_approved_has_no_definitions(consortium: Consortium) -> None:

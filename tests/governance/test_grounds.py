@@ -12,9 +12,11 @@ from concordat.findings import WAIVER
 from concordat.reasons import Reason, Refused
 from governance import selectors, verdict
 from governance.models import BudgetUse, Consent, Definition, Study
+from governance.selectors import studies
 from governance.services import consent as consents
 from governance.verdict import Check, Verdict, authorise
 from tests.governance.conftest import FINDINGS, Consortium
+from tests.support.audited import new_plan
 
 GRANTED = {name: {"answer": "met", "note": ""} for name in WAIVER}
 HMB, DS, NMDS, METHODS = "DUO:0000006", "DUO:0000007", "DUO:0000015", "DUO:0000031"
@@ -94,7 +96,8 @@ def waived(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any] | None],
     """The board's determination in force, as the verdict reads it: with findings for a waiver, or with none."""
 
     def set_to(document: dict[str, Any] | None) -> None:
-        monkeypatch.setattr(selectors, "determination_for", lambda study, institution: document)
+        for reads in (selectors, studies):
+            monkeypatch.setattr(reads, "determination_for", lambda study, institution: document)
 
     return set_to
 
@@ -214,12 +217,14 @@ def test_emergent_use_is_allowed_where_the_definition_says_so(consortium: Consor
     assert decide(consortium, consortium.request(known, urgency="emergent")).passed
 
 
-@pytest.mark.parametrize(("kind", "opened"), [("train", ["model-shares"]), ("audit", ["counts"])])
-def test_no_prediction_is_asked_for_under_another_kind(consortium: Consortium, kind: str, opened: list[str]) -> None:
-    study, model = consortium.approved(), consortium.import_model()
-    content = {"kind": kind, "target": "none", "design": "", "impossible": "", "opened": opened}
+def test_no_prediction_is_asked_for_under_a_definition_to_audit(consortium: Consortium) -> None:
+    """Its shares are for nobody there, and the consent that it rests on is one person's."""
+    study, model = consortium.approved(kinds=["explain", "audit"]), consortium.import_model()
+    plan = digest(new_plan())
+    content = {"kind": "audit", "target": "none", "design": plan, "impossible": "", "opened": ["counts"]}
     known = consortium.voted(consortium.register(consortium.content(study, model, **content)))
-    assert failed(decide(consortium, consortium.request(known))) == {"kind": Reason.KIND_NOT_ALLOWED}
+    found = failed(decide(consortium, consortium.request(known)))
+    assert found == {"shares": Reason.WRONG_PARTY, "legal-basis": Reason.LEGAL_BASIS_MISSING}
 
 
 def test_a_requester_that_has_moved_gets_no_result_where_none_may_go(consortium: Consortium) -> None:

@@ -163,6 +163,24 @@ def test_another_institution_s_key_cannot_be_taken_over(consortium: Consortium) 
     assert refused(token) == (Reason.CONFLICT, "key")
 
 
+def test_nor_can_one_that_signs_in_be_taken_over_in_a_set(consortium: Consortium, successors: Keystore) -> None:
+    def change(slug: str, *jwks: Any) -> str:
+        return build_change(
+            selectors.key_history(consortium.at[slug]),
+            kind="client",
+            key={"keys": list(jwks)},
+            ground="rotation",
+            issued=clock.now(),
+            offline=consortium.keys[slug].offline,
+        )
+
+    theirs, other = (keys.public()["client"] for keys in (consortium.keys["budapest"], successors))
+    assert refused(change("zurich", theirs | {"kid": "renamed"}, other)) == (Reason.CONFLICT, "key")
+    institutions.change_key(token=change("budapest", theirs, other))
+    assert refused(change("zurich", other | {"kid": "one of theirs"})) == (Reason.CONFLICT, "key")
+    assert refused(key_change(consortium, "zurich", "client", successors)) == (Reason.CONFLICT, "key")
+
+
 def test_after_a_change_the_new_offline_key_signs_rosters_and_the_old_does_not(
     consortium: Consortium, successors: Keystore
 ) -> None:

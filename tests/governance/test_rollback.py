@@ -13,7 +13,9 @@ from governance.services import (
     definitions,
     determinations,
     institutions,
+    model_cards,
     people,
+    recalls,
     reliance,
     reviews,
     settling,
@@ -141,6 +143,16 @@ def withdraw(c: Consortium) -> Callable[[], object]:
     return lambda: consents.withdraw(institution=c.at["long-beach"], token=token)
 
 
+def describe(c: Consortium) -> Callable[[], object]:
+    token = c.card(c.import_model())
+    return lambda: model_cards.describe(institution=c.at["cleveland"], token=token)
+
+
+def recall(c: Consortium) -> Callable[[], object]:
+    token = c.recall(c.registered().content["model"])
+    return lambda: recalls.recall(institution=c.at["cleveland"], token=token)
+
+
 CASES = [
     (enrol, institutions),
     (roster, institutions),
@@ -163,6 +175,8 @@ CASES = [
     (vote, definitions),
     (give, consents),
     (withdraw, consents),
+    (describe, model_cards),
+    (recall, recalls),
 ]
 
 

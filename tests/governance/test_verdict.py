@@ -13,7 +13,7 @@ from governance import verdict
 from governance.models import Consent, Definition, Institution, InstitutionKey, Study
 from governance.questions import QUESTIONS
 from governance.services import consent as consents
-from governance.services import definitions
+from governance.services import definitions, recalls
 from governance.verdict import Verdict, authorise
 from ledger.models import ChainTransaction, LogEntry, TransactionState
 from tests.governance.conftest import PARTIES, Consortium
@@ -45,7 +45,7 @@ def test_it_records_nothing_and_asks_the_database_little(
 ) -> None:
     request = consortium.request(known)
     before = LogEntry.objects.count()
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         decide(consortium, request)
     assert LogEntry.objects.count() == before
 
@@ -77,6 +77,10 @@ def revoke_as_dealer(consortium: Consortium, known: Definition) -> None:
 def withdraw(consortium: Consortium, known: Definition) -> None:
     token = consortium.withdrawal(str(Consent.objects.get().uuid))
     consents.withdraw(institution=consortium.at["long-beach"], token=token)
+
+
+def recall(consortium: Consortium, known: Definition) -> None:
+    recalls.recall(institution=consortium.at["cleveland"], token=consortium.recall(known.content["model"]))
 
 
 def off_chain(consortium: Consortium, known: Definition) -> None:
@@ -126,6 +130,7 @@ def another_chain(consortium: Consortium, known: Definition) -> None:
         (raise_quorum, {"quorum": Reason.QUORUM_MISSING}),
         (another_chain, {"approvals": Reason.CHAIN_WRONG, "quorum": Reason.CHAIN_WRONG}),
         (withdraw, {"legal-basis": Reason.CONSENT_WITHDRAWN}),
+        (recall, {"model": Reason.MODEL_RECALLED}),
         (revoke_key("identity", "long-beach"), {"signature": Reason.KEY_UNKNOWN}),
         (revoke_key("chain", "zurich"), {"approvals": Reason.DEFINITION_NOT_APPROVED}),
         (revoke_key("sealing", "zurich"), {"shares": Reason.KEY_UNKNOWN}),
@@ -276,7 +281,7 @@ def test_whoever_leaves_the_quorum_short_ends_everyone_s(consortium: Consortium)
     assert verdict.epoch(request) == before + 1
 
 
-@pytest.mark.parametrize("act", [suspend, revoke, revoke_own, withdraw, lapse, outdate])
+@pytest.mark.parametrize("act", [suspend, revoke, revoke_own, withdraw, recall, lapse, outdate])
 def test_the_epoch_moves_on_with_whatever_ends(consortium: Consortium, known: Definition, act: Break) -> None:
     request = consortium.request(known)
     before = decide(consortium, request).epoch

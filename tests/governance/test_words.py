@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import pytest
 
-from concordat.definition import Target
+from concordat.definition import Kind, Target
 from concordat.determination import Outcome, Path, SubmissionKind
 from concordat.legal_basis import Gdpr, Ground
 from concordat.protocol import AttachmentKind, Population, Protocol
@@ -21,6 +21,7 @@ from governance.rulebook import Machine
         (words.ARTICLE_6, get_args(Gdpr.__annotations__["article6"])),
         (words.ARTICLE_9, get_args(Gdpr.__annotations__["article9"])),
         (words.POPULATIONS, get_args(Population)),
+        (words.KINDS, get_args(Kind)),
         (words.ATTACHMENTS, AttachmentKind),
         (words.TARGETS, get_args(Target)),
         (words.OUTCOMES, Outcome),

@@ -1,7 +1,12 @@
-"""A consortium moves to another anchor log, and changes its members, by its members' votes alone."""
+"""A consortium moves to another anchor log, and changes its members, by its members' votes alone.
+
+On anvil, since each test makes contracts, and the embedded chain takes seconds for that. On the embedded chain
+`tests/ledger/contracts` and `tests/ledger/chain` show what the contracts do.
+"""
 
 import io
 import json
+from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +27,7 @@ from concordat.resolution import MembershipChange, examine
 from concordat.rpc import Rpc, number_word
 from concordat.verifier import Options, verify
 from concordat.verifier.examine import Status
+from config.demo.waiting import until
 from ledger import dossier, selectors, tasks
 from ledger.chain import resolve
 from ledger.chain.client import ChainClient
@@ -32,10 +38,19 @@ from ledger.fsck import fsck
 from ledger.models import Anchor, LogEntry
 from ledger.services import anchoring
 from ledger.services.publish import publish
+from tests.support.anvil import anvil
 from tests.support.consortium import NODES, new_uuid
 from tests.support.forged_contract import forged
+from tests.support.pages import Told
+from tests.support.shell import typed
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.full, pytest.mark.django_db, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def devchain(_state: Path) -> Iterator[str]:
+    with anvil(fund=Keystore(_state / "keys").chain.address) as chain:
+        yield chain.url
 
 
 @dataclass(frozen=True)
@@ -115,6 +130,12 @@ def checks(result) -> dict[str, Status]:
     return {each.name: each.status for each in result.checks if each.name.startswith("chain")}
 
 
+def known(data: bytes, moving: Moving, log: str) -> Reason | None:
+    """Why the log that the reader knows is not that of a dossier."""
+    result = verify(data, Options(rpc=moving.rpc, anchor_log=log))
+    return next(each.reason for each in result.checks if each.name == "anchor log")
+
+
 class TestASuccession:
     def test_is_shown_as_it_stands_on_the_chain(self, moving):
         shown = moving.show("zurich", "--successor", moving.made)
@@ -154,6 +175,21 @@ class TestASuccession:
         data = dossier.build(moving.decision.index)
         moving.succeed()
         assert set(checks(verify(data, Options(rpc=moving.rpc))).values()) == {Status.PASSED}
+
+    def test_is_followed_from_the_log_that_a_reader_knows_whichever_it_is(self, moving, settings):
+        before = dossier.build(moving.decision.index)
+        moving.succeed()
+        settings.ANCHOR_ADDRESS = moving.new
+        after = dossier.build(moving.decision.index)
+        for data in (before, after):
+            for log in (moving.old.anchor_address, moving.new):
+                assert known(data, moving, log) is None
+
+    def test_that_was_not_voted_on_leads_to_no_log_that_a_reader_knows(self, moving, settings):
+        assert known(dossier.build(moving.decision.index), moving, moving.new) is Reason.ANCHOR_LOG_OTHER
+        settings.ANCHOR_ADDRESS = moving.new  # it says itself which log it continues; that one knows nothing of it
+        data = dossier.build(moving.decision.index)
+        assert known(data, moving, moving.old.anchor_address) is Reason.ANCHOR_LOG_OTHER
 
     def test_to_a_log_that_the_old_one_was_not_sealed_to_is_noticed(self, moving, settings):
         settings.ANCHOR_ADDRESS = moving.new  # a bundle names it; it has not begun
@@ -265,6 +301,7 @@ class TestAMembersVote:
             }
         )
         client.broadcast(sent)
+        until(lambda: client.receipt(sent.hash), seconds=30)
         assert client.receipt(sent.hash).succeeded
         result, file = moving.vote("zurich", "--successor", sent.hash)
         assert "did not create a contract of this version" in json.loads(result.stderr)["error"]["detail"]
@@ -410,3 +447,49 @@ def test_a_contract_s_creation_is_shown_before_anybody_relies_on_it(moving):
 def test_what_is_resolved_is_named_in_one_way_only(moving):
     result, _ = moving.vote("zurich", "--successor", moving.made, "--quorum", "2")
     assert result.exit_code == 2
+
+
+def test_changing_a_consortium_is_described_right(moving: Moving, tmp_path: Path) -> None:
+    """The page's commands in their order, with this consortium's addresses: a member is replaced, then the log."""
+    told, joining = Told("change-the-consortium"), Keystore(tmp_path / "joining").create().chain.address
+    leaving = Keystore(moving.folders[NODES[-1]] / "keys").chain.address
+    (tmp_path / "keys").symlink_to(moving.keys)
+    account = Keystore(moving.keys).chain.address
+    known = {"URL": moving.rpc, "N ": "31338 "}
+    named = {"joining": joining, "leaving": leaving, "registry": moving.old.registry_address, "submitter": account}
+    named |= dict.fromkeys(("log", "predecessor"), moving.old.anchor_address)
+    known |= {f"--{name} 0x…": f"--{name} {address}" for name, address in named.items()}
+
+    def here(begins: str) -> str:
+        code = told.take(begins)
+        for placeholder, own in known.items():
+            code = code.replace(placeholder, own)
+        return code
+
+    def voted(code: str) -> str:
+        """By three members, each in its own folder."""
+        show, vote = code.strip().splitlines()
+        vote = vote.replace("vote.json", "vote-$member.json")
+        each = f"for member in {' '.join(NODES[:3])}; do\n{vote}\ndone"
+        return f"{show}\n{each}\n{show}".replace("--home home", "--home $member")
+
+    relayed = here("python -m ledger.chain.resolve --rpc URL --chain-id N --registry 0x… --log 0x… --keys keys relay")
+    relay, enact = relayed.splitlines()
+    said = typed(
+        tmp_path,
+        f"member={NODES[0]}",
+        voted(here("concordat --home home consortium show --rpc URL --joining")),
+        relay,
+        enact,
+        "rm vote-*.json",
+        answers=[("Approve it?", "y")] * 3,
+    )
+    assert joining in said
+    made = json.loads(typed(tmp_path, here("python -m ledger.chain.deploy")))
+    known |= {"HASH": made["anchor_transaction"], "--successor 0x…": f"--successor {made['anchor_address']}"}
+    succeeded = voted(here("concordat --home home consortium show --rpc URL --successor"))
+    seal = here("python -m ledger.chain.resolve --rpc URL --chain-id N --registry 0x… --log 0x… --keys keys seal")
+    typed(tmp_path, f"member={NODES[0]}", succeeded, relay, seal, answers=[("Approve it?", "y")] * 3)
+    old = ChainClient(moving.rpc, 31338, moving.old.anchor_address, moving.old.registry_address)
+    assert old.succession().sealed_to == made["anchor_address"]
+    told.check_all_taken()

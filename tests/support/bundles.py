@@ -14,6 +14,7 @@ LOINC, SNOMED, RXNORM, UCUM = (
 )
 SYSTOLIC, GLUCOSE, CREATININE, PANEL, SMOKER, TEMPERATURE = "8480-6", "2345-7", "2160-0", "85354-9", "72166-2", "8310-5"
 DIABETES, METFORMIN = "44054006", "6809"
+STUDY = "chest-pain"
 BASE = "https://ehr.example.org/fhir"
 PATIENT = f"{BASE}/Patient/p1"
 
@@ -117,6 +118,20 @@ def medication(status: str = "active", **changes: Any) -> Json:
     about = {"resourceType": "MedicationStatement", "status": status, "subject": {"reference": "Patient/p1"}}
     what = {} if "medicationReference" in changes else {"medicationCodeableConcept": code(RXNORM, METFORMIN)}
     return {**about, **what, **changes}
+
+
+def research_subject(status: str = "on-study", start: str = "", end: str = "", **changes: Any) -> Json:
+    """The patient's part in our study, from one partial date to another where they are given."""
+    period = {name: said for name, said in (("start", start), ("end", end)) if said}
+    study = {"identifier": {"system": "urn:concordat:study", "value": STUDY}}
+    about = {"resourceType": "ResearchSubject", "status": status, "study": study}
+    when = {"period": period} if period else {}
+    return {**about, **when, "individual": {"reference": "Patient/p1"}, **changes}
+
+
+def research_study(value: str = STUDY, system: str = "urn:concordat:study", **changes: Any) -> Json:
+    about = {"resourceType": "ResearchStudy", "status": "active"}
+    return {**about, "identifier": [{"system": system, "value": value}], **changes}
 
 
 def bundle(*resources: Json, who: Json | None = None, url: str = PATIENT, **changes: Any) -> Json:

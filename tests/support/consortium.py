@@ -1,6 +1,7 @@
 """Five institutions with real keys, and everything they sign on the way to one explained prediction. No Django."""
 
 import json
+import queue
 import uuid
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -11,14 +12,30 @@ from pathlib import Path
 import numpy as np
 
 from compute.node.home import NodeHome
-from concordat import answers, canonical, clock, consent, definition, design, model, request, signatures, ticket, votes
+from concordat import (
+    answers,
+    asking,
+    canonical,
+    clock,
+    consent,
+    definition,
+    design,
+    model,
+    model_card,
+    recall,
+    signatures,
+    ticket,
+    votes,
+)
+from concordat.asking import Prepared
 from concordat.canonical import digest
 from concordat.definition import extraction_of, opens
+from concordat.legal_basis import Ground
 from concordat.reasons import Reason, Refused
-from concordat.request import Prepared
 from concordat.schema import FeatureSchema
 from concordat.signatures import SigningKey
 from concordat.votes import Domain, Vote
+from tests.support.audited import new_plan, new_training
 from tests.support.boards import ORIGIN, Boards, new_protocol
 
 PARTIES = ["cleveland", "budapest", "zurich"]
@@ -57,6 +74,8 @@ class Consortium:
     kept: dict = field(default_factory=dict)
     """The opening of every share of the model, once it is published."""
     given_design: dict | None = None
+    many: str = ""
+    """Whether the model is audited ("audit") or trained ("train"), under a definition of that kind, or explained."""
 
     def __post_init__(self) -> None:
         self.homes = {
@@ -92,7 +111,7 @@ class Consortium:
         policy = {
             "definitions": [],
             "studies": [STUDY],
-            "requesters": [REQUESTER],
+            "requesters": [self.asks],
             "purposes": [PURPOSE],
             "grounds": ["consent"],
             "jobs_a_day": 100,
@@ -110,13 +129,19 @@ class Consortium:
 
     # --- what is agreed on
 
+    @property
+    def asks(self) -> str:
+        """Who asks: for a training its owner."""
+        return OWNER if self.many == "train" else REQUESTER
+
     @cached_property
     def schema(self) -> FeatureSchema:
         return FeatureSchema.from_json(SCHEMA)
 
     @cached_property
     def design(self) -> dict:
-        return self.given_design or design.build(self.schema, seed="tests")
+        plans = {"audit": new_plan, "train": new_training}
+        return self.given_design or plans.get(self.many, lambda: design.build(self.schema, seed="tests"))()
 
     @property
     def tabular(self) -> bool:
@@ -159,16 +184,18 @@ class Consortium:
             study=STUDY,
             institution=OWNER,
             sites=[*PARTIES, REQUESTER],
-            requesters=[REQUESTER],
+            requesters=[self.asks],
             purposes=[PURPOSE],
             bases=[
-                {"institution": REQUESTER, "purpose": PURPOSE, "ground": self.ground, "gdpr": None, "note": "A form."}
+                {"institution": slug, "purpose": PURPOSE, "ground": self.ground, "gdpr": None, "note": "A form."}
+                for slug in dict.fromkeys([self.asks, *(PARTIES if self.many else ())])
             ],
             data_use={
                 "study": ["DUO:0000006"],
                 "datasets": [{"institution": REQUESTER, "terms": ["DUO:0000006", "DUO:0000021"]}],
             },
             population=["adults", "minors", "adults-without-capacity"],
+            **({"kinds": ["explain", self.many]} if self.many else {}),
         )
 
     @cached_property
@@ -216,8 +243,13 @@ class Consortium:
             "result_jurisdictions": ["US"],
             "quorum": {"of": [*PARTIES, REQUESTER], "needed": 3},
             "valid_until": clock.rfc3339(clock.now() + timedelta(days=300)),
-        } | changes
-        groups = len(self.design["groups"])
+        }
+        if self.many:
+            opened = {"audit": "counts", "train": "model-shares"}[self.many]
+            document |= {"kind": self.many, "target": "none", "canaries": 0, "impossible": "", "opened": [opened]}
+            document |= {"requesters": [self.asks], "recipients": [self.asks], "disclosure": "none"}
+        document |= changes
+        groups = len(self.design.get("groups", ()))
         extraction = extraction_of(document, self.manifest, groups, secret_operator=self.tabular)
         return {"extraction": extraction, **document}
 
@@ -270,6 +302,27 @@ class Consortium:
             consent=statement["consent"], institution=REQUESTER, time=clock.now(), key=self.identity(REQUESTER)
         )
 
+    def card(self, owner: str = OWNER, **changes) -> str:
+        statement = {
+            "model": digest(self.manifest),
+            "institution": owner,
+            "sequence": 1,
+            "attributes": {"funding": ["The hospital itself."]},
+            "time": clock.now(),
+        }
+        return model_card.describe(**statement | changes, key=self.identity(owner))
+
+    def recall(self, owner: str = OWNER, **changes) -> str:
+        statement = {
+            "model": digest(self.manifest),
+            "institution": owner,
+            "reason": "wrong-results",
+            "classification": "I",
+            "advice": "Assess the risk without the model.",
+            "time": clock.now(),
+        }
+        return recall.recall(**statement | changes, key=self.identity(owner))
+
     def capacity(self, token: str) -> str:
         _, statement = signatures.peek(token)
         return consent.regained_capacity(
@@ -295,6 +348,22 @@ class Consortium:
         return [self.vector[None], np.zeros_like(self.vector)[None]]
 
     def prepare(self, **changes) -> Prepared:
+        return self._prepare_of_many(**changes) if self.many else self._prepare(**changes)
+
+    def _prepare_of_many(self, **changes) -> Prepared:
+        fields = {
+            "request": new_uuid(),
+            "requester": self.asks,
+            "definition": self.definition,
+            "purpose": PURPOSE,
+            "person": self.person,
+            "ground": Ground(self.ground),
+            "key": self.identity(self.asks),
+            "now": clock.now(),
+        }
+        return asking.prepare_of_many(**fields | changes)
+
+    def _prepare(self, **changes) -> Prepared:
         fields = {
             "request": new_uuid(),
             "requester": REQUESTER,
@@ -309,7 +378,7 @@ class Consortium:
             "now": clock.now(),
             "secrets": [self.plan.at(rows[0]).secret for rows in self.records] if self.tabular else [],
         }
-        return request.prepare(self.records, **fields | changes)
+        return asking.prepare(self.records, **fields | changes)
 
 
 @dataclass
@@ -340,7 +409,7 @@ class Case:
             "dealer": agreed["dealer"],
             "epoch": 0,
             "batch": new_uuid(),
-            "runs": {"first": 0, "of": len(consortium.records)},
+            "runs": {"first": 0, "of": 1 if consortium.many else len(consortium.records)},
             "ahead": [],
             "verdict": 4,
             "issued": clock.rfc3339(now),
@@ -357,6 +426,7 @@ class Case:
             "votes": list(consortium.votes),
             "withdrawal": None,
             "capacity": None,
+            "recall": None,
             "reviews": deepcopy(consortium.reviews),
             "acceptances": [],
         }
@@ -402,6 +472,7 @@ class FakeCoordinator:
     slug: str
     answers: list[str] = field(default_factory=list)
     results: list[tuple[str, str | None]] = field(default_factory=list)
+    told: queue.SimpleQueue = field(default_factory=queue.SimpleQueue)
 
     def job(self, job: str) -> dict:
         assert job == self.case.job
@@ -409,6 +480,9 @@ class FakeCoordinator:
 
     def answer(self, job: str, answer: str) -> None:
         self.answers.append(answer)
+
+    def progress(self, job: str, done: int, rounds: int) -> None:
+        self.told.put((job, done, rounds))
 
     def result(self, job: str, receipt: str, sealed: str | None) -> None:
         self.results.append((receipt, sealed))

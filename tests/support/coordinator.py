@@ -9,9 +9,9 @@ from typing import Any
 from compute.models import Job
 from compute.services import dispatch, jobs, models, results, waiting
 from concordat import answers, clock, receipt
+from concordat.asking import Prepared
 from concordat.canonical import digest
 from concordat.reasons import Reason
-from concordat.request import Prepared
 from concordat.ticket import Ticket
 from governance.models import Institution, ProtocolVersion, Study
 from governance.services import consent, definitions, institutions
@@ -76,6 +76,12 @@ class World:
 
     def ask(self, prepared: Prepared | None = None, *, by: str = REQUESTER, key: str | None = None, **changes) -> Job:
         prepared = prepared or self.consortium.prepare()
+        if kind := self.consortium.many:
+            by = self.consortium.asks if by == REQUESTER else by
+            with self.commit():
+                return jobs.request_of_many(
+                    kind=kind, request=prepared.token, idempotency_key=key or new_uuid(), by=self.bodies[by]
+                )
         arguments = {"request": prepared.token, "sealed": dict(prepared.sealed)} | changes
         with self.commit():
             return jobs.request_prediction(**arguments, idempotency_key=key or new_uuid(), by=self.bodies[by])
@@ -101,14 +107,18 @@ class World:
         return answers.refuse(self.ticket(job), node=slug, reason=reason, time=clock.now(), key=key)
 
     def receipt(self, job: Job, slug: str, **changes) -> str:
-        outputs = [{"prediction": digest(slug.encode()), "explanation": digest(slug.encode())}] * 2
+        committed = digest(slug.encode())
+        party, many = slug != "notary", self.consortium.many
+        outputs = [] if many else [{"prediction": committed, "explanation": committed}] * 2
         fields = {
             "rounds": 4,
             "bytes_sent": 100,
             "cpu_seconds": 1,
             "energy_joules": 15,
             "transcripts": transcripts(NODES, slug),
-            "outputs": None if slug == "notary" else outputs,
+            "outputs": outputs if party else None,
+            "counts": committed if party and many == "audit" else "",
+            "weights": committed if party and many == "train" else "",
             "started": clock.now(),
             "finished": clock.now(),
             "key": self.consortium.identity(slug),

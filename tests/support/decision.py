@@ -217,6 +217,19 @@ class Decision:
         private = {"subject": self.consortium.subject, "statement": self.consortium.withdrawal()}
         return self._record("withdrawn", Event.CONSENT_WITHDRAWN, public, private=private, subject=self.subject)
 
+    def describe(self, token: str = "", **changes: object) -> LogEntry:
+        token = token or self.consortium.card()
+        said = signatures.peek(token)[1]
+        public = {name: said[name] for name in ("model", "institution", "sequence")}
+        name = f"card {said['sequence']} {len(self.entries)}"
+        return self._record(name, Event.MODEL_DESCRIBED, public | changes, documents={"card": token})
+
+    def recall(self, token: str = "", **changes: str) -> LogEntry:
+        token = token or self.consortium.recall()
+        said = signatures.peek(token)[1]
+        public = {name: said[name] for name in ("model", "institution", "reason", "classification")}
+        return self._record("recalled", Event.MODEL_RECALLED, public | changes, documents={"recall": token})
+
     @property
     def subject(self) -> UUID:
         return UUID(self.consortium.subject)

@@ -20,10 +20,10 @@ from concordat.explanation import Explanation, Factor
 from concordat.fhir.audit import consent_checked, disclosed, patient_read
 from concordat.fhir.capability import capability_statement
 from concordat.fhir.consent import to_fhir
-from concordat.fhir.reading import Origin
 from concordat.fhir.result import About, result_bundle
 from concordat.fhir.study import research_study, research_subject
 from concordat.fhir.task import task
+from concordat.reading.record import Origin
 from concordat.reasons import Reason
 from concordat.signatures import SigningKey, keyring
 from concordat.states import JobState
@@ -108,9 +108,12 @@ def audits() -> list[Json]:
     kinds = ["Condition", "Observation"]
     return [
         patient_read(**who, request=REQUEST, kinds=kinds, source="urn:concordat:file"),
+        patient_read(**who, request=REQUEST, kinds=[], source="https://ehr.example.org/fhir"),
+        patient_read(**who, request=REQUEST, kinds=["person"], source="urn:concordat:omop:warehouse"),
         consent_checked(**who, consent=REQUEST, permitted=True),
         consent_checked(**who, consent=REQUEST, permitted=False),
         disclosed(**who, request=REQUEST, recipient="https://ehr.example.org/fhir", kinds=kinds),
+        patient_read(**who, request="", kinds=kinds, source="https://ehr.example.org/fhir"),
     ]
 
 

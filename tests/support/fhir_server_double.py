@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from concordat.client.session import ASSERTION_TYPE
 Json = dict[str, Any]
 CLIENT = "concordat-backend"
 _MEDIA = "application/fhir+json"
+_INCLUDED = {"MedicationStatement:medication": "Medication", "ResearchSubject:study": "ResearchStudy"}
 _DEFAULT_MEDIA_FORM = "application/x-www-form-urlencoded"
 
 
@@ -41,7 +42,14 @@ class FhirServerDouble:
         self.seen: list[tuple[str, str, Json]] = []
         self.troubles: list[tuple[int, dict[str, str]]] = []
         self.next_at = ""
+        self.outcome: Json | None = None  # what it says beside every answer to a search
+        self.unknown: set[str] = set()  # types that it does not know
+        self.withheld = 0  # how many matches it says that it has, and does not give
+        self.padding = 0  # bytes of white space before each answer to a FHIR call
+        self.drip: tuple[int, float] | None = None  # of an answer to a FHIR call: bytes at once, then seconds for each
+        self.delay = 0.0  # seconds before each of them
         self.base = self.token = ""
+        self.given: list[set[str]] = []  # the scopes of each token
         self._tokens: dict[str, set[str]] = {}
         self._used: set[str] = set()
         self._pages: dict[str, list[Json]] = {}
@@ -59,6 +67,7 @@ class FhirServerDouble:
         self._used.add(claims["jti"])
         token = uuid4().hex
         self._tokens[token] = set(form["scope"].split())
+        self.given.append(self._tokens[token])
         return 200, {"access_token": token, "token_type": "bearer", "expires_in": 300, "scope": form["scope"]}
 
     def forget_tokens(self) -> None:
@@ -69,10 +78,11 @@ class FhirServerDouble:
 
     def search(self, kind: str, form: dict[str, str]) -> Json:
         found = [each for each in self.resources if each["resourceType"] == kind and self._matches(each, form)]
-        if "_include" in form:
-            found += [each for each in self.resources if each["resourceType"] == "Medication"]
+        included = _INCLUDED.get(form.get("_include", ""))
+        found += [each for each in self.resources if each["resourceType"] == included]
         entries = [{"fullUrl": f"{self.base}/{each['resourceType']}/{each['id']}", "resource": each} for each in found]
-        return self._paged(entries)
+        matches = sum(each["resource"]["resourceType"] == kind for each in entries)
+        return {**self._paged(entries), "total": matches + self.withheld}
 
     def following(self, identity: str) -> Json:
         return self._paged(self._pages.pop(identity))
@@ -97,7 +107,9 @@ class FhirServerDouble:
 
     def _matches(self, resource: Json, form: dict[str, str]) -> bool:
         if "_id" in form:
-            return bool(resource["id"] == form["_id"])
+            return resource["id"] in form["_id"].split(",")
+        if "individual" in form:
+            return bool(resource["individual"]["reference"] == form["individual"])
         if resource["subject"]["reference"] != form["patient"]:
             return False
         wanted = form.get("combo-code", form.get("code"))
@@ -109,11 +121,30 @@ class FhirServerDouble:
 
     def _paged(self, entries: list[Json]) -> Json:
         bundle: Json = {"resourceType": "Bundle", "type": "searchset", "entry": entries[: self.page]}
+        if self.outcome is not None:
+            bundle["entry"].append({"resource": self.outcome, "search": {"mode": "outcome"}})
         if entries[self.page :]:
             identity = uuid4().hex
             self._pages[identity] = entries[self.page :]
             bundle["link"] = [{"relation": "next", "url": self.next_at or f"{self.base}?_page={identity}"}]
         return bundle
+
+
+class _Dripping:
+    """What is written goes out at once at first, and then byte after byte."""
+
+    def __init__(self, file: Any, first: int, pause: float) -> None:
+        self._file, self._left, self._pause = file, first, pause
+
+    def write(self, data: bytes) -> None:
+        self._file.write(data[: self._left])
+        rest, self._left = data[self._left :], max(0, self._left - len(data))
+        for number in range(len(rest)):
+            time.sleep(self._pause)
+            self._file.write(rest[number : number + 1])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -136,6 +167,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, form: dict[str, str], bundle: Json | None) -> None:
         double, address = self.double, urlsplit(self.path)
         double.seen.append((self.command, self.path, form))
+        time.sleep(double.delay)
+        if double.drip is not None:
+            self.wfile = _Dripping(self.wfile, *double.drip)  # type: ignore[assignment]
         scopes = double.scopes(self.headers.get("Authorization", ""))
         if double.troubles:
             status, headers = double.troubles.pop(0)
@@ -149,16 +183,21 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(200, double.following(address.query.removeprefix("_page=")))
         else:
             kind = address.path.removeprefix("/fhir/").removesuffix("/_search")
+            if kind in double.unknown:
+                self._say(404, {"resourceType": "OperationOutcome"})
+                return
             allowed = f"system/{kind}.read" in scopes and self.headers["Accept"] == _MEDIA
             self._say(*((200, double.search(kind, form)) if allowed else (403, {})))
 
     def _say(self, status: int, content: Json, headers: dict[str, str] | None = None) -> None:
-        body = json.dumps(content).encode()
+        padding = 0 if self.path == "/token" else self.double.padding
+        body = b" " * padding + json.dumps(content).encode()
         self.send_response(status)
         for name, value in {"Content-Type": _MEDIA, "Content-Length": str(len(body)), **(headers or {})}.items():
             self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
+        with suppress(ConnectionError):  # the client may have had enough
+            self.end_headers()
+            self.wfile.write(body)
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Nothing: pytest shows what failed."""

@@ -17,8 +17,8 @@ _TEXT = re.compile(rb"[0-9][0-9.e+-]*")
 def forms(value: float) -> Iterator[bytes]:
     """One number as decimal text and as IEEE double."""
     if value not in _EVERYWHERE:
-        for places in _PLACES:
-            yield f"{abs(value):.{places}f}".encode()
+        texts = (f"{abs(value):.{places}f}" for places in _PLACES)
+        yield from (text.encode() for text in texts if float(text))  # 0.0000 stands for no number
         yield repr(abs(value)).encode()
         yield from spellings(struct.pack("<d", value))
         yield from spellings(struct.pack(">d", value))

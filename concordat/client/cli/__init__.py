@@ -6,6 +6,7 @@ import click
 from rich.console import Console
 
 from concordat import __version__
+from concordat.client.cli.audit import audit
 from concordat.client.cli.bedside import bedside
 from concordat.client.cli.common import App, Commands
 from concordat.client.cli.consent import consent
@@ -18,9 +19,12 @@ from concordat.client.cli.fhir import fhir
 from concordat.client.cli.home import init, pin
 from concordat.client.cli.keys import keys
 from concordat.client.cli.log import log
+from concordat.client.cli.model import model
 from concordat.client.cli.prediction import cancel, disclose, open_command, predict_command, watch
+from concordat.client.cli.roster import roster
 from concordat.client.cli.study import study
 from concordat.client.cli.subject import subject
+from concordat.client.cli.training import training
 from concordat.client.cli.what_if import what_if_command
 
 
@@ -56,7 +60,7 @@ def main(context: click.Context, home: str, passphrase_file: TextIO | None, outp
 def login(app: App) -> None:
     """Sign in, and compare the coordinator's list of institutions with what is pinned here."""
     with app.api("institutions.read") as api:
-        known = {each["institution"]: each["enrolment"] for each in api.institutions()}
+        known = {each["institution"]: each["enrolment"] for each in api.lists.institutions()}
     pinned = {slug: enrolment.token for slug, enrolment in app.home.pins.enrolments.items()}
     verdicts = {slug: _compare(known.get(slug), pinned.get(slug)) for slug in sorted({*known, *pinned})}
 
@@ -79,12 +83,16 @@ for command in (
     init,
     pin,
     keys,
+    roster,
     consortium,
     study,
     design,
+    model,
     definition,
     consent,
     subject,
+    audit,
+    training,
     predict_command,
     what_if_command,
     watch,

@@ -3,6 +3,7 @@
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO, TextIO
 from uuid import UUID
 
 import click
@@ -14,12 +15,17 @@ from concordat.bedside.items import Items
 from concordat.bedside.receipts import Receipts
 from concordat.bedside.store import Store
 from concordat.bedside.worker import Worker
-from concordat.client.cli.common import App
+from concordat.client import fhir as spoken
+from concordat.client import predict
+from concordat.client.cli.common import FILE, OMOP, OMOP_PERSON, URGENCY, App
+from concordat.client.cli.patient import PATIENT, TEXT, named
+from concordat.client.ehr import address_of
 from concordat.display import RETRACTIONS
+from concordat.fhir import Participant
 from concordat.reasons import Reason, Refused
+from concordat.request import Urgency, check_urgency
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_SCOPES = "definitions.read predictions.read predictions.write ledger.read"
+_SCOPES = "studies.read models.read definitions.read predictions.read predictions.write ledger.read"
 _TIME = click.DateTime(["%Y-%m-%dT%H:%M:%SZ"])
 
 
@@ -31,57 +37,85 @@ def bedside() -> None:
 @bedside.command()
 @click.option("--person", required=True, type=click.UUID, metavar="UUID", help="Who decides with the result.")
 @click.option(
-    "--patient", default="", help="The patient's FHIR id in the health record, where the record does not say it."
+    "--patient-file", type=TEXT, help="Holds the patient's id, where the record does not say it; - is standard input."
 )
 @click.option("--consent", default="", help="Id of the consent, where that is the legal ground.")
 @click.option("--subject", type=click.UUID, help="The person's pseudonym, where the legal ground is not consent.")
-@click.option("--fhir", type=_FILE, help="The record as a FHIR R4 Bundle of one patient.")
-@click.option("--json", "values", type=_FILE, help="The record as a JSON object of values by feature; needs --taken.")
+@URGENCY
+@click.option("--fhir", type=FILE, help="The record as a FHIR R4 Bundle of one patient.")
+@click.option("--ehr", is_flag=True, help="The record from the FHIR server in ehr.json, of the patient who is named.")
+@OMOP
+@OMOP_PERSON
+@click.option("--json", "values", type=FILE, help="The record as a JSON object of values by feature; needs --taken.")
 @click.option("--taken", type=_TIME, help="When the values of --json were taken, UTC, as 2026-01-31T12:00:00Z.")
 @click.pass_obj
 def enqueue(
     app: App,
     person: UUID,
-    patient: str,
+    patient_file: IO[str] | None,
     consent: str,
     subject: UUID | None,
+    urgency: Urgency,
     fhir: Path | None,
+    ehr: bool,
+    warehouse: str | None,
+    whose: TextIO | None,
     values: Path | None,
     taken: datetime | None,
 ) -> None:
     """Ask ahead of time for a patient's prediction, and print the request's id. The worker does the rest.
 
-    The same record asked for twice is computed once.
+    The same record asked for twice is computed once. Where patient and person both come from standard input, the
+    patient's id is the first line.
     """
-    if (fhir is None) == (values is None):
-        raise click.UsageError("Give the record by exactly one of --fhir and --json.")
+    if sum((fhir is not None, ehr, warehouse is not None, values is not None)) != 1:
+        raise click.UsageError("Give the record by exactly one of --fhir, --ehr, --omop and --json.")
+    if (warehouse is None) != (whose is None):
+        raise click.UsageError("Give --omop and --omop-person together.")
     if (values is None) != (taken is None):
-        raise click.UsageError("Say with --taken when the values of --json were taken; a Bundle says it itself.")
+        raise click.UsageError(
+            "Say with --taken when the values of --json were taken; other records say it themselves."
+        )
     config, store = _open(app)
     known = documents.kept(store, config["definition"])
     if known is None:
         with app.api(_SCOPES) as api:
             known = documents.fetch(app.home, api, store, config["definition"])
-    if fhir is not None:
-        read = record.read_fhir(fhir, known.schema)
-    else:
-        assert values is not None
-        assert taken is not None
-        read = record.read_values(values, known.schema, taken=taken.replace(tzinfo=UTC))
-    if not (patient or read.patient):
-        raise click.UsageError("The record does not say whose it is: name the patient with --patient.")
-    known.schema.encode_row(read.values)  # a record that cannot be computed on is refused now, and not in the worker
-    if patient and read.patient and patient != read.patient:
-        detail = "The Bundle is about another patient than the one who is named."
-        raise Refused(Reason.FIELD_INVALID, detail=detail, field="patient")
-    item = Items(store, config["definition"]).put(
-        patient=patient or read.patient,
-        values=read.values,
-        taken=read.taken,
-        person=str(person),
-        consent=consent,
-        subject=str(subject or ""),
+    check_urgency(urgency, known.definition)
+    _, _, pseudonym = predict.who(  # before anything is read of somebody
+        app.home, known.protocol, purpose=config["purpose"], consent=consent, subject=str(subject or "")
     )
+    participant = Participant(known.protocol["study"], pseudonym)
+    with spoken.hearing(app.home, person=str(person), subject=pseudonym) as heard:
+        patient = named(patient_file) if patient_file or fhir is None else ""
+        if fhir is not None:
+            read = record.read_fhir(fhir, known.schema, participant, server=address_of(app.home))
+        elif ehr:
+            read = record.read_ehr(app.home, patient, known.schema, heard, participant)
+        elif warehouse is not None and whose is not None:
+            read = record.read_omop(app.home, warehouse, whose, known.schema)
+        else:
+            assert values is not None
+            assert taken is not None
+            read = record.read_values(values, known.schema, taken=taken.replace(tzinfo=UTC))
+        if patient and read.patient and patient != read.patient:
+            detail = "The Bundle is about another patient than the one who is named."
+            raise Refused(Reason.FIELD_INVALID, detail=detail, field="patient")
+        known.schema.encode_row(read.values)  # what cannot be computed on is refused now, and not in the worker
+        item = Items(store, config["definition"]).put(
+            patient=patient or read.patient or named(None),
+            values=read.values,
+            taken=read.taken,
+            person=str(person),
+            consent=consent,
+            subject=str(subject or ""),
+            urgency=urgency,
+            source=read.source,
+            origins=read.origins,
+        )
+    if read.origins is not None:
+        who = {"request": item.id, "person": str(person), "subject": pseudonym}
+        spoken.audit_read(app.home, read.origins, **who, source=read.source)
     app.answer({"request": item.id, "state": item.state}, lambda console: console.print(item.id))
 
 
@@ -109,19 +143,20 @@ def serve(app: App, port: int) -> None:
     from concordat.bedside import app as web  # a web server, which no other command needs
     from concordat.bedside.bedside import Bedside
 
-    config = configuration.load(app.home)
-    store = Store(app.home.directory, patience=web.PATIENCE)
+    config, store = configuration.load(app.home), Store(app.home.directory, patience=web.PATIENCE)
+    documents.check_fit(store, config["definition"])
     app.progress.print(f"Bedside of {app.home.institution}: {config['address']}, on port {port} of {web.HOST}.")
     web.serve(Bedside(config, store, app.home.institution), port=port)
 
 
 @bedside.command()
-@click.option("--patient", required=True, help="The patient's FHIR id in the health record.")
+@PATIENT
 @click.pass_obj
-def link(app: App, patient: str) -> None:
+def link(app: App, patient_file: IO[str] | None) -> None:
     """Print an address that opens a patient's result in a browser, for ten minutes."""
     from concordat.bedside.bedside import Bedside
 
+    patient = named(patient_file)
     config, store = _open(app)
     here = Bedside(config, store, app.home.institution)
     item = here.items.latest(patient)
@@ -132,26 +167,28 @@ def link(app: App, patient: str) -> None:
 
 
 @bedside.command()
-@click.option("--patient", default="", help="Everything that was asked for this patient (FHIR id).")
-@click.option("--request", "request_id", default="", help="This request, and the questions about it.")
+@PATIENT
+@click.option("--request", "request_id", default="", help="This request, and the questions about it; of no patient.")
 @click.option("--why", required=True, type=click.Choice(list(RETRACTIONS)))
-@click.option("--into", default="", help="With --why merged: the patient into whom --patient was merged.")
+@click.option("--into-file", type=TEXT, help="With --why merged: holds the id into which the patient was merged.")
 @click.pass_obj
-def retract(app: App, patient: str, request_id: str, why: str, into: str) -> None:
+def retract(app: App, patient_file: IO[str] | None, request_id: str, why: str, into_file: IO[str] | None) -> None:
     """Show results no more: page and card say why, and the log gets a receipt of each that had been opened.
 
-    What was merged is retracted for both patients: neither record is any more the one that was computed on.
+    What was merged is retracted for both patients: neither record is any more the one that was computed on. Where both
+    ids come from standard input, the patient's is the first line.
     """
-    if bool(patient) == bool(request_id):
-        raise click.UsageError("Name exactly one of --patient and --request.")
-    if into and (why != "merged" or not patient):
-        raise click.UsageError("--into goes with --patient and --why merged.")
+    if patient_file and request_id:
+        raise click.UsageError("Name exactly one of --patient-file and --request.")
+    if into_file and (why != "merged" or request_id):
+        raise click.UsageError("--into-file goes with a patient and --why merged.")
+    patient = "" if request_id else named(patient_file)
+    into = named(into_file) if into_file else ""
     config, store = _open(app)
     items, receipts = Items(store, config["definition"]), Receipts(store)
     if request_id:
         items.of(request_id)
     found = items.retract(patient=patient, request=request_id, why=why, into=into)
-    found += items.retract(patient=into, why=why) if into else []
     for item in found:
         receipts.retracted(item, viewer=config["viewer"])
     opened = [item.id for item in found if item.result is not None]
@@ -165,16 +202,20 @@ def retract(app: App, patient: str, request_id: str, why: str, into: str) -> Non
 
 
 @bedside.command()
-@click.option("--patient", required=True, help="The patient's FHIR id in the health record.")
-@click.confirmation_option(prompt="Delete everything that the bedside holds on this patient?")
+@PATIENT
+@click.option("--yes", is_flag=True, help="Do not ask whether it is meant.")
 @click.pass_obj
-def forget(app: App, patient: str) -> None:
+def forget(app: App, patient_file: IO[str] | None, yes: bool) -> None:
     """Delete what the bedside holds on a patient, and print the requests whose folders in work/ stay."""
+    patient = named(patient_file)
+    if not yes:
+        click.confirm("Delete everything that the bedside holds on this patient?", abort=True)
     config, store = _open(app)
     found = Items(store, config["definition"]).forget(patient)
     app.answer({"forgotten": found}, lambda console: console.print("\n".join(found) or "Nothing was held."))
 
 
 def _open(app: App) -> tuple[Config, Store]:
-    config = configuration.load(app.home)
-    return config, Store(app.home.directory)
+    config, store = configuration.load(app.home), Store(app.home.directory)
+    documents.check_fit(store, config["definition"])
+    return config, store

@@ -1,7 +1,7 @@
 """What all commands share: the institution's folder, a session, output for people or machines, and errors for both."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +10,10 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from concordat import canonical
+from concordat.client.answers import JobStatus
 from concordat.client.api import Api, signed_in
 from concordat.client.home import ClientHome
 from concordat.files import write_private
@@ -23,6 +26,7 @@ _TEMPORARY = frozenset(
     {
         Reason.COORDINATOR_UNAVAILABLE,
         Reason.EHR_UNAVAILABLE,
+        Reason.OMOP_UNAVAILABLE,
         Reason.RESULT_NOT_READY,
         Reason.WITNESSES_TOO_FEW,
         Reason.NODE_BUSY,
@@ -80,6 +84,89 @@ class Commands(click.Group):
         except Refused as refused:
             _tell(refused, machine=ctx.params["output"] == "json")
             ctx.exit(TRY_AGAIN if refused.reason in _TEMPORARY else REFUSED)
+
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+SECONDS = click.option("--seconds", default=180.0, show_default=True, help="How long to wait for the result.")
+
+URGENCY = click.option(
+    "--urgency",
+    type=click.Choice(["routine", "emergent"]),
+    default="routine",
+    show_default=True,
+    help="Emergent use is refused unless the definition allows it: a secure job is no emergency service.",
+)
+OMOP = click.option(
+    "--omop", "warehouse", metavar="SOURCE", help="The record from OMOP tables: a source of omop.json, or a URL."
+)
+OMOP_PERSON = click.option(
+    "--omop-person",
+    "whose",
+    type=click.File(encoding="utf-8"),
+    help="A file, or - for standard input, that names the person: person_id=NUMBER or person_source_value=TEXT.",
+)
+
+
+def wait_or_not(what: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The option `--wait`. A command that does not wait answers what there is and then has `check_not_ended` speak."""
+    text = f"Wait until {what}. A request that is refused at once ends the command with 1 or 75 as well."
+    return click.option("--wait/--no-wait", default=True, show_default=True, help=text)
+
+
+@contextmanager
+def following(app: App) -> Iterator[Callable[[JobStatus], None]]:
+    """What says how far a job is: its states, one a line, and in a terminal a bar while it is computed."""
+    states: list[str] = []
+    with Progress(
+        TextColumn("  {task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=app.progress,
+        transient=True,
+        disable=not app.progress.is_terminal,
+    ) as bar:
+        task = bar.add_task("rounds", total=None, visible=False)
+
+        def told(status: JobStatus) -> None:
+            if status["state"] not in states[-1:]:
+                states.append(status["state"])
+                app.progress.print(f"  {status['state']}")
+            progress = status.get("progress")
+            done, total = (progress["done"], progress["rounds"]) if progress else (0, None)
+            bar.update(task, visible=progress is not None, completed=done, total=total, refresh=True)
+
+        yield told
+
+
+def columns(console: Console, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a list for people: a line for each row, however long, so that a digest can be copied from it."""
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    for row in (headings, *rows):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        console.print(line.rstrip(), markup=False, soft_wrap=True)
+
+
+def document(file: Path, field: str) -> dict[str, Any]:
+    """A JSON object in a file. Raises Refused(MALFORMED), naming the field by which the file was given."""
+    try:
+        found = canonical.decode(file.read_bytes())
+    except Refused as refused:
+        detail = f"{file.name} is no JSON document. {refused.detail}".strip()
+        raise Refused(Reason.MALFORMED, detail=detail, field=field) from None
+    if not isinstance(found, dict):
+        raise Refused(Reason.MALFORMED, detail=f"{file.name} is no JSON object.", field=field)
+    return found
+
+
+def resource(file: Path, kind: str) -> dict[str, Any]:
+    """A FHIR resource as it stands, or a Bundle of some. Raises Refused(FILE_UNREADABLE)."""
+    try:
+        found = canonical.decode_decimals(file.read_bytes())
+    except Refused as refused:
+        raise Refused(Reason.FILE_UNREADABLE, detail=f"{file.name}: {refused.detail}", field=refused.field) from refused
+    if not isinstance(found, dict):
+        raise Refused(Reason.FILE_UNREADABLE, detail=f"{file.name} is no FHIR {kind}.")
+    return found
 
 
 def write_new(file: Path, content: bytes) -> None:

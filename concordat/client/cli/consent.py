@@ -10,12 +10,11 @@ from rich.console import Console
 
 from concordat import clock
 from concordat.client import consents
-from concordat.client.cli.common import App
+from concordat.client.cli.common import FILE, App, columns, resource
+from concordat.client.listed import ConsentAnswer
 from concordat.consent import Capacity, Reconsent, Regained
 from concordat.fields import plain
-from concordat.reasons import Reason, Refused
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _DAY = click.DateTime(["%Y-%m-%d"])
 
 
@@ -25,11 +24,11 @@ def consent() -> None:
 
 
 @consent.command()
-@click.option("--fhir", type=_FILE, help="All of it as a FHIR R4 Consent, instead of the options below.")
+@click.option("--fhir", type=FILE, help="All of it as a FHIR R4 Consent, instead of the options below.")
 @click.option("--subject", type=click.UUID, help="The person's pseudonym.")
 @click.option("--study", help="The study's short name.")
 @click.option("--purpose", "purposes", multiple=True, help="May be given several times.")
-@click.option("--form", type=_FILE, help="The form that was signed; only its digest is sent.")
+@click.option("--form", type=FILE, help="The form that was signed; only its digest is sent.")
 @click.option("--form-version", default="1", show_default=True, help="The version of the form.")
 @click.option("--language", default="en", show_default=True, help="The language of the form, such as de or pt-BR.")
 @click.option("--until", type=_DAY, help="The last day, UTC.")
@@ -40,7 +39,7 @@ def consent() -> None:
     show_default=True,
     help="Who signed: the person, a parent, or a legally authorised representative.",
 )
-@click.option("--assent", type=_FILE, help="With a parent: the child's own assent form; only its digest is sent.")
+@click.option("--assent", type=FILE, help="With a parent: the child's own assent form; only its digest is sent.")
 @click.option(
     "--reconsent",
     type=_DAY,
@@ -71,7 +70,7 @@ def give(
         if any((*stated, assent, reconsent)):
             raise click.UsageError("The FHIR Consent says it all: leave the other options out.")
         with app.api("consents.write") as api:
-            identifier = consents.give_fhir(app.home, api, _resource(fhir))
+            identifier = consents.give_fhir(app.home, api, resource(fhir, "Consent"))
     else:
         if not (subject and study and purposes and form and until):
             raise click.UsageError("Give --fhir, or all of --subject, --study, --purpose, --form and --until.")
@@ -93,12 +92,38 @@ def give(
     app.answer({"consent": identifier}, lambda console: console.print(identifier))
 
 
+@consent.command("list")
+@click.option("--study", default="", help="Only those for this study, by its short name.")
+@click.pass_obj
+def list_command(app: App, study: str) -> None:
+    """List the consents that this institution has handed in, from whichever machine, and where they stand.
+
+    The coordinator's list does not say whose they are.
+    """
+    with app.api("consents.read") as api:
+        found = api.lists.consents(study=study)
+    rows = [(each["consent"], each["study"], _standing(each), ", ".join(each["purposes"])) for each in found]
+    headings = ("consent", "study", "stands", "purposes")
+    app.answer({"consents": found}, lambda console: columns(console, headings, rows))
+
+
 @consent.command()
 @click.argument("identifier")
 @click.option("--fhir", is_flag=True, help="As a FHIR R4 Consent.")
+@click.option("--recorded", is_flag=True, help="As the coordinator has recorded it, which does not say whose it is.")
 @click.pass_obj
-def show(app: App, identifier: str, fhir: bool) -> None:
-    """Show the consent IDENTIFIER that was given from here; with --fhir as a FHIR R4 Consent in JSON."""
+def show(app: App, identifier: str, fhir: bool, recorded: bool) -> None:
+    """Show the consent IDENTIFIER that was given from here; with --fhir as a FHIR R4 Consent in JSON.
+
+    With --recorded it may have been given from another machine of this institution.
+    """
+    if fhir and recorded:
+        raise click.UsageError("Give one of --fhir and --recorded: the coordinator does not know whose consent it is.")
+    if recorded:
+        with app.api("consents.read") as api:
+            standing = api.consent(identifier)
+        app.answer(standing, lambda console: click.echo(json.dumps(standing, ensure_ascii=False, indent=2)))
+        return
     found = consents.kept(app.home, identifier)
     withdrawn = clock.rfc3339(found.withdrawn) if found.withdrawn else ""
     value = found.to_fhir() if fhir else {"statement": plain(found.statement), "withdrawn": withdrawn}
@@ -133,18 +158,14 @@ def capacity(app: App, identifier: str, why: Regained) -> None:
     app.answer({"lapsed": identifier}, lambda console: console.print(f"Lapsed: {identifier}"))
 
 
+def _standing(found: ConsentAnswer) -> str:
+    if found["withdrawn"]:
+        return f"withdrawn {found['withdrawn']}"
+    return f"lapsed {found['lapsed']}" if found["lapsed"] else f"until {found['until']}"
+
+
 def _reconsent(signer: Capacity, day: datetime | None) -> Reconsent | None:
     if day is None:
         return None
     why: Regained = "majority" if signer == "parent" else "capacity"
     return {"on": clock.rfc3339(day.replace(tzinfo=UTC)), "why": why}
-
-
-def _resource(file: Path) -> dict[str, object]:
-    try:
-        resource = json.loads(file.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise Refused(Reason.FILE_UNREADABLE, detail=f"{file.name} is not JSON.") from error
-    if not isinstance(resource, dict):
-        raise Refused(Reason.FILE_UNREADABLE, detail=f"{file.name} is no FHIR Consent.")
-    return resource

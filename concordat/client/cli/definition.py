@@ -1,14 +1,23 @@
 """`concordat definition`: read what is proposed, and vote on it."""
 
+from pathlib import Path
+from typing import get_args
+
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from concordat.audit_plan import AuditPlan
 from concordat.client import governance
-from concordat.client.cli.common import App
+from concordat.client.cli.common import FILE, App, columns, document
 from concordat.client.governance import CheckedDefinition
 from concordat.data_use import LABELS
+from concordat.definition import Kind
 from concordat.fields import plain
+from concordat.recall import sentence
+from concordat.schema import Feature, FeatureSchema
+from concordat.training_privacy import DELTA
 
 
 @click.group()
@@ -17,13 +26,67 @@ def definition() -> None:
 
 
 @definition.command()
-@click.argument("digest")
+@click.argument("template", type=FILE)
+@click.option("--model", required=True, metavar="DIGEST", help="The imported model's digest.")
+@click.option("--protocol", type=FILE, required=True, help="The protocol that the boards approved.")
+@click.option("--schema", type=FILE, required=True, help="The feature schema that the model was made for.")
+@click.option("--design", type=FILE, required=True, help="The design, or the plan of an audit or training.")
 @click.pass_obj
-def show(app: App, digest: str) -> None:
+def propose(app: App, template: Path, model: str, protocol: Path, schema: Path, design: Path) -> None:
+    """Register the definition in TEMPLATE, so that institutions can vote on it, and print its digest.
+
+    The digests of model, protocol, schema and design, and what explanations give away, are filled in where TEMPLATE
+    does not name them.
+    """
+    with app.api("definitions.write models.read") as api:
+        digest = governance.propose(
+            app.home,
+            api,
+            document(template, "TEMPLATE"),
+            model=model,
+            protocol=document(protocol, "--protocol"),
+            schema=document(schema, "--schema"),
+            design=document(design, "--design"),
+        )
+    app.answer({"digest": digest}, lambda console: console.print(digest))
+
+
+@definition.command("list")
+@click.option("--study", default="", help="Only those of this study, by its short name.")
+@click.option("--kind", type=click.Choice(get_args(Kind)), help="Only those that compute this.")
+@click.option("--model", default="", metavar="DIGEST", help="Only those for this model.")
+@click.pass_obj
+def list_command(app: App, study: str, kind: str | None, model: str) -> None:
+    """List the definitions in which this institution has a say, and those of studies that concern it.
+
+    Nothing of it is verified: `concordat definition show` does that.
+    """
+    with app.api("definitions.read") as api:
+        found = api.lists.definitions(study=study, kind=kind or "", model=model)
+    rows = [(each["digest"], each["kind"], each["state"], each["study"], each["owner"]) for each in found]
+    headings = ("digest", "kind", "state", "study", "owner")
+    app.answer({"definitions": found}, lambda console: columns(console, headings, rows))
+
+
+@definition.command()
+@click.argument("digest")
+@click.option("--features", is_flag=True, help="What a record has to hold, by name, instead.")
+@click.pass_obj
+def show(app: App, digest: str, features: bool) -> None:
     """Show the definition DIGEST after recomputing every digest, signature and mask in it."""
     with app.api("definitions.read") as api:
         found = governance.fetch_definition(app.home, api, digest)
-    value = {"digest": digest, "state": found.state, "definition": plain(found.content), "votes": found.approvals}
+    if features:
+        listed = [each.model_dump(mode="json", exclude_defaults=True) for each in found.schema.features]
+        app.answer({"digest": digest, "features": listed}, lambda console: _print_features(console, found.schema))
+        return
+    value = {
+        "digest": digest,
+        "state": found.state,
+        "definition": plain(found.content),
+        "votes": found.approvals,
+        "recall": found.recall and plain(found.recall),
+    }
     app.answer(value, lambda console: _print(console, found))
 
 
@@ -45,8 +108,8 @@ def revoke(app: App, digest: str) -> None:
 
 _COMPUTES = {
     "explain": "one prediction and its explanation in {target}",
-    "train": "a training (may be agreed on; this version runs none)",
-    "audit": "an audit (may be agreed on; this version runs none)",
+    "train": "new weights in the model's form, learnt from rows that the parties' institutions bring; in shares",
+    "audit": "counts of the model's answers over rows that the parties' institutions bring",
 }
 
 
@@ -69,6 +132,13 @@ def _canaries(count: int, owner_computes: bool) -> str:
 
 
 def _design(found: CheckedDefinition) -> str:
+    if found.cohort is not None:
+        outcome = f"“{found.cohort.outcome['label']}” within {found.cohort.outcome['days']} days"
+        if isinstance(found.cohort, AuditPlan):
+            return f"{found.cohort.cells} counts of {', '.join(found.cohort.names)} by {outcome}"
+        result = found.cohort.result
+        bound = f"tells of one person at most ε = {found.cohort.epsilon:g} (δ = {DELTA:.6f})"
+        return f"{found.cohort.steps} steps towards {outcome}; becomes {result['model']} {result['version']}; {bound}"
     if found.plan is None:
         return "none"
     allowed = float(found.content["impossible"])
@@ -84,6 +154,8 @@ def _print(console: Console, found: CheckedDefinition) -> None:
         "computes": _COMPUTES[content["kind"]].format(target=content["target"]),
         "model": f"{found.manifest['model']} {found.manifest['version']} ({found.manifest['kind']}) of "
         f"{found.manifest['owner']}",
+        "trained in": found.manifest.get("trained", "no training here"),
+        "recalled": f"{sentence(found.recall)} Advice: {found.recall['advice']}" if found.recall else "no",
         "classes": ", ".join(found.manifest["classes"]) or "two",
         "parties": ", ".join(content["parties"]) + f"; dealer {content['dealer']}",
         "requesters": ", ".join(content["requesters"]),
@@ -104,5 +176,25 @@ def _print(console: Console, found: CheckedDefinition) -> None:
         "valid until": content["valid_until"],
     }
     for name, text in rows.items():
-        table.add_row(name, text)
+        table.add_row(name, Text(text))  # others' words are no markup
     console.print(table)
+
+
+def _print_features(console: Console, schema: FeatureSchema) -> None:
+    table = Table(box=None, title=f"{schema.name} {schema.version}", title_justify="left")
+    for heading in ("name", "feature", "value", "if missing"):
+        table.add_column(heading)
+    for each in schema.features:
+        missing = "refused" if each.missing == "refuse" else f"counts as {each.say(each.reference_value)}"
+        table.add_row(each.name, each.label, _allowed(each), missing)
+    console.print(table)
+
+
+def _allowed(feature: Feature) -> str:
+    """What a record may say of it, as `--json` takes it."""
+    if feature.kind == "number":
+        low, high = feature.range
+        return f"{low:g} to {high:g}" + ("" if feature.unit == "1" else f" {feature.unit}")
+    if feature.kind == "boolean":
+        return "true or false"
+    return ", ".join(level.value for level in feature.levels)

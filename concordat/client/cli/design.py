@@ -1,4 +1,5 @@
-"""`concordat design`: the documents of perturbations that definitions name, made where the training data are."""
+"""`concordat design`: the documents of perturbations that definitions name; the `lime` package's are made where the
+training data are."""
 
 import secrets
 from pathlib import Path
@@ -7,14 +8,12 @@ import click
 
 from concordat import canonical, plausibility
 from concordat.client import records
-from concordat.client.cli.common import App, write_new
-from concordat.design import read_design, sampling, tabular, training
+from concordat.client.cli.common import FILE, App, write_new
+from concordat.design import masks, read_design, sampling, slopes, tabular, training
 from concordat.design.common import KERNEL_WIDTH, RIDGE
 from concordat.design.training import Sampler
 from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema
-
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group()
@@ -22,10 +21,43 @@ def design() -> None:
     """Designs of perturbed records."""
 
 
+TARGET = click.Path(dir_okay=False, path_type=Path)
+
+
+@design.command(masks.METHOD)
+@click.argument("schema", type=FILE)
+@click.argument("file", type=TARGET)
+@click.option("--seed", help="Any text; drawn at random unless given. The same gives the same document.")
+@click.pass_obj
+def masks_command(app: App, schema: Path, file: Path, seed: str | None) -> None:
+    """Write to FILE the design that replaces groups of features by SCHEMA's reference.
+
+    Nothing but the schema goes into it, and everybody can rebuild it from its seed.
+    """
+    features = FeatureSchema.from_json(_json(schema))
+    document = masks.build(features, seed=seed or secrets.token_hex(16))
+    _write(app, document, features, file)
+
+
+@design.command(slopes.METHOD)
+@click.argument("schema", type=FILE)
+@click.argument("file", type=TARGET)
+@click.option("--seed", help="Any text; drawn at random unless given. The same gives the same document.")
+@click.pass_obj
+def slopes_command(app: App, schema: Path, file: Path, seed: str | None) -> None:
+    """Write to FILE the design that moves SCHEMA's numbers a little."""
+    features = FeatureSchema.from_json(_json(schema))
+    try:
+        document = slopes.build(features, seed=seed or secrets.token_hex(16))
+    except ValueError as error:
+        raise Refused(Reason.FIELD_INVALID, detail=f"{error}.".capitalize(), field="SCHEMA") from error
+    _write(app, document, features, file)
+
+
 @design.command(tabular.METHOD)
-@click.argument("schema", type=_FILE)
-@click.argument("table", type=_FILE)
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("schema", type=FILE)
+@click.argument("table", type=FILE)
+@click.argument("file", type=TARGET)
 @click.option(
     "--sampler",
     type=click.Choice(["quartiles", "gaussian"]),
@@ -76,6 +108,10 @@ def lime_tabular(
         kernel_width=kernel_width,
         ridge=ridge,
     )
+    _write(app, document, features, file)
+
+
+def _write(app: App, document: dict[str, canonical.Json], features: FeatureSchema, file: Path) -> None:
     plan = read_design(document)  # the same checks that everybody makes
     impossible = float(plausibility.impossible(features, plan.perturbed(features.bounds[0])).mean())
     write_new(file, canonical.encode(document))

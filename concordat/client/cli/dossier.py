@@ -8,14 +8,13 @@ import click
 from rich.console import Console
 
 from concordat import record_number
-from concordat.client.cli.common import App, write_new
+from concordat.client.cli.common import FILE, App, write_new
 from concordat.client.home import ClientHome
 from concordat.reasons import Refused
 from concordat.verifier import bundle, given, verify
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import UNREADABLE, Evidence
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -33,18 +32,19 @@ def dossier(app: App, record: str, file: Path) -> None:
 
 
 @click.command("verify")
-@click.argument("file", type=_FILE)
-@click.option("--disclosure", type=_FILE, help="The requester's disclosure of the result.")
+@click.argument("file", type=FILE)
+@click.option("--disclosure", type=FILE, help="The requester's disclosure of the result.")
 @click.option("--rpc", metavar="URL", help="Also ask this chain endpoint (JSON-RPC).")
 @click.option("--witnessed", is_flag=True, help="Too few witnesses of the log are a failure.")
 @click.option(
     "--replay",
-    type=_FILE,
+    type=FILE,
     metavar="MODEL",
     help="The model, from its owner: compute the disclosed record's result again and compare. Needs --disclosure.",
 )
-@click.option("--tsa", type=_FILE, help="Root certificate (PEM) of the time-stamping authority that you trust.")
+@click.option("--tsa", type=FILE, help="Root certificate (PEM) of the time-stamping authority that you trust.")
 @click.option("--log", type=_FOLDER, metavar="FOLDER", help="A copy of the log (concordat log fetch).")
+@click.option("--anchor-log", metavar="ADDRESS", help="The consortium's anchor log that you know. Needs --rpc.")
 @click.pass_context
 def verify_command(context: click.Context, /, file: Path, **brought: Any) -> None:
     """Verify the dossier FILE off line, with the keys that are pinned here.
@@ -60,13 +60,14 @@ def verify_command(context: click.Context, /, file: Path, **brought: Any) -> Non
     except Refused as refused:
         if refused.field not in brought:
             raise
-        raise click.UsageError(f"--{refused.field}: {refused.detail}") from None
+        raise click.UsageError(f"--{refused.field.replace('_', '-')}: {refused.detail}") from None
     result = verify(data, options)
 
     def people(console: Console) -> None:
         for check in result.checks:
             console.print(f"{check.status:<14} {check.name:<16} {check.sentence}", markup=False)
-        console.print("No check failed." if result.holds else "THIS DOSSIER DOES NOT HOLD.")
+        said = given.verdict(result)
+        console.print(f"{said[0].upper()}{said[1:]}.")
 
     app.answer(result.to_json(), people)
     context.exit(given.exit_status(result, options))

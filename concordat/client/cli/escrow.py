@@ -10,7 +10,7 @@ from rich.console import Console
 from concordat import escrow as shares
 from concordat.canonical import digest
 from concordat.client import escrow as ceremonies
-from concordat.client.cli.common import App, write_new
+from concordat.client.cli.common import FILE, App, write_new
 from concordat.client.cli.keys import OFFLINE, offline_key
 from concordat.client.packages import check_kept
 from concordat.escrow import OfficerShare
@@ -21,10 +21,9 @@ from concordat.reasons import Refused
 from concordat.sealing import sealing_key_id
 from concordat.signatures import peek
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _NEW = click.Path(dir_okay=False, path_type=Path)
-_SHARES = click.option("--share", "files", type=_FILE, multiple=True, required=True, help="An officer's. Repeatable.")
+_SHARES = click.option("--share", "files", type=FILE, multiple=True, required=True, help="An officer's. Repeatable.")
 
 
 @click.group()
@@ -90,7 +89,7 @@ def create(
 
 
 @escrow.command("open")
-@click.argument("package", type=_FILE)
+@click.argument("package", type=FILE)
 @click.argument("file", type=_NEW)
 @_SHARES
 @click.pass_obj
@@ -146,7 +145,7 @@ def fetch(app: App, record: str, folder: Path) -> None:
 
 
 @records.command("open")
-@click.argument("package", type=_FILE)
+@click.argument("package", type=FILE)
 @click.argument("file", type=_NEW)
 @click.option("--keys", type=_FOLDER, required=True, help="The records key's folder, retired keys included.")
 @click.pass_obj

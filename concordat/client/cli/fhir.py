@@ -45,14 +45,18 @@ def result(app: App, request: str, file: Path) -> None:
 def send(app: App, request: str) -> None:
     """Write the opened result of REQUEST to the FHIR server in ehr.json. Sent again, it is there once.
 
-    It is sent for a record that came from this server by `predict --ehr`: of another one it knows no patient.
+    It is sent for a record that came from this server by `predict --ehr` or `bedside enqueue --ehr`: of another one it
+    knows no patient.
     """
     work = Work.of(app.home.work, request)
-    if "/" not in work.origins["patient"]:
-        detail = "The record came from no FHIR server, so the result is about nobody there."
-        raise Refused(Reason.WRONG_STATE, detail=detail, field="request")
+    detail = "The record did not come from the FHIR server in ehr.json, so the result is about nobody there."
+    elsewhere = Refused(Reason.WRONG_STATE, detail=detail, field="request")
+    if not work.source:
+        raise elsewhere
     bundle = _result(app, work)
     with Ehr.of(app.home, write=True) as ehr:
+        if work.source != ehr.base:
+            raise elsewhere
         spoken.audit_disclosed(app.home, work, kinds=_kinds(bundle), recipient=ehr.base)
         places = ehr.write(bundle)
     app.answer({"written": places}, lambda console: console.print("\n".join(places), markup=False))

@@ -64,7 +64,7 @@ def pin(app: App, file: BinaryIO | None, update: bool) -> None:
         pins = app.home.pin(file.read())
     else:
         with app.api("institutions.read") as api:
-            pins = app.home.update_pins(api.key_changes())
+            pins = app.home.update_pins(api.lists.key_changes())
     value = {"keys": whose(pins)}
 
     def people(console: Console) -> None:

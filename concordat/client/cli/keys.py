@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from concordat import canonical, clock
-from concordat.client.cli.common import App
+from concordat import clock
+from concordat.client.cli.common import FILE, App, document
 from concordat.client.keys import OwnKeys, post_change
 from concordat.client.protection import passphrase_of, protect
 from concordat.fields import plain
@@ -105,8 +105,8 @@ def passphrase(app: App) -> None:
 @click.option(
     "--jwk",
     metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A public JWK of another system: P-384 with ES384, or RSA with RS384.",
+    type=FILE,
+    help="A public JWK of another system, P-384 with ES384 or RSA with RS384; or a JWK Set of several.",
 )
 @GROUND
 @EFFECTIVE
@@ -115,10 +115,10 @@ def passphrase(app: App) -> None:
 def sign_in(
     app: App, jwks_url: str | None, jwk: Path | None, ground: Ground, effective: str | None, offline: Path | None
 ) -> None:
-    """Let a key of another system sign in, or those of a published set, in place of the last client key."""
+    """Let a key of another system sign in, or those of a set, in place of the last client key."""
     if (jwks_url is None) == (jwk is None):
         raise click.UsageError("Name either --jwks-url or --jwk.")
-    public = {"jwks_url": jwks_url} if jwk is None else canonical.decode(jwk.read_bytes())
+    public = {"jwks_url": jwks_url} if jwk is None else document(jwk, "jwk")
     key = offline_key(app.home.keys, offline, app.passphrase)
     _tell(app, _own(app).name_client(public, ground=ground, effective=_time(effective), offline=key))
 
@@ -157,16 +157,16 @@ def _time(text: str | None) -> datetime | None:
     return clock.parse(text) if text else None
 
 
-def _tell(app: App, document: KeyChangeDocument) -> None:
-    kind = document["replaces"]["kind"]
-    said = [f"Key change {document['sequence']} is recorded: {kind}, {document['ground']}."]
-    said += [] if document["key"] is None else [AFTERWARDS[kind]]
+def _tell(app: App, change: KeyChangeDocument) -> None:
+    kind = change["replaces"]["kind"]
+    said = [f"Key change {change['sequence']} is recorded: {kind}, {change['ground']}."]
+    said += [] if change["key"] is None else [AFTERWARDS[kind]]
 
     def people(console: Console) -> None:
         for line in said:
             console.print(line, markup=False, soft_wrap=True)
 
-    app.answer({"change": dict(plain(document))}, people)
+    app.answer({"change": dict(plain(change))}, people)
 
 
 def _print(console: Console, known: list[dict[str, str]]) -> None:

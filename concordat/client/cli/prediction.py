@@ -2,25 +2,36 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO, TextIO
 from uuid import UUID
 
 import click
 
 from concordat import canonical, clock, what_if
 from concordat.client import fhir as spoken
-from concordat.client import governance, predict, records
-from concordat.client.api import Status
+from concordat.client import governance, omop, predict, records
 from concordat.client.cli import readings
-from concordat.client.cli.common import App, write_new
-from concordat.client.ehr import Ehr
+from concordat.client.cli.common import (
+    FILE,
+    OMOP,
+    OMOP_PERSON,
+    SECONDS,
+    URGENCY,
+    App,
+    following,
+    wait_or_not,
+    write_new,
+)
+from concordat.client.cli.patient import PATIENT, named
+from concordat.client.ehr import Heard, fetch_patient
+from concordat.client.follow import check_not_ended
 from concordat.client.work import Work
 from concordat.display import Decision
-from concordat.fhir import Reading, read_bundle
+from concordat.fhir import Participant, read_bundle
+from concordat.reading import Reading
 from concordat.request import Urgency
 from concordat.schema import FeatureSchema, Value
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-SECONDS = click.option("--seconds", default=180.0, show_default=True, help="How long to wait for the result.")
 READ = "definitions.read predictions.read ledger.read"
 
 
@@ -36,18 +47,15 @@ READ = "definitions.read predictions.read ledger.read"
 )
 @click.option("--consent", default="", help="Id of the consent, as `concordat consent give` printed it.")
 @click.option("--subject", type=click.UUID, help="The person's pseudonym, where the legal ground is not consent.")
-@click.option(
-    "--urgency",
-    type=click.Choice(["routine", "emergent"]),
-    default="routine",
-    show_default=True,
-    help="Emergent use is refused unless the definition allows it: a secure job is no emergency service.",
-)
-@click.option("--fhir", type=_FILE, help="The record as a FHIR R4 Bundle of one patient.")
-@click.option("--ehr", "patient", metavar="ID", help="The record from the FHIR server in ehr.json: the Patient's id.")
-@click.option("--csv", "table", type=_FILE, help="The record as a row of a table; see --row.")
+@URGENCY
+@click.option("--fhir", type=FILE, help="The record as a FHIR R4 Bundle of one patient.")
+@click.option("--ehr", is_flag=True, help="The record from the FHIR server in ehr.json; whose, says --patient-file.")
+@PATIENT
+@OMOP
+@OMOP_PERSON
+@click.option("--csv", "table", type=FILE, help="The record as a row of a table; see --row.")
 @click.option("--row", default=1, show_default=True, type=click.IntRange(1), help="Which row of the table.")
-@click.option("--json", "values", type=_FILE, help="The record as a JSON object of values by feature.")
+@click.option("--json", "values", type=FILE, help="The record as a JSON object of values by feature.")
 @click.option(
     "--what-if",
     "questions",
@@ -55,7 +63,7 @@ READ = "definitions.read predictions.read ledger.read"
     metavar="NAME=VALUE",
     help="Also predict the record with this different: NAME=VALUE, NAME-=20, or several with commas. Repeatable.",
 )
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the result can be opened.")
+@wait_or_not("the result can be opened")
 @SECONDS
 @click.pass_obj
 def predict_command(
@@ -67,7 +75,10 @@ def predict_command(
     subject: UUID | None,
     urgency: Urgency,
     fhir: Path | None,
-    patient: str | None,
+    ehr: bool,
+    patient_file: IO[str] | None,
+    warehouse: str | None,
+    whose: TextIO | None,
     table: Path | None,
     row: int,
     values: Path | None,
@@ -81,30 +92,45 @@ def predict_command(
     one that the study's protocol states for you: with consent as the ground name the consent, else the subject. After a
     crash, `watch` sends the same request again: it is answered by the same job.
     """
-    if sum(source is not None for source in (fhir, patient, table, values)) != 1:
-        raise click.UsageError("Give the record by exactly one of --fhir, --ehr, --csv and --json.")
+    if sum(source is not None for source in (fhir, ehr or None, warehouse, table, values)) != 1:
+        raise click.UsageError("Give the record by exactly one of --fhir, --ehr, --omop, --csv and --json.")
+    if (warehouse is None) is not (whose is None):
+        raise click.UsageError("Give --omop and --omop-person together.")
+    if patient_file is not None and not ehr:
+        raise click.UsageError("--patient-file goes with --ehr.")
+    patient = named(patient_file) if ehr else None
     with app.api(f"{READ} predictions.write") as api:
         definition = governance.fetch_definition(app.home, api, digest)
-        reading, source = _reading(app, definition.schema, fhir, patient)
-        record = reading.values if reading is not None else _record(definition.schema, table, row, values)
-        if reading is not None:
-            app.progress.print(readings.table(reading, definition.schema))
-        recorded = definition.schema.encode_row(record).values
-        what_ifs = [what_if.parse(question, definition.schema, recorded) for question in questions]
-        work = predict.prepare(
-            app.home,
-            definition,
-            record,
-            purpose=purpose,
-            person=str(person),
-            consent=consent,
-            subject=str(subject or ""),
-            urgency=urgency,
-            what_ifs=what_ifs,
+        _, _, pseudonym = predict.who(  # before anything is read of somebody
+            app.home, definition.protocol, purpose=purpose, consent=consent, subject=str(subject or "")
         )
+        participant = Participant(definition.protocol["study"], pseudonym)
+        with spoken.hearing(app.home, person=str(person), subject=pseudonym) as heard:
+            reading, source = _reading(app, definition.schema, participant, fhir, patient, heard)
+            if warehouse is not None and whose is not None:
+                reading, source = omop.read_person(app.home, warehouse, whose, definition.schema, now=clock.now())
+            record = reading.values if reading is not None else _record(definition.schema, table, row, values)
+            if reading is not None:
+                app.progress.print(readings.table(reading, definition.schema))
+            recorded = definition.schema.encode_row(record).values
+            what_ifs = [what_if.parse(question, definition.schema, recorded) for question in questions]
+            work = predict.prepare(
+                app.home,
+                definition,
+                record,
+                purpose=purpose,
+                person=str(person),
+                consent=consent,
+                subject=str(subject or ""),
+                urgency=urgency,
+                what_ifs=what_ifs,
+            )
         if reading is not None:
             work.keep_reading(reading.origins)
-            spoken.audit_read(app.home, work, source=source)
+            if patient is not None:
+                work.keep_source(source)
+            who = {"request": work.request, "person": str(person), "subject": pseudonym}
+            spoken.audit_read(app.home, reading.origins, **who, source=source)
         app.progress.print(f"Request {work.request}")
         if work.package("request") is None:
             app.progress.print("There is no records key: nothing but this folder will ever open the result.")
@@ -112,9 +138,11 @@ def predict_command(
         if consent:
             spoken.audit_consent(app.home, work, consent, status)
         if wait:
-            status = predict.wait(work, api, seconds=seconds, on_change=lambda each: follow(app, each))
+            with following(app) as told:
+                status = predict.wait(work, api, seconds=seconds, on_change=told)
     answer = {**status} if reading is None else {**status, "reading": readings.to_json(reading)}
     app.answer(answer, lambda console: console.print(work.request))
+    check_not_ended(status)
 
 
 @click.command()
@@ -127,7 +155,8 @@ def watch(app: App, request: str, seconds: float) -> None:
     with app.api("predictions.read predictions.write") as api:
         if not work.job:
             predict.submit(work, api)
-        status = predict.wait(work, api, seconds=seconds, on_change=lambda each: follow(app, each))
+        with following(app) as told:
+            status = predict.wait(work, api, seconds=seconds, on_change=told)
     app.answer({**status}, lambda console: console.print(f"{status['state']}  {status['record']}"))
 
 
@@ -202,12 +231,14 @@ def disclose(app: App, request: str, file: Path, with_record: bool) -> None:
     app.answer({"file": str(file)}, lambda console: console.print(f"Written: {file}", markup=False))
 
 
-def _reading(app: App, schema: FeatureSchema, fhir: Path | None, patient: str | None) -> tuple[Reading | None, str]:
+def _reading(
+    app: App, schema: FeatureSchema, participant: Participant, fhir: Path | None, patient: str | None, heard: Heard
+) -> tuple[Reading | None, str]:
     """What was read in FHIR, and from where."""
     if patient is not None:
-        with Ehr.of(app.home) as ehr:
-            return read_bundle(ehr.patient(patient, schema), schema, now=clock.now()), ehr.base
-    return (None if fhir is None else records.read_fhir(fhir, schema)), spoken.FILE
+        bundle = fetch_patient(app.home, patient, schema, heard)
+        return read_bundle(bundle, schema, now=clock.now(), participant=participant), heard.source
+    return (None if fhir is None else records.read_fhir(fhir, schema, participant)), spoken.FILE
 
 
 def _record(schema: FeatureSchema, table: Path | None, row: int, values: Path | None) -> Mapping[str, Value]:
@@ -215,8 +246,3 @@ def _record(schema: FeatureSchema, table: Path | None, row: int, values: Path | 
         return records.read_csv(table, row, schema)
     assert values is not None
     return records.read_json(values)
-
-
-def follow(app: App, status: Status) -> None:
-    """Say how far a prediction is."""
-    app.progress.print(f"  {status['state']}")

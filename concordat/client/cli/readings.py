@@ -7,8 +7,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from concordat.fhir import Reading
-from concordat.fhir.reading import Item
+from concordat.reading import Item, Reading
 from concordat.schema import Feature, FeatureSchema
 
 _MINUTES = len("2026-03-02T08:40")

@@ -79,7 +79,7 @@ def erase(app: App, pseudonym: object, ground: str) -> None:
 def erasures(app: App) -> None:
     """Which decisions' people were erased since we were given something of them: destroy it, or know why not."""
     with app.api("dossiers.read") as api:
-        found = api.erasures()
+        found = api.lists.erasures()
 
     def people(console: Console) -> None:
         for each in found:

@@ -4,15 +4,16 @@ import click
 
 from concordat import what_if
 from concordat.client import again, governance, predict
-from concordat.client.cli.common import App
-from concordat.client.cli.prediction import READ, SECONDS, follow
+from concordat.client.cli.common import SECONDS, App, following, wait_or_not
+from concordat.client.cli.prediction import READ
+from concordat.client.follow import check_not_ended
 from concordat.client.work import Work
 
 
 @click.command("what-if")
 @click.argument("request")
 @click.argument("questions", metavar="NAME=VALUE...", nargs=-1, required=True)
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until the answer can be opened.")
+@wait_or_not("the answer can be opened")
 @SECONDS
 @click.pass_obj
 def what_if_command(app: App, request: str, questions: tuple[str, ...], wait: bool, seconds: float) -> None:
@@ -30,5 +31,7 @@ def what_if_command(app: App, request: str, questions: tuple[str, ...], wait: bo
         app.progress.print(f"Request {asked.request}")
         status = predict.submit(asked, api)
         if wait:
-            status = predict.wait(asked, api, seconds=seconds, on_change=lambda each: follow(app, each))
+            with following(app) as told:
+                status = predict.wait(asked, api, seconds=seconds, on_change=told)
     app.answer({**status}, lambda console: console.print(asked.request))
+    check_not_ended(status)

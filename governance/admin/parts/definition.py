@@ -5,9 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from concordat import canonical
+from concordat.audit_plan import AuditPlan
 from concordat.design import read_design
+from concordat.plans import read_plan
 from concordat.reasons import Refused
 from concordat.schema import Feature, FeatureSchema
+from concordat.training_plan import TrainingPlan
 from governance import selectors, words
 from governance.models import Definition
 from ledger.selectors import document
@@ -16,6 +19,7 @@ from ledger.selectors import document
 def definition(of: Definition) -> dict[str, Any]:
     """What its page shows besides Django's own fields."""
     content = of.content
+    plan = read_plan(content["kind"], canonical.decode(document(content["design"])))
     return {
         "definition": of,
         "content": content,
@@ -23,8 +27,12 @@ def definition(of: Definition) -> dict[str, Any]:
         "target": words.TARGETS[content["target"]],
         "votes": selectors.last_votes(of).values(),
         "model": _model(content),
+        "recall": selectors.recall(content["model"]),
+        "card": selectors.card(content["model"]),
         "features": [_feature(each) for each in _schema(content).features],
         "design": _design(content),
+        "audit": plan if isinstance(plan, AuditPlan) else None,
+        "training": plan if isinstance(plan, TrainingPlan) else None,
         "raw": json.dumps(content, ensure_ascii=False, indent=2),
     }
 
@@ -60,7 +68,7 @@ def _feature(of: Feature) -> dict[str, str]:
 
 def _design(content: Mapping[str, Any]) -> dict[str, Any] | None:
     """None for a kind that explains nothing."""
-    if not content["design"]:
+    if content["kind"] != "explain":
         return None
     found = canonical.decode(document(content["design"]))
     assert isinstance(found, dict)

@@ -30,6 +30,7 @@ def glance(content: Content, sites: Mapping[str, Institution]) -> dict[str, Any]
     return {
         "sites": [sites.get(slug, slug) for slug in content.get("sites", ())],
         "requesters": [sites.get(slug, slug) for slug in content.get("requesters", ())],
+        "kinds": [words.KINDS[each] for each in protocol.kinds(content)],
         "population": [words.POPULATIONS.get(each, each) for each in content.get("population", ())],
         "needed": [
             (words.ATTACHMENTS[AttachmentKind(each["kind"])], sites.get(each["institution"], each["institution"]))

@@ -11,7 +11,7 @@ from governance import buttons as offered
 from governance import next_steps, selectors, timeline, words
 from governance.admin.base import institutions_of
 from governance.admin.parts import attachments, comments, data_use, forms, incidents, paper, protocol, reviews
-from governance.models import Draft, Institution, ProtocolVersion, Study, Submission
+from governance.models import Draft, Institution, ModelRecall, ProtocolVersion, Study, Submission
 
 PARTS: Mapping[str, Callable[[Study, User], dict[str, Any]]] = {
     "attachments": attachments,
@@ -71,10 +71,17 @@ def _named(content: Any) -> set[str]:
     return {*content.get("sites", ()), content.get("institution", "")}
 
 
-def _definitions(study: Study) -> list[tuple[Any, str, str, Any]]:
-    """Each with its state, its target in words, and the institutions' last votes."""
+def _definitions(study: Study) -> list[tuple[Any, str, str, Any, ModelRecall | None]]:
+    """Each with its state, its target in words, the institutions' last votes, and its model's recall."""
     found = study.definitions.select_related("owner").prefetch_related("votes__institution", "votes__transaction")
+    recalls = {each.model: each for each in ModelRecall.objects.filter(model__in=[d.content["model"] for d in found])}
     return [
-        (each, selectors.definition_state(each), words.TARGETS[each.content["target"]], votes.values())
-        for each, votes in ((each, selectors.last_votes(each)) for each in found)
+        (
+            each,
+            selectors.definition_state(each),
+            words.TARGETS[each.content["target"]],
+            selectors.last_votes(each).values(),
+            recalls.get(each.content["model"]),
+        )
+        for each in found
     ]

@@ -7,9 +7,10 @@ import socket
 import ssl
 import time
 import uuid
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -206,6 +207,7 @@ class _Mixed:
 class Engines:
     by_rank: dict[int, EngineProcess]
     peers: list[dict[str, str]]
+    told: dict[int, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
 
     def run(self, case, **limits):
         """Every engine's result, or the Refused it ended with, by rank."""
@@ -214,7 +216,9 @@ class Engines:
 
         def one(rank):
             try:
-                return self.by_rank[rank].run(case.job(rank, job, self.peers, **limits), timeout=60)
+                return self.by_rank[rank].run(
+                    case.job(rank, job, self.peers, **limits), 60, lambda *told: self.told[rank].append(told)
+                )
             except Refused as refused:
                 return refused
 
@@ -241,12 +245,14 @@ def start():
 
 def test_processes_compute_what_threads_do(start):
     case = random_case("mlp")
-    results = start(0, 1, 2, DEALER).run(case)
+    engines = start(0, 1, 2, DEALER)
+    results = engines.run(case)
     prediction = ring.combine(
         [ring.from_bytes(unb64(results[rank].outputs[0]["prediction"]), (1,)) for rank in range(PARTIES)]
     )
     assert ring.decode(prediction, ring.RESULT_BITS) == pytest.approx(case.expected()[0], abs=1e-4)
     assert [results[rank].rounds for rank in results] == [8, 8, 8, 7]
+    assert engines.told == {rank: [(done, 8) for done in range(1, 9)] for rank in (0, 1, 2)}
     said = {(rank, each["peer"]): each for rank, result in results.items() for each in result.conversations}
     assert len(said) == 12  # pairs, in both directions
     assert all(each["received"] == said[peer, rank]["sent"] for (rank, peer), each in said.items())

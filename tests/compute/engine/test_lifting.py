@@ -46,7 +46,7 @@ def test_numbers_are_exact_and_squares_rounded_as_far_as_the_edges(parties, bits
     assert right(numbers, squares, bits)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 30), st.lists(st.integers(-LIMIT, LIMIT - 1), min_size=1, max_size=30), st.integers(2, 4))
 def test_they_are_right_everywhere(bits, numbers, parties):
     opened, squares, _ = lifted(numbers, bits, parties)

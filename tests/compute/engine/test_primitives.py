@@ -76,7 +76,7 @@ def test_truncation_rounds_down_or_up_as_far_as_the_edges(parties, bits):
     assert rounded_either_way(truncated(numbers, bits, parties).sum, numbers, bits)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 61), st.lists(st.integers(-LIMIT, LIMIT - 1), min_size=1, max_size=30), st.integers(2, 4))
 def test_truncation_rounds_down_or_up_everywhere(bits, numbers, parties):
     assert rounded_either_way(truncated(numbers, bits, parties).sum, numbers, bits)
@@ -112,7 +112,7 @@ def test_the_sign_of_every_ring_element_is_right(parties):
     assert np.array_equal(run.xor, np.array(numbers) < 0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(SIGNED, min_size=1, max_size=50), st.integers(2, 4))
 def test_the_sign_is_right_everywhere(numbers, parties):
     secret = shares(numbers, parties)

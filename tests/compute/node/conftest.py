@@ -4,6 +4,7 @@ import pytest
 
 from compute.engine.job import Endpoint
 from compute.engine.runner import EngineResult
+from compute.engine.session import untold
 from compute.node.jobs import Node
 from compute.node.slot import EngineSlot
 from concordat import ring
@@ -47,7 +48,7 @@ class Engine:
         self.role, self.rank = role, rank
         return {"address": "127.0.0.1:4000", "certificate": "certificate"}
 
-    def run(self, job: dict, timeout: float) -> EngineResult:
+    def run(self, job: dict, timeout: float, tell: Callable[[int, int], None] = untold) -> EngineResult:
         self.jobs.append(job)
         party = self.role == "party"
         others = [peer for peer in range(4) if peer != self.rank]

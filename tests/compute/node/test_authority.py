@@ -12,6 +12,7 @@ from compute.node.registry import Registry
 from compute.node.slot import EngineSlot
 from concordat import canonical, clock, sealing, signatures
 from concordat.canonical import digest
+from concordat.client import recalls
 from concordat.client.ballots import Ballots
 from concordat.design import build_slopes
 from concordat.reasons import Reason, Refused
@@ -212,6 +213,24 @@ def consent_withdrawn(case):
     case.documents["withdrawal"] = case.consortium.withdrawal()
 
 
+def model_recalled(case):
+    case.documents["recall"] = case.consortium.recall()
+
+
+def recall_by_another(case):
+    case.documents["recall"] = case.consortium.recall(REQUESTER)
+
+
+def recall_of_another_model(case):
+    case.documents["recall"] = case.consortium.recall(model=digest(b"another"))
+
+
+def recall_with_a_turned_reason(case):
+    _, payload = signatures.peek(case.consortium.recall())
+    forged = signatures.sign(payload | {"reason": "superseded"}, kind="recall", key=SigningKey.generate())
+    case.documents["recall"] = forged
+
+
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
@@ -242,6 +261,10 @@ def consent_withdrawn(case):
         (manifest_signed_by_another_key, Reason.KEY_UNKNOWN),
         (consent_withdrawn, Reason.CONSENT_WITHDRAWN),
         (protocol_differs, Reason.DIGEST_MISMATCH),
+        (model_recalled, Reason.MODEL_RECALLED),
+        (recall_by_another, Reason.WRONG_INSTITUTION),
+        (recall_of_another_model, Reason.DIGEST_MISMATCH),
+        (recall_with_a_turned_reason, Reason.KEY_UNKNOWN),
     ],
 )
 def test_whatever_is_wrong_is_refused_by_name(case, make_node, spoil, reason):
@@ -249,6 +272,30 @@ def test_whatever_is_wrong_is_refused_by_name(case, make_node, spoil, reason):
     answer, engines = answer_to(case, make_node)
     assert answer["reason"] == reason
     assert engines == []
+
+
+def test_a_recall_that_was_seen_once_cannot_be_left_out(consortium, make_node):
+    """What one job's documents held is remembered for all others, and by the node that is started anew."""
+    told = Case.make(consortium)
+    told.documents["recall"] = consortium.recall()
+    assert answer_to(told, make_node)[0]["reason"] == Reason.MODEL_RECALLED
+    answer, engines = answer_to(Case.make(consortium), make_node)
+    assert (answer["reason"], engines) == (Reason.MODEL_RECALLED, [])
+
+
+def test_a_recall_that_is_none_is_not_remembered(consortium, make_node):
+    told = Case.make(consortium)
+    told.documents["recall"] = consortium.recall(REQUESTER)
+    assert answer_to(told, make_node)[0]["reason"] == Reason.WRONG_INSTITUTION
+    assert "reason" not in answer_to(Case.make(consortium), make_node)[0]
+
+
+def test_the_owners_own_node_needs_nobody_to_tell_it(consortium, make_node):
+    file = recalls.own(consortium.homes[OWNER].directory, digest(consortium.manifest))
+    file.parent.mkdir()
+    file.write_text(consortium.recall())
+    assert answer_to(Case.make(consortium), make_node, OWNER)[0]["reason"] == Reason.MODEL_RECALLED
+    file.unlink()
 
 
 def test_a_tampered_commitment_is_refused(consortium, make_node):

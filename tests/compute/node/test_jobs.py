@@ -103,6 +103,16 @@ def test_authority_that_ends_before_the_start_stops_it(case, make_node):
     assert engines[0].killed
 
 
+def test_a_model_that_is_recalled_before_the_start_is_not_computed_with(case, make_node):
+    node, coordinator, engines = make_node(case)
+    node.reserve(case.token)
+    accept_all(case)
+    case.documents["recall"] = case.consortium.recall()
+    node.start(case.batch)
+    assert reason_of(case, coordinator.answers[-1]) == Reason.MODEL_RECALLED
+    assert engines[0].jobs == []
+
+
 def test_authority_that_ends_during_the_computation_keeps_the_output_here(case, make_node):
     node, coordinator, engines = make_node(case)
     node.reserve(case.token)

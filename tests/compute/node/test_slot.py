@@ -23,8 +23,11 @@ PATIENCE = 120
 class Started(list[EngineProcess]):
     """Every engine that was started, in order."""
 
+    def __init__(self) -> None:
+        self.start = EngineProcess.start
+
     def __call__(self) -> EngineProcess:
-        self.append(EngineProcess.start())
+        self.append(self.start())
         return self[-1]
 
 
@@ -42,8 +45,9 @@ def slot(started):
 
 
 @pytest.fixture
-def warm(slot):
-    """A slot whose spare has imported everything."""
+def warm(slot, started, nursery):
+    """A slot whose spare has imported everything, as each after it."""
+    started.start = nursery.start
     slot.warm()
     slot.spare.warm(PATIENCE)
     return slot
@@ -204,7 +208,7 @@ def test_an_engine_that_cannot_listen_refuses_the_ticket_and_leaves_no_process()
 
 
 def test_a_spare_that_cannot_be_started_is_tried_again_by_the_next_ticket(warm, started, monkeypatch):
-    batch = new_uuid()
+    started.start, batch = EngineProcess.start, new_uuid()
     take(warm, batch)
     with monkeypatch.context() as nowhere:
         nowhere.setattr("sys.executable", "/nowhere")

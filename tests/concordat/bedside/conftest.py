@@ -1,5 +1,6 @@
 """A hospital's bedside beside a real client home, and a coordinator that its worker reaches without a network."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import pytest
 
 from concordat.bedside.config import Config
-from concordat.bedside.items import Item, Items
+from concordat.bedside.item import Item
+from concordat.bedside.items import Items
 from concordat.bedside.store import Store
 from concordat.bedside.worker import Worker
 from concordat.client.governance import CheckedDefinition
@@ -84,6 +86,15 @@ def shown(hospital: Hospital) -> Iterator[Running]:
     """The web process of that hospital."""
     with running(hospital.config, hospital.home) as there:
         yield there
+
+
+def limit(hospital: Hospital, name: str, max_age: str) -> None:
+    """The schema, as the store holds it, reads this feature for no longer than that."""
+    with hospital.store.write() as db:
+        (content,) = db.execute("SELECT content FROM document WHERE name = 'documents'").fetchone()
+        known = json.loads(content)
+        next(each for each in known["schema"]["features"] if each["name"] == name)["max_age"] = max_age
+        db.execute("UPDATE document SET content = ? WHERE name = 'documents'", (json.dumps(known),))
 
 
 def probability(item: Item) -> float:

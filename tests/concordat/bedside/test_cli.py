@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import click
 import httpx
 import pytest
 from click.testing import CliRunner, Result
@@ -23,11 +24,12 @@ from concordat.bedside.store import FILE as STORE
 from concordat.bedside.store import Store
 from concordat.client import api as client_api
 from concordat.client.cli import main
+from concordat.client.cli.bedside import bedside
 from concordat.events import Event
 from ledger.models import LogEntry
 from tests.concordat.bedside.conftest import Hospital
-from tests.concordat.client.conftest import FOLDER, PERSON, VALUES
-from tests.support.bedside import PATIENT, Ehr
+from tests.concordat.client.conftest import FOLDER, PERSON, PURPOSE, VALUES, World
+from tests.support.bedside import PATIENT, Ehr, configured
 
 Run = Callable[..., Result]
 ROOT = Path(__file__).parents[3]
@@ -37,9 +39,11 @@ ROOT = Path(__file__).parents[3]
 def run(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(client_api, "Session", partial(client_api.Session, transport=hospital.world.transport))
 
-    def invoke(*arguments: object, output: str = "json") -> Result:
+    def invoke(*arguments: object, patient: str = "", output: str = "json") -> Result:
+        """A `patient` comes by standard input, as no argument may name one."""
         whole = ["--home", str(hospital.home.directory), "--output", output, "bedside", *map(str, arguments)]
-        return CliRunner().invoke(main, whole)
+        named = ["--patient-file", "-"] if patient else []
+        return CliRunner().invoke(main, [*whole, *named], input=f"{patient}\n")
 
     return invoke
 
@@ -63,14 +67,16 @@ def test_a_bundle_of_another_patient_than_the_one_who_is_named_is_refused(
     patient = next(each["resource"] for each in bundle["entry"] if each["resource"]["resourceType"] == "Patient")
     patient["id"] = "somebody-else"
     (tmp_path / "bundle.json").write_text(json.dumps(bundle))
-    result = run("enqueue", "--fhir", tmp_path / "bundle.json", "--person", PERSON, "--patient", PATIENT)
+    options = ("--person", PERSON, "--consent", hospital.world.consent())
+    result = run("enqueue", "--fhir", tmp_path / "bundle.json", *options, patient=PATIENT)
     assert (result.exit_code, json.loads(result.stderr)["error"]["field"]) == (1, "patient")
     assert hospital.items.latest(PATIENT) is None
 
 
 def test_values_from_the_future_are_refused(hospital: Hospital, run: Run, values: Path) -> None:
     later = f"{clock.now() + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
-    result = run("enqueue", "--json", values, "--taken", later, "--person", PERSON, "--patient", PATIENT)
+    options = ("--person", PERSON, "--consent", hospital.world.consent())
+    result = run("enqueue", "--json", values, "--taken", later, *options, patient=PATIENT)
     assert json.loads(result.stderr)["error"]["field"] == "taken"
 
 
@@ -95,9 +101,9 @@ def test_from_a_bundle_to_an_open_result(hospital: Hospital, run: Run, tmp_path:
 def test_values_say_when_they_were_taken_and_whose_they_are(hospital: Hospital, run: Run, values: Path) -> None:
     ask = partial(run, "enqueue", "--person", PERSON, "--consent", hospital.world.consent(), "--json", values)
     now = clock.rfc3339(clock.now())
-    assert ask("--patient", PATIENT).exit_code == 2
+    assert ask(patient=PATIENT).exit_code == 2
     assert ask("--taken", now).exit_code == 2
-    item = hospital.items.of(asked(ask("--taken", now, "--patient", PATIENT)))
+    item = hospital.items.of(asked(ask("--taken", now, patient=PATIENT)))
     assert set(item.taken.values()) == {now}
 
 
@@ -106,8 +112,9 @@ def test_a_record_that_cannot_be_computed_on_is_refused_at_once_and_without_its_
 ) -> None:
     (tmp_path / "values.json").write_text(json.dumps(VALUES | {"trestbps": 98765}))
     result = run(
-        *("enqueue", "--person", PERSON, "--consent", hospital.world.consent(), "--patient", PATIENT),
+        *("enqueue", "--person", PERSON, "--consent", hospital.world.consent()),
         *("--json", tmp_path / "values.json", "--taken", clock.rfc3339(clock.now())),
+        patient=PATIENT,
     )
     assert result.exit_code == 1
     assert json.loads(result.stderr)["error"]["field"] == "trestbps"
@@ -117,9 +124,9 @@ def test_a_record_that_cannot_be_computed_on_is_refused_at_once_and_without_its_
 
 def test_what_is_retracted_gets_a_receipt_in_the_log_if_it_had_a_result(hospital: Hospital, run: Run) -> None:
     opened, waiting = hospital.opened(), hospital.enqueue(age=70)
-    answer = json.loads(run("retract", "--patient", PATIENT, "--why", "entered-in-error").stdout)
+    answer = json.loads(run("retract", "--why", "entered-in-error", patient=PATIENT).stdout)
     assert answer == {"retracted": [opened.id, waiting.id], "receipts": [opened.id]}
-    assert json.loads(run("retract", "--patient", PATIENT, "--why", "merged").stdout) == answer
+    assert json.loads(run("retract", "--why", "merged", patient=PATIENT).stdout) == answer
     run("work", "--once")
     said = Receipts(hospital.store).of(opened)
     assert [(each.decision, each.reason, each.state) for each in said] == [("retracted", "entered-in-error", "logged")]
@@ -129,13 +136,14 @@ def test_what_is_retracted_gets_a_receipt_in_the_log_if_it_had_a_result(hospital
 def test_a_merge_takes_both_patients_results_back(hospital: Hospital, run: Run) -> None:
     hospital.enqueue()
     hospital.enqueue("survivor", age=70)
-    answer = json.loads(run("retract", "--patient", PATIENT, "--into", "survivor", "--why", "merged").stdout)
+    both = run("retract", "--into-file", "-", "--why", "merged", patient=f"{PATIENT}\nsurvivor")
+    answer = json.loads(both.stdout)
     assert len(answer["retracted"]) == 2
     for patient in (PATIENT, "survivor"):
         found = hospital.items.latest(patient)
         assert found is not None
         assert found.retraction == "merged"
-    assert run("retract", "--patient", PATIENT, "--into", "x", "--why", "wrong-patient").exit_code == 2
+    assert run("retract", "--into-file", "-", "--why", "wrong-patient", patient=PATIENT).exit_code == 2
     assert run("retract", "--why", "wrong-patient").exit_code == 2
     assert run("retract", "--request", PERSON, "--why", "wrong-patient").exit_code == 1
 
@@ -153,7 +161,7 @@ def test_served_by_the_command_itself_on_loopback_with_no_token_in_its_output(ho
         [*command, "bedside", "serve", "--port", str(port)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT
     ) as process:
         try:
-            link = json.loads(run("link", "--patient", PATIENT).stdout)["link"]
+            link = json.loads(run("link", patient=PATIENT).stdout)["link"]
             page = _until_answered(link)
             assert page.status_code == 303
             assert httpx.get(f"{address}/cds-services").status_code == 401
@@ -187,6 +195,38 @@ def test_the_small_client_needs_neither_django_nor_torch_for_it() -> None:
     assert done.stdout.strip() == "[]"
 
 
+class TestAPatientsId:
+    """Everybody on a machine reads the arguments of everybody's processes."""
+
+    def test_is_no_argument_of_any_command(self) -> None:
+        options = {option for each in bedside.commands.values() for one in each.params for option in one.opts}
+        assert options >= {"--patient-file", "--into-file"}
+        assert not options & {"--patient", "--into"}
+        assert not [one for each in bedside.commands.values() for one in each.params if isinstance(one, click.Argument)]
+
+    def test_comes_from_a_file_too(self, hospital: Hospital, run: Run, tmp_path: Path) -> None:
+        item = hospital.opened()
+        (tmp_path / "patient").write_text(f"{PATIENT}\n")
+        answer = json.loads(run("forget", "--yes", "--patient-file", tmp_path / "patient").stdout)
+        assert answer == {"forgotten": [item.id]}
+
+    def test_that_is_missing_is_asked_for_and_never_taken_for_everybody(self, hospital: Hospital, run: Run) -> None:
+        item = hospital.opened()
+        for arguments in (["forget", "--yes"], ["retract", "--why", "merged"], ["link"]):
+            result = run(*arguments)
+            assert result.exit_code == 2
+            assert "--patient-file" in result.stderr
+        (empty := hospital.home.directory / "empty").write_text("\n")
+        assert run("forget", "--yes", "--patient-file", empty).exit_code == 2
+        assert hospital.items.of(item.id) == item
+
+    def test_is_not_deleted_without_a_word(self, hospital: Hospital, run: Run) -> None:
+        item = hospital.opened()
+        result = run("forget", patient=PATIENT)
+        assert result.exit_code == 1
+        assert hospital.items.of(item.id) == item
+
+
 def _until_answered(link: str) -> Any:
     until = time.monotonic() + timedelta(seconds=20).total_seconds()
     while time.monotonic() < until:
@@ -202,10 +242,34 @@ def test_what_is_forgotten_is_in_no_byte_of_the_store(hospital: Hospital, run: R
     question = hospital.items.ask(item, {"chol": 180.0}, once="0b6e7f0e-6a43-4c5f-8a3b-5d1e0c9f7a29")
     Receipts(hospital.store).note(item, template="t", rendered="needle-text", viewer="clinician", decision="shown")
     kept = hospital.enqueue(age=70)
-    answer = json.loads(run("forget", "--patient", "needle-patient", "--yes").stdout)
+    answer = json.loads(run("forget", "--yes", patient="needle-patient").stdout)
     assert answer == {"forgotten": [question.id, item.id]}
     files = list(hospital.home.directory.glob(f"{STORE}*"))
     assert files
     assert not any(b"needle" in file.read_bytes() or item.id.encode() in file.read_bytes() for file in files)
     assert hospital.items.of(kept.id) == kept
-    assert json.loads(run("forget", "--patient", "needle-patient", "--yes").stdout) == {"forgotten": []}
+    assert json.loads(run("forget", "--yes", patient="needle-patient").stdout) == {"forgotten": []}
+
+
+def test_a_model_of_several_classes_is_refused_before_anything_is_asked_or_served(
+    world: World, away: None, values: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever writes it into bedside.json is told so, and by which field, at the first command that asks."""
+    definition = world.agree("mlp-classes", budgets={"jobs_a_day": 10, "jobs": 100, "scalars": 9999})
+    home = world.homes["long-beach"]
+    configured(home, definition.digest, PURPOSE)
+    monkeypatch.setattr(client_api, "Session", partial(client_api.Session, transport=world.transport))
+    asking = ("enqueue", "--person", PERSON, "--json", str(values), "--taken", clock.rfc3339(clock.now()))
+    for arguments in (
+        (*asking, "--patient-file", "-"),
+        ("work", "--once"),
+        ("serve",),
+        ("link", "--patient-file", "-"),
+    ):
+        whole = ["--home", str(home.directory), "--output", "json", "bedside", *arguments]
+        result = CliRunner().invoke(main, whole, input=PATIENT)
+        assert result.exit_code == 1, result.output
+        error = json.loads(result.stderr)["error"]
+        assert (error["reason"], error["field"]) == ("kind-not-allowed", "definition")
+        assert "several classes" in error["detail"]
+    assert not Job.objects.exists()

@@ -18,6 +18,7 @@ from concordat.bedside import cards
 from concordat.bedside import ehr as ehr_module
 from concordat.bedside.ehr import Ehrs
 from concordat.bedside.links import Links
+from concordat.bedside.percent import percent
 from concordat.bedside.receipts import Receipts
 from concordat.display import OVERRIDES, RETRACTIONS, read_display
 from concordat.events import Event
@@ -188,7 +189,7 @@ class TestAResult:
         (card,) = shown.cards()
         told = item.result["explanation"]  # type: ignore[index]
         assert len(card["summary"]) < 140
-        assert cards.percent(told["probability"]) in card["summary"]
+        assert percent(told["probability"], hospital.config["threshold"]) in card["summary"]
         assert str(UUID(card["uuid"])) == card["uuid"]
         assert told["reliable"]
         for factor in told["factors"][:3]:

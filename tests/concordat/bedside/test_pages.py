@@ -9,12 +9,15 @@ import httpx
 import pytest
 
 from concordat import ring
-from concordat.bedside import links, pages
-from concordat.bedside.items import Item
+from concordat.bedside import articles, cards, links, pages
+from concordat.bedside.bedside import Bedside
+from concordat.bedside.item import VALUES, Item
 from concordat.bedside.receipts import Receipts
 from concordat.display import OVERRIDES
+from concordat.events import Event
 from concordat.explanation import sigmoid
 from concordat.reasons import Reason
+from ledger.models import LogEntry
 from tests.concordat.bedside.conftest import Hospital, probability
 from tests.support.bedside import PATIENT, Running, running
 
@@ -49,6 +52,19 @@ def reader(there: Running, patient: str = PATIENT) -> Reader:
     item = there.bedside.items.latest(patient)
     assert item is not None
     return Reader(there, there.bedside.link(item))
+
+
+def test_that_the_times_of_plain_values_were_stated_is_said_wherever_they_stand(hospital: Hospital) -> None:
+    bedside, item = Bedside(hospital.config, hospital.store, "long-beach"), hospital.opened()
+    parts = articles.Articles(bedside)
+    for source, said in (("urn:concordat:file", False), (VALUES, True)):
+        with hospital.store.write() as db:
+            db.execute("UPDATE item SET source = ?", (source,))
+        found = bedside.items.of(item.id)
+        card = cards.card(found, "ready", hospital.config).detail
+        assert ("the record itself has no times" in card) is said
+        assert ("the record itself has no times" in parts.result(found)) is said
+        assert ("as the hospital stated" in parts.for_patient(found)) is said
 
 
 class TestWhoGetsToIt:
@@ -225,7 +241,7 @@ class TestReceipts:
         with hospital.store.read() as db:
             (row,) = db.execute("SELECT * FROM receipt WHERE item = ?", (item.id,))
         assert row["rendered"] in page
-        assert row["template"] == pages.TEMPLATE
+        assert row["template"] == articles.TEMPLATE
 
     def test_accept_and_override_with_a_coded_reason(self, hospital: Hospital, shown: Running) -> None:
         item = hospital.opened()
@@ -317,6 +333,53 @@ class TestQuestions:
             assert predicted == pytest.approx(expected, abs=1e-3)
             assert f"{100 * predicted:.1f} %" in own.page()
             assert there.cards()[0]["summary"].startswith("Coronary disease: ")
+            own.page()
+            assert [(each.decision, each.viewer) for each in Receipts(curious.store).of(question)] == [
+                ("shown", "clinician")
+            ]
+            with curious.store.read() as db:
+                (row,) = db.execute("SELECT * FROM receipt WHERE item = ?", (question.id,))
+            assert row["template"] == articles.ANSWER_TEMPLATE
+            assert row["rendered"] in own.page()
+            for words in ("Resting blood pressure 130 mmHg → 120 mmHg", f"{100 * predicted:.1f} %"):
+                assert words in row["rendered"]
+        curious.worker().round()
+        (said,) = Receipts(curious.store).of(question)
+        assert said.state == "logged"
+        displayed = [each.public["request"] for each in LogEntry.objects.filter(event=Event.RESULT_DISPLAYED)]
+        assert displayed.count(question.id) == 1
+
+    def test_an_answer_that_is_not_shown_leaves_no_receipt(self, curious: Hospital) -> None:
+        item = curious.opened()
+        question = curious.items.ask(item, {"trestbps": 120.0}, once=str(uuid4()))
+        with running(curious.config, curious.home) as there:
+            assert "being computed" in reader(there).page()
+            curious.items.opened(question, {"what_ifs": [{"probability": "0.5000"}]})
+            curious.items.retract(patient=PATIENT, why="wrong-patient")
+            assert "50.0 %" not in reader(there).page()
+        assert Receipts(curious.store).of(question) == []
+
+    def test_a_value_that_nobody_measured_is_called_so_in_the_question_and_in_its_answer(
+        self, curious: Hospital
+    ) -> None:
+        item = curious.opened(trestbps=None)
+        with running(curious.config, curious.home) as there:
+            own = reader(there)
+            understood = own.post("question", question="What if resting blood pressure were lower by 10?")
+            said = "Resting blood pressure 130 mmHg (not measured: reference value) → 120 mmHg"
+            assert said in understood.text
+            own.confirm(understood)
+            (question,) = curious.items.questions(item)
+            curious.worker().round()
+            curious.world.compute(curious.definition, of=question.id)
+            curious.worker().round()
+            assert said in own.page()
+        with curious.store.read() as db:
+            (row,) = db.execute("SELECT rendered FROM receipt WHERE item = ?", (question.id,))
+        assert said in row["rendered"]
+        answered = curious.items.of(question.id).result
+        assert answered is not None
+        assert answered["what_ifs"][0]["what_if"] == said
 
     def test_values_changed_in_the_form_are_a_question_too(self, curious: Hospital) -> None:
         item = curious.opened()
@@ -331,11 +394,12 @@ class TestQuestions:
             assert outside.status_code == 422
             assert "18000" not in outside.text
 
-    @pytest.mark.parametrize("change", ["", "[]", '{"nothing": 1}', '{"chol": 99999}', '{"chol": "much"}'])
-    def test_a_change_that_the_page_did_not_make_is_refused(self, curious: Hospital, change: str) -> None:
+    def test_a_change_that_the_page_did_not_make_is_refused(self, curious: Hospital, subtests: pytest.Subtests) -> None:
         item = curious.opened()
         with running(curious.config, curious.home) as there:
-            assert reader(there).post("ask", change=change, once=str(uuid4())).status_code == 422
+            for change in ("", "[]", '{"nothing": 1}', '{"chol": 99999}', '{"chol": "much"}'):
+                with subtests.test(change):
+                    assert reader(there).post("ask", change=change, once=str(uuid4())).status_code == 422
         assert not curious.items.questions(item)
 
 

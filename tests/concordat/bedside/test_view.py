@@ -2,14 +2,21 @@
 
 import json
 import xml.etree.ElementTree as ElementTree
-from typing import Any
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, ClassVar
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from concordat.bedside import cards, chart, limits, view
-from concordat.bedside.config import Config
+from concordat.bedside import chart, limits, view
 from concordat.bedside.documents import Documents
+from concordat.bedside.limits import Attribute
+from concordat.bedside.percent import exact
+from concordat.bedside.percent import percent as percentage
 from concordat.canonical import digest
+from concordat.model_card import ATTRIBUTES, ModelCard
 from concordat.schema import FeatureSchema
 from tests.concordat.bedside.conftest import Hospital
 from tests.concordat.client.conftest import FOLDER
@@ -80,7 +87,48 @@ def test_nobody_and_everybody_are_never_said_of_what_is_only_next_to_it(
     probability: str, people: str, percent: str
 ) -> None:
     assert view.of_a_hundred(probability) == people
-    assert cards.percent(probability) == percent
+    assert percentage(probability) == percent
+
+
+DECIMALS = st.decimals(0, 1, places=4).map(str)
+THRESHOLDS = st.decimals(0, 1, places=6).map(str)
+
+
+class TestAPercentageBesideTheThreshold:
+    @pytest.mark.parametrize(
+        ("probability", "threshold", "said"),
+        [
+            ("0.2004", "0.2", "20.04 %"),
+            ("0.1996", "0.2", "19.96 %"),
+            ("0.2", "0.2", "20.0 %"),
+            ("0.7310", "0.2", "73.1 %"),
+            ("0.0004", "0.2", "< 0.1 %"),
+            ("0.0004", "0.0005", "0.04 %"),
+            ("0.0004", "0", "0.04 %"),
+            ("0.9996", "0.9995", "99.96 %"),
+            ("0.9996", "0.5", "> 99.9 %"),
+            ("0.9999", "1", "99.99 %"),
+        ],
+    )
+    def test_has_the_decimals_that_tell_them_apart(self, probability: str, threshold: str, said: str) -> None:
+        assert percentage(probability, threshold) == said
+
+    @given(DECIMALS, THRESHOLDS)
+    @example("0.1000", "0.1004")
+    @example("1.0000", "0.9999")
+    def test_stands_on_the_side_on_which_the_probability_is(self, probability: str, threshold: str) -> None:
+        said, value, limit = percentage(probability, threshold), Decimal(probability), Decimal(threshold)
+        written = exact(threshold).removesuffix(" %")
+        assert Decimal(written) == 100 * limit
+        if said.startswith("<"):
+            low, high = Decimal(0), Decimal("0.1")
+        elif said.startswith(">"):
+            low, high = Decimal("99.9"), Decimal(100)
+        else:
+            low = high = Decimal(said.removesuffix(" %"))
+            assert (low == 0, low == 100) == (value == 0, value == 1)
+        for end in {low, high} if low == high else {low + Decimal("1e-9"), high - Decimal("1e-9")}:
+            assert (end < 100 * limit, end > 100 * limit) == (value < limit, value > limit)
 
 
 def test_effects_in_probability_are_percentage_points() -> None:
@@ -112,26 +160,57 @@ def test_an_explanation_without_factors_is_drawn_too() -> None:
 
 
 class TestLimitsOfUse:
-    @pytest.fixture
-    def stated(self, hospital: Hospital) -> dict[str, str]:
+    CARD: ClassVar[ModelCard] = {
+        "v": 1,
+        "model": "sha256:" + "0" * 64,
+        "institution": "cleveland",
+        "sequence": 3,
+        "attributes": {"funding": ["A state.", "A firm."], "out_of_scope": ["Children."]},
+        "time": "2026-03-02T10:00:00Z",
+    }
+
+    def documents(self, hospital: Hospital, **changes: Any) -> Documents:
         checked = hospital.definition
-        documents = Documents(checked.content, checked.protocol, checked.schema, checked.manifest)
-        return self.flat(documents, hospital.config)
+        known = Documents(checked.content, checked.protocol, checked.schema, checked.manifest)
+        return replace(known, **changes)
 
-    def flat(self, documents: Documents, config: Config) -> dict[str, str]:
-        return {name: value for _, attributes in limits.attributes(documents, config) for name, value in attributes}
+    def told(self, hospital: Hospital, **changes: Any) -> dict[str, Attribute]:
+        found = limits.attributes(self.documents(hospital, **changes), hospital.config)
+        assert len(found) == 9
+        return {each.name: each for _, attributes in found for each in attributes}
 
-    def test_what_the_documents_state_and_what_they_do_not(self, stated: dict[str, str]) -> None:
-        assert "cleveland; model heart, version 1" in stated["Developer"]
-        assert stated["Variables about the person"] == "Age, Sex"
-        assert "Not for urgent decisions" in stated["Out of scope"]
-        for name in ("Funding", "External validation", "Representativeness of the training data", "Updates"):
-            assert stated[name] == limits.NOT_STATED
+    def test_what_the_documents_state_and_what_they_do_not(self, hospital: Hospital) -> None:
+        told = self.told(hospital)
+        assert "cleveland; model heart, version 1" in told["Developer"].agreed
+        assert told["Variables about the person"].agreed == "Age, Sex"
+        assert "Not for urgent decisions" in told["Out of scope"].agreed
+        assert told["Out of scope"].missing == "Otherwise not stated."
+        for name in ("Funding", "External validation: data", "Representativeness of the training data", "Updates"):
+            assert (told[name].agreed, told[name].owner, told[name].missing) == ("", (), limits.NOT_STATED)
+        assert limits.card_words(self.documents(hospital)) == "cleveland, the model's owner, signed no model card."
+
+    def test_every_attribute_of_a_card_has_its_place(self, hospital: Hospital) -> None:
+        full = self.CARD | {"attributes": {name: [f"On {name}."] for name in ATTRIBUTES}}
+        told = self.told(hospital, card=full)
+        assert {each.title: f"On {name}." for name, each in ATTRIBUTES.items()} == {
+            name: each.owner[0] for name, each in told.items() if each.owner
+        }
+
+    def test_what_the_owner_states_stands_beside_what_is_agreed_on(self, hospital: Hospital) -> None:
+        told = self.told(hospital, card=self.CARD)
+        assert told["Funding"].owner == ("A state.", "A firm.")
+        assert "Not for urgent decisions" in told["Out of scope"].agreed
+        assert (told["Out of scope"].owner, told["Out of scope"].missing) == (("Children.",), "")
+        assert told["Updates"].missing == limits.NOT_STATED
+        assert "model card 3 on 2026-03-02." in limits.card_words(self.documents(hospital, card=self.CARD))
+
+    def test_what_could_not_be_verified_is_not_called_not_stated(self, hospital: Hospital) -> None:
+        told = self.told(hospital, card_doubt="The owner's model card could not be verified: by no key.")
+        assert told["Funding"].missing == told["Out of scope"].missing == limits.NOT_KNOWN
 
     def test_agreed_audits_are_named(self, hospital: Hospital) -> None:
-        checked = hospital.definition
         audit = {"kind": "fairness", "method": "equal opportunity", "every_days": 90}
-        content: Any = {**checked.content, "audits": [audit]}
-        stated = self.flat(Documents(content, checked.protocol, checked.schema, checked.manifest), hospital.config)
-        assert "equal opportunity" in stated["Audits agreed on"]
-        assert "every 90 days" in stated["Monitoring"]
+        told = self.told(hospital, definition={**hospital.definition.content, "audits": [audit]})
+        assert "equal opportunity" in told["Monitoring of fairness"].agreed
+        assert "every 90 days" in told["All audits agreed on"].agreed
+        assert told["Monitoring of validity"].agreed == ""

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,16 +20,19 @@ from uuid import uuid4
 import httpx
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 
 from compute.models import Job
 from compute.services import dispatch
-from concordat import answers, canonical, clock, design, outputs, receipt, request, ring
+from concordat import answers, asking, canonical, clock, design, outputs, receipt, request, ring
 from concordat.canaries import known_result
 from concordat.canonical import digest
+from concordat.client import api as client_api
 from concordat.client import consents, governance, models, predict
 from concordat.client.api import Api
+from concordat.client.cli import main
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.client.session import Session
@@ -46,6 +50,7 @@ from governance.services import institutions
 from ledger import triggers
 from ledger.models import ChainTransaction
 from ledger.services.publish import publish
+from tests.support import balp
 from tests.support.approval import approve
 from tests.support.consortium import CLASSES
 from tests.support.snapshot import Snapshot
@@ -64,14 +69,17 @@ STUDY, PURPOSE = "chest-pain", "decision-support"
 PERSON = "0b6e7f0e-6a43-4c5f-8a3b-5d1e0c9f7a21"
 """The clinician who decides, as long-beach's own directory knows them."""
 SCOPES = {
-    "owner": "studies.write models.write definitions.write definitions.read definitions.vote",
+    "owner": "studies.write models.read models.write definitions.write definitions.read definitions.vote",
     "party": "definitions.read definitions.vote node",
     "dealer": "node",
-    "requester": "institutions.read definitions.read definitions.vote consents.write "
+    "requester": "institutions.read studies.read models.read definitions.read definitions.vote consents.write "
     "predictions.read predictions.write records.read ledger.read dossiers.read",
 }
 FOLDER = Path(__file__).parents[3] / "examples" / "heart_disease"
 SCHEMA = json.loads((FOLDER / "schema.json").read_text())
+
+Run = Callable[..., Result]
+"""The `concordat` command with these arguments."""
 
 RECORD = {feature.name: feature.reference_value for feature in FeatureSchema.from_json(SCHEMA).features}
 VALUES = {**RECORD, "age": 63}
@@ -297,7 +305,7 @@ class World:
         documents = {node: sessions[node].get(f"node/jobs/{job.uuid}") for node in NODES}
         asked = request.read_request(documents["notary"]["request"], self.homes["notary"].pins.keyring)
         shares = [
-            request.open_input(
+            asking.open_input(
                 documents[party]["input"],
                 asked,
                 party=party,
@@ -430,9 +438,16 @@ def stage(request: pytest.FixtureRequest, away: None, stages: Stages) -> Iterato
 
 @pytest.fixture
 def world(tmp_path: Path, stage: Stage | None) -> Iterator[World]:
-    """Institutions that are enrolled and have agreed on nothing yet, unless the test begins at a later stage."""
+    """Institutions that are enrolled and have agreed on nothing yet, unless the test begins at a later stage.
+
+    Whatever AuditEvents a test had them write, at the bedside too, are as their profiles want them.
+    """
     with ExitStack() as stack:
-        yield stage.world.again(tmp_path, stack) if stage else World(tmp_path, stack)
+        there = stage.world.again(tmp_path, stack) if stage else World(tmp_path, stack)
+        yield there
+        for home in there.homes.values():
+            lines = home.audit.read_text().splitlines() if home.audit.exists() else []
+            assert not [said for line in lines for said in balp.violations(json.loads(line))]
 
 
 @pytest.fixture
@@ -451,3 +466,22 @@ def work(world: World, agreed: CheckedDefinition) -> Work:
 def computed(world: World, stage: Stage) -> Work:
     """A request whose result is recorded."""
     return Work.of(world.homes["long-beach"].work, stage.request)
+
+
+@pytest.fixture
+def run(world: World, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`run("definition", "show", digest)`: as long-beach, unless told otherwise."""
+    monkeypatch.setattr(client_api, "Session", partial(client_api.Session, transport=world.transport))
+
+    def invoke(*arguments: object, home: str = "long-beach", output: str = "text", catch: bool = True) -> Result:
+        folder = str(world.homes[home].directory)
+        whole = ["--home", folder, "--output", output, *map(str, arguments)]
+        return CliRunner().invoke(main, whole, catch_exceptions=catch)
+
+    return invoke
+
+
+def machine(result: Result) -> dict[str, Any]:
+    assert result.exit_code == 0, result.output
+    answer: dict[str, Any] = json.loads(result.stdout)
+    return answer

@@ -3,11 +3,10 @@
 import csv
 import json
 import re
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,6 +21,7 @@ from joserfc.jwk import ECKey
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.neural_network import MLPClassifier
 
+from compute.models import Job
 from concordat import canonical, clock
 from concordat.client import api as client_api
 from concordat.client.cli import main
@@ -39,32 +39,12 @@ from concordat.schema import FeatureSchema
 from governance.models import Institution, Study
 from ledger import selectors as ledger
 from ledger.services.record import record
-from tests.concordat.client.conftest import FOLDER, PERSON, PURPOSE, RECORD, SCHEMA, STUDY, World
+from tests.concordat.client.conftest import FOLDER, PERSON, PURPOSE, RECORD, SCHEMA, STUDY, Run, World, machine
+from tests.support import balp
 from tests.support.fhir_server_double import CLIENT, fhir_server_double
-
-Run = Callable[..., Result]
 
 BUDGETS = {"jobs_a_day": 10, "jobs": 100, "scalars": 10_000}
 ASKED = ("--purpose", PURPOSE, "--person", PERSON)
-
-
-@pytest.fixture
-def run(world: World, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """`run("definition", "show", digest)`: as long-beach, unless told otherwise."""
-    monkeypatch.setattr(client_api, "Session", partial(client_api.Session, transport=world.transport))
-
-    def invoke(*arguments: object, home: str = "long-beach", output: str = "text", catch: bool = True) -> Result:
-        folder = str(world.homes[home].directory)
-        whole = ["--home", folder, "--output", output, *map(str, arguments)]
-        return CliRunner().invoke(main, whole, catch_exceptions=catch)
-
-    return invoke
-
-
-def machine(result: Result) -> dict[str, Any]:
-    assert result.exit_code == 0, result.output
-    answer: dict[str, Any] = json.loads(result.stdout)
-    return answer
 
 
 def give_consent(run: Run, tmp_path: Path) -> str:
@@ -119,7 +99,7 @@ def test_the_main_job_by_hand(world: World, agreed: CheckedDefinition, run: Run,
     assert json.loads(run("fhir", "capability").stdout)["fhirVersion"] == "4.0.1"
     audit = world.homes["long-beach"].audit
     events = [json.loads(line) for line in audit.read_text().splitlines()]
-    assert [each["meta"]["profile"][0].rpartition("BasicAudit.")[2] for each in events] == [
+    assert [balp.profile(each) for each in events] == [
         "PatientRead",
         "AuthZconsent",
         "PrivacyDisclosure.Source",
@@ -167,6 +147,11 @@ def test_a_scikit_learn_forest_is_imported_asked_and_explained_in_probability(
     agreed = world.agree(imported.kind, tensors=imported.tensors, target="probability")
     shown = run("definition", "show", agreed.digest).stdout
     assert "one prediction and its explanation in probability" in shown
+    listed = run("definition", "show", agreed.digest, "--features").stdout
+    assert "trestbps" in listed
+    assert "18 to 110 a" in listed
+    named = machine(run("definition", "show", agreed.digest, "--features", output="json"))["features"]
+    assert [each["name"] for each in named] == [each.name for each in schema.features]
     assert "(forest)" in shown
 
     values = tmp_path / "record.json"
@@ -203,7 +188,8 @@ def test_a_scikit_learn_network_of_several_classes_is_imported_asked_and_explain
 
     values = tmp_path / "record.json"
     values.write_text(json.dumps(RECORD | {"exang": True, "oldpeak": 2.5}))
-    options = ["--definition", agreed.digest, *ASKED, "--consent", give_consent(run, tmp_path), "--json", values]
+    consent = give_consent(run, tmp_path)
+    options = ["--definition", agreed.digest, *ASKED, "--consent", consent, "--json", values]
     asked = run("predict", *options, "--what-if", "exang=FALSE", "--no-wait", output="json")
     request = machine(asked)["request"]
     world.compute(agreed)
@@ -234,6 +220,8 @@ def test_a_scikit_learn_network_of_several_classes_is_imported_asked_and_explain
     assert f"{first}: factors in" not in text
     refused = run("open", request, "--viewer", "clinician", "--class", "fatal")
     assert (refused.exit_code, "There is no class “fatal”" in refused.stderr) == (1, True)
+    assert run("consent", "withdraw", consent).exit_code == 0
+    assert run("what-if", request, "exang=FALSE", "--no-wait").exit_code == 1
 
 
 def test_probabilities_of_several_classes_are_refused_with_what_there_is(world: World) -> None:
@@ -320,6 +308,10 @@ def test_a_withdrawn_consent_is_said_with_a_remedy(
     assert "The person has withdrawn consent." in result.stderr
     assert "Remedy: Respect it: nothing is computed." in result.stderr
     assert result.stdout == ""
+    unwaited = run(*options, "--fhir", FOLDER / "bundle.json", "--no-wait", output="json")
+    answer, error = json.loads(unwaited.stdout), json.loads(unwaited.stderr)["error"]
+    assert (unwaited.exit_code, answer["state"], answer["request"] != "") == (1, "refused", True)
+    assert answer["reason"] == error["reason"] == "consent-withdrawn"
     checked = json.loads(world.homes["long-beach"].audit.read_text().splitlines()[-1])
     assert (checked["meta"]["profile"][0].rpartition(".")[2], checked["outcome"]) == ("AuthZconsent", "8")
 
@@ -364,6 +356,29 @@ def test_a_consent_comes_and_goes_as_a_fhir_resource(agreed: CheckedDefinition, 
     assert (error["reason"], error["field"]) == ("wrong-institution", "organization")
 
 
+def test_a_research_study_becomes_the_draft_of_a_protocol(
+    world: World, agreed: CheckedDefinition, run: Run, tmp_path: Path
+) -> None:
+    found, file = tmp_path / "research-study.json", tmp_path / "protocol.json"
+    found.write_text(run("fhir", "study", agreed.digest).stdout)
+    told = machine(run("study", "draft", file, "--fhir", found, output="json"))
+    known = json.loads(file.read_text())
+    assert known["study"] == STUDY
+    assert {each["field"] for each in told["left"]} >= {"computed", "risks", "population", "sections"}
+    assert run("study", "draft", file, "--fhir", found).exit_code == 2, "nothing is replaced"
+    shown = run("study", "draft", tmp_path / "again.json", "--fhir", found)
+    assert "Left to fill in" in shown.stdout
+    assert "review_months" in shown.stdout
+    early = json.loads(run("study", "submit", file, output="json").stderr)["error"]
+    assert early["reason"] == "field-missing"
+    assert early["field"] in {each["field"] for each in told["left"]}
+    for content, reason in (("[]", "file-unreadable"), ("{", "file-unreadable"), ("{}", "field-invalid")):
+        found.write_text(content)
+        refused = run("study", "draft", tmp_path / "none.json", "--fhir", found, output="json")
+        assert json.loads(refused.stderr)["error"]["reason"] == reason
+    assert not (tmp_path / "none.json").exists()
+
+
 def test_what_was_read_from_a_bundle_is_shown_and_kept_without_the_values(
     world: World, agreed: CheckedDefinition, run: Run, tmp_path: Path
 ) -> None:
@@ -387,6 +402,30 @@ def test_what_was_read_from_a_bundle_is_shown_and_kept_without_the_values(
     assert "144" not in json.dumps(asked["reading"])
 
 
+def test_who_has_left_the_study_by_the_health_record_is_refused_before_anything_is_sent(
+    world: World, agreed: CheckedDefinition, run: Run, tmp_path: Path
+) -> None:
+    consent = give_consent(run, tmp_path)
+    content = json.loads((FOLDER / "bundle.json").read_text())
+    told = json.loads(run("fhir", "subject", consent).stdout)
+    content["entry"].append({"resource": told})
+    file = tmp_path / "bundle.json"
+    options = ["predict", "--definition", agreed.digest, *ASKED, "--consent", consent, "--fhir", file, "--no-wait"]
+    told["status"] = "withdrawn"
+    file.write_text(json.dumps(content))
+    error = json.loads(run(*options, output="json").stderr)["error"]
+    assert (error["reason"], error["field"]) == ("not-in-study", f"entry.{len(content['entry']) - 1}.resource.status")
+    home = world.homes["long-beach"]
+    assert not home.audit.exists()
+    assert not list(home.work.glob("*/request.json"))
+    assert not Job.objects.exists()
+    told["status"] = "on-study"
+    file.write_text(json.dumps(content))
+    asked = machine(run(*options, output="json"))
+    assert len(Work.of(home.work, asked["request"]).origins["participation"]) == 1
+    assert "ResearchSubject" in home.audit.read_text().splitlines()[0]
+
+
 def test_a_record_comes_from_a_fhir_server_and_the_result_goes_back(
     world: World, agreed: CheckedDefinition, run: Run, tmp_path: Path
 ) -> None:
@@ -394,7 +433,9 @@ def test_a_record_comes_from_a_fhir_server_and_the_result_goes_back(
     content = json.loads((FOLDER / "bundle.json").read_text())
     (key,) = json.loads(run("fhir", "jwks").stdout)["keys"]
     assert "d" not in key
-    options = ["predict", "--definition", agreed.digest, *ASKED, "--consent", consent, "--ehr", "p1", "--no-wait"]
+    (tmp_path / "patient").write_text("p1\n")
+    options = ["predict", "--definition", agreed.digest, *ASKED, "--consent", consent, "--ehr", "--no-wait"]
+    options += ["--patient-file", tmp_path / "patient"]
     assert "no ehr.json" in run(*options).stderr
     with fhir_server_double(ECKey.import_key(key), on_a_server(content)) as server:
         config = {"base": server.base, "token": server.token, "client": CLIENT}
@@ -413,6 +454,74 @@ def test_a_record_comes_from_a_fhir_server_and_the_result_goes_back(
     assert {f"Observation/r{number}" for number in range(1, 9)} <= known
     disclosed = json.loads(home.audit.read_text().splitlines()[-1])
     assert server.base in json.dumps(disclosed)
+
+
+def test_a_record_that_was_read_at_the_server_and_refused_is_audited_too(
+    world: World, agreed: CheckedDefinition, run: Run, tmp_path: Path
+) -> None:
+    home, consent = world.homes["long-beach"], give_consent(run, tmp_path)
+    (tmp_path / "patient").write_text("p1\n")
+    options = ["predict", "--definition", agreed.digest, *ASKED, "--ehr", "--patient-file", tmp_path / "patient"]
+    content = [each for each in on_a_server(json.loads((FOLDER / "bundle.json").read_text())) if each["id"] != "r1"]
+    with fhir_server_double(home.keys.client, content) as server:
+        config = {"base": server.base, "token": server.token, "client": CLIENT}
+        (home.directory / "ehr.json").write_text(json.dumps(config))
+        for nobody in ([], ["--consent", uuid4()]):
+            assert "consent-missing" in run(*options, *nobody, output="json").stderr
+        assert server.seen == [], "nothing is read of somebody who has not consented"
+        refused = json.loads(run(*options, "--consent", consent, output="json").stderr)["error"]
+    assert (refused["reason"], refused["field"]) == ("feature-missing", "cp")
+    (event,) = [json.loads(line) for line in home.audit.read_text().splitlines()]
+    assert event["meta"]["profile"][0].endswith("PatientRead")
+    assert [each["what"].get("display") for each in event["entity"]] == [None, "Observation, Patient"]
+    assert server.base in json.dumps(event)
+    get_fhir_model_class("AuditEvent").model_validate(event)
+
+
+def test_a_record_comes_from_omop_tables_and_nothing_names_the_person(
+    world: World, agreed: CheckedDefinition, run: Run, tmp_path: Path
+) -> None:
+    home, consent = world.homes["long-beach"], give_consent(run, tmp_path)
+    with sqlite3.connect(tmp_path / "cdm.sqlite3") as connection:
+        connection.executescript((FOLDER / "omop.sql").read_text())
+    (tmp_path / "person").write_text("person_source_value=P-0001\n")
+    options = ["predict", "--definition", agreed.digest, *ASKED, "--consent", consent, "--no-wait"]
+    assert run(*options, "--omop", "warehouse").exit_code == 2
+    assert run(*options, "--omop-person", tmp_path / "person").exit_code == 2
+    options += ["--omop-person", tmp_path / "person"]
+    assert "no omop.json" in run(*options, "--omop", "warehouse").stderr
+    url = f"sqlite:///{tmp_path}/cdm.sqlite3"
+    source = {"url": url, "zone": "UTC", "vocabularies": {"urn:concordat:heart-disease": "Heart disease"}}
+    (home.directory / "omop.json").write_text(json.dumps({"sources": {"warehouse": source}}))
+    for name, reason in (
+        ("elsewhere", "not-found"),
+        ("postgresql://reader:secret@db.example.org/cdm", "field-invalid"),
+        (url, "code-unknown"),
+    ):
+        told = run(*options, "--omop", name, output="json").stderr
+        assert json.loads(told)["error"]["reason"] == reason
+        assert "secret" not in told
+    asked = machine(run(*options, "--omop", "warehouse", output="json"))
+    (origin,) = [each for each in asked["reading"]["items"] if each["feature"] == "trestbps"]
+    assert (origin["resource"], origin["unit"]) == ("measurement", "mm[Hg]")
+    audited = home.audit.read_text().splitlines()[-2]
+    assert "urn:concordat:omop:warehouse" in audited
+    assert "measurement, observation, person" in audited
+    assert '"Bundle"' not in audited
+    world.compute(agreed)
+    assert run("watch", asked["request"]).exit_code == 0
+    machine(run("open", asked["request"], "--viewer", "clinician", output="json"))
+    machine(run("fhir", "result", asked["request"], tmp_path / "result.json", output="json"))
+    result = json.loads((tmp_path / "result.json").read_text())
+    (assessment,) = [
+        each["resource"] for each in result["entry"] if each["resource"]["resourceType"] == "RiskAssessment"
+    ]
+    get_fhir_model_class("RiskAssessment").model_validate(assessment)
+    assert {"Observation"} == {each.get("type", "Observation") for each in assessment["basis"]}
+    told = run(*options, "--omop", "warehouse")
+    files = [*home.directory.rglob("*"), tmp_path / "result.json"]
+    written = [each.read_bytes() for each in files if each.is_file()]
+    assert not [each for each in (told.stdout.encode(), told.stderr.encode(), *written) if b"P-0001" in each]
 
 
 def on_a_server(bundle: dict[str, Any]) -> list[dict[str, Any]]:
@@ -479,7 +588,7 @@ def test_a_file_that_is_broken_is_named(agreed: CheckedDefinition, run: Run, tmp
         agreed.digest,
         *ASKED,
         "--consent",
-        uuid4(),
+        give_consent(run, tmp_path),
     ]
     result = run(*options, option, broken)
     assert (result.exit_code, "broken.file" in result.stderr) == (1, True)
@@ -543,7 +652,20 @@ def test_what_may_succeed_later_has_an_exit_code_of_its_own(world: World, run: R
 def test_exactly_one_record_is_asked_for(run: Run) -> None:
     result = run("predict", "--definition", "d", *ASKED, "--consent", "c")
     assert result.exit_code == 2
-    assert "exactly one of --fhir, --ehr, --csv and --json" in result.stderr
+    assert "exactly one of --fhir, --ehr, --omop, --csv and --json" in result.stderr
+
+
+def test_no_patients_id_stands_in_a_command_line(run: Run, tmp_path: Path) -> None:
+    asked = ("predict", "--definition", "d", *ASKED, "--consent", "c")
+    (tmp_path / "patient").write_text("\n")
+    for options, said in (
+        (("--ehr",), "Give the patient's id in a file"),
+        (("--ehr", "--patient-file", tmp_path / "patient"), "one line is expected"),
+        (("--json", tmp_path / "patient", "--patient-file", tmp_path / "patient"), "--patient-file goes with --ehr"),
+        (("--ehr", "p1"), "unexpected extra argument"),
+    ):
+        result = run(*asked, *options)
+        assert (result.exit_code, said in result.stderr) == (2, True), result.stderr
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in main.commands)])

@@ -1,6 +1,7 @@
 """A patient's resources come from a FHIR server, and a result goes back; the server here is a conformance double."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,16 +10,19 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey
 
-from concordat.client.ehr import READ, WRITE, Ehr
-from concordat.fhir import read_bundle
+from concordat.client.ehr import READ, READ_RECORD, WRITE, Ehr
+from concordat.client.home import ClientHome
+from concordat.fhir import Participant, read_bundle
 from concordat.fhir.capability import SEARCHED, SENT
 from concordat.fhir.result import result_bundle
+from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
 from tests.support import fhir_out
 from tests.support.bundles import (
     METFORMIN,
     PANEL,
     RXNORM,
+    STUDY,
     SYSTOLIC,
     code,
     condition,
@@ -27,6 +31,8 @@ from tests.support.bundles import (
     observation,
     patient,
     quantity,
+    research_study,
+    research_subject,
     schema,
 )
 from tests.support.certificates import make_certificates
@@ -36,6 +42,7 @@ KEY = ECKey.generate_key("P-384", auto_kid=True)
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 SCHEMA = schema()
 OTHER = {"reference": "Patient/p2"}
+PARTICIPANT = Participant(STUDY, fhir_out.SUBJECT)
 
 
 def resources() -> list[dict[str, Any]]:
@@ -110,6 +117,112 @@ class TestReading:
         assert refusal(lambda: ehr.patient("p1", SCHEMA)).reason is Reason.EHR_REFUSED
 
 
+class TestWhatMayBeWithheld:
+    """That there is none of something is believed of a server that does not say otherwise."""
+
+    def test_fewer_matches_than_the_server_counts_are_refused(self, server: FhirServerDouble, ehr: Ehr) -> None:
+        server.withheld = 1
+        assert refusal(lambda: ehr.patient("p1", SCHEMA)).reason is Reason.EHR_REFUSED
+
+    @pytest.mark.parametrize("severity", ["warning", "error", "fatal", None])
+    def test_a_server_that_says_so_is_refused_and_not_quoted(
+        self, server: FhirServerDouble, ehr: Ehr, severity: str | None
+    ) -> None:
+        issue = {"severity": severity, "code": "suppressed", "diagnostics": "Ada Lovelace is confidential"}
+        server.outcome = {"resourceType": "OperationOutcome", "issue": [issue]}
+        refused = refusal(lambda: ehr.patient("p1", SCHEMA))
+        assert refused.reason is Reason.EHR_REFUSED
+        assert "Ada" not in refused.detail
+
+    def test_mere_information_is_passed_over(self, server: FhirServerDouble, ehr: Ehr) -> None:
+        issue = {"severity": "information", "code": "informational"}
+        server.outcome = {"resourceType": "OperationOutcome", "issue": [issue]}
+        assert read_bundle(ehr.patient("p1", SCHEMA), SCHEMA, now=NOW).values["systolic"] == 118
+
+    def test_another_patient_than_was_asked_for_is_refused(self, server: FhirServerDouble, ehr: Ehr) -> None:
+        server._matches = lambda resource, form: "_id" in form and resource["id"] == "p2"  # type: ignore[method-assign]
+        assert refusal(lambda: ehr.patient("p1", SCHEMA)).reason is Reason.EHR_REFUSED
+
+    def test_what_changes_while_it_is_read_is_read_again_another_time(self, server: FhirServerDouble, ehr: Ehr) -> None:
+        search = server.search
+
+        def twice(kind: str, form: dict[str, str]) -> dict[str, Any]:
+            page = search(kind, form)
+            later = [{**each, "resource": {**each["resource"], "language": "de"}} for each in page["entry"]]
+            return {**page, "entry": [*page["entry"], *later]}
+
+        server.search = twice  # type: ignore[method-assign]
+        assert refusal(lambda: ehr.patient("p1", SCHEMA)).reason is Reason.EHR_UNAVAILABLE
+
+
+class TestResearchSubjects:
+    """What the server says of who takes part in the study; the double answers with theirs alone."""
+
+    def config(self, server: FhirServerDouble, **changes: Any) -> Any:
+        return {"base": server.base, "token": server.token, "client": CLIENT, **changes}
+
+    def left(self, **changes: Any) -> list[dict[str, Any]]:
+        study = {"study": {"reference": "ResearchStudy/s"}}
+        return [research_study(id="s"), research_subject("withdrawn", id="left", **study, **changes)]
+
+    def refused(self, bundle: dict[str, Any]) -> Refused:
+        return refusal(lambda: read_bundle(bundle, SCHEMA, now=NOW, participant=PARTICIPANT))
+
+    def test_come_with_the_studies_that_they_refer_to(self, server: FhirServerDouble, ehr: Ehr) -> None:
+        server.resources += self.left()
+        bundle = ehr.patient("p1", SCHEMA)
+        assert self.refused(bundle).reason is Reason.NOT_IN_STUDY
+        method, path, form = server.seen[-1]
+        assert (method, path) == ("POST", "/fhir/ResearchSubject/_search")
+        assert form["individual"] == "Patient/p1"
+
+    def test_of_another_patient_are_not_fetched(self, server: FhirServerDouble, ehr: Ehr) -> None:
+        server.resources += self.left(individual=OTHER)
+        reading = read_bundle(ehr.patient("p1", SCHEMA), SCHEMA, now=NOW, participant=PARTICIPANT)
+        assert reading.participation == ()
+
+    def test_without_the_study_refuse_where_that_matters(self, server: FhirServerDouble, ehr: Ehr) -> None:
+        """A server that includes nothing, or must not show the study, says nothing of that."""
+        server.resources += self.left()[1:]
+        assert self.refused(ehr.patient("p1", SCHEMA)).reason is Reason.BUNDLE_INVALID
+
+    def test_are_none_where_the_server_does_not_know_the_type(self, server: FhirServerDouble, ehr: Ehr) -> None:
+        server.unknown = {"ResearchSubject"}
+        assert read_bundle(ehr.patient("p1", SCHEMA), SCHEMA, now=NOW).values["systolic"] == 118
+        server.unknown = {"Condition"}
+        assert refusal(lambda: ehr.patient("p1", SCHEMA)).detail == "The server answered 404."
+
+    def test_that_must_not_be_read_refuse_the_record_and_say_what_to_do(self, server: FhirServerDouble) -> None:
+        with signed_in(server, scopes=READ_RECORD) as found:
+            refused = refusal(lambda: found.patient("p1", SCHEMA))
+        assert (refused.reason, refused.field) == (Reason.EHR_REFUSED, "ResearchSubject")
+        assert "403" in refused.detail
+        assert '"subjects": false' in refused.detail
+
+    def test_that_may_be_withheld_refuse_it_too(self, server: FhirServerDouble, ehr: Ehr) -> None:
+        search = server.search
+
+        def fewer(kind: str, form: dict[str, str]) -> dict[str, Any]:
+            return {**search(kind, form), **({"total": 1} if kind == "ResearchSubject" else {})}
+
+        server.search = fewer  # type: ignore[method-assign]
+        assert refusal(lambda: ehr.patient("p1", SCHEMA)).field == "ResearchSubject"
+
+    def test_are_not_asked_for_where_the_hospital_says_that_there_are_none(
+        self, server: FhirServerDouble, tmp_path: Path
+    ) -> None:
+        Keystore(tmp_path / "keys").create()
+        home = ClientHome.create(tmp_path, {"institution": "long-beach", "coordinator": "http://localhost:9"})
+        server.key = home.keys.client
+        for changes, asked in (({}, True), ({"subjects": False}, False)):
+            (tmp_path / "ehr.json").write_text(json.dumps(self.config(server, **changes)))
+            server.seen.clear()
+            with Ehr.of(home) as found:
+                found.patient("p1", SCHEMA)
+            assert ("ResearchSubject" in json.dumps(server.seen)) is asked
+            assert ("system/ResearchSubject.read" in server.given[-1]) is asked
+
+
 class TestTrouble:
     def test_is_waited_out_as_the_server_says(self, server: FhirServerDouble, ehr: Ehr, pauses: list[float]) -> None:
         server.troubles = [(429, {"Retry-After": "7"}), (503, {})]
@@ -141,6 +254,53 @@ class TestTrouble:
             assert refusal(lambda: found.patient("p1", SCHEMA)).reason is Reason.EHR_REFUSED
 
 
+class TestBounds:
+    MIB = 1 << 20
+
+    def test_an_answer_has_a_size_at_most(self, server: FhirServerDouble, ehr: Ehr) -> None:
+        server.padding = 63 * self.MIB
+        with signed_in(server) as found:
+            assert len(list(found.named("Patient", ["p1"]))) == 1
+        server.padding = 65 * self.MIB
+        refused = refusal(lambda: list(ehr.named("Patient", ["p1"])))
+        assert refused.reason is Reason.EHR_REFUSED
+        assert "64 MiB" in refused.detail
+
+    def test_and_so_have_the_pages_of_one_search_together(self, server: FhirServerDouble, ehr: Ehr) -> None:
+        server.padding = 40 * self.MIB
+        for _ in range(2):
+            assert list(ehr.named("Patient", ["p1"])), "each question has the whole size"
+        server.page = 1
+        assert refusal(lambda: list(ehr.named("Patient", ["p1", "p2"]))).reason is Reason.EHR_REFUSED
+
+    def test_an_answer_that_is_packed_is_not_unpacked(self, server: FhirServerDouble, ehr: Ehr) -> None:
+        server.troubles = [(200, {"Content-Encoding": "gzip"})]
+        assert refusal(lambda: ehr.patient("p1", SCHEMA)).reason is Reason.EHR_REFUSED
+
+    @pytest.mark.parametrize("first", [10, 200], ids=["its head", "its body"])
+    def test_a_server_that_drips_is_cut_off_when_the_time_is_over(self, server: FhirServerDouble, first: int) -> None:
+        """It is never silent for long, so that no timeout of a read would end it."""
+        server.drip = (first, 0.05)
+        with signed_in(server, seconds=0.6) as found:
+            begun = time.monotonic()
+            assert refusal(lambda: found.patient("p1", SCHEMA)).reason is Reason.EHR_UNAVAILABLE
+            assert refusal(lambda: found.patient("p1", SCHEMA)).reason is Reason.EHR_UNAVAILABLE, "nor asked again"
+            assert 0.5 < time.monotonic() - begun < 2
+
+    def test_a_server_that_is_silent_is_waited_for_no_longer_than_the_time_is(self, server: FhirServerDouble) -> None:
+        server.delay = 3
+        with signed_in(server, seconds=0.5) as found:
+            begun = time.monotonic()
+            assert refusal(lambda: found.patient("p1", SCHEMA)).reason is Reason.EHR_UNAVAILABLE
+            assert time.monotonic() - begun < 2
+
+    def test_no_pause_is_begun_that_would_outlast_it(self, server: FhirServerDouble, pauses: list[float]) -> None:
+        server.troubles = [(503, {"Retry-After": "7"})]
+        with signed_in(server, seconds=5, sleep=pauses.append) as found:
+            assert refusal(lambda: found.patient("p1", SCHEMA)).reason is Reason.EHR_UNAVAILABLE
+        assert pauses == []
+
+
 class TestSigningIn:
     def test_another_key_is_refused(self, server: FhirServerDouble) -> None:
         with signed_in(server, key=ECKey.generate_key("P-384", auto_kid=True)) as found:
@@ -155,6 +315,11 @@ class TestSigningIn:
         config: Any = {"base": "http://ehr.example.org/fhir", "token": "https://ehr.example.org/token", "client": "c"}
         assert refusal(lambda: Ehr(config, KEY, scopes=READ)).field == "ehr.json"
 
+    def test_authorities_that_are_none_are_refused(self, server: FhirServerDouble, tmp_path: Path) -> None:
+        (tmp_path / "empty.pem").write_text("none")
+        for name in ("missing.pem", "empty.pem"):
+            assert refusal(lambda name=name: signed_in(server, authorities=str(tmp_path / name))).field == "ehr.json"
+
     def test_by_tls_only_authorities_that_are_trusted_count(self, tmp_path: Path) -> None:
         certificates = tmp_path / "certificates"
         make_certificates(certificates)
@@ -166,7 +331,7 @@ class TestSigningIn:
 
 
 def test_the_scopes_are_those_of_what_the_capability_statement_says() -> None:
-    assert READ.split() == [f"system/{kind}.read" for kind in SEARCHED]
+    assert READ.split() == [f"system/{kind}.read" for kind in (*SEARCHED, "ResearchStudy")]
     assert WRITE.split() == [f"system/{kind}.write" for kind in SENT]
 
 

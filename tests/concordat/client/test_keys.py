@@ -100,12 +100,13 @@ def test_a_revoked_key_leaves_the_keystore_and_a_successor_can_follow(own):
     assert fresh(own).client.kid == own.history.need("client").key_id
 
 
-@pytest.mark.parametrize("given", ["address", "rsa"])
+@pytest.mark.parametrize("given", ["address", "rsa", "set"])
 def test_another_systems_keys_may_sign_in_and_our_own_stays_where_it_is(own, given):
     rsa = RSAKey.generate_key(2048)
     jwk = rsa.as_dict(private=False) | {"alg": "RS384", "use": "sig", "kid": rsa.thumbprint()}
-    public = {"jwks_url": "https://hospital.example/jwks.json"} if given == "address" else jwk
     before = own.keystore.public()["client"]
+    address = {"jwks_url": "https://hospital.example/jwks.json"}
+    public = {"address": address, "rsa": jwk, "set": {"keys": [before, jwk]}}[given]
     own.name_client(public, ground="rotation", offline=own.keystore.offline)
     assert own.history.need("client").public == own.send.history.need("client").public == public
     assert fresh(own).public()["client"] == before

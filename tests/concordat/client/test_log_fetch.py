@@ -15,10 +15,7 @@ from concordat.tiles import TilePath
 from ledger.models import LogEntry
 from ledger.services.publish import publish
 from ledger.services.record import Draft, record_all
-from tests.concordat.client.conftest import World
-from tests.concordat.client.test_cli import machine, run
-
-__all__ = ["run"]
+from tests.concordat.client.conftest import World, machine
 
 Run = Callable[..., Result]
 

@@ -12,6 +12,7 @@ from compute.models import Alarm, Job, PartyResult
 from concordat import canonical, checkpoint, record_number, ring, signatures, what_if
 from concordat.canonical import b64, unb64
 from concordat.client import canaries, consents, governance, predict, records
+from concordat.client.alarms import ATTEMPTS
 from concordat.client.api import Api
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
@@ -348,7 +349,7 @@ class TestWhatTheClientRefusesToBelieve:
         world.compute(agreed, spoil=lambda explanation, place: explanation + np.int64((place != own) << 24))
         with pytest.raises(Refused, match="the log does not show it: open the result again"):
             predict.open_result(home, api, work, sleep=waits.append)
-        assert len(waits) == predict._ALARM_ATTEMPTS - 1
+        assert len(waits) == ATTEMPTS - 1
         entry = Alarm.objects.get().entry
         with pytest.raises(Refused, match=f"^canary-failed.*The alarm is entry {entry} of the log"):
             predict.open_result(home, api, work, sleep=published)

@@ -6,7 +6,7 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from concordat.fhir import Reading, read_bundle
+from concordat.fhir import Participant, Reading, read_bundle
 from concordat.reasons import Refused
 from tests.support.bundles import (
     CREATININE,
@@ -19,6 +19,7 @@ from tests.support.bundles import (
     RXNORM,
     SMOKER,
     SNOMED,
+    STUDY,
     SYSTOLIC,
     TEMPERATURE,
     bundle,
@@ -28,6 +29,8 @@ from tests.support.bundles import (
     medication,
     observation,
     quantity,
+    research_study,
+    research_subject,
     schema,
 )
 
@@ -36,6 +39,7 @@ SCHEMA = schema(
     feature("wide", path="Observation.component.where(code.text = 'wide').value", unit="mm[Hg]"),
     feature("told", "boolean", path="Patient.extension.where(url = 'urn:told').value", reference=False),
 )
+PARTICIPANT = Participant(STUDY, "6f1d1f7e-2c0b-4c3e-9d56-0b7a3a9f5a11")
 DAYS = [f"2026-{month:02}-{day:02}" for month in (1, 2) for day in range(1, 28)]
 
 
@@ -56,6 +60,9 @@ def whole():
         medication(medicationReference={"reference": "Medication/r7"}, effectivePeriod={"start": "2020"}),
         drug,
         {"resourceType": "Encounter", "status": "finished"},
+        research_subject("off-study", "2024", "2025-06"),
+        research_subject("on-study", "2025-07", study={"reference": "ResearchStudy/r11"}),
+        research_study(),
     )
 
 
@@ -88,11 +95,13 @@ ANYTHING = st.recursive(
 
 
 def test_the_whole_bundle_is_read():
-    reading = read_bundle(whole(), SCHEMA, now=NOW)
+    reading = read_bundle(whole(), SCHEMA, now=NOW, participant=PARTICIPANT)
     assert [item.feature for item in reading.items if item.state != "read"] == ["told"]
+    assert reading.participation == ("ResearchSubject/r9", "ResearchSubject/r10")
+    assert not [each for each in reading.left_out if each.resource.startswith("Research")]
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(st.data())
 def test_with_anything_anywhere_it_is_read_or_refused(data):
     given_bundle = whole()
@@ -107,23 +116,21 @@ def test_with_anything_anywhere_it_is_read_or_refused(data):
         if whole_path and isinstance(inner, dict | list) and (isinstance(inner, dict) or path[-1] in range(len(inner))):
             inner[path[-1]] = data.draw(ANYTHING)
     try:
-        assert isinstance(read_bundle(given_bundle, SCHEMA, now=NOW), Reading)
+        assert isinstance(read_bundle(given_bundle, SCHEMA, now=NOW, participant=PARTICIPANT), Reading)
     except Refused as refused:
         assert refused.field  # noqa: PT017 - read or refused by name: nothing else may come
 
 
-@settings(deadline=None)
-@given(st.permutations(range(9)))
+@given(st.permutations(range(12)))
 def test_the_order_of_entries_says_nothing(order):
     before = whole()
     after = copy.deepcopy(before)
     after["entry"][1:] = [before["entry"][1:][place] for place in order]
-    one, other = (read_bundle(each, SCHEMA, now=NOW) for each in (before, after))
+    one, other = (read_bundle(each, SCHEMA, now=NOW, participant=PARTICIPANT) for each in (before, after))
     assert one.values == other.values
     assert one.left_out == other.left_out
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(DAYS), min_size=1, max_size=12, unique=True), st.randoms())
 def test_of_any_values_on_different_days_the_newest_is_used(days, random):
     resources = [observation(at=day, valueQuantity=quantity(number)) for number, day in enumerate(sorted(days))]
@@ -133,7 +140,6 @@ def test_of_any_values_on_different_days_the_newest_is_used(days, random):
     assert sum(each.count for each in reading.left_out) == len(days) - 1
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(["Encounter", "Claim", "Practitioner", "Observation"]), max_size=20))
 def test_what_is_not_asked_for_changes_nothing_and_is_counted(kinds):
     noise = [observation("1-1") if kind == "Observation" else {"resourceType": kind} for kind in kinds]

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from concordat.fhir import read_bundle
-from concordat.fhir.left_out import AGAIN, FOCUS, NOT_ASKED, NOT_FINAL, OLDER, UNCERTAIN
+from concordat.reading.tally import AGAIN, FOCUS, NOT_ASKED, NOT_FINAL, OLDER, UNCERTAIN
 from concordat.reasons import Reason, Refused
 from tests.support.bundles import (
     BASE,
@@ -304,10 +304,6 @@ class TestAMedicationStatement:
         resource = {"resourceType": "Medication", "code": code(RXNORM, METFORMIN)}
         assert value(medication(medicationReference={"reference": reference}), resource, of="metformin") is True
 
-    def test_of_a_medication_that_is_not_here_says_nothing(self):
-        found = item(medication(medicationReference={"reference": "Medication/gone"}), of="metformin")
-        assert found.why == "no MedicationStatement in the Bundle"
-
 
 class TestThePatient:
     @pytest.mark.parametrize("reference", ["Patient/p1", f"{BASE}/Patient/p1", "Patient/p1/_history/3"])
@@ -439,3 +435,30 @@ def test_no_value_is_in_any_refusal():
             read(resource)
         assert "4713" not in f"{caught.value.detail} {caught.value.field} {caught.value}"
         assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+class TestWhatCannotBeTold:
+    """Nothing that may be there is read as if it were not."""
+
+    def test_a_medication_that_no_reference_finds_may_be_any(self):
+        unknown = medication(medicationReference={"reference": "Medication/elsewhere"})
+        found = item(unknown, of="metformin")
+        assert (found.value, found.why) == (None, UNCERTAIN)
+
+    @pytest.mark.parametrize("status", ["stopped", "not-taken", "entered-in-error"])
+    def test_unless_it_is_not_taken(self, status):
+        unknown = medication(medicationReference={"reference": "Medication/elsewhere"}, status=status)
+        assert value(unknown, of="metformin") is False
+
+    def test_two_versions_of_one_resource_are_refused(self):
+        one = observation(valueQuantity=quantity(100))
+        whole = bundle(one)
+        later = {**whole["entry"][1], "resource": {**one, "status": "entered-in-error"}}
+        with pytest.raises(Refused) as caught:
+            read_bundle({**whole, "entry": [*whole["entry"], later]}, only("systolic"), now=NOW)
+        assert (caught.value.reason, caught.value.field) == (Reason.BUNDLE_INVALID, "entry.2")
+
+    def test_the_same_twice_is_one(self):
+        whole = bundle(observation(valueQuantity=quantity(100)))
+        twice = {**whole, "entry": [*whole["entry"], whole["entry"][1]]}
+        assert read_bundle(twice, only("systolic"), now=NOW).values["systolic"] == 100

@@ -1,22 +1,23 @@
 """What goes out in FHIR: valid R4, complete, by stable names, and with nothing that does not belong there."""
 
 import base64
+import copy
 import json
 from pathlib import Path
 
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from concordat import protocol
-from concordat.fhir import capability, names, reader
+from concordat.fhir import audit, capability, names, reader
 from concordat.fhir.result import result_bundle
 from concordat.fhir.task import STATUS
 from concordat.reasons import Reason
 from concordat.states import AVAILABLE, JobState, ended
-from tests.support import fhir_out
-from tests.support.fhir_out import REQUEST, about, classes, everything, explanation, factor, job
+from tests.support import balp, fhir_out
+from tests.support.fhir_out import about, classes, everything, explanation, factor, job
 
 ROOT = Path(__file__).parents[3]
 PROTOCOL = protocol.check(json.loads((ROOT / "examples/heart_disease/protocol.json").read_text()))
@@ -51,7 +52,10 @@ class TestEveryResource:
         assert fhir_out.errors(resource) == []
 
     def test_uses_no_name_of_ours_that_is_not_documented(self, resource):
-        documented = {f"urn:concordat:{name}" for name in (*names.SYSTEMS, *names.EXTENSIONS)} | {"urn:concordat:file"}
+        documented = {f"urn:concordat:{name}" for name in (*names.SYSTEMS, *names.EXTENSIONS)} | {
+            "urn:concordat:file",
+            "urn:concordat:omop:warehouse",
+        }
         used = {each for each in walk(resource) if isinstance(each, str) and each.startswith("urn:concordat:")}
         assert used <= documented
 
@@ -141,7 +145,6 @@ class TestAResult:
         assert "reference" not in other["subject"]
         assert assessment["subject"]["identifier"] == other["subject"]["identifier"]
 
-    @settings(deadline=None)
     @given(st.floats(-30, 30), st.floats(-5, 5), st.booleans())
     def test_is_valid_for_any_numbers(self, prediction, coefficient, imputed):
         told = explanation(prediction=prediction, factors=(factor("x", coefficient, imputed=imputed),))
@@ -181,26 +184,59 @@ class TestAuditEvents:
             }
 
     def test_say_whether_a_consent_permitted_it(self):
-        _, permitted, denied, _ = fhir_out.audits()
-        assert (permitted["outcome"], denied["outcome"]) == ("0", "8")
+        assert [each["outcome"] for each in fhir_out.audits() if balp.profile(each) == "AuthZconsent"] == ["0", "8"]
 
-    def test_have_what_the_profiles_of_BALP_ask_for(self):
-        read, checked, _, disclosed = fhir_out.audits()
-        for event, needed in ((read, {"110152", "110153", "IRCP"}), (disclosed, {"110152", "110153", "IRCP"})):
-            assert {agent["type"]["coding"][0]["code"] for agent in event["agent"]} == needed
-            assert [agent["requestor"] for agent in event["agent"]].count(True) == 1
-            assert event["entity"][0]["role"]["code"] == "1"
-        assert [entity["type"]["code"] for entity in read["entity"]] == ["1", "2", "XrequestId"]
-        for event in (checked, disclosed):
-            (ours,) = [each for each in event["agent"] if each["type"]["coding"][0]["code"] in ("authserver", "110153")]
-            assert ours["who"] == event["source"]["observer"]
-        assert {agent["type"]["coding"][0]["code"] for agent in checked["agent"]} == {
-            "110150",
-            "IRCP",
-            "PROV",
-            "authserver",
-        }
-        assert checked["entity"][1]["what"]["identifier"]["value"] == f"urn:uuid:{REQUEST}"
+    def test_say_it_where_no_resource_was_used(self):
+        assert fhir_out.audits()[1]["entity"][1]["what"] == {"type": "Bundle", "display": audit.NONE}
+
+    def test_say_that_no_request_came_of_a_read(self):
+        read, *_, refused = fhir_out.audits()
+        assert {**refused, "entity": []} == {**read, "entity": [], "agent": refused["agent"]}
+        assert [each["type"]["code"] for each in refused["entity"]] == ["1", "2"]
+        assert [each["type"]["code"] for each in read["entity"]] == ["1", "2", "XrequestId"]
+
+    def test_are_what_their_profiles_of_BALP_ask_for(self):
+        """Each of the profiles that the table has is written."""
+        assert {balp.profile(each) for each in fhir_out.audits()} == set(balp.PROFILES)
+        assert [each for event in fhir_out.audits() for each in balp.violations(event)] == []
+
+    @pytest.mark.parametrize("event", fhir_out.audits(), ids=balp.profile)
+    def test_are_not_any_more_without_anything_that_is_needed(self, event):
+        rules = balp.PROFILES[balp.profile(event)]
+        for name in rules.needed:
+            assert balp.violations({each: said for each, said in event.items() if each != name}), name
+        for name, slices in (("agent", rules.agents), ("entity", rules.entities)):
+            for number, part in enumerate(event[name]):
+                less = {**event, name: [*event[name][:number], *event[name][number + 1 :]]}
+                known = [each for each in slices.values() if each.kind in balp.codes(part["type"])]
+                assert bool(balp.violations(less)) is any(each.least for each in known)
+                for path in {path.split(".")[0] for each in known for path in each.needed}:
+                    bare = {each: said for each, said in part.items() if each != path}
+                    assert balp.violations({**less, name: [*less[name], bare]})
+
+    @pytest.mark.parametrize(
+        ("place", "change", "said"),
+        [
+            (0, lambda event: event["agent"].append(event["agent"][0]), "agent:client: 2 of them"),
+            (0, lambda event: event["entity"].append(event["entity"][0]), "entity:patient: 2 of them"),
+            (0, lambda event: event["entity"].append(event["entity"][1]), "entity:data: 2 of them"),
+            (0, lambda event: event["agent"][2].update(network={"address": "localhost"}), "agent:user.network"),
+            (0, lambda event: event["agent"][2].update(requestor=False), "agent:user.requestor"),
+            (0, lambda event: event.update(outcome="8"), "outcome"),
+            (0, lambda event: event["entity"][0]["what"].update(type="Group"), "entity:patient.what"),
+            (3, lambda event: event["agent"][3].update(who={"display": "another"}), "agent:authorizer.who"),
+            (3, lambda event: event["agent"][2].update(name="Cleveland"), "agent:userorg.name"),
+            (3, lambda event: event["entity"].append({"type": {"code": "9"}}), "entity: of no slice"),
+            (3, lambda event: event.update(modifierExtension=[]), "modifierExtension"),
+            (5, lambda event: event["source"].update(observer={"display": "another"}), "agent:source.who"),
+            (5, lambda event: event["subtype"].append(event["subtype"][0]), "subtype"),
+        ],
+    )
+    def test_are_held_against_slices_and_invariants(self, place, change, said):
+        event = copy.deepcopy(fhir_out.audits()[place])
+        change(event)
+        (found,) = balp.violations(event)
+        assert found.startswith(said)
 
 
 def test_the_capability_statement_names_what_is_read_and_written_and_nothing_else():

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from concordat.fhir.times import effective, ends, span, years
+from concordat.fhir.times import effective
+from concordat.reading.times import ends, span, years
 
 moments = st.datetimes(
     datetime(1900, 1, 2),  # noqa: DTZ001

@@ -196,7 +196,7 @@ def test_two_hundred_alterations_are_noticed_for_the_right_reason(made: Any, nam
 
 
 @given(name=st.sampled_from(sorted(KINDS)), seed=st.integers(0, 2**32))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_alteration_is_noticed_for_the_right_reason(dossier_of_a_decision: Any, name: str, seed: int) -> None:
     check_noticed(dossier_of_a_decision, name, seed)
 
@@ -207,7 +207,7 @@ def test_who_signs_what_was_not_altered_is_believed(made: Any) -> None:
 
 
 @given(cuts=st.integers(1, 10_000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_shortened_bundle_is_refused(dossier_of_a_decision: Any, cuts: int) -> None:
     assert failures(dossier_of_a_decision.data[:-cuts]) == {"bundle": R.BUNDLE_ALTERED}
 

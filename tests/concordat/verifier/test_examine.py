@@ -209,6 +209,9 @@ def test_the_command_is_told_what_it_cannot_do(made, tmp_path, capsys):
         ("--rpc", "ftp://chain.example.org", "http:// or https://"),
         ("--rpc", "http://localhost:port", "http:// or https://"),
         ("--rpc", "http://localhost:99999", "http:// or https://"),
+        ("--anchor-log", "0x12", "40 hexadecimal digits"),
+        ("--anchor-log", "0x5FbDB2315678afecb367f032d93F642f64180aA4", "upper and lower case"),
+        ("--anchor-log", "0x5fbdb2315678afecb367f032d93f642f64180aa3", "--rpc"),
     ],
 )
 def test_a_mistake_of_the_reader_s_is_wrong_usage_and_not_the_dossier_s(made, tmp_path, capsys, option, value, said):

@@ -141,7 +141,7 @@ def test_what_fills_more_than_a_page_is_printed_all_the_same(answers: Mapping[st
 
 
 @given(st.text(max_size=60))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_no_text_stops_the_press(text: str) -> None:
     answer = {
         "v": 1,

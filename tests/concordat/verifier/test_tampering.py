@@ -10,7 +10,7 @@ from concordat import canonical, clock, outputs, passkeys, signatures, votes
 from concordat.commitments import new_salt
 from concordat.reasons import Reason, Refused
 from concordat.signatures import SigningKey
-from concordat.verifier import Options, authority, bundle, computation, integrity, verify
+from concordat.verifier import Options, authority, bundle, computation, integrity, report, verify
 from concordat.verifier.case import Case
 from concordat.verifier.evidence import Evidence
 from concordat.verifier.examine import Status
@@ -114,6 +114,26 @@ def withdraw_consent(forger):
     assert signatures.peek(token)[1]["consent"] == consent
 
 
+def recall_model(forger):
+    """Genuine, and before the decision, in the place of an entry that is not needed."""
+    entry, token = forger.entry("vote long-beach"), forger.dossier.decision.consortium.recall()
+    said = signatures.peek(token)[1]
+    public = {name: said[name] for name in ("model", "institution", "reason", "classification")}
+    forger.documents[canonical.digest(token.encode())[7:]] = token.encode()
+    recalled = {"event": "model.recalled", "public": public, "documents": {"recall": canonical.digest(token.encode())}}
+    forger.contents[forger.index("vote long-beach")] = entry | recalled
+
+
+def describe_model(forger):
+    """Genuine, and before the decision, in the place of an entry that is not needed."""
+    entry, token = forger.entry("vote long-beach"), forger.dossier.decision.consortium.card()
+    said = signatures.peek(token)[1]
+    public = {name: said[name] for name in ("model", "institution", "sequence")}
+    forger.documents[canonical.digest(token.encode())[7:]] = token.encode()
+    described = {"event": "model.described", "public": public, "documents": {"card": canonical.digest(token.encode())}}
+    forger.contents[forger.index("vote long-beach")] = entry | described
+
+
 def consent_lapses(forger):
     withdraw_consent(forger)
     forger.contents[forger.index("vote long-beach")]["event"] = "consent.lapsed"
@@ -130,6 +150,21 @@ def test_a_consent_that_had_been_withdrawn(forger):
     checks = {check.name: check for check in verify(forger.forge()).checks}
     assert checks["consent"].reason is R.CONSENT_WITHDRAWN
     assert "before the decision" in checks["consent since"].sentence
+
+
+def test_a_model_that_had_been_recalled(forger):
+    recall_model(forger)
+    assert failures(forger.forge()) == {"recall": R.MODEL_RECALLED}
+
+
+def test_a_model_that_had_been_described(forger):
+    """Its card of then is told, and stands on the page in the owner's words, as text."""
+    describe_model(forger)
+    result = verify(forger.forge())
+    assert not [check for check in result.checks if check.status is Status.FAILED]
+    assert result.story["card"]["stated"] == [{"title": "Funding", "paragraphs": ["The hospital itself."]}]
+    assert "card 1" in {check.name: check for check in result.checks}["model card"].sentence
+    assert "The hospital itself." in report.html(result.to_json())
 
 
 def test_a_consent_that_had_lapsed(forger):
@@ -160,6 +195,8 @@ def test_a_protocol_with_another_ground_than_the_boards_signed(forger):
         (lambda forger: end_study(forger, "study.closed"), {}),
         (withdraw_consent, {"consent": R.CONSENT_WITHDRAWN}),
         (consent_lapses, {"consent": R.RECONSENT_NEEDED}),
+        (recall_model, {}),
+        (describe_model, {}),
         (lambda forger: None, {}),  # a vote
     ],
 )

@@ -72,6 +72,70 @@ def test_a_withdrawal_a_suspension_and_a_false_canary_are_what_has_ended(decisio
     assert "nothing should rest on it" in page.split("<h2>")[0]
 
 
+def test_a_dossier_says_what_the_owner_had_stated_of_the_model_then(decision: Decision) -> None:
+    entry = decision.describe()
+    story = told(decision)
+    assert "card" not in story  # it was said later
+    checks = {check.name: check for check in verify(dossier.build(decision.index)).checks}
+    assert "after the decision alone" in checks["model card"].sentence
+    row = story["timeline"][-1]
+    assert (row["entry"], row["part"], row["who"]) == (entry.record_number, "since", "cleveland")
+    assert row["sentence"].endswith("(sequence: 1)")
+
+
+@pytest.mark.parametrize(
+    ("signer", "number", "changes", "reason"),
+    [
+        ("long-beach", 1, {"institution": "cleveland"}, Reason.WRONG_INSTITUTION),
+        ("cleveland", 1, {"sequence": 2}, Reason.DIGEST_MISMATCH),
+        ("cleveland", 1, {}, Reason.CONFLICT),  # after a second one
+    ],
+)
+def test_a_card_that_the_owner_did_not_sign_so_or_an_older_one_is_found(
+    decision: Decision, signer: str, number: int, changes: dict[str, Any], reason: Reason
+) -> None:
+    if reason is Reason.CONFLICT:
+        decision.describe(decision.consortium.card(sequence=2))
+    decision.describe(decision.consortium.card(signer, sequence=number), **changes)
+    publish()
+    checks = {check.name: check for check in verify(dossier.build(decision.index)).checks}
+    assert checks["model card"].reason is reason
+
+
+def test_a_later_recall_is_told_with_reason_class_and_advice_and_the_decision_stands(decision: Decision) -> None:
+    entry = decision.recall()
+    story = told(decision)
+    (ended,) = story["ended"]
+    assert ended["entry"] == entry.record_number
+    assert ended["sentence"] == (
+        "The model was recalled by its owner: it gives wrong results (class I: use could reasonably be expected to "
+        "cause serious harm or death). The owner's advice: “Assess the risk without the model.”"
+    )
+    row = story["timeline"][-1]
+    assert (row["event"], row["part"], row["who"]) == (Event.MODEL_RECALLED, "since", "cleveland")
+    assert "reason: wrong-results; classification: I" in row["sentence"]
+    checks = {check.name: check for check in verify(dossier.build(decision.index)).checks}
+    assert f"after the decision, on {entry.time:%Y-%m-%d}" in checks["recall"].sentence
+    page = report.html({"v": 1, "bundle": None, "holds": True, "story": story, "checks": []})
+    assert "Assess the risk without the model." in page.split("<h2>")[0]
+
+
+@pytest.mark.parametrize(
+    ("signer", "changes", "reason"),
+    [
+        ("long-beach", {"institution": "cleveland"}, Reason.WRONG_INSTITUTION),
+        ("cleveland", {"classification": "III"}, Reason.DIGEST_MISMATCH),
+    ],
+)
+def test_a_recall_that_the_owner_did_not_sign_so_is_found(
+    decision: Decision, signer: str, changes: dict[str, str], reason: Reason
+) -> None:
+    decision.recall(decision.consortium.recall(signer), **changes)
+    publish()
+    checks = {check.name: check for check in verify(dossier.build(decision.index)).checks}
+    assert checks["recall"].reason is reason
+
+
 def test_an_override_has_ended_it_too(decision: Decision) -> None:
     overridden = decision.override()
     (ended,) = told(decision, "display")["ended"]

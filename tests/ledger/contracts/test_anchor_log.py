@@ -122,7 +122,7 @@ def test_an_empty_root_is_refused(contract: Any, reverted: Any) -> None:
         contract.send(SUBMITTER, "anchor", 1, ZERO, ZERO, 4, CHECKPOINT, [])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sizes=st.tuples(st.integers(1, 120), st.integers(1, 120)).filter(lambda s: s[0] < s[1]), change=st.data())
 def test_it_takes_a_consistency_proof_exactly_when_rfc_9162_does(
     new_machine: Any, reverted: Any, sizes: tuple[int, int], change: st.DataObject
@@ -153,7 +153,7 @@ def test_it_takes_a_consistency_proof_exactly_when_rfc_9162_does(
             contract.send(SUBMITTER, "anchor", *arguments)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(size=st.integers(1, 120), data=st.data())
 def test_it_verifies_inclusion_exactly_when_rfc_9162_does(new_machine: Any, size: int, data: st.DataObject) -> None:
     log = MemoryLog(size)
@@ -176,7 +176,7 @@ ATTEMPT = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(attempts=st.lists(ATTEMPT, max_size=14))
 def test_whatever_is_tried_the_history_has_no_gap_and_never_changes(
     new_machine: Any, reverted: Any, attempts: list[tuple[str, int, int, bool]]

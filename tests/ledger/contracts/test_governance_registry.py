@@ -370,7 +370,7 @@ STEP = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps=st.lists(STEP, max_size=30))
 def test_no_block_ever_knows_an_authority_that_lacked_its_quorum(
     new_machine: Any, reverted: Any, accounts: list[LocalAccount], steps: list[tuple[str, int, bool]]

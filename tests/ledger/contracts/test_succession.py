@@ -257,7 +257,7 @@ STEP = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps=st.lists(STEP, max_size=25))
 def test_whatever_is_tried_there_is_one_history_without_a_gap(
     new_machine: Any, reverted: Any, accounts: list[LocalAccount], steps: list[tuple[str, int, int]]

@@ -48,6 +48,7 @@ def convert(amount: float, code: str, feature: Feature) -> float:
         ) from None
 
 
+@lru_cache(20_000)
 def _converted(amount: float, code: str, unit: str, molar_mass: float | None) -> float:
     if _marks(code) != _marks(unit):
         raise ValueError("arbitrary units, or a normalised one")

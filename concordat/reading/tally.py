@@ -1,10 +1,9 @@
-"""Which resources went no further than this machine's memory, and why."""
+"""What went no further than this machine's memory, and why."""
 
 from collections import Counter
 from collections.abc import Iterable
 
-from concordat.fhir.reading import LeftOut
-from concordat.fhir.references import Entry
+from concordat.reading.record import LeftOut
 
 NOT_ASKED = "the feature schema does not ask for it"
 NOT_FINAL = "not final, cancelled or entered in error"
@@ -15,23 +14,22 @@ UNCERTAIN = "neither confirmed nor refuted, or not certain to be current"
 
 
 class Tally:
-    """Counts resources by type and reason; one that was used for any feature is not left out."""
+    """Counts resources or rows by kind and reason; one that was used for any feature is not left out."""
 
     def __init__(self) -> None:
         self._why: dict[str, tuple[str, str]] = {}
         self._used: set[str] = set()
 
-    def leave(self, entry: Entry, why: str) -> None:
-        """It was not used; the last reason counts."""
-        kind = entry.kind if entry.kind.isalpha() and len(entry.kind) < 65 else "unknown"
-        self._why[entry.place] = kind, why
+    def leave(self, kind: str, place: str, why: str) -> None:
+        """What stands at a place was not used; the last reason counts."""
+        self._why[place] = kind if kind.replace("_", "").isalpha() and len(kind) < 65 else "unknown", why
 
-    def use(self, entry: Entry) -> None:
+    def use(self, place: str) -> None:
         """It gave a value, or said that there is none."""
-        self._used.add(entry.place)
+        self._used.add(place)
 
     @property
     def left_out(self) -> Iterable[LeftOut]:
-        """In the order of type and reason."""
+        """In the order of kind and reason."""
         counted = Counter(said for place, said in self._why.items() if place not in self._used)
         return (LeftOut(kind, why, count) for (kind, why), count in sorted(counted.items()))

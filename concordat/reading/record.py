@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, NotRequired
 
 from pydantic import with_config
 from typing_extensions import TypedDict
@@ -34,10 +34,12 @@ class Origin(TypedDict):
 
 @with_config(STRICT)
 class Origins(TypedDict):
-    """Where all of a record came from: `patient` as `Reading.patient`, and an item for each feature."""
+    """Where all of a record came from: `patient` as `Reading.patient`, an item for each feature, and `participation` as
+    in a `Reading`, if there is any."""
 
     patient: str
     items: list[Origin]
+    participation: NotRequired[list[str]]
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,11 @@ class Reading:
     left_out: tuple[LeftOut, ...]
     patient: str
     """The Patient's reference on its server, or its fullUrl; empty where it has neither."""
+    participation: tuple[str, ...] = ()
+    """The references, or places, of what was found to say nothing against the person's part in the study."""
 
     @property
     def origins(self) -> Origins:
         """Where every value came from, without the values."""
-        return {"patient": self.patient, "items": [item.origin for item in self.items]}
+        origins: Origins = {"patient": self.patient, "items": [item.origin for item in self.items]}
+        return {**origins, "participation": list(self.participation)} if self.participation else origins

@@ -1,0 +1,62 @@
+"""Follow a job of ours, a prediction or an audit, until its result is there."""
+
+import time
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from concordat.client.answers import JobStatus
+from concordat.client.session import Newer
+from concordat.reasons import Reason, Refused
+from concordat.states import AVAILABLE, ended
+
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
+_LONGEST_WAIT = 20
+"""Seconds for which the coordinator is asked to hold an answer back until there is news."""
+
+S = TypeVar("S", bound=JobStatus)
+S_co = TypeVar("S_co", bound=JobStatus, covariant=True)
+
+
+class AskForNews(Protocol[S_co]):
+    """Where the job stands, if that has changed since the answer with the ETag `known`, or does within the seconds."""
+
+    def __call__(self, known: str, *, seconds: int) -> tuple[S_co | None, Newer]: ...
+
+
+def check_not_ended(status: JobStatus) -> None:
+    """Raises Refused: the reason for which a job ended without a result."""
+    if ended(status["state"]) and status["state"] not in AVAILABLE:
+        raise Refused(status["reason"] or Reason.WRONG_STATE, detail=status["detail"], field="state")
+
+
+def follow_job(
+    newer: AskForNews[S], *, seconds: float, on_change: Callable[[S], None], sleep: Callable[[float], None]
+) -> S:
+    """Ask for news until the result can be opened, and answer where the job stands then.
+
+    Args:
+        on_change: hears all news: of another state, or that the computation has gone on.
+
+    Raises:
+        Refused: the reason for which it ended early; RESULT_NOT_READY after `seconds`.
+    """
+    pause, known, until = _SHORTEST_PAUSE, "", time.monotonic() + seconds
+    status: S | None = None
+    while True:
+        left = min(max(int(until - time.monotonic()), 1), _LONGEST_WAIT)
+        news, answer = newer(known, seconds=left)
+        known = answer.etag
+        if news is not None:
+            pause = _SHORTEST_PAUSE
+            on_change(news)
+        status = news or status
+        assert status is not None  # the first answer is news
+        state = status["state"]
+        if state in AVAILABLE:
+            return status
+        check_not_ended(status)
+        if time.monotonic() + pause > until:
+            raise Refused(Reason.RESULT_NOT_READY, detail=f"The job is {state}.")
+        if not answer.waited:
+            sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)

@@ -1,0 +1,57 @@
+"""A job is followed by what is new: its states, and how far its computation is."""
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from concordat.client.answers import JobStatus
+from concordat.client.cli.common import App, following
+from concordat.client.follow import follow_job
+from concordat.client.session import Newer
+from concordat.states import JobState
+
+
+def at(state: JobState, done: int = 0) -> JobStatus:
+    progress = {"done": done, "rounds": 90} if done else None
+    status: Any = {"request": "", "state": state, "reason": "", "detail": "", "record": "", "progress": progress}
+    return status
+
+
+STORY = [
+    at(JobState.RESERVED),
+    at(JobState.COMPUTING),
+    at(JobState.COMPUTING, 30),
+    at(JobState.COMPUTING, 60),
+    at(JobState.RECORDED),
+]
+
+
+def test_all_news_is_heard_once_in_order() -> None:
+    answers = iter([STORY[0], None, STORY[1], STORY[2], None, STORY[3], STORY[4]])
+    heard: list[JobStatus] = []
+    asked: list[str] = []
+
+    def newer(known: str, *, seconds: int) -> tuple[JobStatus | None, Newer]:
+        asked.append(known)
+        return next(answers), Newer(None, f"after {len(asked)}", waited=True)
+
+    last = follow_job(newer, seconds=60, on_change=heard.append, sleep=lambda seconds: None)
+    assert heard == STORY
+    assert last == STORY[-1]
+    assert asked == ["", *(f"after {number}" for number in range(1, 7))]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_states_are_lines_and_a_computation_is_a_bar_in_a_terminal(terminal: bool) -> None:
+    written = StringIO()
+    app = App("nowhere", machine=False)
+    app.__dict__["progress"] = Console(file=written, force_terminal=terminal, width=60, highlight=False)
+    with following(app) as told:
+        for status in STORY:
+            told(status)
+    said = written.getvalue()
+    assert [said.count(f"  {state}") for state in ("reserved", "computing", "recorded")] == [1, 1, 1]
+    assert ("30/90" in said, "60/90" in said) == (terminal, terminal)
+    assert ("rounds" in said) == terminal
