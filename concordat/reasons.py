@@ -119,6 +119,7 @@ class Reason(StrEnum):
     ALARM_TOO_LATE = "alarm-too-late"
     RESULT_NOT_READY = "result-not-ready"
     RESULT_WITHHELD = "result-withheld"
+    AUTHORITY_ENDED = "authority-ended"
     # services behind
     MAIL_UNAVAILABLE = "mail-unavailable"
     BROKER_UNAVAILABLE = "broker-unavailable"
@@ -578,7 +579,12 @@ REASONS: dict[Reason, ReasonInfo] = {
     ),
     Reason.RESULT_NOT_READY: ReasonInfo("The result is not there yet.", "Ask again shortly.", 409),
     Reason.RESULT_WITHHELD: ReasonInfo(
-        "The authority for this result ended before it was released.", "It is recorded as withheld and not shown.", 403
+        "The authority for this result ended before it was recorded.", "It is recorded as withheld and not shown.", 403
+    ),
+    Reason.AUTHORITY_ENDED: ReasonInfo(
+        "What this recorded result rests on has ended: it is not given out any more.",
+        "What was opened before stays what it was, and its dossier can be made; nothing is opened now.",
+        403,
     ),
     Reason.MAIL_UNAVAILABLE: ReasonInfo(
         "The mail server did not take the message.",

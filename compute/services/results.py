@@ -22,8 +22,8 @@ from concordat.reasons import Reason, Refused
 from concordat.receipt import Receipt, check_receipts, read_receipt
 from concordat.request import peek_request
 from concordat.states import AVAILABLE, JobState
+from governance import ended, verdict
 from governance import selectors as governance
-from governance import verdict
 from governance.models import Institution
 from ledger.selectors import document
 from ledger.services.record import record
@@ -90,9 +90,9 @@ def release(*, job: Job, by: Institution) -> Release:
     """The recorded result, for the institution that asked for it.
 
     Raises:
-        Refused: WRONG_INSTITUTION; RESULT_NOT_READY; RESULT_WITHHELD if authority has ended, even after recording;
-            RECEIPTS_DISAGREE;
-            ERASED once the subject's key is destroyed; the reason for which the job ended without a result.
+        Refused: WRONG_INSTITUTION; RESULT_NOT_READY; RESULT_WITHHELD if authority ended before the result was recorded,
+            AUTHORITY_ENDED if it did later; RECEIPTS_DISAGREE; ERASED once the subject's key is destroyed; the reason
+            for which the job ended without a result.
     """
     job.refresh_from_db()
     _check_requester(job, by)
@@ -100,8 +100,9 @@ def release(*, job: Job, by: Institution) -> Release:
         raise Refused(Reason(job.reason or Reason.WRONG_STATE), detail=job.detail)
     if job.job_state not in AVAILABLE:
         raise Refused(Reason.RESULT_NOT_READY, detail=f"The job is {job.state}.")
-    if verdict.epoch(request_of(job)) != job.epoch:
-        raise Refused(Reason.RESULT_WITHHELD)
+    request = request_of(job)
+    if verdict.epoch(request) != job.epoch:
+        raise Refused(Reason.AUTHORITY_ENDED, detail=ended.why(request))
     return Release(job, _outputs(job))
 
 
@@ -141,7 +142,7 @@ def _finish(job: Job, outputs: tuple[NodeOutput, ...]) -> Job:
             receipts = check_receipts(tokens, keys, request=job.request_digest, definition=job.definition.content)
             returned = transition(job, _S.RETURNED)
             if verdict.epoch(request_of(job)) != job.epoch:
-                raise Refused(Reason.RESULT_WITHHELD)
+                raise Refused(Reason.RESULT_WITHHELD, detail=ended.why(request_of(job)))
             return _record(returned, tokens, receipts)
     except Refused as refused:
         particular = "" if refused.detail == refused.info.sentence else refused.detail

@@ -114,7 +114,15 @@ def test_whatever_forbids_the_record_withholds_the_result_and_is_named(world, mo
     assert events() == [Event.RESULT_WITHHELD]
 
 
-@pytest.mark.parametrize("end_authority", [withdraw, suspend_and_reinstate, recall_model])
+ENDINGS = {
+    withdraw: "The person has withdrawn consent.",
+    suspend_and_reinstate: "It had ended for a while, and stands again: ask anew.",
+    recall_model: "The model was recalled by its owner: it gives wrong results (class I: use could reasonably be "
+    "expected to cause serious harm or death).",
+}
+
+
+@pytest.mark.parametrize("end_authority", ENDINGS)
 def test_authority_that_ended_during_the_computation_withholds_the_result(world, end_authority):
     job = world.computing()
     for slug in NODES[:-1]:
@@ -122,16 +130,19 @@ def test_authority_that_ended_during_the_computation_withholds_the_result(world,
     end_authority(world)
     job = world.result(job, NODES[-1])
     assert (job.job_state, job.reason) == (JobState.WITHHELD, Reason.RESULT_WITHHELD)
+    assert job.detail == ENDINGS[end_authority]
     assert reason(results.release, job=job, by=world.bodies[REQUESTER]) is Reason.RESULT_WITHHELD
     assert events() == [Event.RESULT_WITHHELD]
     assert not PartyResult.objects.exclude(sealed="").exists()
 
 
-@pytest.mark.parametrize("end_authority", [withdraw, suspend_and_reinstate, recall_model])
-def test_a_recorded_result_is_not_released_without_authority(world, end_authority):
+@pytest.mark.parametrize("end_authority", ENDINGS)
+def test_a_recorded_result_is_not_released_without_authority_and_what_has_ended_is_named(world, end_authority):
     job = world.recorded()
     end_authority(world)
-    assert reason(results.release, job=job, by=world.bodies[REQUESTER]) is Reason.RESULT_WITHHELD
+    with pytest.raises(Refused) as caught:
+        results.release(job=job, by=world.bodies[REQUESTER])
+    assert (caught.value.reason, caught.value.detail) == (Reason.AUTHORITY_ENDED, ENDINGS[end_authority])
 
 
 def test_a_result_delivered_twice_is_one_result(world):

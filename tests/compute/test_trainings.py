@@ -166,7 +166,7 @@ class TestByRealNodes:
         with world.commit():
             definitions.relay_vote(vote=world.consortium.vote("zurich", approve=False, nonce=1))
         arguments = {"manifest": token, "sealed": done[2], "by": world.bodies[OWNER]}
-        assert refused(models.import_model, **arguments)[0] is Reason.RESULT_WITHHELD
+        assert refused(models.import_model, **arguments)[0] is Reason.AUTHORITY_ENDED
 
     def a_training_that_had_rows_counts_whatever_becomes_of_its_result(self, world, nodes, done):
         node, ticket = nodes.nodes["zurich"], SimpleNamespace(ticket=world.ticket(done[0])["ticket"])

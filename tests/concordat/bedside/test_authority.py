@@ -93,7 +93,7 @@ class TestAConsent:
         hospital.worker().round()
         hospital.worker().round()
         found = hospital.items.of(item.id)
-        assert (found.state, found.reason, found.retraction) == ("failed", Reason.RESULT_WITHHELD, "")
+        assert (found.state, found.reason, found.retraction) == ("failed", Reason.AUTHORITY_ENDED, "")
 
     def test_of_a_parent_whose_child_has_come_of_age(self, hospital: Hospital) -> None:
         """The home that says so keeps no note of it: the log tells."""

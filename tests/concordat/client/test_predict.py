@@ -152,7 +152,7 @@ def test_a_result_is_opened_as_soon_as_the_log_shows_it(
 def test_a_result_is_not_released_after_the_consent_was_withdrawn(home: ClientHome, api: Api, computed: Work) -> None:
     (consent,) = home.consents.iterdir()
     consents.withdraw(home, api, consent.stem)
-    with refusal(Reason.RESULT_WITHHELD):
+    with refusal(Reason.AUTHORITY_ENDED):
         predict.open_result(home, api, computed)
 
 
