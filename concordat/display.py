@@ -56,6 +56,21 @@ ENDINGS: Mapping[str, str] = {
 TAKEN_BACK: Mapping[str, str] = {**RETRACTIONS, **ENDINGS}
 """Every reason for which a result is not shown any more."""
 
+VIEWERS = (
+    *(
+        "clinician",
+        "physician",
+        "surgeon",
+        "anaesthetist",
+        "cardiologist",
+        "emergency-physician",
+        "general-practitioner",
+    ),
+    *("intensivist", "oncologist", "radiologist", "nurse", "midwife", "paramedic", "pharmacist", "therapist"),
+    *("psychologist", "dietitian", "student", "researcher", "patient", "representative"),
+)
+"""The roles to which a result is shown. A list, and no free text: the log keeps it for ever."""
+
 _REASONS: Mapping[Decision, Mapping[str, str]] = {"overridden": OVERRIDES, "retracted": TAKEN_BACK}
 
 
@@ -112,7 +127,8 @@ def show(
     """The requester's signed receipt for a text shown. `rendered` is the text itself; only its digest is signed.
 
     Raises:
-        Refused: FIELD_INVALID naming `decision`, or a `reason` or `threshold` that does not go with it.
+        Refused: FIELD_INVALID naming `decision`, or a `reason` or `threshold` that does not go with it; what
+            :func:`check_viewer` refuses.
     """
     payload = {
         "v": 2,
@@ -127,8 +143,19 @@ def show(
         "threshold": threshold,
         "time": clock.rfc3339(time),
     }
-    _check(read(payload, Display))
+    check_viewer(_check(read(payload, Display))["viewer"])
     return sign(payload, Display, kind="display", key=key)
+
+
+def check_viewer(viewer: str) -> str:
+    """The role, if it is one of `VIEWERS`; receipts of before that list was made say others, and are still read.
+
+    Raises Refused(FIELD_INVALID) naming `viewer`, and not what was said instead: it may be a person's name.
+    """
+    if viewer not in VIEWERS:
+        detail = f"Whoever a result is shown to is said by role: {', '.join(VIEWERS)}."
+        raise Refused(Reason.FIELD_INVALID, detail=detail, field="viewer")
+    return viewer
 
 
 def read_display(token: str, keys: Mapping[str, VerifyKey]) -> Display:
@@ -149,12 +176,13 @@ def read_display(token: str, keys: Mapping[str, VerifyKey]) -> Display:
 
 def say(decision: str, viewer: str, reason: str = "", threshold: str = "") -> str:
     """A receipt in words, such as `overridden by a clinician (other findings contradict it)`."""
+    who = f"{'an' if viewer[0] in 'aeiou' else 'a'} {viewer}"
     if decision == "suppressed":
-        return f"kept back from a {viewer}, because it is below the threshold of {threshold}"
+        return f"kept back from {who}, because it is below the threshold of {threshold}"
     if decision == "retracted":
         return f"retracted for every {viewer} ({_lower(TAKEN_BACK[reason])})"
     why = f" ({_lower(OVERRIDES[reason])})" if reason else ""
-    return f"{decision} {'to' if decision == 'shown' else 'by'} a {viewer}{why}"
+    return f"{decision} {'to' if decision == 'shown' else 'by'} {who}{why}"
 
 
 def _lower(sentence: str) -> str:

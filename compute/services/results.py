@@ -16,7 +16,7 @@ from compute.services.waiting import call_next
 from concordat import clock
 from concordat.canonical import Json, digest
 from concordat.definition import Kind
-from concordat.display import read_display
+from concordat.display import check_viewer, read_display
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
 from concordat.receipt import Receipt, check_receipts, read_receipt
@@ -112,14 +112,15 @@ def note_display(*, job: Job, display: str, by: Institution) -> None:
     again is no harm.
 
     Raises:
-        Refused: WRONG_INSTITUTION; what :func:`concordat.display.read_display` refuses; CONFLICT for the receipt of
-            another job; WRONG_STATE before there is a result.
+        Refused: WRONG_INSTITUTION; what :func:`concordat.display.read_display` and `check_viewer` refuse; CONFLICT for
+            the receipt of another job; WRONG_STATE before there is a result.
     """
     locked = lock(job)
     _check_requester(locked, by)
     statement = read_display(display, governance.keyring([by.slug]).get(by.slug, {}))
     if (statement["job"], statement["request"]) != (str(locked.uuid), str(locked.request_uuid)):
         raise Refused(Reason.CONFLICT, detail="This is the display receipt of another job.", field="job")
+    check_viewer(statement["viewer"])
     if locked.job_state not in AVAILABLE:
         raise Refused(Reason.WRONG_STATE, detail=f"The job is {locked.state}.", field="state")
     _, new = Display.objects.get_or_create(digest=digest(display.encode()), defaults={"job": locked})

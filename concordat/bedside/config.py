@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 
 from concordat import canonical
 from concordat.client.home import ClientHome
+from concordat.display import check_viewer
 from concordat.fields import STRICT, DecimalText, Digest, Slug, Text, WebAddress, read
 from concordat.reasons import Reason, Refused
 
@@ -92,6 +93,7 @@ def check(config: Config) -> Config:
         raise _wrong("address", "An address without a path is expected.")
     if address.scheme != "https" and address.hostname not in _LOOPBACK:
         raise _wrong("address", "Patients' results go over https, or do not leave this machine (http://127.0.0.1:…).")
+    check_viewer(config["viewer"])
     if not 0 <= Decimal(config["threshold"]) <= 1:
         raise _wrong("threshold", "A probability lies between 0 and 1.")
     if 24 * keep_days(config) <= config["stale_after_hours"]:  # deleted, it would look as if nothing had been asked

@@ -40,6 +40,14 @@ def fetch_model(home: ClientHome, api: Api, model: str) -> CheckedModel:
     return CheckedModel(manifest, check(home, answer["recall"], model=model, owner=manifest["owner"]))
 
 
+def fetch_own(home: ClientHome, api: Api, model: str) -> Manifest:
+    """A model of ours. Raises Refused: WRONG_INSTITUTION for another's, and what :func:`fetch_model` refuses."""
+    manifest = fetch_model(home, api, model).manifest
+    if manifest["owner"] != home.institution:
+        raise Refused(Reason.WRONG_INSTITUTION, detail=f"{manifest['owner']} owns this model.", field="model")
+    return manifest
+
+
 def check(home: ClientHome, answer: RecallAnswer | None, *, model: str, owner: str) -> Recall | None:
     """The owner's recall in the coordinator's answer; None if it says that there is none. Raises Refused as
     `recall.check_recall` does."""
@@ -57,12 +65,10 @@ def recall(
         advice: what users have to do, in one line without anything about a person.
 
     Raises:
-        Refused: WRONG_INSTITUTION for another's model; CONFLICT if it was recalled from here with other words;
-            FIELD_INVALID, naming the field; and what :func:`fetch_model` and the coordinator refuse.
+        Refused: CONFLICT if it was recalled from here with other words; FIELD_INVALID, naming the field; and what
+            :func:`fetch_own` and the coordinator refuse.
     """
-    manifest = fetch_model(home, api, model).manifest
-    if manifest["owner"] != home.institution:
-        raise Refused(Reason.WRONG_INSTITUTION, detail=f"{manifest['owner']} owns this model.", field="model")
+    fetch_own(home, api, model)
     file = own(home.directory, model)
     if not file.exists():
         token = statements.recall(

@@ -7,7 +7,7 @@ import pytest
 from compute.models import PartyResult, SealedInput
 from compute.selectors import request_of
 from compute.services import results
-from concordat import canonical, clock, display, record_number
+from concordat import canonical, clock, display, record_number, signatures
 from concordat.canonical import digest
 from concordat.events import Event
 from concordat.reasons import Reason, Refused
@@ -270,5 +270,9 @@ def test_only_the_requester_says_what_it_has_shown(world):
     forged = shown(world, job, key=world.consortium.identity("zurich"))
     assert reason(note, job=job, display=forged, by=world.bodies[REQUESTER]) is Reason.KEY_UNKNOWN
     assert reason(note, job=job, display=shown(world, other), by=world.bodies[REQUESTER]) is Reason.CONFLICT
+    named = signatures.peek(shown(world, job))[1] | {"viewer": "Dr. Needle"}
+    named = signatures.sign(named, kind="display", key=world.consortium.identity(REQUESTER))
+    assert reason(note, job=job, display=named, by=world.bodies[REQUESTER]) is Reason.FIELD_INVALID
+    assert not LogEntry.objects.filter(event=Event.RESULT_DISPLAYED).exists()
     early = world.computing()
     assert reason(note, job=early, display=shown(world, early), by=world.bodies[REQUESTER]) is Reason.WRONG_STATE

@@ -63,6 +63,25 @@ def test_a_receipt_of_the_first_version_still_verifies(study):
             display.read_display(token, study.keyring["long-beach"])
 
 
+@pytest.mark.parametrize("viewer", ["Dr. Needle", "clinican", "Clinician", ""])
+def test_who_it_is_shown_to_is_a_role_and_a_name_is_not_repeated(study, viewer):
+    with pytest.raises(Refused) as caught:
+        show(study, viewer=viewer)
+    assert caught.value.field == "viewer"
+    assert "Needle" not in caught.value.detail
+
+
+def test_a_receipt_of_before_the_list_of_roles_still_verifies(study):
+    said = display.read_display(show(study), study.keyring["long-beach"]) | {"viewer": "hospitalist"}
+    token = signatures.sign(said, kind="display", key=study.keys["long-beach"])
+    assert display.read_display(token, study.keyring["long-beach"])["viewer"] == "hospitalist"
+
+
+def test_it_reads_well_whatever_the_role():
+    assert display.say("shown", "oncologist") == "shown to an oncologist"
+    assert display.say("suppressed", "nurse", threshold="0.2").startswith("kept back from a nurse, ")
+
+
 @pytest.mark.parametrize("code", display.OVERRIDES)
 def test_why_it_was_overridden_is_one_of_a_list(study, code):
     token = show(study, decision="overridden", reason=code)

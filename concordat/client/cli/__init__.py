@@ -49,7 +49,7 @@ from concordat.client.cli.what_if import what_if_command
 def main(context: click.Context, home: str, passphrase_file: TextIO | None, output: str) -> None:
     """Predictions with explanations that no single institution could have computed alone, or altered.
 
-    Exit codes: 0 done, 1 refused, 2 wrong usage, 75 not now: the same command may succeed later.
+    Exit codes: 0 done, 1 refused, 2 wrong usage, 75 not now: the same command may succeed later, 130 stopped by Ctrl-C.
     """
     passphrase = passphrase_file.read().rstrip("\n") if passphrase_file else None
     context.obj = App(home, machine=output == "json", passphrase=passphrase)

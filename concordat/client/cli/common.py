@@ -1,6 +1,7 @@
 """What all commands share: the institution's folder, a session, output for people or machines, and errors for both."""
 
 import json
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ from concordat.client.home import ClientHome
 from concordat.files import write_private
 from concordat.reasons import Reason, Refused
 
-REFUSED, TRY_AGAIN = 1, 75
-"""Exit codes besides 0 and click's 2 for wrong usage; 75 is the EX_TEMPFAIL of sysexits.h."""
+REFUSED, TRY_AGAIN, INTERRUPTED = 1, 75, 128 + signal.SIGINT
+"""Exit codes besides 0 and click's 2 for wrong usage; 75 is the EX_TEMPFAIL of sysexits.h, and 130 what shells give."""
 
 _TEMPORARY = frozenset(
     {
@@ -76,7 +77,10 @@ class App:
 
 
 class Commands(click.Group):
-    """A group whose commands turn a refusal into its sentence, its remedy and its exit code."""
+    """A group whose commands turn a refusal into its sentence, its remedy and its exit code.
+
+    Ctrl-C too has an exit code of its own: by click it would end as a refusal does.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -84,6 +88,9 @@ class Commands(click.Group):
         except Refused as refused:
             _tell(refused, machine=ctx.params["output"] == "json")
             ctx.exit(TRY_AGAIN if refused.reason in _TEMPORARY else REFUSED)
+        except KeyboardInterrupt:
+            click.echo("\nStopped. What was handed in before stays handed in.", err=True)
+            ctx.exit(INTERRUPTED)
 
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

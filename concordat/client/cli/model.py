@@ -2,6 +2,7 @@
 states of one, recall."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -12,12 +13,14 @@ from rich.text import Text
 
 from concordat.client import governance, model_cards, models, recalls
 from concordat.client.cli.common import FILE, App, columns, document
+from concordat.client.listed import DefinitionSummary
 from concordat.client.recalls import CheckedModel
 from concordat.fields import plain
 from concordat.importers import Imported, from_file
+from concordat.model import Manifest
 from concordat.model_card import ATTRIBUTES, Attributes, ModelCard, not_stated, read_attributes, stated, template
 from concordat.reasons import Reason, Refused
-from concordat.recall import CLASSES, Classification, Recall, Why, sentence
+from concordat.recall import CLASSES, WHY, Classification, Recall, Why, sentence
 from concordat.schema import FeatureSchema
 
 
@@ -204,17 +207,15 @@ def recall(app: App, digest: str, reason: Why, classification: Classification, a
 
     It cannot be taken back. A corrected model is another version.
     """
-    if not yes:
-        click.confirm("A recall cannot be taken back. Recall it?", abort=True)
-    with app.api("models.read models.write") as api:
-        said = recalls.recall(
-            app.home,
-            api,
-            digest,
-            reason=reason,
-            classification=classification,
-            advice=_line(advice),
-        )
+    words = _line(advice)
+    with app.api("definitions.read models.read models.write") as api:
+        if not yes:
+            manifest = recalls.fetch_own(app.home, api, digest)
+            concerned = api.lists.definitions(model=digest)
+            why = f"{WHY[reason]} (class {classification}: {CLASSES[classification]})"
+            _print_meant(app.progress, manifest, why, words, concerned)
+            click.confirm("A recall cannot be taken back. Recall it?", abort=True, err=True)
+        said = recalls.recall(app.home, api, digest, reason=reason, classification=classification, advice=words)
     app.answer({"recall": plain(said)}, lambda console: _print_recall(console, said))
 
 
@@ -234,7 +235,7 @@ def _line(file: Path) -> str:
 
 def _print(console: Console, digest: str, found: CheckedModel) -> None:
     manifest = found.manifest
-    table = Table(show_header=False, box=None, title=digest, title_justify="left")
+    table = Table(show_header=False, box=None)
     rows = {
         "model": f"{manifest['model']} {manifest['version']}",
         "owner": manifest["owner"],
@@ -247,6 +248,7 @@ def _print(console: Console, digest: str, found: CheckedModel) -> None:
     }
     for name, text in rows.items():
         table.add_row(name, Text(text))
+    console.print(digest, soft_wrap=True)
     console.print(table)
     if found.recall is not None:
         _print_recall(console, found.recall)
@@ -266,6 +268,18 @@ def _print_card(console: Console, card: ModelCard | None) -> None:
 
 def _left_out(attributes: Attributes) -> str:
     return f"Not stated: {', '.join(each.title for each in not_stated(attributes)) or 'nothing'}."
+
+
+def _print_meant(
+    console: Console, manifest: Manifest, why: str, advice: str, concerned: Sequence[DefinitionSummary]
+) -> None:
+    """Of what a recall is, what it says, and what it ends."""
+    console.print(f"{manifest['model']} {manifest['version']} of {manifest['owner']}", style="bold", markup=False)
+    console.print(
+        f"To be recalled: {why}.\nThe owner's advice: {advice}\nDefinitions that it ends:", markup=False, soft_wrap=True
+    )
+    rows = [(each["study"], each["kind"], each["state"], each["digest"]) for each in concerned]
+    columns(console, ("study", "kind", "state", "definition"), rows or [("none", "", "", "")])
 
 
 def _print_recall(console: Console, said: Recall) -> None:

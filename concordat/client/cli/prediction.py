@@ -26,7 +26,7 @@ from concordat.client.cli.patient import PATIENT, named
 from concordat.client.ehr import Heard, fetch_patient
 from concordat.client.follow import check_not_ended
 from concordat.client.work import Work
-from concordat.display import Decision
+from concordat.display import VIEWERS, Decision
 from concordat.fhir import Participant, read_bundle
 from concordat.reading import Reading
 from concordat.request import Urgency
@@ -172,7 +172,9 @@ def cancel(app: App, request: str) -> None:
 
 @click.command("open")
 @click.argument("request")
-@click.option("--viewer", required=True, help="The role of who looks at it, for example clinician.")
+@click.option(
+    "--viewer", type=click.Choice(VIEWERS), required=True, help="The role of who looks at it; the log keeps it."
+)
 @click.option(
     "--decision",
     type=click.Choice(["shown", "accepted", "overridden"]),

@@ -45,6 +45,7 @@ def test_without_one_the_bedside_says_where_to_read_about_it(home: ClientHome) -
         ("ehrs.0", {"ehrs": [{"issuer": ISSUER, "origins": [], "jwks": {}, "jwks_url": "https://a.example"}]}),
         ("ehrs.0.jwks_url", {"ehrs": [{"issuer": ISSUER, "origins": [], "jwks_url": "http://a.example"}]}),
         ("ehrs", {"ehrs": [{"issuer": ISSUER, "origins": [], "jwks": {}}] * 2}),
+        ("viewer", {"viewer": "Dr. Needle"}),
         ("surprise", {"surprise": 1}),
     ],
 )

@@ -9,7 +9,7 @@ from concordat import clock
 from concordat.client import governance, predict, recalls
 from concordat.client.governance import CheckedDefinition
 from concordat.reasons import Reason, Refused
-from concordat.recall import Recall
+from concordat.recall import CLASSES, WHY, Recall
 from concordat.recall import recall as sign
 from concordat.signatures import peek
 from governance.models import ModelRecall
@@ -95,7 +95,11 @@ def test_by_hand(world: World, agreed: CheckedDefinition, run: Run, tmp_path: Pa
     model, advice = agreed.content["model"], tmp_path / "advice.txt"
     advice.write_text(SAID["advice"] + "\n")
     command = ["model", "recall", model, "--reason", "bias-found", "--class", "II", "--advice", advice]
-    assert run(*command, home="cleveland").exit_code == 1  # nobody says yes
+    asked = run(*command, home="cleveland")
+    assert asked.exit_code == 1  # nobody says yes
+    for said in ("heart 1 of cleveland", WHY["bias-found"], CLASSES["II"], SAID["advice"], agreed.digest):
+        assert said in asked.stderr.split("Recall it?")[0].replace("\n", " ")
+    assert "cleveland owns this model" in run(*command).output
     assert not ModelRecall.objects.exists()
     done = machine(run(*command, "--yes", home="cleveland", output="json"))
     assert done["recall"]["advice"] == SAID["advice"]
