@@ -1,22 +1,13 @@
 """Reading a request's body in exactly one way."""
 
-import re
 from collections.abc import Mapping
-from itertools import accumulate
 from typing import IO, Any
 
 from django.http import QueryDict
 from rest_framework.parsers import BaseParser
 
 from concordat import canonical
-from concordat.reasons import Reason, Refused
-
-MOST_VALUES = 300_000
-"""In one body, keys of objects and items of lists together: a design of 5,000 rows with 50 columns, and some more."""
-
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-_NOT_A_BRACKET = re.compile(rb"[^][{}]++")
-_STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+from concordat.extent import check_extent
 
 
 class StrictJSON(BaseParser):
@@ -49,26 +40,3 @@ class Form(BaseParser):
     ) -> QueryDict:
         assert parser_context is not None
         return QueryDict(parser_context["request"]._request.body, encoding="utf-8")
-
-
-def check_extent(data: bytes) -> None:
-    """Raises Refused for a JSON text that would cost much to read: TOO_LARGE for more than `MOST_VALUES` values,
-    MALFORMED for a nesting beyond `canonical.DEEPEST` levels. Looks at commas and brackets only, before anything is
-    built: a few megabytes of `[],[],` become some hundred as Python's objects."""
-    if _brackets(data) <= canonical.DEEPEST and _values(data) <= MOST_VALUES:
-        return
-    bare = _STRING.sub(b"", data)
-    if _values(bare) > MOST_VALUES:
-        raise Refused(Reason.TOO_LARGE, detail=f"A body has at most {MOST_VALUES:,} keys and items of lists.")
-    depths = accumulate(map(_STEP.__getitem__, _NOT_A_BRACKET.sub(b"", bare)))
-    if max(depths, default=0) > canonical.DEEPEST:
-        raise Refused(Reason.MALFORMED, detail=f"A document here is at most {canonical.DEEPEST} levels deep.")
-
-
-def _brackets(data: bytes) -> int:
-    return data.count(b"[") + data.count(b"{")
-
-
-def _values(data: bytes) -> int:
-    """At least as many as there are: each list or object has one more than commas, or none."""
-    return data.count(b",") + _brackets(data)

@@ -140,6 +140,10 @@ ATTRIBUTES: Mapping[str, Attribute] = {
 """Those of the rule's 31 that a card can state, in the rule's order; the other seven are signed elsewhere."""
 
 
+LONGEST_STEP = 1000
+"""By how much a card's number is higher than the last one's at most: whoever had the key once takes not all numbers."""
+
+
 @with_config(STRICT)
 class ModelCard(TypedDict):
     """What the owner states of the model of this digest since `time`. The card of the highest `sequence` counts."""

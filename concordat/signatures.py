@@ -18,6 +18,7 @@ from joserfc.jwk import OKPKey
 
 from concordat import canonical
 from concordat.canonical import Json
+from concordat.extent import check_extent
 from concordat.reasons import Reason, Refused
 
 _ALGORITHM = "Ed25519"
@@ -134,18 +135,23 @@ def verify(token: str, *, kind: str, keys: Mapping[str, VerifyKey]) -> dict[str,
 def peek(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Header and payload, NOT verified: good for choosing the key to verify with, and for nothing else.
 
-    Raises Refused(MALFORMED).
+    Raises Refused: MALFORMED, and what `check_extent` refuses, since anybody may have written it.
     """
     parts = token.split(".") if isinstance(token, str) else []
     if len(parts) != 3:
         raise Refused(Reason.MALFORMED, detail="A signed document has three parts separated by full stops.")
     header_part, payload_part, signature_part = parts
     canonical.unb64(signature_part)
-    header = canonical.decode(canonical.unb64(header_part))
-    payload = canonical.decode(canonical.unb64(payload_part))
+    header, payload = _decode(header_part), _decode(payload_part)
     if not isinstance(header, dict) or not isinstance(payload, dict):
         raise Refused(Reason.MALFORMED, detail="Header and payload of a signed document are JSON objects.")
     return header, payload
+
+
+def _decode(part: str) -> Any:
+    data = canonical.unb64(part)
+    check_extent(data)
+    return canonical.decode(data)
 
 
 def _typ(kind: str) -> str:

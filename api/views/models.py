@@ -46,7 +46,8 @@ class CardStatement(Shape):
 
 class CardAnswer(Shape):
     model = serializers.CharField()
-    sequence = serializers.IntegerField(help_text="The card's number; 0 while the owner has signed none.")
+    sequence = serializers.IntegerField(help_text="The card's number; 0 while none is in force.")
+    last = serializers.IntegerField(help_text="The number of the last card taken, in force or not; the next is higher.")
     statement = serializers.CharField(help_text="The card as the owner signed it (JWS); empty without one.")
     received = serializers.CharField(help_text="Empty without one.")
 
@@ -76,7 +77,7 @@ class ModelAnswer(Shape):
     kind = serializers.CharField()
     manifest = serializers.CharField()
     imported = serializers.CharField()
-    card = serializers.IntegerField(help_text="The number of its owner's newest card; 0 without one.")
+    card = serializers.IntegerField(help_text="The number of its owner's last card, in force or not; 0 without one.")
     recall = RecallAnswer(allow_null=True, help_text="Null while its owner has not recalled it.")
 
 
@@ -143,14 +144,14 @@ class Card(Resource):
 
     @extend_schema(responses=CardAnswer)
     def get(self, request: Request, model: str) -> Response:
-        """The newest card, or that there is none."""
+        """The card in force, or that there is none: the newest, unless its key was declared compromised since."""
         one(ModelVersion.objects.all(), digest=model)
         return Response(_card(model, selectors.card(model)))
 
     @extend_schema(request=CardStatement, responses={200: CardAnswer})
     def put(self, request: Request, model: str) -> Response:
         """Put a card with a higher number in its place. A card that was handed in before changes nothing: the answer is
-        the newest one."""
+        the one in force."""
         one(ModelVersion.objects.filter(owner=self.caller), digest=model)
         token = body(request, CardStatement)["card"]
         if peek(token)[1].get("model") != model:
@@ -196,7 +197,7 @@ def told(statement: str | None) -> dict[str, Any] | None:
 
 
 def _models() -> QuerySet[ModelVersion]:
-    """Models with their owner, the number of the newest card or None as `card`, and the recall (JWS) or None as
+    """Models with their owner, the number of the last card or None as `card`, and the recall (JWS) or None as
     `recall`."""
     cards = ModelCard.objects.filter(model=OuterRef("digest")).values("sequence")
     recalls = ModelRecall.objects.filter(model=OuterRef("digest")).values("statement")
@@ -206,9 +207,11 @@ def _models() -> QuerySet[ModelVersion]:
 
 def _card(model: str, card: ModelCard | None) -> dict[str, Any]:
     if card is None:
-        return {"model": model, "sequence": 0, "statement": "", "received": ""}
-    received = clock.rfc3339(card.received)
-    return {"model": model, "sequence": card.sequence, "statement": card.statement, "received": received}
+        content = {"sequence": 0, "statement": "", "received": ""}
+    else:
+        received = clock.rfc3339(card.received)
+        content = {"sequence": card.sequence, "statement": card.statement, "received": received}
+    return {"model": model, "last": selectors.last_card(model), **content}
 
 
 def _shown(model: ModelVersion) -> dict[str, Any]:

@@ -88,9 +88,10 @@ class Reliance(TypedDict):
 
 @with_config(ANSWER)
 class CardAnswer(TypedDict):
-    """The newest card of a model (JWS) and its number; empty and 0 without one."""
+    """The card in force of a model (JWS) and its number, empty and 0 without one; the number of the last one taken."""
 
     sequence: int
+    last: int
     statement: str
 
 

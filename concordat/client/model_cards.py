@@ -11,7 +11,8 @@ from concordat import model_card as statements
 from concordat.canonical import digest_bytes
 from concordat.client.api import Api
 from concordat.client.home import ClientHome
-from concordat.client.recalls import fetch_model
+from concordat.client.listed import CardAnswer
+from concordat.client.recalls import fetch_own
 from concordat.fields import plain
 from concordat.files import write_private
 from concordat.model_card import ModelCard
@@ -19,12 +20,17 @@ from concordat.reasons import Reason, Refused
 
 
 def fetch(home: ClientHome, api: Api, model: str, *, owner: str) -> ModelCard | None:
-    """The newest card of a model, verified against its owner's pinned keys; None if the coordinator knows of none.
+    """The card of a model that is in force, verified against its owner's pinned keys; None if the coordinator knows of
+    none.
 
     Raises:
         Refused: what `model_card.check_card` refuses.
     """
-    token = api.card(model)["statement"]
+    return _check(home, api.card(model), model, owner)
+
+
+def _check(home: ClientHome, answer: CardAnswer, model: str, owner: str) -> ModelCard | None:
+    token = answer["statement"]
     return statements.check_card(token, home.pins.lasting_keyring, model=model, owner=owner) if token else None
 
 
@@ -46,17 +52,15 @@ def describe(home: ClientHome, api: Api, model: str, attributes: Mapping[str, ob
 
     Raises:
         Refused: WRONG_INSTITUTION for another's model; FIELD_INVALID or FIELD_UNKNOWN, naming the field; and what
-            `fetch_model`, :func:`fetch` and the coordinator refuse.
+            `fetch_own`, :func:`fetch` and the coordinator refuse.
     """
     said = statements.read_attributes(attributes)
-    owner = fetch_model(home, api, model).manifest["owner"]
-    if owner != home.institution:
-        raise Refused(Reason.WRONG_INSTITUTION, detail=f"{owner} owns this model.", field="model")
-    newest, kept = fetch(home, api, model, owner=owner), last(home, model)
+    fetch_own(home, api, model)
+    answer, kept = api.card(model), last(home, model)
+    newest, there = _check(home, answer, model, home.institution), answer["last"]
     if newest is not None and newest["attributes"] == said:
         return newest
-    there, here = (each["sequence"] if each else 0 for each in (newest, kept))
-    number = here
+    number = here = kept["sequence"] if kept else 0
     if kept is None or here <= there or kept["attributes"] != said:  # or it was signed here, and did not arrive
         number = max(here, there) + 1
         _sign(home, model, number, said)

@@ -34,7 +34,7 @@ from governance.selectors.keys import (
     lasting_keyring,
     roster,
 )
-from governance.selectors.models import card, check_not_recalled, imported, manifest, recall, told_of_recall
+from governance.selectors.models import card, check_not_recalled, imported, last_card, manifest, recall, told_of_recall
 from governance.selectors.people import as_uuid, notifications, unread
 from governance.selectors.studies import (
     approval_in_force,
@@ -74,6 +74,7 @@ __all__ = [
     "institutions_in",
     "key_history",
     "keyring",
+    "last_card",
     "last_votes",
     "lasting_keyring",
     "locked_study",

@@ -5,6 +5,7 @@ from django.db.models import Q, QuerySet
 from concordat.events import Event
 from concordat.model import Manifest, check_manifest
 from concordat.reasons import Reason, Refused
+from concordat.signatures import peek
 from governance.models import (
     Definition,
     Institution,
@@ -31,8 +32,17 @@ def manifest(model: str) -> Manifest:
 
 
 def card(model: str) -> ModelCard | None:
-    """The newest card of the model of this digest, if its owner has signed one."""
-    return ModelCard.objects.select_related("owner").filter(model=model).first()
+    """The card in force of the model of this digest, if there is one: the newest whose key is still believed. Whoever
+    reads a card by the owner's pinned keys believes no other, so a compromise ends it until the owner signs anew."""
+    believed = {key for keys in lasting_keyring().values() for key in keys}
+    cards = ModelCard.objects.select_related("owner").filter(model=model)
+    return next((each for each in cards if peek(each.statement)[0]["kid"] in believed), None)
+
+
+def last_card(model: str) -> int:
+    """The number of the last card that was taken, believed or not; 0 without one."""
+    newest = ModelCard.objects.filter(model=model).first()
+    return newest.sequence if newest else 0
 
 
 def recall(model: str) -> ModelRecall | None:

@@ -14,8 +14,8 @@ from ledger.services.record import record
 
 
 @transaction.atomic
-def describe(*, institution: Institution, token: str) -> ModelCard:
-    """Put a model's card in the place of the one before, recalled or not. Answers the card that counts then.
+def describe(*, institution: Institution, token: str) -> ModelCard | None:
+    """Put a model's card in the place of the one before, recalled or not. Answers the card that is in force then.
 
     A card that was taken before is no harm, and does not come back into force by that. No role is asked for, as none is
     for a recall: who owned the model when it was imported answers for what is said of it.
@@ -27,7 +27,7 @@ def describe(*, institution: Institution, token: str) -> ModelCard:
     Raises:
         Refused: what :func:`concordat.model_card.read_card` refuses; WRONG_INSTITUTION for another's card, or about
             another's model; MODEL_UNKNOWN; FIELD_INVALID for a card from the future; CONFLICT for another card whose
-            number is not higher than that of the card in force.
+            number is not higher than that of the last one, or too much higher.
     """
     card = statements.read_card(token, selectors.keyring())
     if card["institution"] != institution.slug:
@@ -36,11 +36,11 @@ def describe(*, institution: Institution, token: str) -> ModelCard:
     entry = selectors.imported(model)
     check_owner(card, name="card", model=model, owner=str(entry.public["institution"]))
     institutions.lock(institution)  # two cards of one model queue here
-    known = selectors.card(model)
-    if known is not None and ModelCard.objects.filter(model=model, statement=token).exists():
-        return known
-    if known is not None and card["sequence"] <= known.sequence:
-        detail = f"The model has card {known.sequence}: give the next one a higher number."
+    if ModelCard.objects.filter(model=model, statement=token).exists():
+        return selectors.card(model)
+    last = selectors.last_card(model)
+    if not last < card["sequence"] <= last + statements.LONGEST_STEP:
+        detail = f"The model has card {last}: the next one has a higher number, by {statements.LONGEST_STEP} at most."
         raise Refused(Reason.CONFLICT, detail=detail, field="card.sequence")
     now = clock.now()
     check_not_future(card["time"], now, field="card.time")

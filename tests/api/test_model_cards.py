@@ -45,7 +45,7 @@ def card(world: World, client: Client) -> Owned:
 
 def test_without_one_it_says_so(card: Owned) -> None:
     answer = card.call(REQUESTER, "get")
-    said = {"model": card.world.model.digest, "sequence": 0, "statement": "", "received": ""}
+    said = {"model": card.world.model.digest, "last": 0, "sequence": 0, "statement": "", "received": ""}
     assert (answer.status_code, answer.json()) == (200, said)
 
 

@@ -79,7 +79,7 @@ def test_a_recall_stands_at_the_model_and_at_its_jobs(world, client, sign_in):
 def test_what_its_owner_states_stands_at_the_model(world, client, sign_in):
     page = reverse("admin:compute_modelversion_change", args=[world.model.pk])
     sign_in(world.bodies["zurich"])
-    assert "the owner has signed no model card" in client.get(page).content.decode()
+    assert "no model card of its owner is in force" in client.get(page).content.decode()
     for sequence, text in enumerate(["A state.", "Ten < firms & states."], start=1):
         card = world.consortium.card(sequence=sequence, attributes={"funding": [text]})
         model_cards.describe(institution=world.bodies["cleveland"], token=card)

@@ -25,6 +25,7 @@ from concordat.findings import needed
 from concordat.keystore import Keystore
 from concordat.passkeys import SoftwarePasskey
 from concordat.schema import FeatureSchema
+from concordat.signatures import SigningKey
 from governance import acts, selectors
 from governance.models import AgendaItem, Definition, Determination, Institution, Passkey, Review, Study, Submission
 from governance.services import (
@@ -424,8 +425,8 @@ class Consortium:
         key = self.keys[institution].identity
         return consent.withdraw(consent=of, institution=institution, time=clock.now(), key=key)
 
-    def card(self, model: str, signer: str = "cleveland", **changes: Any) -> str:
-        """The owner's card of its model, unless another signs."""
+    def card(self, model: str, signer: str = "cleveland", key: SigningKey | None = None, **changes: Any) -> str:
+        """The owner's card of its model, unless another signs, or with another key."""
         statement: dict[str, Any] = {
             "model": model,
             "institution": signer,
@@ -433,7 +434,7 @@ class Consortium:
             "attributes": {"funding": ["The hospital itself."]},
             "time": clock.now(),
         }
-        return model_card.describe(**statement | changes, key=self.keys[signer].identity)
+        return model_card.describe(**statement | changes, key=key or self.keys[signer].identity)
 
     def recall(self, model: str, signer: str = "cleveland", **changes: Any) -> str:
         """The owner's recall of its model, unless another signs."""

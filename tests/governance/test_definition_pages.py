@@ -58,7 +58,7 @@ def test_it_says_who_computes_how_often_until_when_and_how_it_is_explained(conso
 
 def test_it_shows_what_the_model_s_owner_states(consortium: Consortium) -> None:
     known = consortium.registered()
-    assert "the owner has signed no model card" in page(consortium, known)
+    assert "no model card of its owner is in force" in page(consortium, known)
     model_cards.describe(institution=consortium.at["cleveland"], token=consortium.card(known.content["model"]))
     assert "The hospital itself." in page(consortium, known)
 

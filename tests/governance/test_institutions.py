@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from concordat import clock
 from concordat.enrolment import build_enrolment, public_key_id
@@ -15,7 +16,7 @@ from concordat.reasons import Reason, Refused
 from concordat.signatures import peek, sign
 from governance import selectors
 from governance.models import InstitutionKey, NodeStatus
-from governance.services import institutions, nodes
+from governance.services import institutions, model_cards, nodes
 from ledger.selectors import document, entries
 from tests.governance.conftest import Consortium
 
@@ -224,6 +225,23 @@ def test_a_manifest_outlives_a_rotation_of_its_owner_s_key_and_not_a_compromise(
     assert selectors.manifest(model)["owner"] == "cleveland"  # it was the second key that was stolen
     assert set(selectors.keyring(["cleveland"])["cleveland"]) == {other.identity.kid}
     assert successors.identity.kid not in selectors.lasting_keyring(["cleveland"])["cleveland"]
+
+
+def test_a_card_outlives_a_rotation_and_not_a_compromise_after_which_the_owner_signs_anew(
+    consortium: Consortium, successors: Keystore
+) -> None:
+    model, owner = consortium.import_model(), consortium.at["cleveland"]
+    first = model_cards.describe(institution=owner, token=consortium.card(model))
+    with transaction.atomic():
+        institutions.change_key(token=key_change(consortium, "cleveland", "identity", successors))
+        assert selectors.card(model) == first
+        transaction.set_rollback(True)
+    model_cards.describe(institution=owner, token=consortium.card(model, sequence=1001))
+    institutions.change_key(token=key_change(consortium, "cleveland", "identity", successors, ground="compromise"))
+    assert (selectors.card(model), selectors.last_card(model)) == (None, 1001)
+    token = consortium.card(model, sequence=1002, key=successors.identity)
+    assert model_cards.describe(institution=owner, token=token) == selectors.card(model)
+    assert selectors.last_card(model) == 1002
 
 
 # --- nodes

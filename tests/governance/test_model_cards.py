@@ -8,6 +8,7 @@ from django.db import DatabaseError, IntegrityError, transaction
 
 from concordat import clock
 from concordat.events import Event
+from concordat.model_card import LONGEST_STEP
 from concordat.reasons import Reason, Refused
 from governance import selectors
 from governance.models import InstitutionKey, ModelCard
@@ -97,6 +98,12 @@ def test_what_does_not_fit_is_refused(
 def test_a_key_that_is_out_of_force_describes_nothing(consortium: Consortium, model: str) -> None:
     InstitutionKey.objects.filter(kind="identity", institution__slug="cleveland").update(revoked=clock.now())
     assert refused(lambda: describe(consortium, model)) is Reason.KEY_UNKNOWN
+
+
+def test_a_number_may_be_skipped_but_nobody_uses_all_of_them_up(consortium: Consortium, model: str) -> None:
+    describe(consortium, model, sequence=LONGEST_STEP)
+    assert refused(lambda: describe(consortium, model, sequence=2 * LONGEST_STEP + 1)) is Reason.CONFLICT
+    assert describe(consortium, model, sequence=2 * LONGEST_STEP)
 
 
 def test_what_was_wrong_with_a_recalled_model_can_still_be_stated(consortium: Consortium, model: str) -> None:
