@@ -139,7 +139,7 @@ def work(app: App, once: bool, seconds: float) -> None:
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
-    help=f"On loopback. If not given, the port of the address in bedside.json, or {configuration.PORT} for an https one.",
+    help=f"On loopback; the port of an http address in bedside.json, or {configuration.PORT}, unless given.",
 )
 @click.pass_obj
 def serve(app: App, port: int | None) -> None:
