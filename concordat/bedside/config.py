@@ -18,6 +18,7 @@ FILE = "bedside.json"
 
 _LOOPBACK = ("localhost", "127.0.0.1")
 
+PORT = 8460
 KEEP_DAYS = 90
 EHR_MINUTES = 60
 
@@ -84,6 +85,12 @@ def keep_days(config: Config) -> int:
 def ehr_minutes(config: Config) -> int:
     """Every how many minutes the worker looks at the FHIR server what became of the records that it read there."""
     return config.get("ehr_minutes", EHR_MINUTES)
+
+
+def port(config: Config) -> int:
+    """Where to listen on this machine: what the address says, or `PORT` if a proxy has the address (https)."""
+    address = urlsplit(config["address"])
+    return address.port or 80 if address.scheme == "http" else PORT
 
 
 def check(config: Config) -> Config:

@@ -29,7 +29,7 @@ from config.local.supervisor import Program, Supervisor
 PATIENT = "demo-patient"
 """As the health record would name the patient of the Bundle."""
 
-_YEARS, _PORT = 10, 8460
+_YEARS = 50
 _SCOPES = "studies.read models.read definitions.read consents.write predictions.read predictions.write ledger.read"
 
 
@@ -101,7 +101,7 @@ def configure(home: ClientHome, definition: str, *, port: int) -> Config:
 
 def demonstrate(home: ClientHome, api: Api, definition: str, work: Work, *, person: str, consent: str) -> Ward:
     """The bedside, with the request that was made at the command line; what it opened, it verified once more."""
-    ward = Ward(home, api, configure(home, definition, port=_PORT))
+    ward = Ward(home, api, configure(home, definition, port=configuration.PORT))
     schema = governance.fetch_definition(home, api, definition).schema
     ward.ask(schema, person=person, consent=consent, request=work.request)
     ward.work()
@@ -122,8 +122,7 @@ def bring_up(stack: Stack, supervisor: Supervisor) -> str:
             item = _anew(home, api, ward, config["definition"])
     command = [sys.executable, "-m", "concordat.client", "--home", str(home.directory), "bedside"]
     supervisor.start(Program("bedside-work", [*command, "work"]))
-    serve = [*command, "serve", "--port", str(port)]
-    supervisor.start(Program("bedside-serve", serve, ready=lambda: _listens(port)))
+    supervisor.start(Program("bedside-serve", [*command, "serve"], ready=lambda: _listens(port)))
     return ward.link(item)
 
 

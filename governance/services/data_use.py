@@ -43,8 +43,8 @@ def ask_stewards(submission: Submission) -> None:
                 Notice.DATA_USE_WAITS,
                 to=notifications.holders(institution, *HOLDERS[Verb.DECIDE_DATA_USE]),
                 study=study,
-                key=f"data use {study.uuid} {institution.slug} {version.base}",
-                sentence=f"Whether “{study.title}” may use your institution's data waits for your decision.",
+                key=_key(study, institution, version.base),
+                sentence=f"“{study.title}” asks to use your institution's data: decide whether it may.",
             )
 
 
@@ -88,6 +88,7 @@ def _perform(ask: Ask, prepared: Prepared, signature: Signature) -> DataUseDecis
     if not made.allowed and study.in_force is not None and study.in_force.base == made.base:
         study.epoch += 1
         study.save(update_fields=["epoch"])
+    notifications.mark_done(_key(study, prepared.institution, made.base))
     record(
         event=Event.DATA_USE_DECIDED,
         public={
@@ -105,6 +106,10 @@ def _perform(ask: Ask, prepared: Prepared, signature: Signature) -> DataUseDecis
 
 
 DECIDE_DATA_USE = Act(Verb.DECIDE_DATA_USE.value, Verb.DECIDE_DATA_USE, _prepare, _perform)
+
+
+def _key(study: Study, institution: Institution, base: str) -> str:
+    return f"data use {study.uuid} {institution.slug} {base}"
 
 
 def _version(study: Study, base: str) -> ProtocolVersion:

@@ -25,7 +25,7 @@ def tell(notice: Notice, *, to: Iterable[User], study: Study | None, key: str, s
 
     Args:
         key: what it is about; people are told once of each.
-        sentence: without anything about a person.
+        sentence: without anything about a person; what has happened, which stays true once somebody has acted on it.
         path: where to act on it; the study's page unless another is named.
     """
     now = clock.now()
@@ -58,6 +58,11 @@ def mark_read(*, by: User, notification: str) -> Notification:
         found.read = clock.now()
         found.save(update_fields=["read"])
     return found
+
+
+def mark_done(*keys: str) -> None:
+    """What these messages asked for is done, or is not to be done any more: to nobody are they new."""
+    Notification.objects.filter(key__in=keys, read=None).update(read=clock.now())
 
 
 def mark_all_read(*, by: User) -> int:

@@ -74,7 +74,7 @@ def _propose(ask: Ask, prepared: Prepared, signature: Signature) -> RelianceAgre
         to=notifications.holders(other, *HOLDERS[Verb.RELY]),
         study=None,
         key=f"reliance {agreement.uuid}",
-        sentence=f"An agreement waits for your signature: {agreement}.",
+        sentence=f"An agreement was proposed for your signature: {agreement}.",
     )
     return agreement
 
@@ -96,6 +96,7 @@ def _accept(ask: Ask, prepared: Prepared, signature: Signature) -> RelianceAgree
     agreement.signatures.add(signature)
     agreement.agreed = clock.now()
     agreement.save(update_fields=["agreed"])
+    notifications.mark_done(f"reliance {agreement.uuid}")
     record(
         event=Event.RELIANCE_AGREED,
         public={
@@ -126,6 +127,7 @@ def end(*, agreement: str, by: User) -> RelianceAgreement:
         raise Refused(Reason.WRONG_STATE, detail="The agreement has ended already.", field="agreement")
     found.ended = clock.now()
     found.save(update_fields=["ended"])
+    notifications.mark_done(f"reliance {found.uuid}")
     studies = Study.objects.select_for_update(no_key=True, of=("self",)).filter(
         sites=found.relying, state__in=[StudyState.APPROVED, StudyState.APPROVED_WITH_CONDITIONS]
     )

@@ -9,7 +9,7 @@ from governance.models import Determination, Institution, Review, Study, Submiss
 from governance.notices import Notice
 from governance.permissions import Role
 from governance.services import notifications
-from governance.states import STUDY, SUBMISSION, StudyState, SubmissionState, check_transition
+from governance.states import OPEN, STUDY, SUBMISSION, StudyState, SubmissionState, check_transition
 from ledger.services.record import record
 
 _S, _B = StudyState, SubmissionState
@@ -35,6 +35,7 @@ def settle(submission: Submission) -> None:
     lock. One board that refuses is enough, and all must approve."""
     study = submission.study
     before, after = SubmissionState(submission.state), _joint(submission.reviews.all())
+    _mark_done(submission, after)
     if after is before:
         return
     move_submission(submission, after)
@@ -142,6 +143,15 @@ def _approve(study: Study, submission: Submission) -> None:
     )
 
 
+def _mark_done(submission: Submission, state: SubmissionState) -> None:
+    """Boards that have decided, or need not any more, have nothing left to do, nor have the sites that rely on them."""
+    for review in submission.reviews.all():
+        if state not in OPEN or not review.open:
+            notifications.mark_done(f"review {review.uuid}", f"local context {review.uuid}")
+        if review.conditions_met:
+            notifications.mark_done(f"conditions {review.uuid} {review.determined}")
+
+
 def _tell(submission: Submission, state: SubmissionState) -> None:
     study = submission.study
     notifications.tell(
@@ -158,5 +168,5 @@ def _tell(submission: Submission, state: SubmissionState) -> None:
                 to=notifications.holders(review.board, Role.IRB_CHAIR, Role.IRB_ADMINISTRATOR),
                 study=study,
                 key=f"conditions {review.uuid} {review.determined}",
-                sentence=f"Conditions of your board's approval of “{study.title}” wait to be verified.",
+                sentence=f"Your board approved “{study.title}” with conditions, which are to be verified.",
             )

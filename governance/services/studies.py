@@ -283,7 +283,7 @@ def _tell(review: Review, sites: Iterable[Institution]) -> None:
         to=notifications.holders(board, Role.IRB_CHAIR, Role.IRB_ADMINISTRATOR),
         study=study,
         key=f"review {review.uuid}",
-        sentence=f"“{study.title}” ({review.submission.kind}) waits for your board's review.",
+        sentence=f"“{study.title}” ({review.submission.kind}) was submitted for your board's review.",
     )
     for site in sites:
         if site != board:

@@ -2,12 +2,15 @@
 
 import csv
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
+import time_machine
 
-from concordat import canonical, definition, design, model, model_card, protocol
+from concordat import canonical, clock, definition, design, model, model_card, protocol
+from concordat.client import records
 from concordat.data_use import Answer, match
 from concordat.law import check_gdpr
 from concordat.schema import FeatureSchema
@@ -79,6 +82,15 @@ def test_the_definition_stays_within_the_protocol():
     assert set(template["purposes"]) <= set(protocol["purposes"])
     assert {*template["parties"], *template["requesters"]} == set(protocol["sites"])
     assert template["valid_until"] <= protocol["valid_until"]
+
+
+def test_the_study_goes_on_and_its_patient_is_read_for_decades():
+    file, schema = HEART / "bundle.json", FeatureSchema.from_json(load("schema.json"))
+    now = records.read_fhir(file, schema).values
+    with time_machine.travel(datetime(2090, 1, 1, tzinfo=UTC)):
+        assert records.read_fhir(file, schema).values == now
+        for name in ("protocol.json", "definition.template.json", "audit.template.json", "training.template.json"):
+            assert clock.parse(load(name)["valid_until"]) > clock.now(), name
 
 
 def test_the_protocol_is_in_order_and_states_its_grounds():

@@ -3,9 +3,10 @@
 import json
 import re
 import shutil
+import socket
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from uuid import UUID
@@ -13,30 +14,28 @@ from uuid import UUID
 import pytest
 
 from concordat import canonical
-from concordat.client import predict
+from concordat.bedside.config import check
+from concordat.client import predict, recalls
 from concordat.signatures import keyring
+from config.demo import bedside
 from config.demo.consortium import CLEVELAND, LONG_BEACH
 from config.local.stack import run_manage
+from governance.states import StudyState
 from tests.e2e.conftest import Demo, database
 from tests.support import shell
 from tests.support.certificates import make_certificates
-from tests.support.pages import Block, Told, blocks
+from tests.support.pages import LEFT_OUT, Told, blocks, fenced, page
 
 pytestmark = [pytest.mark.demo, pytest.mark.full, pytest.mark.xdist_group("demo"), pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
-TUTORIAL = ROOT / "docs/tutorial/first-prediction.md"
-ASKING = ROOT / "docs/how-to/ask-for-a-prediction.md"
-AUDITING = ROOT / "docs/how-to/audit-a-model.md"
-DESCRIBING = ROOT / "docs/how-to/describe-a-model.md"
-TRAINING = ROOT / "docs/how-to/train-a-model.md"
-NAMES = ("DEFINITION", "CONSENT", "AUDIT", "TRAINING")
-"""What the shell has found out by then, and Python goes on with."""
-
 OUTCOMES = ("with_outcome", "without_outcome")
-TABLES = ROOT / "docs/how-to/read-omop-tables.md"
-WITHDRAWING = ROOT / "docs/how-to/withdraw-consent.md"
-WITHDRAWN = "concordat consent withdraw $CONSENT"
+LOOK = """
+import re, sys, httpx
+page = httpx.Client(follow_redirects=True).get(open("link").read().strip()).text
+print(*set(re.findall("C-[0-9]{7}-[0-9X]", page)) or sys.exit(re.sub("<[^>]*>", "", page)))
+"""
+"""The page behind a link, in a browser that has nothing else to do."""
 
 
 @pytest.fixture
@@ -45,8 +44,9 @@ def folder(demo: Demo, tmp_path: Path) -> Iterator[Path]:
     does to the nodes' policies and data is undone for the next one."""
     policies = {file: file.read_bytes() for file in demo.state.glob("institutions/*/policy.json")}
     for each in ROOT.iterdir():
-        if each.name not in ("var", ".git"):
+        if each.name not in ("var", ".git", ".venv"):
             (tmp_path / each.name).symlink_to(each)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
     (tmp_path / "var").mkdir()
     (tmp_path / "var" / "demo").symlink_to(demo.state)
     yield tmp_path
@@ -56,27 +56,33 @@ def folder(demo: Demo, tmp_path: Path) -> Iterator[Path]:
         file.unlink()
 
 
-def typed(folder: Path, told: list[Block]) -> str:
-    """What a shell answers when all of it is typed, with the Python parts where they stand."""
-    lines = ["shopt -s expand_aliases"]
-    for number, each in enumerate(told):
-        if each.language == "shell":
-            lines.append(each.code)
-        else:
-            names = "".join(f"{name} = os.environ.get('{name}')\n" for name in NAMES)
-            (folder / f"told{number}.py").write_text(f"import os\n{names}{each.code}")
-            known = " ".join(f"{name}=${{{name}:-}}" for name in NAMES)
-            lines.append(f"{known} python told{number}.py")
-    return shell.typed(folder, *lines)
+def commands(name: str) -> list[str]:
+    """A page's, as they stand there."""
+    left_out = tuple(LEFT_OUT.get(name, ()))
+    return [each.code for each in blocks(page(name)) if not each.beforehand and not each.code.startswith(left_out)]
+
+
+def tutorial(last: str) -> list[str]:
+    """What was typed by those who go on from the tutorial, up to the commands that begin so."""
+    told = commands("first-prediction")
+    (end,) = [number for number, code in enumerate(told) if code.startswith(last)]
+    return told[: end + 1]
+
+
+def refused(code: str) -> str:
+    """For what a page says will be refused: by which reason, and it is a failure if it is not."""
+    return f"if {code.strip()} 2> refusal; then exit 9; fi\ncat refusal\n"
+
+
+def typed(folder: Path, told: Sequence[str], *, answers: Sequence[tuple[str, str]] = ()) -> str:
+    """What a shell answers when all of it is typed."""
+    return shell.typed(folder, "shopt -s expand_aliases", *told, answers=answers)
 
 
 def test_the_tutorial_is_right(folder: Path) -> None:
-    told = blocks(TUTORIAL)
-    assert [each.code.splitlines()[0] for each in told if each.beforehand] == [
-        "make demo",
-        "python3.11 -m venv var/client",
-    ]
-    said = typed(folder, [each for each in told if not each.beforehand])
+    beforehand = [each.code.splitlines()[0] for each in blocks(page("first-prediction")) if each.beforehand]
+    assert beforehand == ["make demo", "python3.11 -m venv var/client"]
+    said = typed(folder, commands("first-prediction"))
     assert "Signed in at" in said
     assert said.count("Record C-") == 2  # of the prediction, and of the question about it
     assert "No check failed." in said
@@ -84,56 +90,60 @@ def test_the_tutorial_is_right(folder: Path) -> None:
 
 
 def test_withdrawing_a_consent_is_described_right(folder: Path) -> None:
-    """After the consent and the names of the tutorial; the same request is refused, and the person then erased."""
-    tutorial = [each.code for each in blocks(TUTORIAL)]
-    before = "\n".join(
-        next(code for code in tutorial if code.startswith(begins))
-        for begins in ("export CONCORDAT_HOME", "DEFINITION=", "SUBJECT=")
-    )
-    export, withdraw, again, erase = (each.code for each in blocks(WITHDRAWING))
-    clinician = "CLINICIAN=$(python3 -c 'import uuid; print(uuid.uuid4())')\n"
-    refused = f"if {again.strip()} 2> refusal; then exit 9; fi\ncat refusal\n"
-    said = typed(folder, [Block("shell", code) for code in (before, clinician, export, withdraw, refused, erase)])
+    """The same request is refused, and the person then erased."""
+    *before, again, erase = commands("withdraw-consent")
+    said = typed(folder, [*tutorial("CLINICIAN="), *before, refused(again), erase])
     assert said.count('"consent":') == 1
     assert "consent-withdrawn" in said
     assert "Erased; recorded as C-" in said
 
 
 def test_asking_for_a_prediction_is_described_right(folder: Path) -> None:
-    """Up to the withdrawal, after which the last command is refused, as the page says; and without what follows, of
-    another institution."""
-    told = blocks(ASKING)
-    withdrawing = next(number for number, each in enumerate(told) if each.code.startswith(WITHDRAWN))
-    mine, last = told[:withdrawing], told[withdrawing]
-    mine = [
-        Block("shell", each.code.replace("alias concordat='.venv/bin/python", f"alias concordat='{sys.executable}"))
-        for each in mine
-    ]
-    number = "RECORD=$(concordat watch $REQUEST | grep -o 'C-[0-9]*-[0-9X]')\n"
-    own = [
-        Block("shell", number + each.code.replace("C-0000039-4", "$RECORD")) if "C-0000039-4" in each.code else each
-        for each in mine
-    ]
-    withdraw, again = last.code.split("\n", 1)
-    refused = Block("shell", f"{withdraw}\nif {again.strip()} 2> refusal; then exit 9; fi\ncat refusal\n")
-    said = typed(folder, [*own, refused])
+    *mine, again = commands("ask-for-a-prediction")
+    said = typed(folder, [*mine, refused(again)])
     assert "Record C-" in said
+    assert "No check failed." in said
     assert "consent-withdrawn" in said
+
+
+def test_importing_and_recalling_a_model_are_described_right(demo: Demo, folder: Path) -> None:
+    """One page goes on from the other. Imported once more, it is the same model."""
+    told = commands("import-a-model")
+    (imports,) = [code for code in told if code.startswith("MODEL=")]
+    said = typed(
+        folder,
+        [*told, 'FIRST="$MODEL"', imports, 'test "$FIRST" = "$MODEL"', *commands("recall-a-model"), "echo $MODEL"],
+        answers=[("Recall it?", "y")],
+    )
+    assert "8 canaries sealed to each of long-beach." in said
+    assert "Approved sha256:" in said
+    assert "The owner's advice: Assess the risk without the model." in said
+    assert "Revoked sha256:" in said
+    model = said.splitlines()[-1]
+    recall = recalls.fetch_model(demo.world.home(CLEVELAND), demo.world.api(CLEVELAND), model).recall
+    assert recall is not None
+    assert (recall["reason"], recall["classification"]) == ("wrong-results", "II")
+
+
+def test_attaching_documents_is_described_right(demo: Demo, folder: Path) -> None:
+    said = typed(folder, commands("attach-documents"))
+    assert "Left to fill in:" in said
+    drafted = json.loads((folder / "var/mine/draft.json").read_text())
+    assert drafted["title"] == "Explained prediction of coronary disease, as the registry has it"
+    put = json.loads((folder / "var/mine/protocol.json").read_text())
+    assert put["title"] != demo.story.protocol["title"]
+    assert canonical.digest(put) in said
+    assert demo.world.api(CLEVELAND).study(put["study"])["state"] == StudyState.APPROVED  # meanwhile
 
 
 def test_auditing_a_model_is_described_right(folder: Path) -> None:
     """By all institutions, each in its own home."""
-    told = [
-        Block(
-            each.language, each.code.replace("alias concordat='.venv/bin/python", f"alias concordat='{sys.executable}")
-        )
-        for each in blocks(AUDITING)
-    ]
-    said = typed(folder, told)
+    said = typed(folder, commands("audit-a-model"))
     assert "Yes from 0.4 on, for “coronary disease at angiography” within 365 days" in said
     assert "Observed, among whom the model answers so" in said
     assert "Record C-" in said
-    figures = json.loads((folder / "figures.json").read_text())
+    (file,) = (folder / "var/mine").iterdir()
+    figures = json.loads(file.read_text())
     women = figures["groups"]["women"]
     assert figures["not_opened"] == sum(
         count is None for group in figures["groups"].values() for name in OUTCOMES for count in group[name]
@@ -143,36 +153,22 @@ def test_auditing_a_model_is_described_right(folder: Path) -> None:
 
 
 def test_training_a_model_is_described_right(folder: Path) -> None:
-    ours = f"alias concordat='{sys.executable}"
-    told = [
-        Block(each.language, each.code.replace("alias concordat='.venv/bin/python", ours)) for each in blocks(TRAINING)
-    ]
-    said = typed(folder, told)
+    said = typed(folder, commands("train-a-model"))
     assert "becomes chest-pain-learnt 2." in said
     assert re.fullmatch(r"sha256:[0-9a-f]{64}", said.splitlines()[-1])
 
 
 def test_describing_a_model_is_described_right(folder: Path) -> None:
-    ours = f"alias concordat='{sys.executable}"
-    told = [
-        Block(each.language, each.code.replace("alias concordat='.venv/bin/python", ours))
-        for each in blocks(DESCRIBING)
-    ]
-    said = typed(folder, told)
+    said = typed(folder, commands("describe-a-model"))
     none, card = said.split(" counts now.")
     assert "Its owner has signed no card" in none
     assert "Card 1 of cleveland, " in card
-    assert "None was taken." in card
+    assert "whether its output is fair was not looked at" in " ".join(card.split())
     assert "Not stated: Funding, " in card
 
 
 def test_reading_omop_tables_is_described_right(folder: Path) -> None:
-    own = [
-        Block(each.language, each.code.replace(".venv/bin/python", sys.executable), each.beforehand)
-        for each in blocks(TABLES)
-        if not each.code.startswith("export PGPASSWORD")
-    ]
-    said = typed(folder, own)
+    said = typed(folder, commands("read-omop-tables"))
     assert "table measurement\tfound" in said
     assert "rows of cohort 1\t12" in said
     assert "chol\t5" in said
@@ -180,24 +176,55 @@ def test_reading_omop_tables_is_described_right(folder: Path) -> None:
     assert "P-0001" not in said
 
 
+def test_showing_results_at_the_bedside_is_described_right(demo: Demo, folder: Path) -> None:
+    """As a hospital runs it, at the address that `make serve` would write down: asked, computed, shown to a browser and
+    taken back. The two processes that go on are ended as they should."""
+    told, home = Told("show-results-at-the-bedside"), demo.world.home(LONG_BEACH)
+    check(json.loads(fenced(page(told.name), "json")))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    bedside.configure(home, demo.story.definition, port=port)
+    (folder / "look.py").write_text(LOOK)
+    ours = ("echo patient-1", "concordat bedside work", "concordat bedside serve")
+    enqueue, work, serve = (told.take(begins) for begins in ours)
+    said = typed(
+        folder,
+        [
+            *tutorial("CLINICIAN="),
+            enqueue,
+            f"{work.strip()} &",
+            f"{serve.strip()} &",
+            f"until {told.take('concordat bedside link').strip()} > link && python look.py; do sleep 1; done",
+            told.take("concordat bedside retract"),
+        ],
+        answers=[("id in the health record", "patient-1")],
+    )
+    assert re.search(r"^C-\d{7}-[0-9X]$", said, re.MULTILINE), "the page names the decision"
+    assert said.count("retracted.") == 3
+    told.check_all_taken()
+
+
 def test_verifying_a_dossier_is_described_right(demo: Demo, folder: Path) -> None:
-    """Of the demonstration's own decision; its files have the names that the page gives them."""
+    """Of the demonstration's own decision; its files have the names that the page gives them, where it puts them."""
     told, home = Told("verify-a-dossier"), demo.world.home(LONG_BEACH)
     assert demo.story.work is not None
-    (folder / "home").symlink_to(home.directory)
-    (folder / "dossier.zip").write_bytes(demo.world.api(LONG_BEACH).dossier(demo.report.record))
+    mine = folder / "var/mine"
+    mine.mkdir()
+    (mine / "home").symlink_to(home.directory)
+    (mine / "dossier.zip").write_bytes(demo.world.api(LONG_BEACH).dossier(demo.report.record))
     opened = canonical.encode(predict.disclose(demo.story.work, with_record=True))
-    (folder / "disclosure.json").write_bytes(opened)
+    (mine / "disclosure.json").write_bytes(opened)
     name = demo.story.published["mlp"].digest.removeprefix("sha256:")
-    (folder / "model.json").symlink_to(demo.world.folder(CLEVELAND) / "models" / f"{name}.json")
+    (mine / "model.json").symlink_to(demo.world.folder(CLEVELAND) / "models" / f"{name}.json")
     make_certificates(folder / "tls")
-    (folder / "ROOT.pem").symlink_to(folder / "tls/ca.pem")
+    (mine / "ROOT.pem").symlink_to(folder / "tls/ca.pem")
     keys = home.pins.lasting_keyring
     chain = f"--rpc {demo.world.stack.chain_url}"
     known = " ".join(f"--key {slug}={name}" for slug in keys for name in keys[slug])
     (log,) = [f"--key log={name}" for name in keyring(home.pins.coordinator)]
     begins = "python -m ledger.verify dossier.zip"
     lines = [
+        told.take("export PYTHONPATH"),
         told.take(f"{begins} --rpc https://chain.example.org\n").replace("--rpc https://chain.example.org", chain),
         told.take(f"{begins} --key").replace("--key log=… --key zurich=… --key budapest=…", f"{log} {known}"),
         told.take(f"{begins} --tsa"),
@@ -226,8 +253,7 @@ def test_what_an_operator_does_is_described_right(demo: Demo, tmp_path: Path) ->
         "CONCORDAT_KEYS": str(tmp_path / "keys"),
         "CONCORDAT_DATABASE_URL": f"sqlite:///{tmp_path}/concordat.sqlite3",
     }
-    new, hold = deploying.take("python manage.py create_keys"), deploying.take("python manage.py legal_hold")
-    setting, lifting = hold.splitlines()
+    new = deploying.take("python manage.py create_keys")
     said = shell.typed(
         tmp_path,
         f"SUBJECT={UUID(subject)}",
@@ -235,8 +261,7 @@ def test_what_an_operator_does_is_described_right(demo: Demo, tmp_path: Path) ->
         restoring.take("python manage.py migrate"),
         restoring.take("python manage.py reapply_erasures"),
         restoring.take("python manage.py check"),
-        f"HOLD=$({setting} | grep -o '[0-9]*')",
-        lifting,
+        deploying.take("HOLD="),
         deploying.take("python manage.py erase_subject"),
         restoring.take("python manage.py rotate_master_key --keep-days"),
         restoring.take("python manage.py rotate_master_key --only-destroy"),
@@ -265,14 +290,14 @@ def test_running_a_node_is_described_right(demo: Demo, folder: Path) -> None:
     shell.typed(folder, broker.replace("https://chain.example.org", stack.chain_url))
     run_manage(stack, ["enrol", str(folder / "enrolment.jws")])
     others = demo.world.home(LONG_BEACH).pins.document
-    pins = json.loads(told.take('{"chain_id"'))
+    given = told.take("cat > pins.json")
+    pins = json.loads(fed(given))
     enrolments = {**others["enrolments"], "bern": (folder / "enrolment.jws").read_text().strip()}
     own = {**{name: others[name] for name in pins}, "enrolments": enrolments}  # type: ignore[literal-required]
-    (folder / "pins.json").write_text(json.dumps(own))
-    policy = json.loads(told.take('{"chain":"required"')) | {"definitions": [demo.story.definition]}
-    pinned = shell.typed(folder, told.take("python -m compute.node pin"))
+    pinned = shell.typed(folder, given.replace(fed(given), json.dumps(own)))
     assert "bern\tidentity " in pinned
-    (folder / "home/policy.json").write_text(json.dumps(policy))
+    policy = told.take("cat > home/policy.json")
+    shell.typed(folder, policy.replace("sha256:…", demo.story.definition))
     check, run = told.take("python -m compute.node check").splitlines()
     witness = told.take("python -m compute.node witness").strip()
     said = shell.typed(
@@ -286,3 +311,8 @@ def test_running_a_node_is_described_right(demo: Demo, folder: Path) -> None:
     assert "The node's home is in order." in said
     assert "verifier key\tlocalhost/concordat-demo/witnesses/bern+" in said
     told.check_all_taken()
+
+
+def fed(code: str) -> str:
+    """What a page has a command read, up to END."""
+    return code.split("<<'END'\n", 1)[1].split("\nEND\n", 1)[0]

@@ -164,7 +164,10 @@ def test_a_decision_on_what_is_before_no_board_any_more_is_not_signed(consortium
 
 def test_stewards_are_told_when_a_submission_waits_for_them(consortium: Consortium, steward: Officer) -> None:
     other = consortium.member("budapest", "data-steward")
-    disease(consortium, budapest=ALLOWS)
+    study = disease(consortium, budapest=ALLOWS)
     told = Notification.objects.filter(notice=Notice.DATA_USE_WAITS)
     assert [each.user for each in told] == [steward.user]
     assert other not in [each.user for each in told]
+    fields = {"study": str(study.uuid), "institution": "zurich", "decision": "allows", "reason": "Yes."}
+    consortium.act(steward, "decide-data-use", **fields)
+    assert not told.filter(read=None).exists()

@@ -50,6 +50,34 @@ def test_the_same_thing_is_told_once(person: User) -> None:
     assert selectors.unread(person) == 1
 
 
+def test_a_submission_is_news_until_the_board_has_decided(consortium: Consortium) -> None:
+    """And so to the site that relies on it; the message itself stays, and stays true."""
+    study, chairs = consortium.submitted(), consortium.chairs
+    told = selectors.notifications(chairs["zurich"].user).get(notice=Notice.REVIEW_WAITS)
+    assert told.sentence == f"“{study.title}” (initial) was submitted for your board's review."
+
+    def waiting() -> set[User]:
+        asked = (Notice.REVIEW_WAITS, Notice.LOCAL_CONTEXT_WANTED)
+        return {each.user for each in Notification.objects.filter(notice__in=asked, read=None)}
+
+    concerned = waiting()
+    assert {chair.user for chair in chairs.values()} < concerned  # and the site that relies on a board
+    consortium.local_context(study)
+    consortium.sign(chairs["zurich"], study)
+    assert waiting() == concerned - {chairs["zurich"].user}
+    for board in ("budapest", "cleveland"):
+        consortium.sign(chairs[board], study)
+    assert waiting() == set()
+    assert selectors.notifications(chairs["zurich"].user).filter(notice=Notice.REVIEW_WAITS).exists()
+
+
+def test_an_agreement_is_news_until_it_is_signed(consortium: Consortium) -> None:
+    agreement = consortium.relies("budapest", "zurich")
+    told = Notification.objects.filter(key=f"reliance {agreement.uuid}")
+    assert told.exists()
+    assert not told.filter(read=None).exists()
+
+
 def test_a_title_adds_no_line_to_a_letter(person: User) -> None:
     sentence = "“Chest pain\nhttps://elsewhere.example/\r\n” waits."
     notifications.tell(Notice.REVIEW_WAITS, to=[person], study=None, key="title", sentence=sentence)

@@ -24,7 +24,7 @@ class Command(BaseCommand):
             "long-beach/regulator; or the ground on which packages were handed out",
         )
         setting.add_argument("ground", help="who said, and in which statement, that an account would impede them")
-        setting.add_argument("until", help="when it ends, such as 2031-01-31T00:00:00Z")
+        setting.add_argument("until", help="when it ends, such as 2031-01-31T00:00:00Z, or P30D from now")
         setting.add_argument("--oral", action="store_true", help="only said, not written: 30 days at most")
         ending = acts.add_parser("end")
         ending.add_argument("suspension", type=int, help="the number that was printed when it was set")
@@ -34,7 +34,7 @@ class Command(BaseCommand):
             if options["act"] == "set":
                 made = suspensions.suspend(
                     **{name: options[name] for name in ("institution", "subject", "recipient", "ground", "oral")},
-                    until=clock.parse(options["until"]),
+                    until=clock.ahead(options["until"]),
                 )
                 self.stdout.write(f"Suspension {made.pk} lasts until {clock.rfc3339(made.until)}.")
             else:

@@ -136,15 +136,23 @@ def work(app: App, once: bool, seconds: float) -> None:
 
 
 @bedside.command()
-@click.option("--port", default=8460, show_default=True, type=click.IntRange(1, 65535), help="On loopback.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help=f"On loopback; the port of an http address in bedside.json, or {configuration.PORT}, unless given.",
+)
 @click.pass_obj
-def serve(app: App, port: int) -> None:
+def serve(app: App, port: int | None) -> None:
     """Answer hooks and show pages on 127.0.0.1, under the address in bedside.json, until it is stopped."""
     from concordat.bedside import app as web  # a web server, which no other command needs
     from concordat.bedside.bedside import Bedside
 
     config, store = configuration.load(app.home), Store(app.home.directory, patience=web.PATIENCE)
     documents.check_fit(store, config["definition"])
+    expected = configuration.port(config)
+    if port not in (None, expected) and config["address"].startswith("http:"):
+        app.progress.print(f"Warning: {config['address']} leads to port {expected}, and this listens on {port}.")
+    port = port or expected
     app.progress.print(f"Bedside of {app.home.institution}: {config['address']}, on port {port} of {web.HOST}.")
     web.serve(Bedside(config, store, app.home.institution), port=port)
 

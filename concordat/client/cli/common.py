@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from concordat import canonical
+from concordat import canonical, clock
 from concordat.client.answers import JobStatus
 from concordat.client.api import Api, signed_in
 from concordat.client.home import ClientHome
@@ -91,6 +92,27 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             click.echo("\nStopped. What was handed in before stays handed in.", err=True)
             ctx.exit(INTERRUPTED)
+
+
+class Day(click.DateTime):
+    """A day, such as 2026-01-31, as a time without a zone; `ahead`: or so long from today as an ISO 8601 duration says,
+    such as P1Y."""
+
+    def __init__(self, *, ahead: bool = False) -> None:
+        super().__init__(["%Y-%m-%d"])
+        self._ahead = ahead
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "[YYYY-MM-DD|P1Y]" if self._ahead else "[YYYY-MM-DD]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if not (self._ahead and isinstance(value, str) and value.startswith("P")):
+            found: datetime = super().convert(value, param, ctx)
+            return found
+        try:
+            return clock.after(value, clock.now()).replace(hour=0, minute=0, second=0, tzinfo=None)
+        except Refused as refused:
+            self.fail(refused.detail, param, ctx)
 
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

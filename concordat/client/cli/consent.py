@@ -10,12 +10,10 @@ from rich.console import Console
 
 from concordat import clock
 from concordat.client import consents
-from concordat.client.cli.common import FILE, App, columns, resource
+from concordat.client.cli.common import FILE, App, Day, columns, resource
 from concordat.client.listed import ConsentAnswer
 from concordat.consent import Capacity, Reconsent, Regained
 from concordat.fields import plain
-
-_DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.group()
@@ -31,7 +29,7 @@ def consent() -> None:
 @click.option("--form", type=FILE, help="The form that was signed; only its digest is sent.")
 @click.option("--form-version", default="1", show_default=True, help="The version of the form.")
 @click.option("--language", default="en", show_default=True, help="The language of the form, such as de or pt-BR.")
-@click.option("--until", type=_DAY, help="The last day, UTC.")
+@click.option("--until", type=Day(ahead=True), help="The last day, UTC, or how long from today.")
 @click.option(
     "--signer",
     type=click.Choice(["self", "parent", "representative"]),
@@ -42,7 +40,7 @@ def consent() -> None:
 @click.option("--assent", type=FILE, help="With a parent: the child's own assent form; only its digest is sent.")
 @click.option(
     "--reconsent",
-    type=_DAY,
+    type=Day(ahead=True),
     help="The day on which the person decides for themself: with a parent the day of majority, which is required; with "
     "a representative the day on which capacity is expected back. From then on only the person's own consent counts.",
 )

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from concordat import clock
 from concordat.canonical import digest
-from concordat.client.cli.common import FILE, App, columns, document, resource, write_new
+from concordat.client.cli.common import FILE, App, Day, columns, document, resource, write_new
 from concordat.fhir.draft import draft as make_draft
 from concordat.protocol import AttachmentKind
 
@@ -91,7 +91,9 @@ def submit(app: App, protocol: Path, report: TextIO | None) -> None:
 @click.argument("study")
 @click.argument("file", type=FILE)
 @click.option("--kind", required=True, type=click.Choice([kind.value for kind in AttachmentKind]))
-@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The last day on which it is in force, UTC.")
+@click.option(
+    "--until", type=Day(ahead=True), help="The last day on which it is in force, UTC, or how long from today."
+)
 @click.option("--of-the-study", is_flag=True, help="The study's own document, not this institution's (for its leader).")
 @click.pass_obj
 def attach(app: App, study: str, file: Path, kind: str, until: datetime | None, of_the_study: bool) -> None:

@@ -8,10 +8,9 @@ from rich.console import Console
 
 from concordat import accounting
 from concordat.canonical import encode
-from concordat.client.cli.common import App, write_new
+from concordat.client.cli.common import App, Day, write_new
 from concordat.fields import plain
 
-_DAY = click.DateTime(["%Y-%m-%d"])
 _GROUNDS = ("no-longer-needed", "consent-withdrawn", "objection", "unlawful", "legal-obligation")
 
 
@@ -34,9 +33,9 @@ def export(app: App, pseudonym: object, file: Path) -> None:
 @subject.command()
 @click.argument("pseudonym", type=click.UUID)
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--asked", type=_DAY, help="The day on which the person asked; today if not given.")
-@click.option("--since", type=_DAY, help="The first day, of a shorter period than six years.")
-@click.option("--until", type=_DAY, help="Its last day.")
+@click.option("--asked", type=Day(), help="The day on which the person asked; today if not given.")
+@click.option("--since", type=Day(), help="The first day, of a shorter period than six years.")
+@click.option("--until", type=Day(), help="Its last day.")
 @click.option("--pdf", type=click.Path(dir_okay=False, path_type=Path), help="Write it on paper, too.")
 @click.pass_obj
 def disclosures(

@@ -21,7 +21,9 @@ class Command(BaseCommand):
         setting.add_argument("subject", type=UUID, help="the pseudonym that the institution uses for the person")
         setting.add_argument("ground", help="the duty, and how long it lasts")
         setting.add_argument("--exemption", choices=list(Exemption), default=Exemption.LEGAL_CLAIMS)
-        setting.add_argument("--until", default="", help="when it ends by itself, such as 2031-01-31T00:00:00Z")
+        setting.add_argument(
+            "--until", default="", help="when it ends by itself, such as 2031-01-31T00:00:00Z, or P5Y from now"
+        )
         lifting = acts.add_parser("lift")
         lifting.add_argument("hold", type=int, help="the number that was printed when it was set")
 
@@ -31,7 +33,7 @@ class Command(BaseCommand):
                 held = subjects.hold(
                     **{name: options[name] for name in ("institution", "subject", "ground")},
                     exemption=Exemption(options["exemption"]),
-                    until=clock.parse(options["until"]) if options["until"] else None,
+                    until=clock.ahead(options["until"]) if options["until"] else None,
                 )
                 self.stdout.write(f"Legal hold {held.pk} is set.")
             else:

@@ -158,7 +158,7 @@ def test_served_by_the_command_itself_on_loopback_with_no_token_in_its_output(ho
     (hospital.home.directory / FILE).write_text(json.dumps(config))
     command = [sys.executable, "-m", "concordat.client", "--home", str(hospital.home.directory)]
     with subprocess.Popen(
-        [*command, "bedside", "serve", "--port", str(port)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT
+        [*command, "bedside", "serve"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT
     ) as process:
         try:
             link = json.loads(run("link", patient=PATIENT).stdout)["link"]
@@ -170,6 +170,19 @@ def test_served_by_the_command_itself_on_loopback_with_no_token_in_its_output(ho
             output = process.communicate(timeout=20)[0].decode()
     assert link.rsplit("/", 1)[1] not in output
     assert PATIENT not in output
+
+
+def test_it_says_so_when_it_listens_where_its_address_does_not_lead(hospital: Hospital) -> None:
+    (hospital.home.directory / FILE).write_text(json.dumps(hospital.config))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "concordat.client", "--home", str(hospital.home.directory)]
+    with subprocess.Popen(
+        [*command, "bedside", "serve", "--port", str(port)], stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stderr
+        assert f"http://127.0.0.1:8460 leads to port 8460, and this listens on {port}." in process.stderr.readline()
+        process.terminate()
 
 
 def test_killed_in_the_middle_of_a_write_the_store_is_whole(hospital: Hospital) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from concordat.bedside.config import load
+from concordat.bedside.config import load, port
 from concordat.bedside.ehr import Ehrs
 from concordat.bedside.store import Store
 from concordat.client.home import ClientHome
@@ -23,6 +23,16 @@ def test_what_a_hospital_writes(home: ClientHome) -> None:
     ehr = {"issuer": ISSUER, "jwks": Ehr().jwks, "origins": []}
     config = configured(home, DEFINITION, "care", ehrs=[ehr], address="https://bedside.example.org")
     assert config["threshold"] == "0.2"
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [("http://127.0.0.1:8470", 8470), ("http://localhost", 80), ("https://bedside.example.org:8443", 8460)],
+)
+def test_it_listens_where_its_address_leads_or_its_proxy_expects_it(
+    home: ClientHome, address: str, expected: int
+) -> None:
+    assert port(configured(home, DEFINITION, "care", address=address)) == expected
 
 
 def test_without_one_the_bedside_says_where_to_read_about_it(home: ClientHome) -> None:

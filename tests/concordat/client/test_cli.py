@@ -6,7 +6,7 @@ import re
 import sqlite3
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,6 +14,7 @@ from uuid import uuid4
 import httpx
 import numpy as np
 import pytest
+import time_machine
 from click.testing import CliRunner, Result
 from django.db import transaction
 from fhir.resources.R4B import get_fhir_model_class
@@ -50,8 +51,7 @@ ASKED = ("--purpose", PURPOSE, "--person", PERSON)
 def give_consent(run: Run, tmp_path: Path) -> str:
     form = tmp_path / "form.md"
     form.write_text("I agree.")
-    until = (clock.now().replace(year=clock.now().year + 1)).strftime("%Y-%m-%d")
-    options = ["--subject", uuid4(), "--study", "chest-pain", "--purpose", PURPOSE, "--form", form, "--until", until]
+    options = ["--subject", uuid4(), "--study", "chest-pain", "--purpose", PURPOSE, "--form", form, "--until", "P1Y"]
     return str(machine(run("consent", "give", *options, output="json"))["consent"])
 
 
@@ -689,6 +689,11 @@ def test_a_document_is_attached_to_a_study(world: World, run: Run, tmp_path: Pat
     attached = machine(run("study", "attach", *options, "--until", "2999-01-01", home="cleveland", output="json"))
     assert attached["digest"] == canonical.digest(file.read_bytes())
     assert (attached["institution"], attached["expires"]) == ("cleveland", "2999-01-01T23:59:59Z")
+    with time_machine.travel(datetime(2090, 2, 28, 12, tzinfo=UTC)):
+        later = machine(run("study", "attach", *options, "--until", "P2Y1D", home="cleveland", output="json"))
+        wrong = run("study", "attach", *options, "--until", "P1H", home="cleveland")
+    assert later["expires"] == "2092-02-29T23:59:59Z"
+    assert (wrong.exit_code, "A duration reads like P1Y" in wrong.stderr) == (2, True)
     refused = run("study", "attach", *options, home="cleveland")
     assert (refused.exit_code, "expires" in refused.stderr) == (1, True)
     charter = run("study", "attach", STUDY, file, "--kind", "charter", "--of-the-study", home="cleveland")
