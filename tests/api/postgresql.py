@@ -77,7 +77,8 @@ def test_several_senders_tell_each_message_once(webhook: Webhook, server: HttpsS
 
 
 def test_while_one_message_is_being_sent_the_others_go_on(webhook: Webhook, server: HttpsServer) -> None:
-    """No transaction is open, and no row locked, while the other side takes its time."""
+    """No transaction is open, and no row locked, while the other side takes its time; but the one that takes it is
+    called by nobody else."""
     arrived, go_on = threading.Event(), threading.Event()
 
     def slowly(_: Received) -> Said:
@@ -88,6 +89,8 @@ def test_while_one_message_is_being_sent_the_others_go_on(webhook: Webhook, serv
         return Said()
 
     server.says = slowly
+    other_url = f"{server.url}/other"
+    endpoints.register(institution=webhook.institution, url=other_url, events=["prediction.recorded"])
     happen(), happen()
     outbox.collect()
 
@@ -98,7 +101,7 @@ def test_while_one_message_is_being_sent_the_others_go_on(webhook: Webhook, serv
         finally:
             go_on.set()
 
-    assert sorted(at_the_same_time(lambda: outbox.send_due(clock.now()), other)) == [1, 1]
+    assert sorted(at_the_same_time(lambda: outbox.send_due(clock.now()), other)) == [2, 2]
 
 
 def test_what_is_recorded_while_it_looks_is_found_the_next_time(webhook: Webhook, server: HttpsServer) -> None:
@@ -193,7 +196,7 @@ def test_a_sender_that_is_killed_during_the_call_has_it_made_again(
     go_on.set()
     delivery = Delivery.objects.get()
     assert (delivery.state, delivery.entry, delivery.attempts) == ("queued", entry.index, 1)
-    Delivery.objects.update(next_attempt=clock.now())
+    Webhook.objects.update(next_call=clock.now())
     with _sender(settings) as sender:
         assert sender.wait(60) == 0
     assert [each.headers["webhook-id"] for each in server.received] == [f"msg_{delivery.uuid}"] * 2
