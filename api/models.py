@@ -8,6 +8,7 @@ from uuid import uuid4
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
+from concordat import clock
 from governance.models import Institution, InstitutionKey
 
 
@@ -109,6 +110,7 @@ class Webhook(models.Model):
     failing_since = models.DateTimeField(null=True, help_text="The first failure since the last success.")
     last_failure = models.CharField(max_length=32, blank=True, help_text="An HTTP status, or what came between.")
     last_success = models.DateTimeField(null=True)
+    next_call = models.DateTimeField(default=clock.now, help_text="Before that it is sent nothing.")
 
     class Meta:
         ordering = ("pk",)

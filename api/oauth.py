@@ -205,11 +205,13 @@ class Server(AuthorizationServer):
         """Raises InvalidClientError if the key was taken away since it was looked at: that ended the tokens which were
         there, and this one would have outlived it."""
         client: InstitutionClient = request.client
-        AccessToken.objects.forget_expired()
-        UsedAssertion.objects.forget_expired()
+        # First of all: whoever takes the key away locks the institution, then deletes its tokens. Two transactions that
+        # took these in different orders would wait for each other, and the revocation might be the one that is ended.
         institutions.lock(client.institution)
         if not _still_counts(client):
             raise InvalidClientError(description="The client key was changed meanwhile.")
+        AccessToken.objects.filter(institution=client.institution).forget_expired()
+        UsedAssertion.objects.filter(issuer=client.institution.slug).forget_expired()
         AccessToken.objects.issue(
             token["access_token"],
             institution=client.institution,

@@ -164,14 +164,24 @@ def addresses(host: str, port: int) -> list[str]:
 
 def public(address: str) -> bool:
     """Whether it is a machine on the internet: not private, loopback, link-local, shared, reserved or multicast
-    (IANA's registries of special addresses), nor one of these written as IPv6."""
+    (IANA's registries of special addresses), nor one of these written as IPv6; of IPv6, global unicast alone."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None) or _translated(ip)
         if inner is not None:
             return public(str(inner))
-    return ip.is_global and not ip.is_multicast
+        if ip not in _UNICAST:
+            return False
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in _SPECIAL)
 
+
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""All that IANA gives to machines. Some of the rest leads to private networks: site-local addresses, IPv4 addresses in
+forms that were given up, and the prefix of RFC 8215, which translates to private IPv4."""
+
+_SPECIAL = (ipaddress.IPv4Network("192.0.0.0/24"), ipaddress.IPv6Network("3fff::/20"))
+"""What `ipaddress` takes for global: protocols' own addresses, some of which clouds use for metadata, and those of
+documentation (RFC 9637)."""
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 

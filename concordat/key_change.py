@@ -240,7 +240,7 @@ class KeyHistory:
         self._check_replaced(document)
         self._check_times(document)
         if document["key"] is not None:
-            self._check_key(document["replaces"]["kind"], document["key"])
+            self._check_key(document["replaces"]["kind"], document["key"], document["ground"])
         _check_possession(document)
         change = KeyChange(token, document, document["sequence"] if place is None else place)
         return replace(self, changes=(*self.changes, change))
@@ -275,7 +275,7 @@ class KeyHistory:
             detail = "`effective` is the time of issue; only for a compromise may it lie before."
             raise Refused(Reason.FIELD_INVALID, detail=detail, field="effective")
 
-    def _check_key(self, kind: Kind, public: Any) -> None:
+    def _check_key(self, kind: Kind, public: Any, ground: Ground) -> None:
         try:
             read(public, _SHAPES[kind])
         except Refused as refused:
@@ -284,6 +284,10 @@ class KeyHistory:
         if kind == "client":
             check_client_key(public, field="key")
             had = had or bool(thumbprints(public) & self._given_up())
+            doubted = thumbprints(self.last(kind).public) if ground == "compromise" else frozenset()
+            if doubted and doubted <= thumbprints(public):
+                detail = "The compromised key would still sign in: leave out every key that somebody else may have."
+                raise Refused(Reason.FIELD_INVALID, detail=detail, field="key")
         if had:
             raise Refused(Reason.FIELD_INVALID, detail="The institution has had this key before.", field="key")
 

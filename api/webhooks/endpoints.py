@@ -58,7 +58,7 @@ def change(webhook: Webhook, *, events: Sequence[str] | None, active: bool | Non
         give_up(webhook.deliveries.all())
     elif active and webhook.state != Webhook.State.ACTIVE:
         webhook.state, webhook.cursor = Webhook.State.ACTIVE, _end_of_log()
-        webhook.failing_since, webhook.last_failure = None, ""
+        webhook.failing_since, webhook.last_failure, webhook.next_call = None, "", clock.now()
     webhook.save()
     return webhook
 

@@ -2,8 +2,12 @@
 
 The log is the outbox: an entry is written in the transaction of what it records. `collect` turns the entries behind a
 webhook's cursor into deliveries, and moves the cursor, in one transaction. `send_due` takes one delivery at a time, in
-a short transaction which puts it off until `TAKEN` is over, so that no other sender sees it as due; the call is made
-with no transaction open; then it is marked. A sender that dies in between leaves it to be sent again under the same id.
+a short transaction which puts its webhook off until `TAKEN` is over, so that no other sender calls it meanwhile; the
+call is made with no transaction open; then it is marked. A sender that dies in between leaves it to be sent again under
+the same id.
+
+Webhooks take turns: the one goes first that has waited longest since it was called. Whoever has many, or lets them
+hang, takes no more than their turns from the others.
 """
 
 import random
@@ -27,12 +31,15 @@ from ledger import selectors
 from ledger.models import LogEntry
 
 ROUND_SECONDS = 20
-"""Less than the time for which a delivery is taken, so that no other round takes it as well."""
+"""Slow receivers do not keep the worker for longer from everything else."""
 
 log = structlog.get_logger(__name__)
 
 TAKEN = timedelta(minutes=2)
-"""For so long a delivery belongs to the sender that took it; more than any call may last."""
+"""For so long a webhook belongs to the sender that took a delivery to it; more than any call may last."""
+
+PAUSE = timedelta(minutes=2)
+"""Between two calls to a webhook that goes on failing, whatever waits for it."""
 
 DELAYS = tuple(timedelta(seconds=each) for each in (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400))
 """Until the next attempt, after each that failed; a fifth more or less, by chance. After the last one, some three days
@@ -75,36 +82,33 @@ def _collect(pk: int) -> int:
 
 
 def send_due(now: datetime) -> int:
-    """Send what is due, and answer how many messages arrived. Whoever fails is not tried again in this round, and a
-    round ends after `ROUND_SECONDS`: slow receivers do not keep the worker from everything else. Each attempt has a
-    time of its own, so that the last one's signature is as fresh as the first one's."""
+    """Send what is due, for `ROUND_SECONDS` at most, and answer how many messages arrived. Each attempt has a time of
+    its own, so that the last one's signature is as fresh as the first one's."""
     began = time.monotonic()
     Delivery.objects.filter(created__lte=now - KEPT).exclude(state=Delivery.State.QUEUED).delete()
-    failed: set[int] = set()
     arrived = 0
     for _ in range(ROUND):
         moment = clock.now()
-        delivery = _take(moment, failed) if time.monotonic() - began < ROUND_SECONDS else None
+        delivery = _take(moment) if time.monotonic() - began < ROUND_SECONDS else None
         if delivery is None:
             break
         failure = _send(delivery, moment)
         _settle(delivery, moment, failure)
-        if failure:
-            failed.add(delivery.webhook_id)
-        else:
-            arrived += 1
+        arrived += not failure
     return arrived
 
 
 @transaction.atomic
-def _take(now: datetime, failed: set[int]) -> Delivery | None:
-    due = Delivery.objects.select_for_update(skip_locked=True, of=("self",)).select_related("webhook")
-    due = due.filter(state=Delivery.State.QUEUED, next_attempt__lte=now, webhook__state=Webhook.State.ACTIVE)
-    delivery = due.exclude(webhook__in=failed).order_by("next_attempt", "pk").first()
+def _take(now: datetime) -> Delivery | None:
+    due = Delivery.objects.select_for_update(skip_locked=True, of=("self", "webhook")).select_related("webhook")
+    due = due.filter(state=Delivery.State.QUEUED, next_attempt__lte=now)
+    due = due.filter(webhook__state=Webhook.State.ACTIVE, webhook__next_call__lte=now)
+    delivery = due.order_by("webhook__next_call", "next_attempt", "pk").first()
     if delivery is not None:
         delivery.attempts += 1
-        delivery.next_attempt = now + TAKEN
-        delivery.save(update_fields=["attempts", "next_attempt"])
+        delivery.save(update_fields=["attempts"])
+        delivery.webhook.next_call = now + TAKEN
+        delivery.webhook.save(update_fields=["next_call"])
     return delivery
 
 
@@ -130,20 +134,24 @@ def _settle(delivery: Delivery, now: datetime, failure: str) -> None:
     if webhook is None:
         return
     mine = Delivery.objects.filter(pk=delivery.pk, state=Delivery.State.QUEUED)
+    webhook.next_call = now
     if not failure:
         mine.update(state=Delivery.State.DELIVERED)
         webhook.failing_since, webhook.last_failure, webhook.last_success = None, "", now
     else:
         log.warning("webhook.not_delivered", reason=failure, attempts=delivery.attempts)
-        webhook.failing_since, webhook.last_failure = webhook.failing_since or now, failure
         if delivery.attempts > len(DELAYS):
+            delay = PAUSE
             mine.update(state=Delivery.State.GIVEN_UP)
         else:
-            mine.update(next_attempt=now + _delay(delivery.attempts))
+            delay = _delay(delivery.attempts)
+            mine.update(next_attempt=now + delay)
+        webhook.next_call += PAUSE if webhook.failing_since else min(delay, PAUSE)
+        webhook.failing_since, webhook.last_failure = webhook.failing_since or now, failure
         if failure == str(_GONE) or now - webhook.failing_since >= DISABLED_AFTER:
             webhook.state = Webhook.State.DISABLED
             give_up(webhook.deliveries.all())
-    webhook.save(update_fields=["failing_since", "last_failure", "last_success", "state"])
+    webhook.save(update_fields=["failing_since", "last_failure", "last_success", "next_call", "state"])
 
 
 def _delay(attempts: int) -> timedelta:

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.utils import timezone
@@ -18,7 +19,7 @@ from concordat.key_change import build_change
 from concordat.keystore import Keystore
 from governance import selectors
 from governance.models import Institution, InstitutionKey
-from tests.api.conftest import FORM
+from tests.api.conftest import ASSERTION_TYPE, FORM
 
 
 def test_an_enrolled_key_buys_a_token_for_five_minutes(
@@ -233,6 +234,18 @@ def test_a_token_does_not_outlive_a_key_that_is_taken_away_meanwhile(
 
     monkeypatch.setattr(ClientCredentials, "validate_requested_scope", then_revoked)
     check_refused(ask_token(assertion("zurich")))
+
+
+@pytest.mark.parametrize("query", ["scope=node", "grant_type=client_credentials&scope=ledger.read", "unknown"])
+def test_the_address_holds_no_parameters(
+    assertion: Callable[..., str], members: dict[str, Institution], client: Any, query: str
+) -> None:
+    form = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion("zurich")}
+    form |= {"grant_type": "client_credentials", "scope": "ledger.read"}
+    body = {name: value for name, value in form.items() if f"{name}=" not in query}
+    answer = client.post(f"/api/v1/token?{query}", urlencode(body), content_type=FORM)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert not AccessToken.objects.exists()
 
 
 def test_a_client_secret_is_no_way_in(ask_token: Callable[..., Any]) -> None:

@@ -1,5 +1,6 @@
 """Messages arrive at least once, whatever breaks in between, and who does not answer is left alone in time."""
 
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from time_machine import TimeMachineFixture
 from api.models import Delivery, Webhook
 from api.tasks import webhooks
 from api.webhooks import endpoints, outbox
-from api.webhooks.outbox import DELAYS, DISABLED_AFTER, KEPT, TAKEN
+from api.webhooks.outbox import DELAYS, DISABLED_AFTER, KEPT, PAUSE, TAKEN
 from compute.models import Job
 from concordat import clock
 from concordat.client.webhooks import Memory, Receiver
@@ -24,7 +25,7 @@ from governance.models import Institution
 from tests.api.conftest import JOB
 from tests.api.test_webhooks import happen
 from tests.support.certificates import make_certificates
-from tests.support.https import HttpsServer, Said, https_server
+from tests.support.https import HttpsServer, Received, Said, https_server
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +153,7 @@ def test_who_fails_for_days_is_disabled_until_the_institution_says_otherwise(
     server.says = lambda _: Said(status=500)
     happen()
     go()
-    time_machine.move_to(start + DISABLED_AFTER - timedelta(seconds=1))
+    time_machine.move_to(start + DISABLED_AFTER - PAUSE)
     happen()
     go()
     webhook.refresh_from_db()
@@ -192,14 +193,69 @@ def test_a_private_address_is_not_called(webhook: Webhook, server: HttpsServer, 
 
 
 def test_one_that_fails_does_not_hold_up_the_others(
-    webhook: Webhook, members: dict[str, Institution], server: HttpsServer
+    webhook: Webhook, members: dict[str, Institution], server: HttpsServer, time_machine: TimeMachineFixture
 ) -> None:
+    time_machine.move_to(clock.now())
     endpoints.register(institution=members["long-beach"], url=f"{server.url}/other", events=["prediction.recorded"])
     server.says = lambda request: Said(status=500 if request.path == "/told" else 200)
     for _ in range(3):
         happen()
     assert go() == 3
     assert [each.path for each in server.received].count("/told") == 1, "who fails is not tried again in this round"
+
+
+def test_silent_ones_with_much_before_them_do_not_hold_up_the_others(
+    objects: Job, members: dict[str, Institution], server: HttpsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twice as many as a round has time for, registered before."""
+    monkeypatch.setattr(outbox, "_SECONDS", 1.0)
+    monkeypatch.setattr(outbox, "ROUND_SECONDS", 1.5)
+    over = threading.Event()
+
+    def silent(request: Received) -> Said:
+        if request.path != "/told":
+            over.wait(60)
+        return Said()
+
+    server.says = silent
+    for path in ("silent/0", "silent/1", "silent/2", "silent/3", "told"):
+        events = ["prediction.recorded" if path == "told" else "model.described"]
+        endpoints.register(institution=members["long-beach"], url=f"{server.url}/{path}", events=events)
+    for _ in range(10):
+        happen(Event.MODEL_DESCRIBED)
+    happen()
+    assert sum(go() for _ in range(3)) == 1
+    over.set()
+
+
+def test_who_goes_on_failing_is_called_every_two_minutes_whatever_waits(
+    webhook: Webhook, server: HttpsServer, time_machine: TimeMachineFixture
+) -> None:
+    time_machine.move_to(clock.now())
+    server.says = lambda _: Said(status=500)
+    for _ in range(30):
+        happen()
+        go()
+        later(time_machine, timedelta(seconds=10))
+    assert len(server.received) == 4, "after 10 seconds, then 2 minutes each"
+
+
+def test_one_message_of_a_webhook_is_under_way_at_a_time(
+    webhook: Webhook, members: dict[str, Institution], server: HttpsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoints.register(institution=members["long-beach"], url=f"{server.url}/other", events=["model.described"])
+    happen(), happen(), happen(Event.MODEL_DESCRIBED)
+    real, meanwhile = outbox._send, list[int]()
+
+    def send(delivery: Delivery, now: Any) -> str:
+        monkeypatch.setattr(outbox, "_send", real)
+        meanwhile.append(outbox.send_due(clock.now()))
+        return real(delivery, now)
+
+    monkeypatch.setattr(outbox, "_send", send)
+    assert go() == 2
+    assert meanwhile == [1]
+    assert [each.path for each in server.received] == ["/other", "/told", "/told"]
 
 
 class Killed(BaseException):

@@ -10,7 +10,7 @@ from concordat import clock
 from concordat.client_keys import MOST_KEYS, ClientKey, check_client_key, client_key_id, read_key_set
 from concordat.enrolment import build_enrolment, verify_enrolment
 from concordat.fields import read
-from concordat.key_change import KeyHistory, build_change
+from concordat.key_change import Ground, KeyHistory, build_change
 from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
 
@@ -44,8 +44,8 @@ def history(keys: Keystore) -> KeyHistory:
     return KeyHistory.read(verify_enrolment(token), [])
 
 
-def change(history: KeyHistory, keys: Keystore, key: Any) -> KeyHistory:
-    token = build_change(history, kind="client", key=key, ground="rotation", issued=clock.now(), offline=keys.offline)
+def change(history: KeyHistory, keys: Keystore, key: Any, ground: Ground = "rotation") -> KeyHistory:
+    token = build_change(history, kind="client", key=key, ground=ground, issued=clock.now(), offline=keys.offline)
     return history.after(token)
 
 
@@ -133,6 +133,16 @@ class TestSignedSets:
         for back in ({"keys": [own, *set_["keys"]]}, {"keys": [own | {"kid": "renamed"}]}, own):
             refused = refusal(change, less, keys, back)
             assert (refused.reason, "before" in refused.detail) == (Reason.FIELD_INVALID, True)
+
+    def test_a_compromised_key_goes(self, history: KeyHistory, keys: Keystore, set_: dict[str, Any]) -> None:
+        own, (one, other) = history.need("client").public, set_["keys"]
+        for kept in ([own], [own | {"kid": "renamed"}], [one, own]):
+            assert "leave out" in refusal(change, history, keys, {"keys": kept}, "compromise").detail
+        both = change(history, keys, set_, "compromise")
+        for kept in ([other, one], [one, other, own], [one | {"kid": "renamed"}, other]):
+            assert refusal(change, both, keys, {"keys": kept}, "compromise").field == "key"
+        for key in ({"keys": [one]}, {"keys": [other]}, {"jwks_url": ADDRESS}, None):
+            assert change(both, keys, key, "compromise").sequence == 2
 
     def test_what_was_revoked_with_a_set_does_not_come_back(
         self, history: KeyHistory, keys: Keystore, set_: dict[str, Any]
