@@ -127,8 +127,8 @@ class Node:
                 each_of(lambda seat: self._keep_back(seat, reasons[seat.ticket]), _among(left, reasons))
             left = _among(left, granted)
             computed = self._compute(seats, granted) if left else None
-        except Refused as refused:
-            reason = refused.reason
+        except Exception as error:  # noqa: BLE001  (whatever it is, the others wait for an answer)
+            reason = _reason(error)
             each_of(lambda seat: self._keep_back(seat, reason), left)
             return
         finally:
@@ -199,8 +199,8 @@ class Node:
             if reasons:
                 raise Refused(Reason.COMPANION_REFUSED)
             return self._accept(list(grants.values()))
-        except Refused as refused:
-            others = refused.reason
+        except Exception as error:  # noqa: BLE001  (as in `start`)
+            others = _reason(error)
             self._slot.free(next(iter(tickets.values()))["batch"])
         return [
             (ticket["job"], self._refuse(ticket, reasons.get(ticket["ticket"], others))) for ticket in tickets.values()
@@ -341,8 +341,8 @@ class Node:
             if grant.plan is None:  # the seeds of a computation over many people would lay open their rows
                 self._tapes.keep(seat.job, tape_of(grant, computed.result), now=self._now())
             token, sealed = sign_result(grant, computed, node=self.slug, keys=self.home.keys)
-        except Refused as refused:
-            self._keep_back(seat, refused.reason)
+        except Exception as error:  # noqa: BLE001  (as in `start`)
+            self._keep_back(seat, _reason(error))
             return
         self._coordinator.result(seat.job, token, sealed)
         self.replay.end(seat.ticket)
@@ -350,6 +350,14 @@ class Node:
 
 def _among(seats: Sequence[Seen], tickets: Container[str]) -> list[Seen]:
     return [seat for seat in seats if seat.ticket in tickets]
+
+
+def _reason(error: Exception) -> Reason:
+    """What the coordinator is told: of what nobody foresaw, that there is no result. The log has its type and place."""
+    if isinstance(error, Refused):
+        return error.reason
+    log.error("job.failed", exc_info=error)
+    return Reason.ENGINE_FAILED
 
 
 def _claimed(seat: Seen) -> Claimed:
