@@ -186,7 +186,8 @@ same code (`concordat.reading`): the certainly newest value; a tie is refused; a
 
 - *When.* `*_datetime` if it is no midnight, which many databases write where they do not know the time; else the day.
   If the two are of different days, either may be right. An hour that comes twice when the clocks go back is either
-  one.
+  one. Of a time in the first or last days of the calendar, such as 9999-12-31 23:59:59, which stands for always, only
+  the day counts: a drug that ends then is taken.
 - *Numbers.* `value_as_number`. An `operator_concept_id` other than none, 0 and {equals} (`=`) is a comparator, and so
   is a `value_source_value` that begins with one: refused.
 - *Units.* The UCUM code of `unit_concept_id`; where there is none (0), `unit_source_value` if it is UCUM. Converted

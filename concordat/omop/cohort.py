@@ -239,28 +239,29 @@ class Cohort:
     def _unusable(self, index: date, periods: Sequence[Period], death: date | None) -> str:
         if death is not None and death <= index:
             return DEAD
-        first = index - timedelta(days=self._before)
-        period = next(((start, end) for start, end in periods if start <= first and index <= end), None)
-        if period is None:
+        # Differences of days, since sums may lie beyond the calendar.
+        before = timedelta(days=self._before)
+        end = next((end for start, end in periods if index - start >= before and index <= end), None)
+        if end is None:
             return UNOBSERVED
         if self._outcome is None:
             return ""
-        last = index + timedelta(days=self._outcome.days)
-        if period[1] >= last:
+        time = timedelta(days=self._outcome.days)
+        if end - index >= time:
             return ""
-        return DIED if death is not None and death <= last else LOST
+        return DIED if death is not None and death - index <= time else LOST
 
     def _came(self, rows: Rows, index: date) -> bool | None:
         """Whether the outcome came; None if somebody only suspected it."""
         if self._outcome is None or self._target is None:
             return False
-        last = index + timedelta(days=self._outcome.days)
+        time = timedelta(days=self._outcome.days)
         found, statuses = self._reader.codes.found["Condition"], self._reader.codes.statuses
         said = {
             certainty(row, statuses)
             for row in rows.conditions
             if any(each is self._target for each in found.of(row.concept, row.source))
-            and index < (day_of(row.start, row.table) or index) <= last
+            and timedelta() < (day_of(row.start, row.table) or index) - index <= time
         }
         return True if "yes" in said else None if "uncertain" in said else False
 

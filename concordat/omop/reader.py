@@ -221,10 +221,10 @@ def _said(feature: Feature, person: PersonRow, index: Index) -> Item | None:
 
 def _age(feature: Feature, person: PersonRow, day: date) -> int:
     """Completed years on a day, by as much of the date of birth as there is."""
-    born = f"{person.year:04}"
-    if person.month:
-        born += f"-{person.month:02}" + (f"-{person.day:02}" if person.day else "")
     try:
+        born = f"{person.year:04}"
+        if person.month:
+            born += f"-{person.month:02}" + (f"-{person.day:02}" if person.day else "")
         age = times.years(born, day)
     except ValueError:
         raise invalid(feature, "The date of birth is no date, or lies after the index day.") from None

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from concordat.omop.codes import Codes, Found
 from concordat.omop.database import COLUMNS, Database, marks
-from concordat.reading.times import Span, on
+from concordat.reading.times import Span, always, on
 from concordat.reasons import Reason, Refused
 
 Day = date | str | None
@@ -187,6 +187,8 @@ def span(day: Day, moment: Moment, table: str, zone: ZoneInfo | None) -> Span | 
 
 
 def _exact(moment: datetime, zone: ZoneInfo | None) -> Span:
+    if always(moment.date()):
+        return on(moment.date())
     words = moment.isoformat(timespec="seconds")
     if moment.tzinfo is None and zone is None:
         said = moment.replace(tzinfo=UTC)

@@ -17,6 +17,7 @@ _FORM = re.compile(
 )
 _EAST, _WEST = timedelta(hours=14), timedelta(hours=12)
 _TICK = timedelta(microseconds=1)
+_FIRST, _LAST = date(1, 1, 3), date(9999, 12, 29)
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,14 @@ def at(moment: datetime) -> Span:
 def on(day: date) -> Span:
     """A day, wherever it was: from its first to its last microsecond. One at an end of the calendar, which stands for
     always in some databases, is moved away from it by two days, so that it can be reckoned with."""
-    near = min(max(day, date(1, 1, 3)), date(9999, 12, 29))
+    near = min(max(day, _FIRST), _LAST)
     begin = datetime(near.year, near.month, near.day, tzinfo=UTC)
     return Span(begin, begin + timedelta(days=1) - _TICK, False, day.isoformat())
+
+
+def always(day: date) -> bool:
+    """Whether a day is at an end of the calendar. A moment there is reckoned with as that day is (:func:`on`)."""
+    return not _FIRST <= day <= _LAST
 
 
 def span(written: object) -> Span | None:

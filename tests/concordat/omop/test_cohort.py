@@ -125,6 +125,21 @@ class TestWhoIsLeftOut:
         member.add("death", death_date=day)
         assert rows(member) == ([], {why: 1})
 
+    @pytest.mark.parametrize(("day", "why"), [("9999-12-31", LOST), ("0001-01-01", UNOBSERVED)])
+    def test_has_an_index_day_at_an_end_of_the_calendar(self, member: Warehouse, day: str, why: str) -> None:
+        member.execute("UPDATE observation_period SET observation_period_end_date = '9999-12-31'")
+        member.execute(f"UPDATE cohort SET cohort_start_date = '{day}'")
+        member.diagnose(C_KIDNEY, condition_start_date="0001-01-01", condition_end_date="9999-12-31")
+        assert rows(member, before=365) == ([], {why: 1})
+
+    @pytest.mark.parametrize("written", ["nobody knows", 19.61])
+    def test_was_born_in_no_year(self, member: Warehouse, written: object) -> None:
+        member.execute(f"UPDATE person SET year_of_birth = '{written}'")
+        assert rows(member, schema=schema(feature("age", patient="birthDate", unit="a"))) == (
+            [],
+            {"age: field-invalid": 1},
+        )
+
     def test_is_nobody(self, member: Warehouse) -> None:
         member.add("cohort", subject_id=99)
         found, left_out = rows(member)
