@@ -219,15 +219,17 @@ index day's end.
 
 ## Cohorts
 
-`concordat.omop.cohort` reads the rows of one `cohort_definition_id`. `subject_id` is a person. Persons are read in
-batches of 500, each with one query a table. The outcome is true if a condition with one of its codes, or below one,
+`concordat.omop.cohort` reads the rows of one `cohort_definition_id`. `subject_id` is a person. Of each, the row of the
+first index day is read, whatever becomes of it, and no other: a count is one of people. Persons are read in batches
+of 500, each with one query a table. The outcome is true if a condition with one of its codes, or below one,
 begins after the index day and at most so many days later. It yields values, the outcome and stated groups; no number
 of a person.
 
-Left out, and counted by reason: who is not in `person`; has no index day; was not observed on the index day, or not
-for long enough before it (`observation_period`; periods that follow upon each other are one); died by then; died, or
-was lost, before the outcome's time is over, whether or not the outcome came; whose outcome is only suspected; and
-whose record is refused, by feature and [reason](reasons.md). Counts below five are not shown.
+Left out, and counted by reason: a further row of the same person; who is not in `person`; has no index day; was not
+observed on the index day, or not for long enough before it (`observation_period`; periods that follow upon each other
+are one); died by then; died, or was lost, before the outcome's time is over, whether or not the outcome came; whose
+outcome is only suspected; and whose record is refused, by feature and [reason](reasons.md). Counts below five are not
+shown.
 
 ## Where this differs from FHIR
 
