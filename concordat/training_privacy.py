@@ -3,8 +3,9 @@
 Claim. Let one person's row be among those that an institution brings, or not. The weights that come out are
 (ε, δ)-differentially private for it, with δ = 10^-6, against everybody else together: all other parties, the requester
 and whoever reads the weights may pool what they saw. All engines compute as the protocol says (one that does not can
-make a gradient weigh one row more), and the other rows are as the plan allows. It is about one row in one training: of
-several trainings, and of a person with a row at several institutions, the ε add up, and so do the δ.
+make a gradient weigh one row more), and the other rows are as the plan allows. It is about one row in one training, and
+an institution brings one row of a person (decision 49): of several trainings, and of a person with a row at several
+institutions, the ε add up, and so do the δ.
 
 Why. One step of gradient descent on a convex, L-smooth loss takes two points no further apart if it goes by at most
 2/L (Nesterov, Introductory Lectures on Convex Optimization, 2.1.5; Hardt, Recht, Singer, ICML 2016, Lemma 3.7); for the

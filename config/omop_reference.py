@@ -186,7 +186,8 @@ same code (`concordat.reading`): the certainly newest value; a tie is refused; a
 
 - *When.* `*_datetime` if it is no midnight, which many databases write where they do not know the time; else the day.
   If the two are of different days, either may be right. An hour that comes twice when the clocks go back is either
-  one.
+  one. Of a time in the first or last days of the calendar, such as 9999-12-31 23:59:59, which stands for always, only
+  the day counts: a drug that ends then is taken.
 - *Numbers.* `value_as_number`. An `operator_concept_id` other than none, 0 and {equals} (`=`) is a comparator, and so
   is a `value_source_value` that begins with one: refused.
 - *Units.* The UCUM code of `unit_concept_id`; where there is none (0), `unit_source_value` if it is UCUM. Converted
@@ -218,15 +219,17 @@ index day's end.
 
 ## Cohorts
 
-`concordat.omop.cohort` reads the rows of one `cohort_definition_id`. `subject_id` is a person. Persons are read in
-batches of 500, each with one query a table. The outcome is true if a condition with one of its codes, or below one,
+`concordat.omop.cohort` reads the rows of one `cohort_definition_id`. `subject_id` is a person. Of each, the row of the
+first index day is read, whatever becomes of it, and no other: a count is one of people. Persons are read in batches
+of 500, each with one query a table. The outcome is true if a condition with one of its codes, or below one,
 begins after the index day and at most so many days later. It yields values, the outcome and stated groups; no number
 of a person.
 
-Left out, and counted by reason: who is not in `person`; has no index day; was not observed on the index day, or not
-for long enough before it (`observation_period`; periods that follow upon each other are one); died by then; died, or
-was lost, before the outcome's time is over, whether or not the outcome came; whose outcome is only suspected; and
-whose record is refused, by feature and [reason](reasons.md). Counts below five are not shown.
+Left out, and counted by reason: a further row of the same person; who is not in `person`; has no index day; was not
+observed on the index day, or not for long enough before it (`observation_period`; periods that follow upon each other
+are one); died by then; died, or was lost, before the outcome's time is over, whether or not the outcome came; whose
+outcome is only suspected; and whose record is refused, by feature and [reason](reasons.md). Counts below five are not
+shown.
 
 ## Where this differs from FHIR
 

@@ -2,8 +2,9 @@
 
 data.csv in the node's home has a column for each feature of the schema, and one with the name of the plan's outcome,
 TRUE or FALSE; where that is empty, the outcome is not known, and the person is not counted. It is written by the
-institution's own tools, a row a person. With a data.json the rows are those of the one cohort that it lists for the
-study and definition, and the outcome is a condition with one of the plan's codes (`concordat.omop.cohort`).
+institution's own tools, a row a person. A column `person_id`, if there is one, names them: of each the first row is
+read, and the others are left out. With a data.json the rows are those of the one cohort that it lists for the study and
+definition, one a person, and the outcome is a condition with one of the plan's codes (`concordat.omop.cohort`).
 """
 
 import csv
@@ -24,6 +25,9 @@ from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema
 
 TABLE = "data.csv"
+
+PERSON = "person_id"
+"""The column that may name people, which never leave it. No feature has such a name."""
 
 
 def check(home: NodeHome, grant: Grant) -> None:
@@ -81,7 +85,14 @@ def _columns(plan: CohortPlan, schema: FeatureSchema) -> list[str]:
 def _rows(path: Path, plan: CohortPlan, schema: FeatureSchema) -> Iterator[Row | Reason]:
     """The table's people; of whom a cell cannot be read, the reason for which they are left out."""
     name, *_ = columns = _columns(plan, schema)
+    seen = {""}
     for row in _table(path, columns):
+        if PERSON in row:
+            person = row[PERSON].strip()
+            if person in seen:
+                yield Reason.CONFLICT if person else Reason.FEATURE_MISSING
+                continue
+            seen.add(person)
         outcome = row[name].strip().lower()
         try:
             values = schema.from_row(row)
@@ -95,13 +106,14 @@ def _rows(path: Path, plan: CohortPlan, schema: FeatureSchema) -> Iterator[Row |
 
 
 def _table(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
-    """The rows of a table that has all of these columns, once each. No cell's content is ever part of an error."""
+    """The rows of a table that has all of these columns, once each, and may have people's. No cell's content is ever
+    part of an error."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             check_private(os.fstat(file.fileno()), path)
             table = csv.DictReader(file, restval="", restkey="")
             names = list(table.fieldnames or [])
-            for column in columns:
+            for column in (*columns, *({PERSON} & {*names})):
                 if names.count(column) != 1:
                     reason = Reason.FIELD_INVALID if column in names else Reason.FEATURE_MISSING
                     detail = f"{path.name} has {'more than one' if column in names else 'no'} column {column}."

@@ -1,8 +1,9 @@
 """A cohort: for each of its rows the features' values on the index day, whether the outcome came, and stated groups.
 
-The rows are those of OHDSI's table `cohort`: `subject_id` is a person, `cohort_start_date` the index day. They are read
-in batches, each by as many queries as there are tables, however many persons there are. Who cannot be used is left out,
-and only counted: nothing that is yielded or counted names a person.
+The rows are those of OHDSI's table `cohort`: `subject_id` is a person, `cohort_start_date` the index day. Of a person
+that of the first index day is read, whatever becomes of it, and no other: what is counted are people, and what is said
+of one row is said of a person. They are read in batches, each by as many queries as there are tables, however many
+persons there are. Who cannot be used is left out, and only counted: nothing that is yielded or counted names a person.
 
 What comes later than the index day is read for the outcome alone.
 """
@@ -36,6 +37,7 @@ DIED = "died within the time of the outcome"
 LOST = "not observed for the whole time of the outcome"
 UNCERTAIN = "the outcome is neither certain nor excluded"
 NO_DATE = "no index day"
+AGAIN = "the person has an earlier index day, or another row of the same"
 
 Period = tuple[date, date]
 
@@ -139,7 +141,7 @@ def shown_of(count: int, whole: int) -> str:
 
 
 class Cohort:
-    """The rows of one cohort, to be read once.
+    """The rows of one cohort, one a person, to be read once.
 
     Args:
         cohort: its `cohort_definition_id`.
@@ -201,16 +203,20 @@ class Cohort:
         index_days = self._database.rows("cohort", query, [self._cohort, persons[0], persons[-1]])
         found = fetch(self._database, self._reader.codes, persons)
         periods, deaths = self._periods(persons), self._deaths(persons)
+        seen: int | None = None
         for person, written in index_days:
             self.summary.rows += 1
             index, rows = day_of(written, "cohort"), found.get(person)
             row: CohortRow | str
             if index is None:
                 row = NO_DATE
+            elif person == seen:
+                row = AGAIN
             elif rows is None:
                 row = NOBODY
             else:
                 row = self._row(rows, index, periods.get(person, []), deaths.get(person))
+            seen = person if index is not None else seen
             if isinstance(row, str):
                 self.summary.left_out[row] += 1
                 continue

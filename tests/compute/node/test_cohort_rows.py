@@ -12,7 +12,7 @@ import pytest
 from compute.node import cohort_rows
 from concordat.audit_plan import check_plan
 from concordat.omop import Database
-from concordat.omop.cohort import Cohort, Outcome
+from concordat.omop.cohort import AGAIN, Cohort, Outcome
 from concordat.reasons import Reason, Refused
 from tests.support.audited import FEATURES, SCHEMA, new_plan, people, write_table
 
@@ -79,6 +79,44 @@ def test_rows_of_a_cohort_are_those_of_the_tables(home: Any, asked: Any, warehou
     expected = np.stack([FEATURES.encode_row(row.values).vector for row in rows])
     assert found.records[:12] / 2**16 == pytest.approx(expected, abs=2**-16)
     assert found.members[:12, 1::2].sum() == sum(row.outcome and row.values["sex"] is not None for row in rows)
+
+
+def test_one_person_fills_no_cell_however_many_index_days_they_have(home: Any, asked: Any, warehouse: Any) -> None:
+    with sqlite3.connect(home.directory / "cdm.sqlite3") as connection:
+        connection.execute("DELETE FROM cohort WHERE subject_id != 1")
+        connection.executemany(
+            "INSERT INTO cohort (cohort_definition_id, subject_id, cohort_start_date, cohort_end_date) "
+            "VALUES (1, 1, ?, ?)",
+            [(f"2027-01-{day:02}",) * 2 for day in range(1, 13)],
+        )
+    found = cohort_rows.encoded(home, asked)
+    assert (found.counted, found.left_out) == (1, {AGAIN: 12})
+    assert found.members.sum() <= 1
+
+
+def name_people(path: Path, names: list[str]) -> None:
+    """A first column of a table."""
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(f"{name},{line}" for name, line in zip(names, lines, strict=True)))
+
+
+def test_of_a_table_that_names_people_the_first_row_of_each_is_read(home: Any, asked: Any) -> None:
+    rows = people(5, seed=1)
+    write_table(home.directory / "data.csv", rows)
+    name_people(home.directory / "data.csv", ["person_id", "P1", "P2", " P1", "", "P1"])
+    found = cohort_rows.encoded(home, asked)
+    assert (found.counted, found.left_out) == (2, {Reason.CONFLICT: 2, Reason.FEATURE_MISSING: 1})
+    expected = np.stack([FEATURES.encode_row(row.values).vector for row in rows[:2]])
+    assert found.records[:2] / 2**16 == pytest.approx(expected, abs=2**-16)
+
+
+def test_a_table_that_names_people_twice_is_refused(home: Any, asked: Any) -> None:
+    write_table(home.directory / "data.csv", people(2, seed=1))
+    for names in (["person_id", "P1", "P2"], ["person_id", "P1", "P1"]):
+        name_people(home.directory / "data.csv", names)
+    with pytest.raises(Refused) as caught:
+        cohort_rows.check(home, asked)
+    assert (caught.value.reason, caught.value.field) == (Reason.FIELD_INVALID, "person_id")
 
 
 def test_a_definition_that_data_json_does_not_list_gets_no_rows(home: Any, asked: Any, warehouse: Any) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+import structlog
 
 from compute.engine.job import DealerJob, split_address
 from compute.engine.runner import EngineProcess
@@ -201,6 +202,38 @@ def test_an_engine_that_fails_makes_the_node_drop_out(case, make_node):
     engines[0].run = run
     node.start(case.batch)
     assert reason_of(case, coordinator.answers[-1]) == Reason.PEER_LOST
+
+
+@pytest.mark.parametrize("place", ["compute.node.jobs.engine_job", "compute.node.jobs.sign_result"])
+def test_what_nobody_foresaw_makes_the_node_drop_out(case, make_node, monkeypatch, place):
+    node, coordinator, _ = make_node(case)
+    node.reserve(case.token)
+    accept_all(case)
+
+    def fail(*_, **__):
+        raise OverflowError("Maria Muster, born 1961-10-14")
+
+    monkeypatch.setattr(place, fail)
+    with structlog.testing.capture_logs() as lines:
+        node.start(case.batch)
+    assert reason_of(case, coordinator.answers[-1]) == Reason.ENGINE_FAILED
+    assert coordinator.results == []
+    assert not node.busy
+    (line,) = (each for each in lines if each["event"] == "job.failed")
+    assert isinstance(line.pop("exc_info"), OverflowError)  # of which the log has the type and the place alone
+    assert "Maria" not in str(lines)
+
+
+def test_what_nobody_foresaw_before_the_acceptance_is_a_refusal(case, make_node, monkeypatch):
+    node, coordinator, _ = make_node(case)
+
+    def fail(*_, **__):
+        raise OverflowError
+
+    monkeypatch.setattr("compute.node.cohort.Cohort.check", fail)
+    node.reserve(case.token)
+    assert reason_of(case, coordinator.answers[-1]) == Reason.ENGINE_FAILED
+    assert not node.busy
 
 
 # --- what was dealt ahead

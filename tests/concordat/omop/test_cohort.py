@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from concordat.omop.cohort import (
+    AGAIN,
     DEAD,
     DIED,
     LOST,
@@ -125,6 +126,21 @@ class TestWhoIsLeftOut:
         member.add("death", death_date=day)
         assert rows(member) == ([], {why: 1})
 
+    @pytest.mark.parametrize(("day", "why"), [("9999-12-31", LOST), ("0001-01-01", UNOBSERVED)])
+    def test_has_an_index_day_at_an_end_of_the_calendar(self, member: Warehouse, day: str, why: str) -> None:
+        member.execute("UPDATE observation_period SET observation_period_end_date = '9999-12-31'")
+        member.execute(f"UPDATE cohort SET cohort_start_date = '{day}'")
+        member.diagnose(C_KIDNEY, condition_start_date="0001-01-01", condition_end_date="9999-12-31")
+        assert rows(member, before=365) == ([], {why: 1})
+
+    @pytest.mark.parametrize("written", ["nobody knows", 19.61])
+    def test_was_born_in_no_year(self, member: Warehouse, written: object) -> None:
+        member.execute(f"UPDATE person SET year_of_birth = '{written}'")
+        assert rows(member, schema=schema(feature("age", patient="birthDate", unit="a"))) == (
+            [],
+            {"age: field-invalid": 1},
+        )
+
     def test_is_nobody(self, member: Warehouse) -> None:
         member.add("cohort", subject_id=99)
         found, left_out = rows(member)
@@ -146,11 +162,24 @@ class TestWhoIsLeftOut:
 
 
 class TestARow:
-    def test_is_read_as_of_its_index_day_however_often_the_person_comes(self, member: Warehouse) -> None:
+    def test_is_read_as_of_its_index_day(self, member: Warehouse) -> None:
         member.measure(amount=150, measurement_date="2026-05-01")
-        member.add("cohort", subject_id=PERSON, cohort_start_date="2026-06-01")
-        member.add("cohort", subject_id=PERSON, cohort_definition_id=2, cohort_start_date="2026-07-01")
-        assert [each.values["systolic"] for each in rows(member)[0]] == [120, 150]
+        member.add("cohort", subject_id=PERSON, cohort_definition_id=2, cohort_start_date="2026-01-01")
+        assert [each.values["systolic"] for each in rows(member)[0]] == [120]
+
+    def test_is_the_persons_only_one_and_that_of_the_first_index_day(self, member: Warehouse) -> None:
+        member.measure(amount=150, measurement_date="2026-05-01")
+        for day in ("2026-06-01", "2026-03-02", "2026-06-02"):
+            member.add("cohort", subject_id=PERSON, cohort_start_date=day)
+        found, left_out = rows(member)
+        assert [each.values["systolic"] for each in found] == [120]
+        assert left_out == {AGAIN: 3}
+
+    def test_of_the_first_index_day_that_cannot_be_used_is_not_made_up_for_by_a_later_one(
+        self, member: Warehouse
+    ) -> None:
+        member.add("cohort", subject_id=PERSON, cohort_start_date="2009-06-01")
+        assert rows(member) == ([], {UNOBSERVED: 1, AGAIN: 1})
 
     def test_names_nobody(self, member: Warehouse) -> None:
         (row,), _ = rows(member, groups=[Group("sex", "gender")])

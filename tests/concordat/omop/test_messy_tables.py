@@ -390,6 +390,29 @@ class TestADrug:
         warehouse.give(drug_exposure_start_date=start, drug_exposure_end_date=end)
         assert item(warehouse, "metformin").value is value
 
+    @pytest.mark.parametrize("source", [{}, {"zone": "America/New_York"}, {"zone": "Asia/Tokyo"}])
+    @pytest.mark.parametrize(
+        ("start", "end", "value"),
+        [
+            ("2026-01-01 08:00:00", "9999-12-31 23:59:59", True),
+            ("0001-01-01 00:00:01", "9999-12-30 23:59:59.999999", True),
+            ("0001-01-01 00:00:01", "0001-01-02 12:00:00", False),
+            ("9999-12-31 23:59:59", "9999-12-31 23:59:59", None),
+            ("9999-12-29 23:59:59", "9999-12-31 23:59:59", None),
+            ("0001-01-03 00:00:01", "9999-12-29 23:59:59", True),
+        ],
+    )
+    def test_may_be_taken_always(
+        self, warehouse: Warehouse, start: str, end: str, value: bool | None, source: dict[str, str]
+    ) -> None:
+        warehouse.give(
+            drug_exposure_start_date=start[:10],
+            drug_exposure_start_datetime=start,
+            drug_exposure_end_date=end[:10],
+            drug_exposure_end_datetime=end,
+        )
+        assert item(warehouse, "metformin", **source).value is value
+
     def test_is_found_by_its_class(self, warehouse: Warehouse) -> None:
         warehouse.give(C_METFORMIN_500)
         asked = only("metformin", codes=named((ATC, "A10BA02")))
