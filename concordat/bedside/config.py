@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from concordat import canonical
 from concordat.client.home import ClientHome
 from concordat.fields import STRICT, DecimalText, Digest, Slug, Text, WebAddress, read
+from concordat.files import about
 from concordat.reasons import Reason, Refused
 
 FILE = "bedside.json"
@@ -72,7 +73,8 @@ def load(home: ClientHome) -> Config:
     except FileNotFoundError:
         detail = f"The home has no {FILE}; docs/how-to/show-results-at-the-bedside.md says what it holds."
         raise Refused(Reason.HOME_INCOMPLETE, detail=detail, field="home") from None
-    return check(read(canonical.decode(content), Config))
+    with about(FILE):
+        return check(read(canonical.decode(content), Config))
 
 
 def keep_days(config: Config) -> int:
