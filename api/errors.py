@@ -59,6 +59,11 @@ _BY_EXCEPTION: tuple[tuple[type[BaseException], Reason], ...] = (
     (UnreadablePostError, Reason.MALFORMED),
 )
 
+_NO_ADDRESS = (
+    "There is no such address. In one, a digest reads sha256: and 64 lower-case hexadecimal digits, and an identifier "
+    "is a UUID in lower case."
+)
+
 log = structlog.get_logger(__name__)
 
 
@@ -113,7 +118,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler404."""
     if not request.path.startswith(API_PREFIX):
         return defaults.page_not_found(request, exception)
-    return _json(Refused(Reason.NOT_FOUND))
+    return _json(Refused(Reason.NOT_FOUND, detail=_NO_ADDRESS))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

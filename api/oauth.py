@@ -35,12 +35,12 @@ from joserfc.jwk import import_key
 from api.errors import problem
 from api.key_sets import keys_of
 from api.models import AccessToken, FetchedKeySet, UsedAssertion
-from api.scopes import allowed
+from api.scopes import allowed, refusal
 from concordat import clock
 from concordat.canonical import digest
 from concordat.client_keys import ALGORITHMS, signing_keys
 from concordat.fields import Slug, read
-from concordat.reasons import REASONS, Reason, Refused
+from concordat.reasons import Reason, Refused
 from governance.models import Institution, InstitutionKey
 from governance.services import institutions
 
@@ -173,13 +173,23 @@ def _still_counts(client: InstitutionClient) -> bool:
     return digest(key) in map(digest, FetchedKeySet.objects.get(key=enrolled).keys)
 
 
+class ScopeRefused(InvalidScopeError):
+    """RFC 6749's error, for a reason of ours."""
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(description=refused.detail)
+        self.refused = refused
+
+
 class ClientCredentials(grants.ClientCredentialsGrant):
     TOKEN_ENDPOINT_AUTH_METHODS: ClassVar = [ClientAssertion.CLIENT_AUTH_METHOD]
 
     def validate_requested_scope(self) -> None:
         """At least one of the scopes asked for must be open to the institution's roles; the answer names them."""
-        if not self.client.get_allowed_scope(self.request.payload.scope or ""):
-            raise InvalidScopeError(description="None of the scopes asked for is open to this institution.")
+        asked = self.request.payload.scope or ""
+        if not self.client.get_allowed_scope(asked):
+            institution = self.client.institution
+            raise ScopeRefused(refusal(institution.slug, institution.roles, next(iter(asked.split()), "")))
 
 
 class Server(AuthorizationServer):
@@ -228,10 +238,14 @@ class Server(AuthorizationServer):
     def handle_error_response(self, request: OAuth2Request | None, error: OAuth2Error) -> HttpResponse:
         """RFC 6749's `error` and `error_description`, and the problem details that every other refusal has."""
         status, body, headers = error()
-        invalid_client = isinstance(error, InvalidClientError)
-        reason = Reason.SIGN_IN_REFUSED if invalid_client else Reason.FIELD_INVALID
-        status = REASONS[reason].status if invalid_client else status
-        details = problem(Refused(reason, detail=error.description)) | {"status": status}
+        if isinstance(error, InvalidClientError):
+            refused = Refused(Reason.SIGN_IN_REFUSED, detail=error.description)
+            status = refused.info.status
+        elif isinstance(error, ScopeRefused):
+            refused = error.refused
+        else:
+            refused = Refused(Reason.FIELD_INVALID, detail=error.description)
+        details = problem(refused) | {"status": status}
         return self.handle_response(status, details | dict(body), headers)
 
 

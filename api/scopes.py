@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from enum import StrEnum
 
+from concordat.reasons import Reason, Refused
+
 
 class Scope(StrEnum):
     """`<resource>.<read or verb>`; `node` is the whole of a node's own interface."""
@@ -103,3 +105,19 @@ BY_ROLE: dict[str, frozenset[Scope]] = {
 def allowed(roles: Iterable[str]) -> frozenset[Scope]:
     """Every scope that an institution with these roles may ask for."""
     return frozenset().union(*(BY_ROLE.get(role, frozenset()) for role in roles))
+
+
+def refusal(institution: str, roles: Iterable[str], scope: str) -> Refused:
+    """Why a token of an institution with these roles does not cover a scope: FIELD_INVALID if there is no such scope,
+    ROLE_MISSING if none of its roles opens it, SCOPE_MISSING if it need only be asked for. The field is the scope."""
+    having = [role for role, scopes in BY_ROLE.items() if scope in scopes]
+    if not having:
+        return Refused(Reason.FIELD_INVALID, detail=f"The scopes are: {', '.join(Scope)}.", field="scope")
+    if set(having) & set(roles):
+        return Refused(Reason.SCOPE_MISSING, field=scope)
+    detail = (
+        f"{scope} is for an institution with the role {' or '.join(having)}; {institution} is enrolled as "
+        f"{', '.join(roles)}. Roles stand in the enrolment that an institution signs, and that the coordinator's "
+        "operator takes in."
+    )
+    return Refused(Reason.ROLE_MISSING, detail=detail, field=scope)

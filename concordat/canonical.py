@@ -120,7 +120,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in pairs:
         if key in result:
-            raise Refused(Reason.MALFORMED, detail="The same key stands twice in one object.", field=key)
+            raise Refused(Reason.MALFORMED, detail=f"The key “{key}” stands twice in one object.", field=key)
         result[key] = value
     return result
 
@@ -131,8 +131,15 @@ def _loads(data: bytes | str, **options: Any) -> Any:
     try:
         text = data.decode() if isinstance(data, bytes) else data
         return json.loads(text, object_pairs_hook=_object, **options)
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise Refused(Reason.MALFORMED, detail=f"This is not JSON in UTF-8: line {line} is not UTF-8.") from error
+    except json.JSONDecodeError as error:
+        what, line, column = error.msg.removesuffix(" at"), error.lineno, error.colno
+        detail = f"This is not JSON: {what} at line {line}, column {column}."
+        raise Refused(Reason.MALFORMED, detail=detail) from error
     except (ValueError, RecursionError) as error:
-        raise Refused(Reason.MALFORMED, detail="This is not JSON in UTF-8.") from error
+        raise Refused(Reason.MALFORMED, detail="This is not JSON that can be read here.") from error
 
 
 def _no_constant(text: str) -> NoReturn:

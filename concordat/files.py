@@ -3,9 +3,20 @@
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from concordat.reasons import Reason, Refused
+
+
+@contextmanager
+def about(file: Path | str) -> Iterator[None]:
+    """What is refused in here says of which file it is."""
+    try:
+        yield
+    except Refused as refused:
+        raise Refused(refused.reason, detail=f"{file}: {refused.detail}", field=refused.field) from refused
 
 
 def write_private(path: Path, data: bytes, *, replace: bool) -> None:

@@ -24,6 +24,7 @@ from concordat import clock
 from concordat.documents import Keyring, sign, verify_from
 from concordat.fields import STRICT, Digest, Slug, Time, read
 from concordat.owners_word import check_owner
+from concordat.reasons import Refused
 from concordat.signatures import SigningKey, peek
 
 LONGEST_PARAGRAPH, MOST_PARAGRAPHS = 600, 4
@@ -74,7 +75,8 @@ class _Attributes(TypedDict):
 
 def _something(attributes: _Attributes) -> _Attributes:
     if not attributes:
-        raise PydanticCustomError("empty", "a card states at least one attribute")
+        names = ", ".join(_Attributes.__annotations__)
+        raise PydanticCustomError("missing", "a card states at least one of: {names}", {"names": names})
     return attributes
 
 
@@ -172,10 +174,16 @@ def describe(
 
 
 def read_attributes(content: object) -> _Attributes:
-    """What somebody wrote into a file, with what is empty left out. Raises Refused: FIELD_INVALID, FIELD_UNKNOWN."""
+    """What somebody wrote into a file, with what is empty left out.
+
+    Raises Refused: FIELD_INVALID, FIELD_UNKNOWN, and FIELD_MISSING where nothing is left.
+    """
     if isinstance(content, Mapping):
         content = {name: paragraphs for name, paragraphs in content.items() if paragraphs != []}
-    return read(content, Attributes)
+    try:
+        return read(content, Attributes)
+    except Refused as refused:  # the file as a whole has no name in itself
+        raise Refused(refused.reason, detail=refused.detail, field=refused.field or "attributes") from None
 
 
 def read_card(token: str, keyring: Keyring) -> ModelCard:

@@ -19,7 +19,7 @@ from concordat import canonical
 from concordat.documents import Keyring
 from concordat.enrolment import Ed25519Public, Enrolment, verify_enrolment
 from concordat.fields import STRICT, Slug, Text, WebAddress, plain, read
-from concordat.files import write_private
+from concordat.files import about, write_private
 from concordat.key_change import KeyHistory, check_issued
 from concordat.reasons import Reason, Refused
 from concordat.signatures import VerifyKey, keyring, peek
@@ -77,7 +77,8 @@ class Pins:
     def load(cls, folder: Path) -> "Pins":
         """The pins of the institution with this folder. Raises Refused: HOME_INCOMPLETE, and what `parse` refuses."""
         try:
-            return cls.parse((folder / FILE).read_bytes())
+            with about(FILE):
+                return cls.parse((folder / FILE).read_bytes())
         except FileNotFoundError:
             raise Refused(Reason.HOME_INCOMPLETE, detail=f"{folder} has no {FILE}: run `pin`.", field="home") from None
 
@@ -123,10 +124,11 @@ class Pins:
                 pins = pins.apply(change, now=now)
         return pins
 
-    def history(self, institution: str) -> KeyHistory:
-        """A pinned institution's keys. Raises Refused(KEY_UNKNOWN)."""
+    def history(self, institution: str, field: str = "institution") -> KeyHistory:
+        """A pinned institution's keys. Raises Refused(KEY_UNKNOWN), naming the field that names the institution."""
         if institution not in self.histories:
-            raise Refused(Reason.KEY_UNKNOWN, detail=f"{institution} is not pinned here.", field=institution)
+            detail = f"{institution} is not pinned here. Pinned are: {', '.join(sorted(self.histories))}."
+            raise Refused(Reason.KEY_UNKNOWN, detail=detail, field=field)
         return self.histories[institution]
 
     @property
@@ -142,9 +144,9 @@ class Pins:
         """Its live identity key. Raises Refused: KEY_UNKNOWN, KEY_REVOKED."""
         return VerifyKey.from_b64(self.history(institution).need("identity").public)
 
-    def sealing(self, institution: str) -> str:
-        """Its live public sealing key. Raises Refused: KEY_UNKNOWN, KEY_REVOKED."""
-        return str(self.history(institution).need("sealing").public)
+    def sealing(self, institution: str, field: str = "institution") -> str:
+        """Its live public sealing key. Raises Refused: KEY_UNKNOWN as `history` does, KEY_REVOKED."""
+        return str(self.history(institution, field).need("sealing").public)
 
     def chain(self, institution: str) -> str:
         """Its live chain address. Raises Refused: KEY_UNKNOWN, KEY_REVOKED."""

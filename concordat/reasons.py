@@ -24,6 +24,7 @@ class Reason(StrEnum):
     HOME_INCOMPLETE = "home-incomplete"
     HOME_TAKEN = "home-taken"
     HOME_UNUSABLE = "home-unusable"
+    WORKER_RUNNING = "worker-running"
     # keys, signatures, seals
     SIGNATURE_INVALID = "signature-invalid"
     KEY_UNKNOWN = "key-unknown"
@@ -175,6 +176,7 @@ class Reason(StrEnum):
     OPENING_MISMATCH = "opening-mismatch"
     OPERATOR_FALSE = "operator-false"
     DOCUMENT_ALTERED = "document-altered"
+    NO_DOSSIER = "no-dossier"
     BUNDLE_ALTERED = "bundle-altered"
     SEQUENCE_BROKEN = "sequence-broken"
     KEY_RESURRECTED = "key-resurrected"
@@ -239,11 +241,18 @@ REASONS: dict[Reason, ReasonInfo] = {
     Reason.HOME_UNUSABLE: ReasonInfo(
         "The institution's folder cannot be written.", "Choose a folder of your own with --home.", 500
     ),
+    Reason.WORKER_RUNNING: ReasonInfo(
+        "Another worker is at work on this bedside's store.",
+        "One is enough: let it go on, or stop it before you start another.",
+        409,
+    ),
     Reason.SIGNATURE_INVALID: ReasonInfo(
         "A signature does not belong to this document.", "Sign exactly the bytes that you send.", 403
     ),
     Reason.KEY_UNKNOWN: ReasonInfo(
-        "The signature's key is not one that was enrolled here.", "Enrol the key, or sign with an enrolled one.", 403
+        "The key is not one that was enrolled or pinned here.",
+        "Check the institution's name; have its key enrolled or pinned, or sign with one that is.",
+        403,
     ),
     Reason.KEY_REVOKED: ReasonInfo(
         "The institution has revoked this key.",
@@ -785,6 +794,11 @@ REASONS: dict[Reason, ReasonInfo] = {
     ),
     Reason.DOCUMENT_ALTERED: ReasonInfo(
         "A document differs from the digest in the log.", "Do not rely on the document.", 409
+    ),
+    Reason.NO_DOSSIER: ReasonInfo(
+        "This is no dossier: that is a zip file with manifest.json, the log's entries and their proofs in it.",
+        "Name the file that `concordat dossier` wrote, or that was handed out as a dossier.",
+        422,
     ),
     Reason.BUNDLE_ALTERED: ReasonInfo(
         "The bundle's files are not those of its manifest.", "Ask for the bundle again.", 409

@@ -14,9 +14,9 @@ from compute.node.data import report
 from compute.node.home import NodeHome
 from compute.node.opened import OpenedNumbers
 from compute.node.witness import Heads
-from concordat import canonical, clock, cosignature, note
+from concordat import clock, cosignature, note
 from concordat.client.api import Api
-from concordat.client.cli.common import FILE
+from concordat.client.cli.common import FILE, feature_schema
 from concordat.client.cli.home import whose
 from concordat.client.cli.keys import AFTERWARDS, EFFECTIVE, GROUND, KIND, OFFLINE, offline_key
 from concordat.client.home import ClientHome
@@ -25,7 +25,6 @@ from concordat.enrolment import ROLES
 from concordat.key_change import Ground, KeyChangeDocument
 from concordat.keystore import Kind
 from concordat.reasons import Refused
-from concordat.schema import FeatureSchema
 
 HOME = click.option("--home", "directory", type=click.Path(path_type=Path), required=True, help="The node's folder.")
 
@@ -169,7 +168,7 @@ def check_data(directory: Path, file: Path | None, cohort: int | None) -> None:
     many of the cohort's rows each feature has a value. Only counts are printed, and none below five."""
     if (file is None) is not (cohort is None):
         raise click.UsageError("Give --schema and --cohort together.")
-    schema = FeatureSchema.from_json(canonical.decode(file.read_bytes())) if file is not None else None
+    schema = feature_schema(file, "--schema") if file is not None else None
     for line in report(directory, schema, cohort):
         click.echo(line)
 

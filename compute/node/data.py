@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 
 from concordat import canonical
 from concordat.fields import STRICT, Digest, Text, read
+from concordat.files import about
 from concordat.omop import Database, Source
 from concordat.omop.cohort import Cohort, shown, shown_of
 from concordat.reasons import Reason, Refused
@@ -49,7 +50,8 @@ def load(folder: Path) -> Data:
         content = (folder / FILE).read_bytes()
     except FileNotFoundError:
         raise Refused(Reason.DATA_UNSTATED) from None
-    return read(canonical.decode(content), Data)
+    with about(FILE):
+        return read(canonical.decode(content), Data)
 
 
 def cohort_for(data: Data, *, study: str, definition: str) -> int:

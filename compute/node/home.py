@@ -30,7 +30,7 @@ from concordat import canonical, clock
 from concordat.client import ballots, recalls
 from concordat.enrolment import Role
 from concordat.fields import STRICT, BrokerAddress, IPv4, Slug, WebAddress, plain, read
-from concordat.files import write_private
+from concordat.files import about, write_private
 from concordat.founding import ENROLMENT, found
 from concordat.keystore import Keystore
 from concordat.pins import FILE as PINS
@@ -91,7 +91,8 @@ class NodeHome:
 
     @cached_property
     def settings(self) -> Settings:
-        return read(canonical.decode(self._read("node.json")), Settings)
+        with about("node.json"):
+            return read(canonical.decode(self._read("node.json")), Settings)
 
     @property
     def mesh(self) -> str:

@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 from concordat import canonical
 from concordat.definition import Definition
 from concordat.fields import STRICT, DecimalText, Digest, Slug, Text, read
+from concordat.files import about
 from concordat.legal_basis import Ground
 from concordat.reasons import Reason, Refused
 
@@ -60,7 +61,8 @@ def load(path: Path) -> Policy:
         content = path.read_bytes()
     except FileNotFoundError:
         raise Refused(Reason.POLICY_MISSING) from None
-    return read(canonical.decode(content), Policy)
+    with about(path.name):
+        return read(canonical.decode(content), Policy)
 
 
 def check(

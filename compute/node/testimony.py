@@ -53,7 +53,7 @@ def testify(documents: AlarmDocuments, tape: JobTape, *, home: NodeHome, now: da
         alarm=canonical.digest(documents["alarm"].encode()),
         commitments=tape["commitments"][place],
         tape=content,
-        owner_key=home.pins.sealing(manifest["owner"]),
+        owner_key=home.pins.sealing(manifest["owner"], "owner"),
         time=now,
         key=home.keys.identity,
     )

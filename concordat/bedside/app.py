@@ -28,7 +28,7 @@ def build(bedside: Bedside, ehrs: Ehrs) -> Starlette:
 
     def refuse(request: Request, error: Refused) -> Response:
         if not request.url.path.startswith("/cds-services"):
-            return pages.refusal(error)
+            return pages.refusal(request, error)
         return JSONResponse(_problem(error), status_code=error.info.status, media_type="application/problem+json")
 
     host = urlsplit(bedside.address).hostname or ""

@@ -15,7 +15,7 @@ from concordat.bedside import cards, chart, limits, percent, view
 from concordat.bedside.bedside import Bedside
 from concordat.bedside.item import Item
 from concordat.bedside.standing import Standing
-from concordat.schema import EncodedRecord
+from concordat.schema import EncodedRecord, Value
 
 TEMPLATE, PATIENT_TEMPLATE, ANSWER_TEMPLATE = "bedside-page-v3", "bedside-patient-v2", "bedside-answer-v1"
 
@@ -122,6 +122,13 @@ class Articles:
 def _exact(number: float) -> str:
     """A number so that it reads back as itself: a form that rounds would ask for changes that nobody made."""
     return repr(float(number)).removesuffix(".0")
+
+
+def written(value: Value) -> str:
+    """A checked value as a form's field writes it, and `Feature.parse` reads it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _exact(value) if isinstance(value, int | float) else str(value)
 
 
 def _moment(time: str) -> str:

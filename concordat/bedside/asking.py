@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
 from uuid import UUID
 
 from concordat.bedside import questions
@@ -15,6 +17,21 @@ from concordat.what_if import Change
 _NO_WHAT_IFS = "The definition that the institutions approved allows no what-ifs."
 
 Form = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """Why nothing came of what was typed, for the form from which it came, which still says it.
+
+    `form` is `question` or `values`; `at` is the field of it to go on at, and `field` the one that is wrong, if one is.
+    """
+
+    form: Literal["question", "values"]
+    typed: Form
+    sentence: str
+    detail: str
+    field: str
+    at: str
 
 
 class Asking:
@@ -42,6 +59,16 @@ class Asking:
             self._check_allowed()
             schema.encode_row({**values, **asked})
         return asked
+
+    def mistake(self, form: Form, refused: Refused) -> Mistake:
+        """What to say of a form that was not understood, and where."""
+        if "question" in form or not self.allowed:
+            unclear = refused.field == "question"
+            sentence = "This question was not understood." if unclear else "This cannot be asked."
+            return Mistake("question", {"question": "", **form}, sentence, refused.detail, "question", "question")
+        names = [each.name for each in self._bedside.documents.schema.features]
+        at = refused.field if refused.field in names else names[0]
+        return Mistake("values", form, "This cannot be asked.", refused.detail, refused.field, at)
 
     def ask(self, item: Item, form: Form) -> None:
         """A confirmed question becomes a request of its own. Raises Refused(FIELD_INVALID) for what the page did not

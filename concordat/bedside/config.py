@@ -12,6 +12,7 @@ from concordat import canonical
 from concordat.client.home import ClientHome
 from concordat.display import check_viewer
 from concordat.fields import STRICT, DecimalText, Digest, Slug, Text, WebAddress, read
+from concordat.files import about
 from concordat.reasons import Reason, Refused
 
 FILE = "bedside.json"
@@ -74,7 +75,8 @@ def load(home: ClientHome) -> Config:
     except FileNotFoundError:
         detail = f"The home has no {FILE}; docs/how-to/show-results-at-the-bedside.md says what it holds."
         raise Refused(Reason.HOME_INCOMPLETE, detail=detail, field="home") from None
-    return check(read(canonical.decode(content), Config))
+    with about(FILE):
+        return check(read(canonical.decode(content), Config))
 
 
 def keep_days(config: Config) -> int:

@@ -20,8 +20,8 @@ from starlette.staticfiles import StaticFiles
 
 from concordat import clock, what_if
 from concordat.bedside import authority, view
-from concordat.bedside.articles import ANSWER_TEMPLATE, PATIENT_TEMPLATE, PLACES, TEMPLATE, Articles
-from concordat.bedside.asking import Asking
+from concordat.bedside.articles import ANSWER_TEMPLATE, PATIENT_TEMPLATE, PLACES, TEMPLATE, Articles, written
+from concordat.bedside.asking import Asking, Mistake
 from concordat.bedside.bedside import Bedside
 from concordat.bedside.http import body
 from concordat.bedside.item import Item
@@ -29,6 +29,7 @@ from concordat.bedside.links import Session
 from concordat.bedside.questions import WhyAsked
 from concordat.display import OVERRIDES, Decision
 from concordat.reasons import Reason, Refused
+from concordat.what_if import Change
 
 LARGEST = 1 << 16
 """Bytes of a form."""
@@ -82,23 +83,25 @@ class Pages:
         return await run_in_threadpool(lambda: self._decide(self._session(request), form))
 
     async def question(self, request: Request) -> Response:
-        """How a question was understood; nothing is sent yet."""
+        """How a question was understood, or the result once more with what is wrong with it; nothing is sent yet."""
         form = await self._form(request)
-        return HTMLResponse(await run_in_threadpool(lambda: self._understand(self._session(request), form)))
+        return await run_in_threadpool(lambda: self._understand(self._session(request), form))
 
     async def ask(self, request: Request) -> Response:
         """A confirmed question becomes a request of its own."""
         form = await self._form(request)
         return await run_in_threadpool(lambda: self._ask(self._session(request), form))
 
-    def refusal(self, refused: Refused) -> Response:
-        """A page that says no."""
-        content = self._articles.render("refused.html", title="Not possible", refused=refused)
+    def refusal(self, request: Request, refused: Refused) -> Response:
+        """A page that says no, and leads back to the result unless the way there is closed."""
+        handle = request.path_params.get("handle", "") if refused.reason != Reason.LINK_EXPIRED else ""
+        back = f"/r/{handle}" if handle else ""
+        content = self._articles.render("refused.html", title="Not possible", refused=refused, back=back)
         return HTMLResponse(content, status_code=refused.info.status)
 
     # --- what each does
 
-    def _result(self, session: Session) -> str:
+    def _result(self, session: Session, mistake: Mistake | None = None) -> str:
         item, bedside = self._bedside.items.of(session.item), self._bedside
         standing = bedside.standing(item)
         article = self._articles.result(item) if standing == "ready" else ""
@@ -119,17 +122,23 @@ class Pages:
             places=PLACES,
             overrides=OVERRIDES,
             newer=self._newer(item),
-            **self._questions(item, standing),
+            mistake=mistake,
+            **self._questions(item, standing, mistake.typed if mistake else {}),
         )
 
-    def _questions(self, item: Item, standing: str) -> dict[str, Any]:
-        """What the part of the page about questions needs. Answers that are shown are noted."""
+    def _questions(self, item: Item, standing: str, typed: Mapping[str, str]) -> dict[str, Any]:
+        """What the part of the page about questions needs, with the values that were typed in place of the record's.
+        Answers that are shown are noted."""
         if standing != "ready":
             return {"features": [], "example": None, "asked": [], "budgets": None, "allowed": False, "sent": 0}
         documents, items = self._bedside.documents, self._bedside.items
         record = documents.schema.encode_row(item.values)
         fields = [
-            {"feature": each, "value": record.values[each.name], "imputed": each.name in record.imputed}
+            {
+                "feature": each,
+                "written": typed.get(each.name, written(record.values[each.name])),
+                "imputed": each.name in record.imputed,
+            }
             for each in documents.schema.features
         ]
         asked = [self._articles.answered(each, record) for each in items.questions(item)]
@@ -170,11 +179,19 @@ class Pages:
         )
         return RedirectResponse(f"/r/{session.handle}#decision", status_code=303)
 
-    def _understand(self, session: Session, form: dict[str, str]) -> str:
+    def _understand(self, session: Session, form: dict[str, str]) -> Response:
         item = self._ready(session)
-        assert item.result is not None
-        asked, told = self._asking.understand(item, form), item.result["explanation"]
+        try:
+            asked = self._asking.understand(item, form)
+        except Refused as refused:
+            page = self._result(session, self._asking.mistake(form, refused))
+            return HTMLResponse(page, status_code=refused.info.status)
+        return HTMLResponse(self._understood(session, item, asked))
+
+    def _understood(self, session: Session, item: Item, asked: Change | WhyAsked) -> str:
         if isinstance(asked, WhyAsked):
+            assert item.result is not None
+            told = item.result["explanation"]
             return self._articles.render(
                 "why.html",
                 title="Why?",

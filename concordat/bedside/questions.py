@@ -62,7 +62,7 @@ def understand(text: str, schema: FeatureSchema, values: Mapping[str, Value]) ->
         return WhyAsked("raises" if (level == "high") != negated else "lowers")
     match = _WHAT_IF.fullmatch(asked)
     if match is None:
-        raise _not_understood("Ask “what if NAME were VALUE?”, “what if NAME were lower?” or “why not low?”.")
+        raise _not_understood("It has none of the forms that are understood.")
     change: dict[str, Value] = {}
     for part in re.split(r"\s+and\s+|\s*,\s*(?:and\s+)?", match[1]):
         split = _PART.fullmatch(part)

@@ -161,13 +161,13 @@ class Store:
 
     @contextmanager
     def only_worker(self) -> Iterator[None]:
-        """Nobody else works meanwhile; the lock ends with the process. Raises Refused(CONFLICT)."""
+        """Nobody else works meanwhile; the lock ends with the process. Raises Refused(WORKER_RUNNING)."""
         handle = os.open(self._folder / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise Refused(Reason.CONFLICT, detail="Another worker is at work in this home.") from None
+                raise Refused(Reason.WORKER_RUNNING, detail=f"The store is {self._path}.") from None
             yield
         finally:
             os.close(handle)

@@ -61,6 +61,10 @@ class Api:
         self._session = session
         self.lists = Lists(session)
 
+    def sign_in(self) -> None:
+        """As :meth:`Session.sign_in`. Raises Refused: ROLE_MISSING, SIGN_IN_REFUSED."""
+        self._session.sign_in()
+
     def publish_roster(self, roster: str) -> RosterInForce:
         """Put this institution's roster of officers (JWS) in force."""
         return self._post("rosters", {"roster": roster}, RosterInForce)

@@ -111,7 +111,7 @@ def check(
                     "inputs": dict(inputs[place]),
                     "outputs": shares,
                 },
-                owner_key=home.pins.sealing(owner),
+                owner_key=home.pins.sealing(owner, "owner"),
                 time=clock.now(),
                 key=home.keys.identity,
             )

@@ -28,6 +28,7 @@ from concordat.client.bounds import PLAIN, Bounds
 from concordat.client.home import ClientHome
 from concordat.client.session import ATTEMPTS, TRANSIENT, MachineSignIn, pause
 from concordat.fields import STRICT, Text, WebAddress, read
+from concordat.files import about
 from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema
 
@@ -262,7 +263,8 @@ def fetch_patient(home: ClientHome, identity: str, schema: FeatureSchema, heard:
 
 def _config(home: ClientHome) -> Config | None:
     try:
-        return read(canonical.decode((home.directory / "ehr.json").read_bytes()), Config)
+        with about("ehr.json"):
+            return read(canonical.decode((home.directory / "ehr.json").read_bytes()), Config)
     except FileNotFoundError:
         return None
 

@@ -24,9 +24,13 @@ class AskForNews(Protocol[S_co]):
 
 
 def check_not_ended(status: JobStatus) -> None:
-    """Raises Refused: the reason for which a job ended without a result."""
-    if ended(status["state"]) and status["state"] not in AVAILABLE:
-        raise Refused(status["reason"] or Reason.WRONG_STATE, detail=status["detail"], field="state")
+    """Raises Refused: the reason for which a job ended without a result, which says itself what it is about; or
+    WRONG_STATE for one that was taken back."""
+    if not ended(status["state"]) or status["state"] in AVAILABLE:
+        return
+    if status["reason"]:
+        raise Refused(status["reason"], detail=status["detail"])
+    raise Refused(Reason.WRONG_STATE, detail=f"The job is {status['state']}.", field="state")
 
 
 def follow_job(

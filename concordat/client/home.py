@@ -33,7 +33,7 @@ from concordat import canonical, clock
 from concordat.client.protection import passphrase_of
 from concordat.enrolment import Role
 from concordat.fields import STRICT, Slug, WebAddress, plain, read
-from concordat.files import write_private
+from concordat.files import about, write_private
 from concordat.founding import found
 from concordat.keystore import Keystore
 from concordat.package import read_keys
@@ -103,7 +103,8 @@ class ClientHome:
     @cached_property
     def config(self) -> Config:
         try:
-            return read(canonical.decode(self._file.read_bytes()), Config)
+            with about(self._file.name):
+                return read(canonical.decode(self._file.read_bytes()), Config)
         except FileNotFoundError:
             detail = f"{self.directory} has no client.json."
             raise Refused(Reason.HOME_INCOMPLETE, detail=detail, field="home") from None

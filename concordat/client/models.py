@@ -76,10 +76,12 @@ def import_model(
         say: is told what has been done.
 
     Raises:
-        Refused: KEY_UNKNOWN for a party not pinned; MODEL_OUT_OF_RANGE; CONFLICT if this version was begun from here
+        Refused: ROLE_MISSING, before anything is split, for an institution that may own no model; KEY_UNKNOWN for a
+            party not pinned; MODEL_OUT_OF_RANGE; CONFLICT if this version was begun from here
             with other content; and what :func:`concordat.model.publish` and the coordinator refuse.
     """
     features = FeatureSchema.from_json(schema)
+    api.sign_in()
     largest = prove(kind, tensors, features)
     say("no record that the schema allows leads out of the secure arithmetic")
     begun = _begun(home, model, version)
@@ -93,7 +95,7 @@ def import_model(
             schema=digest(schema),
             columns=len(features.columns),
             tensors=tensors,
-            party_keys={party: home.pins.sealing(party) for party in parties},
+            party_keys={party: home.pins.sealing(party, "party") for party in parties},
             key=home.keys.identity,
             clamped=largest > UNCLAMPED,
             classes=classes,
@@ -202,7 +204,7 @@ def seal_canaries(
     sealed = {}
     for requester in requesters:
         canaries = invent(count, kind=kind, tensors=tensors, schema=schema, design=design, target=target)
-        public = home.pins.sealing(requester)
+        public = home.pins.sealing(requester, "requesters")
         sheet = sign_sheet(
             canaries,
             owner=home.institution,

@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 from concordat import canonical
 from concordat.client.home import ClientHome
 from concordat.fields import STRICT, Slug, read
+from concordat.files import about
 from concordat.omop import Database, Index, Person, Reader, Source
 from concordat.reading import Reading
 from concordat.reasons import Reason, Refused
@@ -38,7 +39,8 @@ def source_of(home: ClientHome, name: str) -> Source:
     if "://" in name:
         return {"url": name}
     try:
-        config = read(canonical.decode((home.directory / FILE).read_bytes()), Config)
+        with about(FILE):
+            config = read(canonical.decode((home.directory / FILE).read_bytes()), Config)
     except FileNotFoundError:
         detail = f"{home.directory} has no {FILE}."
         raise Refused(Reason.HOME_INCOMPLETE, detail=detail, field="home") from None

@@ -118,7 +118,7 @@ def prepare(
         subject=subject,
         ground=ground,
         consent=statement,
-        party_keys={party: home.pins.sealing(party) for party in definition.content["parties"]},
+        party_keys={party: home.pins.sealing(party, "parties") for party in definition.content["parties"]},
         key=home.keys.identity,
         now=clock.now(),
         urgency=urgency,

@@ -85,13 +85,17 @@ class MachineSignIn(httpx.Auth):
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         if time.monotonic() >= self._until:
-            self._take(self._check((yield self._ask())))
+            yield from self.renew()
         request.headers["Authorization"] = f"Bearer {self._token}"
         response = yield request
         if response.status_code == httpx.codes.UNAUTHORIZED:
-            self._take(self._check((yield self._ask())))
+            yield from self.renew()
             request.headers["Authorization"] = f"Bearer {self._token}"
             yield request
+
+    def renew(self) -> Generator[httpx.Request, httpx.Response, None]:
+        """A new token. Raises Refused for an answer without one."""
+        self._take(self._check((yield self._ask())))
 
     def _ask(self) -> httpx.Request:
         now = int(time.time())
@@ -118,6 +122,18 @@ class MachineSignIn(httpx.Auth):
         self._until = time.monotonic() + answer["expires_in"] - _EARLY_SECONDS
 
 
+class _OnlySignIn(httpx.Auth):
+    """Has a token fetched in place of the request that it is given."""
+
+    requires_response_body = True
+
+    def __init__(self, sign_in: MachineSignIn) -> None:
+        self._sign_in = sign_in
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        return self._sign_in.renew()
+
+
 class Session:
     """Calls to `<coordinator>/api/v1`. Use it as a context manager, or close it.
 
@@ -136,9 +152,14 @@ class Session:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         base = coordinator.rstrip("/") + "/api/v1/"
-        auth = MachineSignIn(token_url=base + "token", client_id=client_id, key=key, scopes=scopes)
+        self._auth = MachineSignIn(token_url=base + "token", client_id=client_id, key=key, scopes=scopes)
         self._http = httpx.Client(
-            base_url=base, auth=auth, verify=authorities(), transport=transport, timeout=30, follow_redirects=False
+            base_url=base,
+            auth=self._auth,
+            verify=authorities(),
+            transport=transport,
+            timeout=30,
+            follow_redirects=False,
         )
         self._attempts = attempts
         self._sleep = sleep
@@ -151,6 +172,10 @@ class Session:
 
     def close(self) -> None:
         self._http.close()
+
+    def sign_in(self) -> None:
+        """Sign in now, and not with the first call: who may not call is refused before anything is prepared for it."""
+        self._send("POST", "token", auth=_OnlySignIn(self._auth))
 
     def get(self, path: str, **query: str | int) -> Any:
         """The JSON at `path`."""

@@ -24,7 +24,7 @@ def import_trained(home: ClientHome, api: Api, work: CohortWork) -> PublishedMod
         job=work.sent,
         **definition.training_plan.result,
         commitments={node: each["weights"] for node, each in checked.receipts.items() if "weights" in each},
-        party_keys={party: home.pins.sealing(party) for party in definition.content["parties"]},
+        party_keys={party: home.pins.sealing(party, "parties") for party in definition.content["parties"]},
         key=home.keys.identity,
     )
     work.verified(checked.result)

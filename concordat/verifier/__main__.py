@@ -1,7 +1,7 @@
 """python -m ledger.verify BUNDLE: verify a dossier, with one line for each check.
 
-The exit status is 0 if no check failed, 1 if one did, 2 for wrong usage, and 75 if the chain that --rpc names gave no
-answer: ask again later. What else cannot be checked fails nothing, but is said.
+The exit status is 0 if no check failed, 1 if one did, 2 for wrong usage or a file that is no dossier, and 75 if the
+chain that --rpc names gave no answer: ask again later. What else cannot be checked fails nothing, but is said.
 """
 
 import argparse
@@ -62,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         data = options.bundle.read_bytes()
+        _check_is_dossier(parser, options.bundle, data)
         brought = given.options(
             keys=dict(options.key),
             rpc=options.rpc,
@@ -88,6 +89,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 parser.error(f"{file}: {error.strerror}")
     sys.stdout.write(FORMS["json"].write(answer).decode() + "\n" if options.json else _lines(result))
     return given.exit_status(result, brought)
+
+
+def _check_is_dossier(parser: argparse.ArgumentParser, file: Path, data: bytes) -> None:
+    try:
+        bundle.check_is_dossier(data)
+    except Refused as refused:
+        parser.error(f"{file}: {refused.detail} [{refused.reason}]")
 
 
 def _names(data: bytes) -> set[str]:

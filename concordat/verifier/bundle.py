@@ -40,6 +40,10 @@ _PATH = re.compile(
     r"|entries/[0-9]{7,19}\.json|documents/[0-9a-f]{64}"
 )
 _MOST_BYTES = 64 * 2**20
+_BEGINS = b"PK\x03\x04"
+"""A zip file with something in it (APPNOTE.TXT, section 4.3.7)."""
+_UNREADABLE = (zipfile.BadZipFile, RuntimeError, ValueError, OSError, EOFError, NotImplementedError)
+"""What the library raises for what is no zip file, or none that it reads."""
 
 
 @with_config(STRICT)
@@ -61,8 +65,22 @@ def write(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def check_is_dossier(data: bytes) -> None:
+    """Raises Refused(NO_DOSSIER) for what never was one: no zip file, not even the beginning of one, or a zip file with
+    nothing in it that a dossier has."""
+    try:
+        with zipfile.ZipFile(BytesIO(data)) as archive:
+            meant = any(map(_PATH.fullmatch, archive.namelist()))
+    except _UNREADABLE:
+        meant = data.startswith(_BEGINS)
+    if not meant:
+        raise Refused(Reason.NO_DOSSIER)
+
+
 def unpack(data: bytes) -> dict[str, bytes]:
-    """Content by path. Raises Refused(BUNDLE_ALTERED) for anything but what `write` makes of known paths."""
+    """Content by path. Raises Refused: NO_DOSSIER, BUNDLE_ALTERED for anything but what `write` makes of known
+    paths."""
+    check_is_dossier(data)
     files: dict[str, bytes] = {}
     if len(data) > _MOST_BYTES:
         raise _altered("The bundle is too large to be a dossier.")
@@ -74,7 +92,7 @@ def unpack(data: bytes) -> dict[str, bytes]:
                 if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > len(data):
                     raise _altered("The bundle is packed in another way than a dossier is.")
                 files[entry.filename] = archive.read(entry)
-    except (zipfile.BadZipFile, RuntimeError, ValueError, OSError, EOFError, NotImplementedError) as error:
+    except _UNREADABLE as error:
         raise _altered("This is not a readable zip file.") from error
     if write(files) != data:
         raise _altered("The bundle is packed in another way than a dossier is.")

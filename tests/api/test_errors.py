@@ -187,3 +187,4 @@ class TestBodies:
 def test_an_address_that_does_not_exist_is_a_problem_too(client: Client, path: str) -> None:
     answer = client.get(f"/api/v1/{path}")
     assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
+    assert "sha256: and 64 lower-case hexadecimal digits" in answer.json()["detail"]

@@ -77,7 +77,7 @@ def test_who_does_not_own_it_does_not_find_it_and_who_owns_nothing_has_no_scope(
     other.roles = ["owner"]
     other.save()
     check_problem(card.put(PARTIES[1]), 404, "not-found")
-    assert check_problem(card.put(REQUESTER), 403, "scope-missing")["field"] == Scope.MODELS_WRITE
+    assert check_problem(card.put(REQUESTER), 403, "role-missing")["field"] == Scope.MODELS_WRITE
     assert not ModelCard.objects.exists()
 
 

@@ -71,13 +71,25 @@ def test_scopes_are_narrowed_to_the_institutions_roles(
     assert ask_token(assertion("long-beach"), scope="node predictions.write").json()["scope"] == "predictions.write"
 
 
-@pytest.mark.parametrize("scope", ["node", "everything", ""])
-def test_a_scope_that_no_role_includes_is_refused(
-    ask_token: Callable[..., Any], assertion: Callable[..., str], scope: str
+@pytest.mark.parametrize(
+    ("scope", "reason", "field", "words"),
+    [
+        ("models.write node", "role-missing", "models.write", "role owner; long-beach is enrolled as requester"),
+        ("node", "role-missing", "node", "role party or dealer; long-beach is enrolled as requester"),
+        ("everything", "field-invalid", "scope", "The scopes are: institutions.read"),
+        ("", "field-invalid", "scope", "The scopes are: institutions.read"),
+    ],
+)
+def test_a_scope_that_no_role_includes_is_refused_and_the_role_named(
+    ask_token: Callable[..., Any], assertion: Callable[..., str], scope: str, reason: str, field: str, words: str
 ) -> None:
     answer = ask_token(assertion("long-beach"), scope=scope)
     assert answer.status_code == 400
-    assert answer.json()["error"] == "invalid_scope"
+    said = answer.json()
+    assert (said["error"], said["status"]) == ("invalid_scope", 400)
+    assert (said["type"], said["field"]) == (f"urn:concordat:reason:{reason}", field)
+    assert words in said["detail"]
+    assert said["error_description"] == said["detail"]
     assert not AccessToken.objects.exists()
 
 

@@ -107,7 +107,7 @@ class TestWhoHasNoRole:
         answer = ask_token(assertion("mayo"), scope=f"{scope} ledger.read").json()
         assert answer["scope"] == "ledger.read"
         caller = Caller(client, {"Authorization": f"Bearer {answer['access_token']}"})
-        assert check_problem(caller.call(method, path), 403, "scope-missing")["field"] == scope
+        assert check_problem(caller.call(method, path), 403, "role-missing")["field"] == scope
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ENDPOINTS)

@@ -78,4 +78,4 @@ def test_a_node_says_where_it_stands(head: int, signed_in: Callable[..., Caller]
 
 
 def test_whoever_has_no_node_is_not_asked(head: int, signed_in: Callable[..., Caller]) -> None:
-    check_problem(signed_in("mayo").get("node/checkpoint?old=0"), 403, "scope-missing")
+    check_problem(signed_in("mayo").get("node/checkpoint?old=0"), 403, "role-missing")

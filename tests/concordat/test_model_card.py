@@ -59,14 +59,16 @@ def test_the_page_for_owners_lists_every_attribute_with_what_it_asks() -> None:
 
 def test_a_template_states_nothing_until_it_is_filled_in() -> None:
     empty = model_card.template()
-    assert refused(lambda: model_card.read_attributes(empty))[0] is Reason.FIELD_INVALID
+    assert refused(lambda: model_card.read_attributes(empty)) == (Reason.FIELD_MISSING, "attributes")
+    with pytest.raises(Refused, match=r"at least one of: funding, intended_users, .*, corrections"):
+        model_card.read_attributes({})
     assert model_card.read_attributes(empty | SAID) == SAID
 
 
 @pytest.mark.parametrize(
     ("attributes", "reason", "field"),
     [
-        ({}, Reason.FIELD_INVALID, "attributes"),
+        ({}, Reason.FIELD_MISSING, "attributes"),
         ({"fundin": ["x"]}, Reason.FIELD_UNKNOWN, "attributes.fundin"),
         ({"funding": "x"}, Reason.FIELD_INVALID, "attributes.funding"),
         ({"funding": []}, Reason.FIELD_INVALID, "attributes.funding"),

@@ -84,7 +84,7 @@ def test_an_enrolment_pinned_under_anothers_name_is_refused(document, enrolment)
 
 
 def test_nobody_is_trusted_who_is_not_pinned(document):
-    assert refused(parse(document).enrolment, "budapest") == (Reason.KEY_UNKNOWN, "budapest")
+    assert refused(parse(document).enrolment, "budapest") == (Reason.KEY_UNKNOWN, "institution")
 
 
 def test_a_folder_without_pins_says_so(tmp_path):

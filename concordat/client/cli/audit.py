@@ -10,11 +10,10 @@ from rich.table import Table
 from concordat.audit_plan import check_plan
 from concordat.client import audits
 from concordat.client.audits import OpenedAudit
-from concordat.client.cli.common import FILE, App, document, write_new
+from concordat.client.cli.common import FILE, App, document, feature_schema, write_new
 from concordat.client.cli.many import add_commands, read_scopes
 from concordat.client.work import CohortWork
 from concordat.figures import Between, largest_gaps
-from concordat.schema import FeatureSchema
 
 
 @click.group()
@@ -28,7 +27,7 @@ def audit() -> None:
 @click.pass_obj
 def check(app: App, plan: Path, schema: Path) -> None:
     """Check the audit plan PLAN against a feature schema, and print its digest: a definition's `design`."""
-    found = check_plan(document(plan, "PLAN"), FeatureSchema.from_json(document(schema, "--schema")))
+    found = check_plan(document(plan, "PLAN", "audit plan"), feature_schema(schema, "--schema"))
     groups, outcomes, bins = found.shape
     said = f"{groups} groups, {outcomes} outcomes, {bins} bins: {found.cells} counts over {found.rows} rows each."
     app.answer(

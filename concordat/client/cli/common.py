@@ -15,14 +15,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from concordat import canonical, clock
+from concordat.canonical import digest_bytes
 from concordat.client.answers import JobStatus
 from concordat.client.api import Api, signed_in
 from concordat.client.home import ClientHome
-from concordat.files import write_private
+from concordat.files import about, write_private
+from concordat.model_card import ATTRIBUTES
 from concordat.reasons import Reason, Refused
+from concordat.schema import FeatureSchema
 
-REFUSED, TRY_AGAIN, INTERRUPTED = 1, 75, 128 + signal.SIGINT
-"""Exit codes besides 0 and click's 2 for wrong usage; 75 is the EX_TEMPFAIL of sysexits.h, and 130 what shells give."""
+REFUSED, WRONG_USAGE, TRY_AGAIN, INTERRUPTED = 1, 2, 75, 128 + signal.SIGINT
+"""Exit codes besides 0; 2 is click's own, 75 the EX_TEMPFAIL of sysexits.h, and 130 what shells give."""
 
 _TEMPORARY = frozenset(
     {
@@ -40,6 +43,10 @@ _TEMPORARY = frozenset(
         Reason.CHAIN_UNAVAILABLE,
     }
 )
+
+
+_EXITS = dict.fromkeys(_TEMPORARY, TRY_AGAIN) | {Reason.NO_DOSSIER: WRONG_USAGE}
+"""By reason. A file that is no dossier must not look like a dossier that does not hold."""
 
 
 @dataclass
@@ -88,7 +95,7 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except Refused as refused:
             _tell(refused, machine=ctx.params["output"] == "json")
-            ctx.exit(TRY_AGAIN if refused.reason in _TEMPORARY else REFUSED)
+            ctx.exit(_EXITS.get(refused.reason, REFUSED))
         except KeyboardInterrupt:
             click.echo("\nStopped. What was handed in before stays handed in.", err=True)
             ctx.exit(INTERRUPTED)
@@ -115,6 +122,20 @@ class Day(click.DateTime):
             self.fail(refused.detail, param, ctx)
 
 
+class _Digest(click.ParamType[str]):
+    """The name of a model, a definition or any other document."""
+
+    name = "digest"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            digest_bytes(value)
+        except Refused as refused:
+            self.fail(f"“{value}” is no digest. {refused.detail}", param, ctx)
+        return str(value)
+
+
+DIGEST = _Digest()
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 SECONDS = click.option("--seconds", default=180.0, show_default=True, help="How long to wait for the result.")
 
@@ -175,8 +196,43 @@ def columns(console: Console, headings: Sequence[str], rows: Sequence[Sequence[s
         console.print(line.rstrip(), markup=False, soft_wrap=True)
 
 
-def document(file: Path, field: str) -> dict[str, Any]:
-    """A JSON object in a file. Raises Refused(MALFORMED), naming the field by which the file was given."""
+_TOLD_BY: Mapping[str, frozenset[str]] = {
+    "feature schema": frozenset({"features", "left_out"}),
+    "protocol": frozenset({"contact", "summary", "risks", "sections", "sites", "review_months"}),
+    "computation definition": frozenset({"parties", "dealer", "quorum", "budgets"}),
+    "audit plan": frozenset({"thresholds"}),
+    "training plan": frozenset({"steps"}),
+    "design or plan": frozenset({"method"}),
+    "model card": frozenset(ATTRIBUTES),
+    "public JWK or set of them": frozenset({"kty", "keys"}),
+}
+"""By what somebody is asked for in a file: fields of which each such document has one, a draft as well, and
+hardly another document."""
+
+
+def document(file: Path, field: str, kind: str) -> dict[str, Any]:
+    """A document of that kind, or what is meant to be one: its shape is for others to check.
+
+    Raises:
+        Refused: MALFORMED for what is no JSON object, FILE_UNREADABLE for a document of another kind; naming the field
+            by which the file was given.
+    """
+    found = _object(file, field)
+    if found and not _TOLD_BY[kind] & found.keys():
+        like = [other for other, told in _TOLD_BY.items() if told & found.keys()]
+        why = f"looks like another document: {like[0]}" if like else f"has none of: {', '.join(sorted(_TOLD_BY[kind]))}"
+        raise Refused(Reason.FILE_UNREADABLE, detail=f"{file.name} is no {kind}. It {why}.", field=field)
+    return found
+
+
+def feature_schema(file: Path, field: str) -> FeatureSchema:
+    """The feature schema in a file. Raises Refused as `document` does, and naming what is wrong in it."""
+    found = document(file, field, "feature schema")
+    with about(file.name):
+        return FeatureSchema.from_json(found)
+
+
+def _object(file: Path, field: str) -> dict[str, Any]:
     try:
         found = canonical.decode(file.read_bytes())
     except Refused as refused:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from concordat.audit_plan import AuditPlan
 from concordat.client import governance
-from concordat.client.cli.common import FILE, App, columns, document
+from concordat.client.cli.common import DIGEST, FILE, App, columns, document
 from concordat.client.governance import CheckedDefinition
 from concordat.data_use import LABELS
 from concordat.definition import Kind
@@ -27,7 +27,7 @@ def definition() -> None:
 
 @definition.command()
 @click.argument("template", type=FILE)
-@click.option("--model", required=True, metavar="DIGEST", help="The imported model's digest.")
+@click.option("--model", type=DIGEST, required=True, help="The imported model's digest.")
 @click.option("--protocol", type=FILE, required=True, help="The protocol that the boards approved.")
 @click.option("--schema", type=FILE, required=True, help="The feature schema that the model was made for.")
 @click.option("--design", type=FILE, required=True, help="The design, or the plan of an audit or training.")
@@ -42,11 +42,11 @@ def propose(app: App, template: Path, model: str, protocol: Path, schema: Path, 
         digest = governance.propose(
             app.home,
             api,
-            document(template, "TEMPLATE"),
+            document(template, "TEMPLATE", "computation definition"),
             model=model,
-            protocol=document(protocol, "--protocol"),
-            schema=document(schema, "--schema"),
-            design=document(design, "--design"),
+            protocol=document(protocol, "--protocol", "protocol"),
+            schema=document(schema, "--schema", "feature schema"),
+            design=document(design, "--design", "design or plan"),
         )
     app.answer({"digest": digest}, lambda console: console.print(digest))
 
@@ -54,22 +54,22 @@ def propose(app: App, template: Path, model: str, protocol: Path, schema: Path, 
 @definition.command("list")
 @click.option("--study", default="", help="Only those of this study, by its short name.")
 @click.option("--kind", type=click.Choice(get_args(Kind)), help="Only those that compute this.")
-@click.option("--model", default="", metavar="DIGEST", help="Only those for this model.")
+@click.option("--model", type=DIGEST, help="Only those for this model.")
 @click.pass_obj
-def list_command(app: App, study: str, kind: str | None, model: str) -> None:
+def list_command(app: App, study: str, kind: str | None, model: str | None) -> None:
     """List the definitions in which this institution has a say, and those of studies that concern it.
 
     Nothing of it is verified: `concordat definition show` does that.
     """
     with app.api("definitions.read") as api:
-        found = api.lists.definitions(study=study, kind=kind or "", model=model)
+        found = api.lists.definitions(study=study, kind=kind or "", model=model or "")
     rows = [(each["digest"], each["kind"], each["state"], each["study"], each["owner"]) for each in found]
     headings = ("digest", "kind", "state", "study", "owner")
     app.answer({"definitions": found}, lambda console: columns(console, headings, rows))
 
 
 @definition.command()
-@click.argument("digest")
+@click.argument("digest", type=DIGEST)
 @click.option("--features", is_flag=True, help="What a record has to hold, by name, instead.")
 @click.pass_obj
 def show(app: App, digest: str, features: bool) -> None:
@@ -91,7 +91,7 @@ def show(app: App, digest: str, features: bool) -> None:
 
 
 @definition.command()
-@click.argument("digest")
+@click.argument("digest", type=DIGEST)
 @click.pass_obj
 def approve(app: App, digest: str) -> None:
     """Approve the definition DIGEST for this institution; it is checked first, and signed with the chain key."""
@@ -99,7 +99,7 @@ def approve(app: App, digest: str) -> None:
 
 
 @definition.command()
-@click.argument("digest")
+@click.argument("digest", type=DIGEST)
 @click.pass_obj
 def revoke(app: App, digest: str) -> None:
     """Revoke this institution's approval of DIGEST. It takes effect at once; what is running is withheld."""

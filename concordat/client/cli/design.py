@@ -8,7 +8,7 @@ import click
 
 from concordat import canonical, plausibility
 from concordat.client import records
-from concordat.client.cli.common import FILE, App, write_new
+from concordat.client.cli.common import FILE, App, feature_schema, write_new
 from concordat.design import masks, read_design, sampling, slopes, tabular, training
 from concordat.design.common import KERNEL_WIDTH, RIDGE
 from concordat.design.training import Sampler
@@ -34,7 +34,7 @@ def masks_command(app: App, schema: Path, file: Path, seed: str | None) -> None:
 
     Nothing but the schema goes into it, and everybody can rebuild it from its seed.
     """
-    features = FeatureSchema.from_json(_json(schema))
+    features = feature_schema(schema, "SCHEMA")
     document = masks.build(features, seed=seed or secrets.token_hex(16))
     _write(app, document, features, file)
 
@@ -46,7 +46,7 @@ def masks_command(app: App, schema: Path, file: Path, seed: str | None) -> None:
 @click.pass_obj
 def slopes_command(app: App, schema: Path, file: Path, seed: str | None) -> None:
     """Write to FILE the design that moves SCHEMA's numbers a little."""
-    features = FeatureSchema.from_json(_json(schema))
+    features = feature_schema(schema, "SCHEMA")
     try:
         document = slopes.build(features, seed=seed or secrets.token_hex(16))
     except ValueError as error:
@@ -97,7 +97,7 @@ def lime_tabular(
     and deviations within them, or mean and deviation; of each category how many patients have it. TABLE itself stays
     here. For another institution, these are your word.
     """
-    features = FeatureSchema.from_json(_json(schema))
+    features = feature_schema(schema, "SCHEMA")
     statistics = training.summarise(records.read_table(table, features), features, sampler)
     document = tabular.build(
         features,
@@ -122,11 +122,3 @@ def _write(app: App, document: dict[str, canonical.Json], features: FeatureSchem
             f"{plan.digest}\nSeed {document['seed']}; {impossible:.1%} of the {plan.n} rows are clinically impossible."
         ),
     )
-
-
-def _json(path: Path) -> canonical.Json:
-    try:
-        document: canonical.Json = canonical.decode(path.read_bytes())
-    except Refused as error:
-        raise Refused(Reason.FILE_UNREADABLE, detail=f"{path.name} is not JSON, with decimals as strings.") from error
-    return document

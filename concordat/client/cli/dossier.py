@@ -10,6 +10,7 @@ from rich.console import Console
 from concordat import record_number
 from concordat.client.cli.common import FILE, App, write_new
 from concordat.client.home import ClientHome
+from concordat.files import about
 from concordat.reasons import Refused
 from concordat.verifier import bundle, given, verify
 from concordat.verifier.case import Case
@@ -49,11 +50,13 @@ def dossier(app: App, record: str, file: Path) -> None:
 def verify_command(context: click.Context, /, file: Path, **brought: Any) -> None:
     """Verify the dossier FILE off line, with the keys that are pinned here.
 
-    Exit code 1 if a check failed, 75 if the chain that --rpc names gave no answer.
+    Exit code 1 if a check failed, 2 if FILE is no dossier, 75 if the chain that --rpc names gave no answer.
     """
     app: App = context.obj
     try:
         data = file.read_bytes()
+        with about(file.name):
+            bundle.check_is_dossier(data)
         options = given.options(keys=_pinned(app.home, data), **brought)
     except OSError as error:
         raise click.UsageError(f"{error.filename}: {error.strerror}") from error

@@ -1,7 +1,5 @@
 """`concordat escrow` and `records`: to whom decisions are sealed, and how they are reopened."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -15,9 +13,9 @@ from concordat.client.cli.keys import OFFLINE, offline_key
 from concordat.client.packages import check_kept
 from concordat.escrow import OfficerShare
 from concordat.fields import plain, read
+from concordat.files import about
 from concordat.keystore import Keystore
 from concordat.package import read_package
-from concordat.reasons import Refused
 from concordat.sealing import sealing_key_id
 from concordat.signatures import peek
 
@@ -96,10 +94,10 @@ def create(
 def open_command(app: App, package: Path, file: Path, files: tuple[Path, ...]) -> None:
     """Open PACKAGE with officers' shares, and write what it holds to FILE. The key is whole in memory only."""
     sealed = package.read_bytes()
-    with _about(package):
+    with about(package):
         read_package(sealed)
     unlocked = _unlocked(files)
-    with _about(package):
+    with about(package):
         content = ceremonies.open_by_officers(read_package(sealed), unlocked)
     _written(app, file, content, sealed)
 
@@ -152,7 +150,7 @@ def fetch(app: App, record: str, folder: Path) -> None:
 def open_by_key(app: App, package: Path, file: Path, keys: Path) -> None:
     """Open PACKAGE with the records key, and write what it holds to FILE."""
     sealed = package.read_bytes()
-    with _about(package):
+    with about(package):
         content = ceremonies.open_by_records_key(read_package(sealed), Keystore(keys, app.passphrase))
     _written(app, file, content, sealed)
 
@@ -161,23 +159,14 @@ def _unlocked(files: tuple[Path, ...]) -> list[OfficerShare]:
     """The shares, each by the passphrase that its officer types."""
     found = []
     for file in files:
-        with _about(file):
+        with about(file):
             found.append((file, shares.read_share(file.read_bytes())))
     unlocked = []
     for file, each in found:
         passphrase = click.prompt(f"Passphrase of {each['officer']}", hide_input=True, err=True)
-        with _about(file):
+        with about(file):
             unlocked.append(shares.unlock(each, passphrase))
     return unlocked
-
-
-@contextmanager
-def _about(file: Path) -> Iterator[None]:
-    """What is refused in here says of which file it is."""
-    try:
-        yield
-    except Refused as refused:
-        raise Refused(refused.reason, detail=f"{file}: {refused.detail}", field=refused.field) from refused
 
 
 def _written(app: App, file: Path, content: bytes, sealed: bytes) -> None:

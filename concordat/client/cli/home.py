@@ -9,6 +9,7 @@ from concordat.client.cli.common import App
 from concordat.client.home import ClientHome
 from concordat.client.protection import new_passphrase
 from concordat.enrolment import ROLES
+from concordat.files import about
 from concordat.key_change import KeyHistory
 from concordat.pins import Pins
 
@@ -61,7 +62,8 @@ def pin(app: App, file: BinaryIO | None, update: bool) -> None:
     if update is (file is not None):
         raise click.UsageError("Either FILE or --update.")
     if file is not None:
-        pins = app.home.pin(file.read())
+        with about(file.name):
+            pins = app.home.pin(file.read())
     else:
         with app.api("institutions.read") as api:
             pins = app.home.update_pins(api.lists.key_changes())

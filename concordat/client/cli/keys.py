@@ -118,7 +118,7 @@ def sign_in(
     """Let a key of another system sign in, or those of a set, in place of the last client key."""
     if (jwks_url is None) == (jwk is None):
         raise click.UsageError("Name either --jwks-url or --jwk.")
-    public = {"jwks_url": jwks_url} if jwk is None else document(jwk, "jwk")
+    public = {"jwks_url": jwks_url} if jwk is None else document(jwk, "--jwk", "public JWK or set of them")
     key = offline_key(app.home.keys, offline, app.passphrase)
     _tell(app, _own(app).name_client(public, ground=ground, effective=_time(effective), offline=key))
 

@@ -5,7 +5,7 @@ from uuid import UUID
 import click
 
 from concordat.client import governance, many
-from concordat.client.cli.common import SECONDS, App, following, wait_or_not
+from concordat.client.cli.common import DIGEST, SECONDS, App, following, wait_or_not
 from concordat.client.follow import check_not_ended
 from concordat.client.home import Many
 from concordat.client.work import CohortWork
@@ -28,7 +28,9 @@ def add_commands(group: click.Group, which: Many, *, one: str, then: str) -> Non
         help=f"Ask for {one}, and print the request's id. The parties' nodes bring the rows that their own "
         f"institutions allow; after a crash, `{group.name} watch` sends the same request again."
     )
-    @click.option("--definition", "digest", required=True, help=f"Digest of the approved definition of {one}.")
+    @click.option(
+        "--definition", "digest", type=DIGEST, required=True, help=f"Digest of the approved definition of {one}."
+    )
     @click.option("--purpose", required=True, help="One of the definition's purposes.")
     @click.option(
         "--person", required=True, type=click.UUID, metavar="UUID", help="Your own handle of who asks, no name."

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from concordat.client import governance, model_cards, models, recalls
-from concordat.client.cli.common import FILE, App, columns, document
+from concordat.client.cli.common import DIGEST, FILE, App, columns, document, feature_schema
 from concordat.client.listed import DefinitionSummary
 from concordat.client.recalls import CheckedModel
 from concordat.fields import plain
@@ -43,7 +43,7 @@ def list_command(app: App, owner: str, name: str) -> None:
 
 
 @model.command()
-@click.argument("digest")
+@click.argument("digest", type=DIGEST)
 @click.pass_obj
 def show(app: App, digest: str) -> None:
     """Show the model DIGEST as its owner signed it, and its recall if the owner has recalled it."""
@@ -86,8 +86,8 @@ def import_command(
     FILE is what XGBoost saves as JSON, what LightGBM saves as text, or an .npz archive of tensors. It is read and
     checked here before anything is sent, and the weights stay here. Cut off, the same command goes on.
     """
-    content = document(schema, "--schema")
-    found = _read_model(file, FeatureSchema.from_json(content))
+    content = document(schema, "--schema", "feature schema")
+    found = _read_model(file, feature_schema(schema, "--schema"))
     app.progress.print(f"  {file.name}: a model of kind {found.kind}", markup=False)
     with app.api("models.write") as api:
         done = models.import_model(
@@ -106,7 +106,7 @@ def import_command(
 
 
 @model.command("canaries")
-@click.argument("definition")
+@click.argument("definition", type=DIGEST)
 @click.pass_obj
 def canaries_command(app: App, definition: str) -> None:
     """Seal canaries, records with known results, to each requester of DEFINITION, whose model this institution owns.
@@ -124,7 +124,7 @@ def canaries_command(app: App, definition: str) -> None:
 
 
 @model.command()
-@click.argument("digest")
+@click.argument("digest", type=DIGEST)
 @click.option("--study", required=True, help="The study, by its short name.")
 @click.option("--yes", is_flag=True, help="Do not ask: it cannot be taken back.")
 @click.pass_obj
@@ -144,7 +144,7 @@ def disclose(app: App, digest: str, study: str, yes: bool) -> None:
 
 
 @model.command()
-@click.argument("digest")
+@click.argument("digest", type=DIGEST)
 @click.argument("card", type=FILE)
 @click.option("--yes", is_flag=True, help="Do not ask: everybody reads it, and the log keeps it for ever.")
 @click.pass_obj
@@ -153,7 +153,7 @@ def describe(app: App, digest: str, card: Path, yes: bool) -> None:
 
     It takes the place of what was stated before. `concordat model card --template` makes a file to fill in.
     """
-    attributes = read_attributes(document(card, "CARD"))
+    attributes = read_attributes(document(card, "CARD", "model card"))
     said = ", ".join(each.title for each in stated(attributes))
     app.progress.print(f"Stated: {said}.\n{_left_out(attributes)}", markup=False)
     if not yes:
@@ -165,7 +165,7 @@ def describe(app: App, digest: str, card: Path, yes: bool) -> None:
 
 
 @model.command("card")
-@click.argument("digest", required=False)
+@click.argument("digest", type=DIGEST, required=False)
 @click.option("--template", "empty", is_flag=True, help="Print a card to be filled in, and what each attribute asks.")
 @click.pass_obj
 def card_command(app: App, digest: str | None, empty: bool) -> None:
@@ -184,7 +184,7 @@ def card_command(app: App, digest: str | None, empty: bool) -> None:
 
 
 @model.command()
-@click.argument("digest")
+@click.argument("digest", type=DIGEST)
 @click.option("--reason", type=click.Choice(get_args(Why)), required=True, help="Why it is recalled.")
 @click.option(
     "--class",

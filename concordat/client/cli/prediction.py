@@ -12,6 +12,7 @@ from concordat.client import fhir as spoken
 from concordat.client import governance, omop, predict, records
 from concordat.client.cli import readings
 from concordat.client.cli.common import (
+    DIGEST,
     FILE,
     OMOP,
     OMOP_PERSON,
@@ -36,7 +37,9 @@ READ = "definitions.read predictions.read ledger.read"
 
 
 @click.command("predict")
-@click.option("--definition", "digest", required=True, help="Digest of the approved computation definition.")
+@click.option(
+    "--definition", "digest", type=DIGEST, required=True, help="Digest of the approved computation definition."
+)
 @click.option("--purpose", required=True, help="One of the definition's purposes.")
 @click.option(
     "--person",

@@ -1,15 +1,15 @@
 """`concordat roster`: whose passkeys count for this institution, signed by its offline key."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from concordat import clock
+from concordat import canonical, clock
 from concordat.client.cli.common import FILE, App
 from concordat.client.cli.keys import OFFLINE, offline_key
 from concordat.enrolment import build_roster
+from concordat.files import about
 from concordat.reasons import Reason, Refused
 
 
@@ -63,11 +63,9 @@ def _text(file: Path) -> str:
 
 
 def _listed(file: Path) -> Any:
-    """What stands in the file; `build_roster` reads it strictly. Raises Refused(FILE_UNREADABLE)."""
-    try:
-        listed = json.loads(file.read_bytes())
-    except (ValueError, RecursionError):
-        listed = None
+    """What stands in the file; `build_roster` reads it strictly. Raises Refused: FILE_UNREADABLE, MALFORMED."""
+    with about(file.name):
+        listed = canonical.decode(file.read_bytes())
     if not isinstance(listed, list):
         raise Refused(Reason.FILE_UNREADABLE, detail=f"{file.name} is no JSON list of officers.")
     return listed

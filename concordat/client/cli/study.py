@@ -81,7 +81,7 @@ def submit(app: App, protocol: Path, report: TextIO | None) -> None:
 
     Sent again while it is before them, it is the same submission.
     """
-    content = document(protocol, "PROTOCOL")
+    content = document(protocol, "PROTOCOL", "protocol")
     with app.api("studies.write") as api:
         found = api.submit_study(content, report=report.read() if report else "")
     app.answer(found, lambda console: console.print(digest(content), markup=False))

@@ -6,10 +6,9 @@ from pathlib import Path
 import click
 
 from concordat.client import trainings
-from concordat.client.cli.common import FILE, App, document
+from concordat.client.cli.common import FILE, App, document, feature_schema
 from concordat.client.cli.many import add_commands, read_scopes
 from concordat.client.work import CohortWork
-from concordat.schema import FeatureSchema
 from concordat.training_plan import check_plan
 
 
@@ -25,8 +24,8 @@ def training() -> None:
 @click.pass_obj
 def check(app: App, plan: Path, schema: Path, parties: int) -> None:
     """Check the training plan PLAN against a feature schema, and print its digest: a definition's `design`."""
-    features = FeatureSchema.from_json(document(schema, "--schema"))
-    found = check_plan(document(plan, "PLAN"), features)
+    features = feature_schema(schema, "--schema")
+    found = check_plan(document(plan, "PLAN", "training plan"), features)
     noise = found.noise(parties, len(features.columns) + 1) * math.sqrt(parties)
     said = (
         f"{found.steps} steps over {found.rows} rows each; becomes {found.result['model']} {found.result['version']}.\n"

@@ -299,6 +299,53 @@ class TestQuestions:
         assert all(each["sentence"] in answer for each in raising)
         assert not hospital.items.questions(item)
 
+    @pytest.mark.parametrize(
+        ("typed", "said"),
+        [
+            ("Is <this> her fault?", "none of the forms"),
+            ("What if pigs were 7?", "The names are: Age"),
+            ("What if cholesterol were 99999?", "Cholesterol lies between"),
+        ],
+    )
+    def test_what_is_not_understood_stays_in_its_box_on_the_results_page(
+        self, curious: Hospital, typed: str, said: str
+    ) -> None:
+        item = curious.opened()
+        with running(curious.config, curious.home) as there:
+            answer = reader(there).post("question", question=typed)
+        assert answer.status_code == 422
+        assert f"{100 * probability(item):.1f} %" in answer.text
+        (box,) = re.findall(r'<input id="question".*?autocomplete[^>]*>', answer.text)
+        assert f'value="{typed}"' in unescape(box)
+        for attribute in ("autofocus", 'aria-invalid="true"', 'aria-describedby="mistake question-help"'):
+            assert attribute in box
+        (told,) = re.findall(r'<p [^>]*id="mistake">(.*?)</p>', answer.text, re.DOTALL)
+        for words in (said, "“what if NAME were VALUE?”", "“why not low?”", "Nothing was sent."):
+            assert words in told
+        assert "<this>" not in answer.text
+        assert not curious.items.questions(item)
+
+    def test_where_what_ifs_are_not_allowed_only_what_is_understood_is_named(
+        self, hospital: Hospital, shown: Running
+    ) -> None:
+        hospital.opened()
+        page = reader(shown).post("question", question="Tell me a story.").text
+        assert "This question was not understood." in page
+        assert "“why not low?”" in page
+        assert "“what if" not in page
+
+    def test_a_page_that_says_no_leads_back_to_the_result_while_it_may_be_seen(
+        self, hospital: Hospital, shown: Running
+    ) -> None:
+        hospital.opened()
+        own = reader(shown)
+        back = f'<a href="{own.path}">Back to the result</a>'
+        assert back in own.post("decision", decision="overridden", reason="because").text
+        own.http.cookies.clear()
+        refused = own.http.get(own.path)
+        assert refused.status_code == 403
+        assert back not in refused.text
+
     def test_what_the_definition_does_not_allow_is_said_and_not_sent(self, hospital: Hospital, shown: Running) -> None:
         item = hospital.opened()
         own = reader(shown)
@@ -392,7 +439,12 @@ class TestQuestions:
             assert "Cholesterol 240 mg/dL → 180 mg/dL" in understood.text
             outside = own.post("question", **fields | {"chol": "18000"})
             assert outside.status_code == 422
-            assert "18000" not in outside.text
+            assert "Cholesterol lies between" in outside.text
+            (again,) = re.findall(r'<input id="f-chol"[^>]*>', outside.text)
+            for attribute in ('value="18000"', "autofocus", 'aria-invalid="true"', 'aria-describedby="mistake"'):
+                assert attribute in again
+            assert outside.text.count('aria-invalid="true"') == 1
+            assert "<details open>" in outside.text
 
     def test_a_change_that_the_page_did_not_make_is_refused(self, curious: Hospital, subtests: pytest.Subtests) -> None:
         item = curious.opened()

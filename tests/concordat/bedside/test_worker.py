@@ -91,7 +91,7 @@ def test_what_was_left_half_made_was_never_sent_and_is_made_anew(hospital: Hospi
 def test_only_one_worker_is_at_work(hospital: Hospital) -> None:
     with (
         hospital.store.only_worker(),
-        pytest.raises(Refused, match=f"^{Reason.CONFLICT}:"),
+        pytest.raises(Refused, match=f"^{Reason.WORKER_RUNNING}: The store is {hospital.home.directory}/"),
         Store(hospital.home.directory).only_worker(),
     ):
         pass

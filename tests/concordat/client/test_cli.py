@@ -650,13 +650,13 @@ def test_what_may_succeed_later_has_an_exit_code_of_its_own(world: World, run: R
 
 
 def test_exactly_one_record_is_asked_for(run: Run) -> None:
-    result = run("predict", "--definition", "d", *ASKED, "--consent", "c")
+    result = run("predict", "--definition", "sha256:" + "0" * 64, *ASKED, "--consent", "c")
     assert result.exit_code == 2
     assert "exactly one of --fhir, --ehr, --omop, --csv and --json" in result.stderr
 
 
 def test_no_patients_id_stands_in_a_command_line(run: Run, tmp_path: Path) -> None:
-    asked = ("predict", "--definition", "d", *ASKED, "--consent", "c")
+    asked = ("predict", "--definition", "sha256:" + "0" * 64, *ASKED, "--consent", "c")
     (tmp_path / "patient").write_text("\n")
     for options, said in (
         (("--ehr",), "Give the patient's id in a file"),

@@ -8,8 +8,9 @@ from rich.console import Console
 
 from concordat.client.answers import JobStatus
 from concordat.client.cli.common import App, following
-from concordat.client.follow import follow_job
+from concordat.client.follow import check_not_ended, follow_job
 from concordat.client.session import Newer
+from concordat.reasons import Reason, Refused
 from concordat.states import JobState
 
 
@@ -41,6 +42,22 @@ def test_all_news_is_heard_once_in_order() -> None:
     assert heard == STORY
     assert last == STORY[-1]
     assert asked == ["", *(f"after {number}" for number in range(1, 7))]
+
+
+def test_why_a_job_ended_names_no_field_but_its_state_where_that_is_all() -> None:
+    withdrawn: Any = at(JobState.REFUSED) | {"reason": Reason.CONSENT_WITHDRAWN, "detail": "Refused by zurich."}
+    with pytest.raises(Refused) as refused:
+        check_not_ended(withdrawn)
+    assert (refused.value.reason, refused.value.detail, refused.value.field) == (
+        Reason.CONSENT_WITHDRAWN,
+        "Refused by zurich.",
+        "",
+    )
+    with pytest.raises(Refused, match="The job is cancelled") as refused:
+        check_not_ended(at(JobState.CANCELLED))
+    assert (refused.value.reason, refused.value.field) == (Reason.WRONG_STATE, "state")
+    for state in (JobState.COMPUTING, JobState.RECORDED):
+        check_not_ended(at(state))
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -107,7 +107,12 @@ def test_by_hand(world: World, agreed: CheckedDefinition, run: Run, tmp_path: Pa
     assert "None is planned." in told
     assert "Not stated: " in told
     assert machine(run("model", "card", model, output="json"))["card"]["sequence"] == 1
-    for content, reason in (({"fundin": ["x"]}, "field-unknown"), (empty, "field-invalid"), ([], "malformed")):
+    for content, reason in (
+        (SAID | {"fundin": ["x"]}, "field-unknown"),
+        ({"fundin": ["x"]}, "file-unreadable"),
+        (empty, "field-missing"),
+        ([], "malformed"),
+    ):
         file.write_text(json.dumps(content))
         wrong = run(*command, "--yes", home="cleveland")
         assert (wrong.exit_code, f"[{reason}]" in wrong.output) == (1, True)

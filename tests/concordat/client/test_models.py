@@ -110,16 +110,26 @@ class TestTheCommand:
         assert machine(imports())["digest"] == ModelVersion.objects.get().digest
 
     def test_what_is_no_model_s_file_and_an_institution_that_owns_none_are_refused(
-        self, imports: Callable[..., Result], file: Path
+        self, world: World, imports: Callable[..., Result], file: Path
     ) -> None:
         error = json.loads(imports(home="long-beach").stderr)["error"]
-        assert error["reason"] == "field-invalid"
-        assert "scope" in error["detail"]
+        assert (error["reason"], error["field"]) == ("role-missing", "models.write")
+        assert "role owner; long-beach is enrolled as requester" in error["detail"]
+        assert not world.homes["long-beach"].models.exists()  # it was said before anything was split
         file.write_text("not a model")
         error = json.loads(imports().stderr)["error"]
         assert (error["reason"], error["field"]) == ("file-unreadable", "FILE")
         assert "model.npz" in error["detail"]
         assert not ModelVersion.objects.exists()
+
+    def test_a_party_that_is_not_pinned_is_one_s_own_mistake_and_the_pinned_ones_are_named(
+        self, imports: Callable[..., Result]
+    ) -> None:
+        error = json.loads(imports("--party", "clevland").stderr)["error"]
+        assert (error["reason"], error["field"]) == ("key-unknown", "party")
+        assert error["detail"] == (
+            "clevland is not pinned here. Pinned are: budapest, cleveland, long-beach, notary, zurich."
+        )
 
 
 def test_canaries_are_sealed_anew_by_the_owner_alone(world: World, agreed: CheckedDefinition, run: Run) -> None:

@@ -255,7 +255,7 @@ def test_a_result_is_not_kept_before_there_is_one(custody: Custody, home: Client
 
 def test_that_packages_were_handed_out_is_recorded(decided: Work, world: World, api: Api, tmp_path: Path) -> None:
     api.packages(decided.job)
-    with refusal(Reason.SCOPE_MISSING):
+    with refusal(Reason.ROLE_MISSING):
         world.api("cleveland").packages(decided.job)  # a node and the model's owner of that very job
     record = Job.objects.get().record
     call_command("hand_out_package", record, str(tmp_path), "order 4 O 12/26 of the district court")

@@ -5,8 +5,10 @@ coordinator draws the summary and signs the manifest anew.
 """
 
 import random
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -213,6 +215,15 @@ def test_a_shortened_bundle_is_refused(dossier_of_a_decision: Any, cuts: int) ->
 
 
 # --- the envelope
+
+
+def test_what_never_was_a_dossier_is_told_from_one_that_was_altered(made: Any) -> None:
+    other = BytesIO()
+    with zipfile.ZipFile(other, "w") as archive:
+        archive.writestr("word/document.xml", "text")
+    for data in (b"", b"# A text\n", other.getvalue()):
+        assert failures(data) == {"bundle": R.NO_DOSSIER}
+    assert failures(made.data[:100]) == {"bundle": R.BUNDLE_ALTERED}
 
 
 def test_nothing_hides_before_behind_or_between_the_files(made: Any) -> None:
