@@ -27,7 +27,7 @@ from concordat.bedside.http import body
 from concordat.bedside.item import Item
 from concordat.bedside.links import Session
 from concordat.bedside.questions import WhyAsked
-from concordat.display import OVERRIDES, Decision
+from concordat.display import OVERRIDES, TAKEN_BACK, Decision
 from concordat.reasons import Reason, Refused
 
 LARGEST = 1 << 16
@@ -118,6 +118,7 @@ class Pages:
             said=bedside.receipts.of(item),
             places=PLACES,
             overrides=OVERRIDES,
+            reasons={**OVERRIDES, **TAKEN_BACK},
             newer=self._newer(item),
             **self._questions(item, standing),
         )

@@ -146,7 +146,7 @@ def serve(app: App, port: int) -> None:
     config, store = configuration.load(app.home), Store(app.home.directory, patience=web.PATIENCE)
     documents.check_fit(store, config["definition"])
     app.progress.print(f"Bedside of {app.home.institution}: {config['address']}, on port {port} of {web.HOST}.")
-    web.serve(Bedside(config, store, app.home.institution), port=port)
+    web.serve(Bedside(config, store, app.home.name), port=port)
 
 
 @bedside.command()
@@ -158,7 +158,7 @@ def link(app: App, patient_file: IO[str] | None) -> None:
 
     patient = named(patient_file)
     config, store = _open(app)
-    here = Bedside(config, store, app.home.institution)
+    here = Bedside(config, store, app.home.name)
     item = here.items.latest(patient)
     if item is None:
         raise click.UsageError("Nothing was asked for this patient.")
