@@ -11,6 +11,10 @@ from drf_spectacular.generators import SchemaGenerator
 
 from api.openapi import SCHEME
 from api.scopes import SCOPES
+from concordat.events import EVENTS
+from concordat.reasons import REASONS, ReasonInfo
+from concordat.states import TRANSITIONS, JobState
+from governance.rulebook import MACHINES, Machine
 
 Schema = Mapping[str, Any]
 
@@ -59,11 +63,16 @@ class Operation:
 
 @dataclass(frozen=True)
 class Described:
-    """`groups` are (resource, its operations); `scopes` (name, what it allows)."""
+    """`groups` are (resource, its operations); `scopes` (name, what it allows); `reasons` (code, what it says);
+    `events` (name, what it records)."""
 
     groups: tuple[tuple[str, tuple[Operation, ...]], ...]
     shapes: tuple[Shape, ...]
     scopes: tuple[tuple[str, str], ...]
+    reasons: tuple[tuple[str, ReasonInfo], ...]
+    events: tuple[tuple[str, str], ...]
+    job: Machine
+    machines: tuple[Machine, ...]
 
 
 @cache
@@ -82,7 +91,15 @@ def described() -> Described:
     )
     groups = tuple((tag, tuple(each for _, each in of)) for tag, of in groupby(operations, key=lambda found: found[0]))
     shapes = tuple(_shape(name, each) for name, each in schema["components"]["schemas"].items())
-    return Described(groups, shapes, tuple((scope.value, text) for scope, text in SCOPES.items()))
+    return Described(
+        groups,
+        shapes,
+        scopes=tuple((scope.value, text) for scope, text in SCOPES.items()),
+        reasons=tuple(REASONS.items()),
+        events=tuple((event.value, info.description) for event, info in EVENTS.items()),
+        job=Machine("job", "A job", JobState.REQUESTED, TRANSITIONS),
+        machines=MACHINES,
+    )
 
 
 def _schema() -> Schema:
@@ -133,7 +150,7 @@ def _shape(name: str, schema: Schema) -> Shape:
 def _field(name: str, schema: Schema, said: Schema) -> Field:
     text = said.get("description") or schema.get("description", "")
     if values := schema.get("enum"):
-        text = f"{text} One of {', '.join(map(str, values))}.".strip()
+        text = f"{text} One of {', '.join(f'`{value}`' for value in values if value)}.".strip()
     return Field(name, _kind(schema), _named(schema), said.get("required", False), text, said.get("in", ""))
 
 

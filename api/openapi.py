@@ -5,6 +5,7 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import get_lib_doc_excludes
 from rest_framework import serializers
 
 from api.scopes import SCOPES
@@ -25,10 +26,12 @@ PROBLEM_TYPE = "application/problem+json"
 class Problem(serializers.Serializer):
     """RFC 9457 problem details."""
 
-    type = serializers.CharField(help_text="urn:concordat:reason:<code>; docs/reference/reasons.md lists the codes.")
+    type = serializers.CharField(help_text="`urn:concordat:reason:<code>`; docs/reference/reasons.md lists the codes.")
     title = serializers.CharField(help_text="The reason's sentence.")
-    status = serializers.IntegerField()
-    detail = serializers.CharField()
+    status = serializers.IntegerField(help_text="The HTTP status, once more.")
+    detail = serializers.CharField(
+        help_text="What is wrong in this case; the reason's sentence where there is no more to say."
+    )
     field = serializers.CharField(help_text="Which field it is about; empty if none.")
     remedy = serializers.CharField(help_text="What to do about it.")
     instance = serializers.CharField(help_text="A reference to quote when asking for help.")
@@ -112,6 +115,13 @@ def close_bodies(result: dict[str, Any], generator: Any, request: Any, public: b
     return result
 
 
+def say_nothing_of() -> list[type]:
+    """drf-spectacular's hook: classes whose docstrings describe no shape of their own."""
+    from api.views.base import Shape
+
+    return [*get_lib_doc_excludes(), Shape]
+
+
 class ApiSchema(AutoSchema):
     """Names each operation's scope, and what its refusals look like: those to be expected by their status, and problem
     details as its every other answer."""
@@ -129,7 +139,8 @@ class ApiSchema(AutoSchema):
     def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
         refused = self._get_response_for_code(Problem, "default", media_types=[PROBLEM_TYPE])
         expected = {str(status): {"$ref": f"#/components/responses/Refused{status}"} for status in self._refusals()}
-        return {**expected, **super()._get_response_bodies(direction), "default": refused}
+        answers = {**expected, **super()._get_response_bodies(direction), "default": refused}
+        return dict(sorted(answers.items()))
 
     def _refusals(self) -> list[int]:
         statuses = {401, 403} if getattr(self.view, "scopes", {}) else set()

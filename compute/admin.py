@@ -9,24 +9,37 @@ from django.template.loader import render_to_string
 
 from compute.models import Job, ModelVersion
 from governance import selectors as governance
-from governance.admin.base import ScopedReadOnly, institutions_of
+from governance.admin.base import ScopedReadOnly, entries_naming, institutions_of
 from governance.models import ModelRecall
 
 
 @admin.register(Job)
 class JobAdmin(ScopedReadOnly):
-    list_display = ("uuid", "requester", "study", "state", "why", "record", "created")
-    list_display_links = ("uuid",)
+    list_display = ("request", "state", "why", "study", "requester", "record", "created")
+    list_display_links = ("request",)
     list_filter = ("state",)
+    search_fields = ("request_uuid", "uuid")
+    search_help_text = "By the request's id, as the command line prints it, or the job's own."
     fields = (
-        *("uuid", "requester", "study", "definition", "model", "recalled", "state", "computed", "why", "record"),
-        *("dispatched", "deadline", "created", "updated"),
+        *("request", "job", "requester", "study", "definition", "model", "recalled", "state", "computed", "why"),
+        *("record", "dispatched", "deadline", "created", "updated"),
     )
 
     def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
         mine = institutions_of(user)
         visible = Q(definition__study__in=governance.visible_studies(mine)) | Q(requester__in=mine)
         return rows.filter(visible).select_related("requester", "definition__study", "model")
+
+    def in_log(self, row: Job) -> str:
+        return entries_naming(row.request_uuid)
+
+    @admin.display(description="Request", ordering="request_uuid")
+    def request(self, job: Job) -> str:
+        return str(job.request_uuid)
+
+    @admin.display
+    def job(self, job: Job) -> str:
+        return str(job.uuid)
 
     @admin.display
     def study(self, job: Job) -> str:
@@ -52,6 +65,9 @@ class ModelVersionAdmin(ScopedReadOnly):
         recalls = Exists(ModelRecall.objects.filter(model=OuterRef("digest")))
         seen = rows.filter(Q(owner__in=mine) | Q(shares__party__in=mine)).select_related("owner").distinct()
         return seen.annotate(is_recalled=recalls)
+
+    def in_log(self, row: ModelVersion) -> str:
+        return entries_naming(row.digest)
 
     @admin.display(description="Recalled", boolean=True)
     def is_recalled(self, model: Any) -> bool:

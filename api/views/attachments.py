@@ -20,25 +20,28 @@ from governance.services import attachments
 
 
 class NewAttachment(Shape):
-    kind = serializers.ChoiceField(choices=[kind.value for kind in AttachmentKind])
+    kind = serializers.ChoiceField(
+        choices=[kind.value for kind in AttachmentKind],
+        help_text="Which of the documents that a protocol may ask for it is.",
+    )
     institution = serializers.CharField(
         allow_blank=True, help_text="The caller; or empty for the study's own, which the leading institution attaches."
     )
     name = serializers.CharField(max_length=200, help_text="The file's name.")
-    media_type = serializers.ChoiceField(choices=media.TYPES)
+    media_type = serializers.ChoiceField(choices=media.TYPES, help_text="What the file is; its bytes must agree.")
     content = serializers.CharField(help_text="The file, base64url without padding.")
     expires = serializers.CharField(required=False, help_text="When it ends; most kinds must.")
 
 
 class AttachmentAnswer(Shape):
-    attachment = serializers.CharField()
-    kind = serializers.CharField()
+    attachment = serializers.CharField(help_text="The attachment's UUID.")
+    kind = serializers.CharField(help_text="Which of the documents that a protocol may ask for it is.")
     institution = serializers.CharField(help_text="Empty for the study's own.")
-    name = serializers.CharField()
-    media_type = serializers.CharField()
+    name = serializers.CharField(help_text="The file's name.")
+    media_type = serializers.CharField(help_text="Media type of the file.")
     digest = serializers.CharField(help_text="Of the file's bytes.")
     expires = serializers.CharField(help_text="Empty without an end.")
-    added = serializers.CharField()
+    added = serializers.CharField(help_text="When it was attached (RFC 3339, UTC).")
 
 
 class FileAnswer(AttachmentAnswer):

@@ -89,8 +89,9 @@ def day(request: Request, name: str) -> date | None:
 def paged(answer: type[Shape]) -> serializers.Serializer:
     """The shape of a list of these."""
     name = answer.__name__.removesuffix("Answer") + "Page"
+    items = answer(many=True, help_text=f"At most {PAGE}, the latest first.")
     link = serializers.CharField(help_text="Where the list goes on; empty at its end.")
-    return inline_serializer(name, {"items": answer(many=True), "next": link})
+    return inline_serializer(name, {"items": items, "next": link})
 
 
 def listed(

@@ -33,11 +33,13 @@ class CapacityStatement(Shape):
 
 
 class ConsentAnswer(Shape):
-    consent = serializers.CharField()
-    study = serializers.CharField()
-    purposes = serializers.ListField(child=serializers.CharField())
-    given = serializers.CharField()
-    until = serializers.CharField()
+    consent = serializers.CharField(help_text="The consent's UUID.")
+    study = serializers.CharField(help_text="Short name of the study.")
+    purposes = serializers.ListField(
+        child=serializers.CharField(), help_text="The purposes to which the person agreed, by name."
+    )
+    given = serializers.CharField(help_text="When it was given (RFC 3339, UTC).")
+    until = serializers.CharField(help_text="Until when it counts (RFC 3339, UTC).")
     reconsent = serializers.CharField(help_text="When the person decides for themself; empty where no day is known.")
     withdrawn = serializers.CharField(help_text="Empty unless the person has withdrawn.")
     lapsed = serializers.CharField(help_text="Empty unless the person was said to decide for themself.")

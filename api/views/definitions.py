@@ -35,17 +35,19 @@ class Registration(Shape):
 
 
 class SignedVote(Shape):
-    definition = serializers.CharField()
-    approve = serializers.BooleanField()
-    institution = serializers.CharField()
-    address = serializers.CharField()
-    nonce = serializers.IntegerField()
+    definition = serializers.CharField(help_text="Digest of the definition.")
+    approve = serializers.BooleanField(help_text="True approves, false revokes.")
+    institution = serializers.CharField(help_text="Short name of the institution that votes.")
+    address = serializers.CharField(help_text="The institution's address on the chain (0x and 40 hexadecimal digits).")
+    nonce = serializers.IntegerField(
+        help_text="The number of the institution's vote, from 0: `next_nonce` of the answer with the votes."
+    )
     deadline = serializers.IntegerField(help_text="Unix time in seconds.")
     signature = serializers.CharField(help_text="EIP-712.")
 
 
 class DefinitionAnswer(Registration):
-    digest = serializers.CharField()
+    digest = serializers.CharField(help_text="Digest of the definition's canonical form: its name.")
     protocol = serializers.JSONField(help_text="The protocol that it names.")
     manifest = serializers.CharField(help_text="The model's manifest (JWS).")
     disclosure = serializers.CharField(help_text="The owner's disclosure statement (JWS), or empty.")
@@ -54,11 +56,11 @@ class DefinitionAnswer(Registration):
         help_text="Canaries that the model's owner sealed to the calling institution; empty if there are none."
     )
     state = serializers.CharField(help_text="registered, approved (by votes that the chain holds) or revoked.")
-    votes = SignedVote(many=True)
+    votes = SignedVote(many=True, help_text="The institutions' signed votes, in the order of their coming.")
 
 
 class VotesAnswer(Shape):
-    votes = SignedVote(many=True)
+    votes = SignedVote(many=True, help_text="The institutions' signed votes, in the order of their coming.")
     on_chain = serializers.ListField(
         child=serializers.CharField(), help_text="The institutions whose last vote is an approval, seen in a block."
     )
@@ -66,14 +68,14 @@ class VotesAnswer(Shape):
 
 
 class DefinitionSummaryAnswer(Shape):
-    digest = serializers.CharField()
-    study = serializers.CharField()
+    digest = serializers.CharField(help_text="Digest of the definition's canonical form: its name.")
+    study = serializers.CharField(help_text="Short name of the study.")
     kind = serializers.CharField(help_text="explain, train or audit.")
     model = serializers.CharField(help_text="Digest of the model's manifest.")
     owner = serializers.CharField(help_text="The model's owner.")
     state = serializers.CharField(help_text="registered, approved (by votes that the chain holds) or revoked.")
-    valid_until = serializers.CharField()
-    registered = serializers.CharField()
+    valid_until = serializers.CharField(help_text="Until when it may be computed (RFC 3339, UTC).")
+    registered = serializers.CharField(help_text="When it was registered (RFC 3339, UTC).")
 
 
 KINDS = get_args(Kind)

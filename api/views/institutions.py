@@ -22,10 +22,10 @@ from governance.services import institutions
 
 
 class InstitutionAnswer(Shape):
-    institution = serializers.CharField()
-    name = serializers.CharField()
-    jurisdiction = serializers.CharField()
-    roles = serializers.ListField(child=serializers.CharField())
+    institution = serializers.CharField(help_text="The institution's short name.")
+    name = serializers.CharField(help_text="The institution's full name.")
+    jurisdiction = serializers.CharField(help_text="The country whose law it is under (ISO 3166-1, two letters).")
+    roles = serializers.ListField(child=serializers.CharField(), help_text="What it is enrolled as.")
     enrolment = serializers.CharField(help_text="The signed enrolment (JWS) with the public keys.")
 
 
@@ -34,8 +34,8 @@ class RosterStatement(Shape):
 
 
 class RosterAnswer(Shape):
-    institution = serializers.CharField()
-    version = serializers.IntegerField()
+    institution = serializers.CharField(help_text="Short name of the institution whose roster it is.")
+    version = serializers.IntegerField(help_text="The roster's version.")
 
 
 class KeyChangeStatement(Shape):
@@ -43,10 +43,10 @@ class KeyChangeStatement(Shape):
 
 
 class KeyChangeAnswer(Shape):
-    digest = serializers.CharField()
-    institution = serializers.CharField()
-    sequence = serializers.IntegerField()
-    kind = serializers.CharField()
+    digest = serializers.CharField(help_text="Digest of the signed change.")
+    institution = serializers.CharField(help_text="Short name of the institution whose key it is.")
+    sequence = serializers.IntegerField(help_text="The number of the change among the institution's own, from 1.")
+    kind = serializers.CharField(help_text="Which of its keys: identity, offline, sealing, chain or client.")
     ground = serializers.CharField(help_text="rotation, loss or compromise.")
     change = serializers.CharField(help_text="The signed change (JWS). Believe nothing else that stands here.")
 

@@ -58,16 +58,16 @@ class JobProgress(Shape):
 
 
 class JobAnswer(Shape):
-    request = serializers.UUIDField()
-    state = serializers.CharField(help_text="docs/reference/states.md shows which may follow.")
+    request = serializers.UUIDField(help_text="The request's UUID, as its signer chose it.")
+    state = serializers.CharField(help_text="Where it stands; docs/reference/states.md shows which states may follow.")
     reason = serializers.CharField(help_text="A code of docs/reference/reasons.md, or empty.")
-    detail = serializers.CharField()
+    detail = serializers.CharField(help_text="More about the reason, such as which node; may be empty.")
     record = serializers.CharField(help_text="The decision's number; empty until it is recorded.")
     progress = JobProgress(allow_null=True, help_text="Of a computation that takes longer than a second; else null.")
 
 
 class NodeResult(Shape):
-    node = serializers.CharField()
+    node = serializers.CharField(help_text="Short name of the institution whose node it is.")
     receipt = serializers.CharField(help_text="The signed receipt (JWS).")
     sealed = serializers.CharField(help_text="Output shares sealed to the request's output key; empty for the dealer.")
 

@@ -38,16 +38,16 @@ SEARCHED = [
 
 
 class CheckpointAnswer(Shape):
-    size = serializers.IntegerField()
+    size = serializers.IntegerField(help_text="How many entries the head covers.")
     note = serializers.CharField(help_text="The signed head of the log with its cosignatures (C2SP tlog-checkpoint).")
-    time = serializers.CharField()
+    time = serializers.CharField(help_text="When the head was signed (RFC 3339, UTC).")
     cosigned = serializers.ListField(child=serializers.CharField(), help_text="The witnesses that have cosigned it.")
     witnesses = serializers.ListField(child=serializers.CharField(), help_text="All witnesses of this head.")
     needed = serializers.IntegerField(help_text="How many cosignatures are enough.")
 
 
 class EntryAnswer(Shape):
-    index = serializers.IntegerField()
+    index = serializers.IntegerField(help_text="The entry's place in the log, from 0.")
     record = serializers.CharField(help_text="The number under which people know the entry.")
     leaf = serializers.CharField(help_text="The exact bytes that were hashed into the log (base64url).")
     status = serializers.CharField(help_text="logged, published, queued, sent, mined or final.")
@@ -55,9 +55,9 @@ class EntryAnswer(Shape):
 
 class FoundEntryAnswer(Shape):
     record = serializers.CharField(help_text="The number under which people know the entry.")
-    index = serializers.IntegerField()
+    index = serializers.IntegerField(help_text="The entry's place in the log, from 0.")
     time = serializers.CharField(help_text="When it was recorded, UTC.")
-    event = serializers.CharField()
+    event = serializers.CharField(help_text="The event's name; docs/reference/events.md describes it.")
     description = serializers.CharField(help_text="The event in words.")
     study = serializers.CharField(help_text="Its short name, or empty.")
     institution = serializers.CharField(help_text="Its short name, or empty.")

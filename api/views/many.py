@@ -38,14 +38,14 @@ class ManyRequest(Shape):
 
 
 class ManyAnswer(JobAnswer):
-    job = serializers.UUIDField()
+    job = serializers.UUIDField(help_text="The job's UUID, by which addresses name it.")
 
 
 class ManyResult(Shape):
-    job = serializers.UUIDField()
-    record = serializers.CharField()
+    job = serializers.UUIDField(help_text="The job's UUID.")
+    record = serializers.CharField(help_text="The number under which people know the entry.")
     ticket = serializers.CharField(help_text="The coordinator's ticket (JWS).")
-    results = NodeResult(many=True)
+    results = NodeResult(many=True, help_text="What each node handed in, in the order of their ranks.")
     entry = serializers.IntegerField(help_text="Index in the log.")
 
 

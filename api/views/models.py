@@ -45,7 +45,7 @@ class CardStatement(Shape):
 
 
 class CardAnswer(Shape):
-    model = serializers.CharField()
+    model = serializers.CharField(help_text="Digest of the model's manifest.")
     sequence = serializers.IntegerField(help_text="The card's number; 0 while none is in force.")
     last = serializers.IntegerField(help_text="The number of the last card taken, in force or not; the next is higher.")
     statement = serializers.CharField(help_text="The card as the owner signed it (JWS); empty without one.")
@@ -61,29 +61,31 @@ class RecallAnswer(Shape):
     reason = serializers.CharField(help_text="A code: " + ", ".join(WHY) + ".")
     classification = serializers.CharField(help_text="How grave it is: I, II or III (21 CFR 7.3(m)).")
     advice = serializers.CharField(help_text="What users have to do, in the owner's words.")
-    time = serializers.CharField()
+    time = serializers.CharField(help_text="When the owner recalled it, as the recall says (RFC 3339, UTC).")
 
 
 class CanariesAnswer(Shape):
-    model = serializers.CharField()
-    requesters = serializers.ListField(child=serializers.CharField())
+    model = serializers.CharField(help_text="Digest of the model's manifest.")
+    requesters = serializers.ListField(
+        child=serializers.CharField(), help_text="Short names of the institutions that they are sealed to."
+    )
 
 
 class ModelAnswer(Shape):
     model = serializers.CharField(help_text="Digest of the manifest.")
-    name = serializers.CharField()
-    version = serializers.CharField()
-    owner = serializers.CharField()
-    kind = serializers.CharField()
-    manifest = serializers.CharField()
-    imported = serializers.CharField()
+    name = serializers.CharField(help_text="The model's short name.")
+    version = serializers.CharField(help_text="The version, as its owner calls it.")
+    owner = serializers.CharField(help_text="Short name of the institution whose it is.")
+    kind = serializers.CharField(help_text="The kind of model, which says how it computes.")
+    manifest = serializers.CharField(help_text="The signed manifest (JWS).")
+    imported = serializers.CharField(help_text="When it was imported (RFC 3339, UTC).")
     card = serializers.IntegerField(help_text="The number of its owner's last card, in force or not; 0 without one.")
     recall = RecallAnswer(allow_null=True, help_text="Null while its owner has not recalled it.")
 
 
 class DisclosureAnswer(Shape):
-    model = serializers.CharField()
-    study = serializers.CharField()
+    model = serializers.CharField(help_text="Digest of the model's manifest.")
+    study = serializers.CharField(help_text="Short name of the study in which it holds.")
 
 
 FILTERS = {

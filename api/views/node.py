@@ -23,15 +23,15 @@ MOST_ROUNDS = 10_000_000
 
 
 class JobDocuments(Shape):
-    job = serializers.UUIDField()
+    job = serializers.UUIDField(help_text="The job's UUID.")
     request = serializers.CharField(help_text="The signed request (JWS).")
-    definition = serializers.JSONField()
+    definition = serializers.JSONField(help_text="The definition document.")
     protocol = serializers.JSONField(help_text="The protocol that the definition names.")
     manifest = serializers.CharField(help_text="The model's signed manifest (JWS).")
     disclosure = serializers.CharField(allow_null=True, help_text="The owner's disclosure statement (JWS).")
-    schema = serializers.JSONField()
-    design = serializers.JSONField()
-    votes = SignedVote(many=True)
+    schema = serializers.JSONField(help_text="The feature schema that the definition names.")
+    design = serializers.JSONField(help_text="The design of perturbations that the definition names.")
+    votes = SignedVote(many=True, help_text="All signed votes on the definition that stand.")
     withdrawal = serializers.CharField(allow_null=True, help_text="The consent's withdrawal (JWS).")
     capacity = serializers.CharField(
         allow_null=True, help_text="The statement (JWS) that the person decides for themself by now."
@@ -60,7 +60,7 @@ class RoundsDone(Shape):
 
 
 class AlarmDocuments(Shape):
-    job = serializers.UUIDField()
+    job = serializers.UUIDField(help_text="The job's UUID.")
     alarm = serializers.CharField(help_text="The requester's signed alarm (JWS).")
     manifest = serializers.CharField(help_text="The model's signed manifest (JWS).")
     model_share = serializers.CharField(allow_null=True, help_text="This node's sealed share of the weights.")
@@ -84,8 +84,8 @@ class NodeSeen(Shape):
 
 
 class JobState(Shape):
-    job = serializers.UUIDField()
-    state = serializers.CharField()
+    job = serializers.UUIDField(help_text="The job's UUID.")
+    state = serializers.CharField(help_text="The job's state; docs/reference/states.md shows which states may follow.")
 
 
 class NodeJob(Resource):

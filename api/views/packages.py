@@ -28,7 +28,7 @@ class PackageAnswer(Shape):
 
 
 class PackagesAnswer(Shape):
-    packages = PackageAnswer(many=True)
+    packages = PackageAnswer(many=True, help_text="Those that were handed in, of the request and of the result.")
 
 
 class Packages(Resource):

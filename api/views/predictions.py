@@ -35,14 +35,14 @@ class PredictionRequest(Shape):
 
 
 class PredictionAnswer(JobAnswer):
-    prediction = serializers.UUIDField()
+    prediction = serializers.UUIDField(help_text="The prediction's UUID, by which addresses name it.")
 
 
 class ResultAnswer(Shape):
-    prediction = serializers.UUIDField()
-    record = serializers.CharField()
+    prediction = serializers.UUIDField(help_text="The prediction's UUID.")
+    record = serializers.CharField(help_text="The decision's number.")
     ticket = serializers.CharField(help_text="The coordinator's ticket (JWS).")
-    results = NodeResult(many=True)
+    results = NodeResult(many=True, help_text="What each node handed in, in the order of their ranks.")
     prediction_entry = serializers.IntegerField(help_text="Index in the log.")
     explanation_entry = serializers.IntegerField(help_text="Index in the log.")
 
@@ -56,13 +56,13 @@ class AlarmAnswer(PredictionAnswer):
 
 
 class TestimoniesAnswer(Shape):
-    prediction = serializers.UUIDField()
+    prediction = serializers.UUIDField(help_text="The prediction's UUID.")
     alarm = serializers.CharField(help_text="The requester's signed alarm (JWS).")
     testimonies = serializers.ListField(child=serializers.CharField(), help_text="The nodes' (JWS), as far as given.")
     receipts = serializers.ListField(child=serializers.CharField(), help_text="The nodes' signed receipts (JWS).")
-    definition = serializers.JSONField()
-    schema = serializers.JSONField()
-    design = serializers.JSONField()
+    definition = serializers.JSONField(help_text="The definition document.")
+    schema = serializers.JSONField(help_text="The feature schema that the definition names.")
+    design = serializers.JSONField(help_text="The design of perturbations that the definition names.")
     manifest = serializers.CharField(help_text="The model's signed manifest (JWS).")
     finding = serializers.CharField(help_text="The owner's signed finding (JWS); empty until there is one.")
 

@@ -15,12 +15,12 @@ from governance.models import RelianceAgreement
 
 
 class RelianceAnswer(Shape):
-    agreement = serializers.CharField()
+    agreement = serializers.CharField(help_text="The agreement's UUID.")
     relying = serializers.CharField(help_text="The institution that relies on another's board.")
     reviewing = serializers.CharField(help_text="The institution whose board reviews.")
     study = serializers.CharField(help_text="The one study it is for; empty for all.")
-    starts = serializers.CharField()
-    ends = serializers.CharField()
+    starts = serializers.CharField(help_text="From when it counts (RFC 3339, UTC).")
+    ends = serializers.CharField(help_text="Until when it counts (RFC 3339, UTC).")
     agreed = serializers.CharField(help_text="When the second officer signed; empty before.")
     ended = serializers.CharField(help_text="When it was ended early; empty otherwise.")
 

@@ -15,14 +15,22 @@ from concordat.client_keys import ALGORITHMS
 
 
 class SmartAnswer(Shape):
-    token_endpoint = serializers.URLField()
-    grant_types_supported = serializers.ListField(child=serializers.CharField())
-    token_endpoint_auth_methods_supported = serializers.ListField(child=serializers.CharField())
-    token_endpoint_auth_signing_alg_values_supported = serializers.ListField(child=serializers.CharField())
+    token_endpoint = serializers.URLField(help_text="The address that hands out tokens.")
+    grant_types_supported = serializers.ListField(
+        child=serializers.CharField(), help_text="The grants of OAuth 2.0 that it takes."
+    )
+    token_endpoint_auth_methods_supported = serializers.ListField(
+        child=serializers.CharField(), help_text="How a client may show who it is."
+    )
+    token_endpoint_auth_signing_alg_values_supported = serializers.ListField(
+        child=serializers.CharField(), help_text="The algorithms with which assertions may be signed."
+    )
     scopes_supported = serializers.ListField(
         child=serializers.CharField(), help_text="All there are; which of them an institution gets its roles say."
     )
-    capabilities = serializers.ListField(child=serializers.CharField())
+    capabilities = serializers.ListField(
+        child=serializers.CharField(), help_text="The capabilities of SMART App Launch that are here."
+    )
 
 
 class SmartConfiguration(APIView):

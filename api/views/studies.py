@@ -24,30 +24,36 @@ class NewSubmission(Shape):
 
 class ReviewAnswer(Shape):
     review = serializers.CharField(help_text="Its identifier.")
-    board = serializers.CharField()
+    board = serializers.CharField(help_text="Short name of the institution whose board it is.")
     sites = serializers.ListField(child=serializers.CharField(), help_text="The sites for which this board reviews.")
     path = serializers.CharField(help_text="exempt, expedited, full-board or paper.")
     outcome = serializers.CharField(help_text="Empty while the board has not decided.")
 
 
 class SubmissionAnswer(Shape):
-    submission = serializers.CharField()
+    submission = serializers.CharField(help_text="The submission's UUID.")
     kind = serializers.CharField(help_text="initial, amendment, continuing-review or reinstatement.")
-    state = serializers.CharField()
+    state = serializers.CharField(
+        help_text="Where it stands; docs/reference/study-states.md shows which states may follow."
+    )
     protocol = serializers.CharField(help_text="Digest of the protocol version that it puts before the boards.")
-    version = serializers.IntegerField()
-    submitted = serializers.CharField()
+    version = serializers.IntegerField(help_text="The number of that version within the study, from 1.")
+    submitted = serializers.CharField(help_text="When it was submitted (RFC 3339, UTC).")
     settled = serializers.CharField(help_text="When the boards had decided; empty until then.")
-    reviews = ReviewAnswer(many=True)
+    reviews = ReviewAnswer(many=True, help_text="One for each board.")
 
 
 class StudyAnswer(Shape):
     study = serializers.CharField(help_text="Its short name.")
     uuid = serializers.CharField(help_text="Its identifier on the officers' site.")
-    title = serializers.CharField()
+    title = serializers.CharField(help_text="The study's title.")
     institution = serializers.CharField(help_text="The leading institution.")
-    sites = serializers.ListField(child=serializers.CharField())
-    state = serializers.CharField()
+    sites = serializers.ListField(
+        child=serializers.CharField(), help_text="Short names of the institutions that take part."
+    )
+    state = serializers.CharField(
+        help_text="Where the study stands now; docs/reference/study-states.md shows which states may follow."
+    )
     protocol = serializers.CharField(help_text="Digest of the version in force; empty before the first approval.")
     base = serializers.CharField(help_text="Digest of the last material version: definitions name this one.")
     submission = SubmissionAnswer(allow_null=True, help_text="What was put before the boards last.")
@@ -56,9 +62,9 @@ class StudyAnswer(Shape):
 
 class ProtocolAnswer(Shape):
     protocol = serializers.CharField(help_text="Digest of the content in canonical form: what boards sign.")
-    version = serializers.IntegerField()
+    version = serializers.IntegerField(help_text="The number of this version within the study, from 1.")
     base = serializers.CharField(help_text="Digest of the last material version up to this one.")
-    submitted = serializers.CharField()
+    submitted = serializers.CharField(help_text="When it was submitted (RFC 3339, UTC).")
     content = serializers.JSONField(help_text="The protocol document.")
 
 

@@ -26,61 +26,68 @@ GROUNDS = ("no-longer-needed", "consent-withdrawn", "objection", "unlawful", "le
 
 
 class ExportAnswer(Shape):
-    v = serializers.IntegerField()
-    institution = serializers.CharField()
-    subject = serializers.CharField()
-    exported = serializers.CharField()
+    v = serializers.IntegerField(help_text="The version of this form: 1.")
+    institution = serializers.CharField(help_text="Short name of the institution that knows the person.")
+    subject = serializers.CharField(help_text="The person's pseudonym at that institution (UUID).")
+    exported = serializers.CharField(help_text="When it was exported (RFC 3339, UTC).")
     entries = serializers.ListField(child=serializers.DictField(), help_text="Log entries, private fields opened.")
     related = serializers.ListField(child=serializers.DictField(), help_text="Log entries that name their requests.")
     consents = serializers.ListField(child=serializers.DictField(), help_text="With the signed statements (JWS).")
-    jobs = serializers.ListField(child=serializers.DictField())
+    jobs = serializers.ListField(
+        child=serializers.DictField(),
+        help_text="Their predictions: state, reason, record number, and how many sealed shares and packages are kept.",
+    )
     holds = serializers.ListField(child=serializers.DictField(), help_text="Legal holds.")
 
 
 class RecipientAnswer(Shape):
-    name = serializers.CharField()
+    name = serializers.CharField(help_text="Who it is, in words.")
     institution = serializers.CharField(help_text="Its short name, or empty.")
     jurisdiction = serializers.CharField(help_text="The country whose law it is under, or empty.")
 
 
 class DisclosedAnswer(Shape):
-    recipient = RecipientAnswer()
+    recipient = RecipientAnswer(help_text="Who was given it.")
     decision = serializers.CharField(help_text="Its record number, or empty.")
     opened = serializers.ListField(child=serializers.CharField(), help_text="Names of what was opened.")
-    what = serializers.CharField()
-    purpose = serializers.CharField()
-    first = serializers.CharField()
-    last = serializers.CharField()
-    times = serializers.IntegerField()
+    what = serializers.CharField(help_text="What was handed out, in words.")
+    purpose = serializers.CharField(help_text="What it was handed out for, in words.")
+    first = serializers.CharField(help_text="The first time (RFC 3339, UTC).")
+    last = serializers.CharField(help_text="The last time (RFC 3339, UTC).")
+    times = serializers.IntegerField(help_text="How many times.")
     entries = serializers.ListField(child=serializers.CharField(), help_text="Record numbers of the log.")
 
 
 class LeftOutAnswer(Shape):
-    why = serializers.CharField()
-    times = serializers.IntegerField()
+    why = serializers.CharField(help_text="Why it need not be accounted for, in words.")
+    times = serializers.IntegerField(help_text="How many times.")
 
 
 class ErasedSubject(Shape):
-    time = serializers.CharField()
-    ground = serializers.CharField()
+    time = serializers.CharField(help_text="When the key was destroyed (RFC 3339, UTC).")
+    ground = serializers.CharField(help_text="On which ground, as a code such as `objection`.")
 
 
 class AccountingAnswer(Shape):
-    v = serializers.IntegerField()
-    institution = serializers.CharField()
-    name = serializers.CharField()
-    subject = serializers.CharField()
+    v = serializers.IntegerField(help_text="The version of this form: 1.")
+    institution = serializers.CharField(help_text="Short name of the institution that accounts.")
+    name = serializers.CharField(help_text="The institution's full name.")
+    subject = serializers.CharField(help_text="The person's pseudonym at that institution (UUID).")
     asked = serializers.CharField(help_text="The day on which the person asked.")
-    made = serializers.CharField()
-    since = serializers.CharField()
+    made = serializers.CharField(help_text="When the account was made (RFC 3339, UTC).")
+    since = serializers.CharField(help_text="The first moment that is covered (RFC 3339, UTC).")
     until = serializers.CharField(help_text="The first moment that is not covered.")
     due = serializers.CharField(help_text="The last day on which the institution answers.")
     extended = serializers.CharField(help_text="The last day if it has told the person why it takes longer.")
     earlier = serializers.ListField(child=serializers.CharField(), help_text="Accounts in the twelve months before.")
     erased = ErasedSubject(allow_null=True, help_text="When and why the person's key was destroyed.")
-    disclosures = DisclosedAnswer(many=True)
-    left_out = LeftOutAnswer(many=True)
-    statements = serializers.ListField(child=serializers.CharField())
+    disclosures = DisclosedAnswer(
+        many=True, help_text="One for each recipient, decision, content and purpose, the earliest first."
+    )
+    left_out = LeftOutAnswer(many=True, help_text="What happened that has not to be accounted for, counted.")
+    statements = serializers.ListField(
+        child=serializers.CharField(), help_text="What has to be said beside the list, in sentences."
+    )
 
 
 class Erasing(Shape):
@@ -92,7 +99,7 @@ class ErasedAnswer(Shape):
 
 
 class ErasureNoticeAnswer(Shape):
-    notice = serializers.UUIDField()
+    notice = serializers.UUIDField(help_text="The notice's UUID.")
     destroyed = serializers.CharField(help_text="The record number of the key's destruction.")
     records = serializers.ListField(
         child=serializers.CharField(), help_text="Decisions about the erased person of which the institution was given."

@@ -18,18 +18,18 @@ server = build_server()
 
 
 class TokenQuestion(Shape):
-    grant_type = serializers.CharField(help_text="client_credentials")
+    grant_type = serializers.CharField(help_text="`client_credentials`.")
     scope = serializers.CharField(help_text="Scopes, separated by spaces.")
-    client_assertion_type = serializers.CharField(help_text="urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+    client_assertion_type = serializers.CharField(help_text="`urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.")
     client_assertion = serializers.CharField(
         help_text="A JWT (ES384 or RS384): iss and sub the institution, aud this address, exp within five minutes, jti."
     )
 
 
 class TokenAnswer(Shape):
-    token_type = serializers.CharField()
-    access_token = serializers.CharField()
-    expires_in = serializers.IntegerField()
+    token_type = serializers.CharField(help_text="`Bearer`.")
+    access_token = serializers.CharField(help_text="What goes into the Authorization header, behind `Bearer`.")
+    expires_in = serializers.IntegerField(help_text="For how many seconds the token is good.")
     scope = serializers.CharField(help_text="Those of the scopes that the institution's roles include.")
 
 
@@ -37,7 +37,7 @@ class TokenRefusal(Problem):
     """RFC 6749, section 5.2, and the problem details beside it; as `application/json`, which that standard asks for."""
 
     error = serializers.CharField(help_text="invalid_client, invalid_scope, unsupported_grant_type or invalid_request.")
-    error_description = serializers.CharField(required=False)
+    error_description = serializers.CharField(required=False, help_text="What is wrong, in a sentence for developers.")
 
 
 class Token(APIView):

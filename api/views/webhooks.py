@@ -33,16 +33,23 @@ class NewWebhook(Shape):
 
 
 class WebhookChange(Shape):
-    events = serializers.ListField(child=serializers.ChoiceField(choices=EVENTS), allow_empty=False, required=False)
+    events = serializers.ListField(
+        child=serializers.ChoiceField(choices=EVENTS),
+        allow_empty=False,
+        required=False,
+        help_text="Names of the log's events, in place of those before.",
+    )
     active = serializers.BooleanField(required=False, help_text="False pauses it; true begins anew, from now on.")
 
 
 class WebhookAnswer(Shape):
-    webhook = serializers.CharField()
-    url = serializers.CharField()
-    events = serializers.ListField(child=serializers.CharField())
+    webhook = serializers.CharField(help_text="The webhook's UUID.")
+    url = serializers.CharField(help_text="Where its messages go.")
+    events = serializers.ListField(
+        child=serializers.CharField(), help_text="Names of the log's events that it is told of."
+    )
     state = serializers.CharField(help_text="active, paused, or disabled after days on which nothing arrived.")
-    created = serializers.CharField()
+    created = serializers.CharField(help_text="When it was registered (RFC 3339, UTC).")
     failing_since = serializers.CharField(help_text="The first failure since the last success; empty if none.")
     last_failure = serializers.CharField(help_text="An HTTP status, or a word for what came between; empty if none.")
 
@@ -54,14 +61,14 @@ class HappenedAnswer(Shape):
     record = serializers.CharField(help_text="The number under which people know the entry.")
     self = serializers.CharField(help_text="Where the entry is read.")
     institution = serializers.CharField(help_text="A short name, or empty; likewise below.")
-    study = serializers.CharField()
-    definition = serializers.CharField()
-    model = serializers.CharField()
+    study = serializers.CharField(help_text="Short name of the study, or empty.")
+    definition = serializers.CharField(help_text="Digest of the definition, or empty.")
+    model = serializers.CharField(help_text="Digest of the model's manifest, or empty.")
     job = serializers.CharField(help_text="A prediction's, an audit's or a training's id.")
 
 
 class EventsAnswer(Shape):
-    items = HappenedAnswer(many=True)
+    items = HappenedAnswer(many=True, help_text="At most 100, in the order of the log.")
     after = serializers.IntegerField(help_text="What `after` is in the next call, now if `more`, else later.")
     more = serializers.BooleanField(help_text="Whether the log goes on behind what was looked at.")
 

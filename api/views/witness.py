@@ -24,8 +24,8 @@ class Signed(Shape):
 
 
 class Kept(Shape):
-    size = serializers.IntegerField()
-    witness = serializers.CharField()
+    size = serializers.IntegerField(help_text="How many entries the head covers.")
+    witness = serializers.CharField(help_text="Short name of the institution whose node cosigned it.")
     time = serializers.CharField(help_text="The time in the cosignature that is kept.")
 
 

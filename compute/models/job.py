@@ -58,7 +58,7 @@ class Job(models.Model):
         indexes = (models.Index(fields=["state"]),)
 
     def __str__(self) -> str:
-        return str(self.uuid)
+        return str(self.request_uuid)
 
     @property
     def job_state(self) -> JobState:
@@ -83,8 +83,9 @@ class Job(models.Model):
 
     @property
     def why(self) -> str:
-        """A sentence for people, or nothing."""
-        return f"{REASONS[Reason(self.reason)].sentence} {self.detail}".strip() if self.reason else ""
+        """A sentence for people, with what it says nothing of; or nothing."""
+        sentence = REASONS[Reason(self.reason)].sentence if self.reason else ""
+        return sentence if self.detail in ("", sentence) else f"{sentence} {self.detail}".strip()
 
 
 class SealedInput(models.Model):

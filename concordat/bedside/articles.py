@@ -17,7 +17,7 @@ from concordat.bedside.item import Item
 from concordat.bedside.standing import Standing
 from concordat.schema import EncodedRecord, Value
 
-TEMPLATE, PATIENT_TEMPLATE, ANSWER_TEMPLATE = "bedside-page-v3", "bedside-patient-v2", "bedside-answer-v1"
+TEMPLATE, PATIENT_TEMPLATE, ANSWER_TEMPLATE = "bedside-page-v4", "bedside-patient-v3", "bedside-answer-v1"
 
 PLACES = {cards.TEMPLATE: "card", TEMPLATE: "page", PATIENT_TEMPLATE: "for the patient"}
 """Where a text was shown, by its template."""
@@ -96,7 +96,7 @@ class Articles:
             taken=clock.rfc3339(item.oldest)[:10],
             stated=item.stated,
             institution=self._bedside.institution,
-            maker=self._bedside.documents.manifest["owner"] if self._bedside.documents.card else "",
+            maker=self._bedside.documents.owner if self._bedside.documents.card else "",
         )
 
     def answered(self, question: Item, record: EncodedRecord) -> Answered:

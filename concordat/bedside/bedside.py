@@ -31,7 +31,7 @@ class Handed:
 
 
 class Bedside:
-    """What every request works with. `institution` is our own short name."""
+    """What every request works with. `institution` is our own name, as people know it."""
 
     def __init__(self, config: Config, store: Store, institution: str) -> None:
         self.config, self.store, self.institution = config, store, institution

@@ -28,6 +28,7 @@ _NOT_HAD = AGAIN | {Reason.NOT_FOUND}
 class Documents:
     """A definition, its protocol, schema and model manifest, as they were verified on this machine.
 
+    `owner` is the name of the model's owner, as it is pinned here.
     `card` is the newest that was ever verified here of the model's owner, if there was one; `card_doubt` says why the
     last look at it came to nothing.
     """
@@ -36,6 +37,7 @@ class Documents:
     protocol: Protocol
     schema: FeatureSchema
     manifest: Manifest
+    owner: str
     card: ModelCard | None = None
     card_doubt: str = ""
 
@@ -65,6 +67,7 @@ def fetch(home: ClientHome, api: Api, store: Store, digest: str) -> Documents:
         "protocol": plain(checked.protocol),
         "schema": answer["schema"],
         "manifest": plain(checked.manifest),
+        "owner": home.pins.enrolment(checked.manifest["owner"]).document["name"],
     }
     text = json.dumps(content)
     with store.write() as db:
@@ -124,6 +127,7 @@ def _read(text: str) -> tuple[str, Documents]:
         read(content["protocol"], Protocol),
         FeatureSchema.from_json(content["schema"]),
         read(content["manifest"], Manifest),
+        content.get("owner", content["manifest"]["owner"]),  # what an earlier version kept has no name
         read(card, ModelCard) if card else None,
         content.get("card_doubt", ""),
     )

@@ -53,7 +53,7 @@ def attributes(documents: Documents, config: Config) -> list[tuple[str, list[Att
         (
             "Details and output",
             [
-                agreed("Developer", f"{manifest['owner']}; model {manifest['model']}, version {manifest['version']}"),
+                agreed("Developer", f"{documents.owner}; model {manifest['model']}, version {manifest['version']}"),
                 agreed("Contact", protocol["contact"]),
                 owner("funding"),
                 agreed("Output", f"A prediction: {protocol['computed']}"),
@@ -129,7 +129,7 @@ def attributes(documents: Documents, config: Config) -> list[tuple[str, list[Att
 
 def card_words(documents: Documents) -> str:
     """Whose card it is and of when, or that there is none."""
-    owner, card = f"{documents.manifest['owner']}, the model's owner,", documents.card
+    owner, card = f"{documents.owner}, the model's owner,", documents.card
     if card is None:
         return "" if documents.card_doubt else f"{owner} signed no model card."
     return f"{owner} signed its model card {card['sequence']} on {card['time'][:10]}."

@@ -27,7 +27,7 @@ from concordat.bedside.http import body
 from concordat.bedside.item import Item
 from concordat.bedside.links import Session
 from concordat.bedside.questions import WhyAsked
-from concordat.display import OVERRIDES, Decision
+from concordat.display import OVERRIDES, TAKEN_BACK, Decision
 from concordat.reasons import Reason, Refused
 from concordat.what_if import Change
 
@@ -121,6 +121,7 @@ class Pages:
             said=bedside.receipts.of(item),
             places=PLACES,
             overrides=OVERRIDES,
+            reasons={**OVERRIDES, **TAKEN_BACK},
             newer=self._newer(item),
             mistake=mistake,
             **self._questions(item, standing, mistake.typed if mistake else {}),

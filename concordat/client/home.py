@@ -121,6 +121,11 @@ class ClientHome:
     def pins(self) -> Pins:
         return Pins.load(self.directory)
 
+    @property
+    def name(self) -> str:
+        """Our own name, as our pinned enrolment has it. Raises Refused as reading the pins does."""
+        return self.pins.enrolment(self.institution).document["name"]
+
     def pin(self, content: bytes) -> Pins:
         """Replace the pins. Raises Refused as `Pins.install` does, and changes nothing then."""
         identity = self.keys.identity.public

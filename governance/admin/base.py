@@ -5,7 +5,9 @@ from typing import Any
 from django.contrib.admin import ModelAdmin
 from django.contrib.auth.models import User
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.http import urlencode
 
 from governance.models import Institution, Membership
 from governance.services import reading
@@ -22,6 +24,11 @@ def institutions_of(user: User) -> QuerySet[Institution]:
     return Institution.objects.filter(memberships__user=user).distinct()
 
 
+def entries_naming(value: object) -> str:
+    """The address of the log's entries that name this: a request, a model, a definition or a consent."""
+    return f"{reverse('admin:ledger_logentry_changelist')}?{urlencode({'q': value})}"
+
+
 class ScopedReadOnly(ModelAdmin):  # type: ignore[type-arg]
     """Rights come from memberships, not from Django's permission tables, so that there is one place to look."""
 
@@ -31,6 +38,20 @@ class ScopedReadOnly(ModelAdmin):  # type: ignore[type-arg]
     def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
         """The rows that concern this person's institutions; each page says which."""
         raise NotImplementedError
+
+    def in_log(self, row: Any) -> str:
+        """The address of the log's entries about a row; empty where the log has none that name it."""
+        return ""
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **options: Any
+    ) -> HttpResponse:
+        shown = context | {"in_log": self.in_log(obj) if obj is not None else ""}
+        return super().render_change_form(request, shown, *args, obj=obj, **options)
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """What happens to a row stands in the log; Django's own history, to which nothing writes, would be empty."""
+        raise Http404
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return self.scope(super().get_queryset(request), user_of(request))

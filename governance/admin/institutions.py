@@ -7,6 +7,8 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.http import urlencode
 
 from concordat import clock, law
 from governance import selectors
@@ -29,6 +31,9 @@ class InstitutionAdmin(ScopedReadOnly):
 
     def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
         return rows
+
+    def in_log(self, row: Institution) -> str:
+        return f"{reverse('admin:log_search')}?{urlencode({'institution': row.slug})}"
 
     @admin.display(description="Law that applies")
     def law(self, institution: Institution) -> str:

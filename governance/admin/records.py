@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from governance import selectors
-from governance.admin.base import ReadsRecorded, ScopedReadOnly, institutions_of
+from governance.admin.base import ReadsRecorded, ScopedReadOnly, entries_naming, institutions_of
 from governance.admin.parts.definition import definition
 from governance.models import Consent, Definition, Signature
 
@@ -24,6 +24,9 @@ class DefinitionAdmin(ScopedReadOnly):
         return rows.filter(study__in=selectors.visible_studies(institutions_of(user))).prefetch_related(
             "votes__institution", "votes__transaction"
         )
+
+    def in_log(self, row: Definition) -> str:
+        return entries_naming(row.digest)
 
     @admin.display(description="State")
     def state(self, definition: Definition) -> str:
@@ -55,12 +58,19 @@ class SignatureAdmin(ReadsRecorded):
 class ConsentAdmin(ReadsRecorded):
     """Only the institution that asked for a consent sees it, and never whose it is."""
 
-    list_display = ("uuid", "study", "institution", "given", "until", "withdrawn")
-    list_display_links = ("uuid",)
-    fields = ("uuid", "study", "institution", "purposes", "given", "until", "withdrawn")
+    list_display = ("consent", "study", "institution", "given", "until", "withdrawn")
+    list_display_links = ("consent",)
+    fields = ("consent", "study", "institution", "purposes", "given", "until", "withdrawn")
 
     def scope(self, rows: QuerySet[Any], user: User) -> QuerySet[Any]:
         return rows.filter(institution__in=institutions_of(user))
+
+    def in_log(self, row: Consent) -> str:
+        return entries_naming(row.uuid)
+
+    @admin.display(ordering="uuid")
+    def consent(self, consent: Consent) -> str:
+        return str(consent.uuid)
 
     def read_about(self, row: Consent) -> dict[str, Any]:
         return {"study": row.study}

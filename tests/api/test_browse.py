@@ -10,6 +10,8 @@ from django.test import Client
 from django.urls import reverse
 
 from api.described import described
+from api.templatetags.prose import SECTIONS, prose
+from concordat.reasons import Reason
 
 COMMITTED = yaml.safe_load((settings.BASE_DIR / "docs/reference/openapi.yaml").read_text())
 
@@ -26,6 +28,19 @@ def test_every_operation_and_shape_is_on_the_page_and_every_link_leads_somewhere
     operations = {each["operationId"] for item in COMMITTED["paths"].values() for each in item.values()}
     assert operations | {f"shape-{name}" for name in COMMITTED["components"]["schemas"]} <= marks
     assert set(re.findall(r'href="#([^"]+)"', page)) <= marks
+
+
+def test_no_text_shows_its_marks_or_the_path_of_a_page_that_stands_here(client: Client) -> None:
+    page = client.get(reverse("api")).content.decode()
+    assert "`" not in page
+    assert "<code>wait=N</code> (RFC 7240)" in page
+    assert [name for name in SECTIONS if f"docs/reference/{name}.md" in page] == []
+    assert '<a href="#reasons">Reasons</a> lists the codes' in page
+    assert all(f"<code>{code}</code></th>" in page for code in Reason)
+
+
+def test_what_is_escaped_stays_escaped() -> None:
+    assert prose("`<b>` & docs/reference/omop.md") == "<code>&lt;b&gt;</code> &amp; docs/reference/omop.md"
 
 
 def test_an_operation_says_what_it_needs_and_gives() -> None:

@@ -10,6 +10,7 @@ from drf_spectacular.validation import validate_schema
 from api.scopes import Scope
 from concordat.reasons import REASONS, Reason
 from tests.api.test_access import PUBLIC
+from tests.api.test_browse import COMMITTED
 
 
 @pytest.fixture
@@ -42,6 +43,12 @@ def test_every_operation_says_what_a_refusal_looks_like(schema: dict[str, Any]) 
         assert "application/problem+json" in operation["responses"]["default"]["content"], f"{method} {path}"
 
 
+def test_answers_stand_in_the_order_of_their_status() -> None:
+    for path, item in COMMITTED["paths"].items():
+        for method, operation in item.items():
+            assert list(operation["responses"]) == sorted(operation["responses"]), f"{method} {path}"
+
+
 def test_a_result_may_be_refused_for_whatever_ended_the_job(schema: dict[str, Any]) -> None:
     ends = {str(REASONS[reason].status) for reason in (Reason.CANARY_FAILED, Reason.NODE_SILENT, Reason.NODE_BUSY)}
     for path, item in schema["paths"].items():
@@ -52,3 +59,17 @@ def test_a_result_may_be_refused_for_whatever_ended_the_job(schema: dict[str, An
 def test_every_operation_is_described(schema: dict[str, Any]) -> None:
     for method, path, operation in operations(schema):
         assert operation.get("description"), f"{method} {path}"
+
+
+def test_every_field_of_every_shape_is_described() -> None:
+    shapes = COMMITTED["components"]["schemas"]
+    fields = {
+        f"{name}.{field}": said for name, shape in shapes.items() for field, said in shape.get("properties", {}).items()
+    }
+    assert len(fields) > 300
+    assert [name for name, said in fields.items() if not _described(said, shapes)] == []
+
+
+def _described(said: dict[str, Any], shapes: dict[str, Any]) -> bool:
+    """By words of its own, or by those of the shape that it refers to."""
+    return bool(said.get("description") or shapes.get(said.get("$ref", "").rpartition("/")[2], {}).get("description"))

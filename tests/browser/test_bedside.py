@@ -119,7 +119,7 @@ def test_by_keyboard_alone_from_the_result_to_a_computed_answer(
     page.keyboard.type("Other findings")
     tab_to("Override")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("overridden: findings-contradict")).to_be_visible()
+    expect(page.get_by_text("overridden: Other findings contradict it")).to_be_visible()
     tab_to("A question")
     page.keyboard.type("What if the blood pressure were 120?")
     page.keyboard.press("Enter")

@@ -1,17 +1,24 @@
 """Each page for everyone: WCAG 2.2 AA, narrow and wide, light and dark, on paper as on screen."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from playwright.sync_api import Page
 
-from concordat import canonical
+from compute.models import Job, ModelVersion
+from concordat import canonical, clock
+from concordat.reasons import Reason
+from concordat.states import JobState
 from concordat.verifier import Options, report, verify
+from governance.models import Definition
 from governance.services import invitations
 from ledger import dossier
 from ledger.services.publish import publish
-from tests.browser.conftest import Site, Visit, inspect
+from tests.browser.conftest import SCHEMES, Site, Visit, inspect
 from tests.support.decision import SETTINGS, Decision
 
 pytestmark = pytest.mark.full
@@ -41,6 +48,7 @@ def test_what_an_officer_sees(site: Site, visit: Visitor, tmp_path: Path) -> Non
     study, submitted = site.approved(), site.submitted()
     known = made.register(made.content(study, made.import_model()))
     site.vote("zurich", known)
+    job = refused(site, known)
     own.sign_in(site.member("zurich", "irb-chair")).register_passkey()
     addresses = [
         site.url("index"),
@@ -49,8 +57,64 @@ def test_what_an_officer_sees(site: Site, visit: Visitor, tmp_path: Path) -> Non
         site.study_url(submitted),
         site.url("governance_passkey_changelist"),
         site.url("governance_definition_change", known.pk),
+        site.url("compute_job_changelist"),
     ]
     assert [wrong for address in addresses for wrong in inspect(own, address, tmp_path)] == []
+    the_list_of_jobs_is_readable(own, job)
+    for scheme in SCHEMES:
+        own.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        assert contrast(own.page, "#site-name a", "#header") >= 4.5
+
+
+def the_list_of_jobs_is_readable(own: Visit, job: Job) -> None:
+    """Wide, the study has room; narrow, every cell is on the screen, behind the heading of its column."""
+    own.page.set_viewport_size({"width": 1280, "height": 900})
+    row = own.page.get_by_role("row", name=str(job.request_uuid))
+    wide = row.locator(".field-study").bounding_box()
+    assert wide is not None
+    assert wide["width"] >= 170
+    own.page.set_viewport_size({"width": 390, "height": 900})
+    cells = own.page.locator("#result_list tbody tr", has_text=str(job.request_uuid)).locator("th, td").all()
+    boxes = [box for each in cells if (box := each.bounding_box())]
+    assert len(boxes) == 7
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes)
+    labels = [each.evaluate("cell => getComputedStyle(cell, '::before').content") for each in cells]
+    assert labels[:3] == ['"Request: "', '"State: "', '"Why: "']
+
+
+def refused(site: Site, definition: Definition) -> Job:
+    """A job that a node's policy refused."""
+    made, now = site.consortium, clock.now()
+    model = ModelVersion.objects.create(
+        digest=definition.content["model"], name="heart", version="1", owner=made.at["cleveland"], imported=now
+    )
+    return Job.objects.create(
+        requester=made.at["zurich"],
+        request_uuid=uuid4(),
+        request_digest=definition.digest,
+        definition=definition,
+        model=model,
+        state=JobState.REFUSED,
+        reason=Reason.POLICY_REFUSES,
+        epoch=1,
+        created=now,
+        updated=now,
+    )
+
+
+def contrast(page: Page, text: str, ground: str) -> float:
+    """Of a text's colour on its ground's (WCAG 2.2)."""
+    one, other = sorted(
+        _luminance(page.evaluate(f"getComputedStyle(document.querySelector('{selector}')).{colour}"))
+        for selector, colour in ((text, "color"), (ground, "backgroundColor"))
+    )
+    return (other + 0.05) / (one + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(each) / 255 for each in re.findall(r"\d+", colour)[:3]]
+    linear = [each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in parts]
+    return sum(weight * each for weight, each in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
 def test_what_an_administrator_sees(site: Site, visit: Visitor, tmp_path: Path) -> None:

@@ -1,12 +1,17 @@
 """Officers read where a job stands and why, at institutions that have to do with it; nobody changes anything."""
 
+import re
+from html import unescape
+from uuid import uuid4
+
 import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
 
+from compute.models import Job
 from compute.services.progress import take_progress
 from concordat import clock
-from concordat.reasons import Reason
+from concordat.reasons import REASONS, Reason
 from governance.models import Institution, Membership
 from governance.services import model_cards, recalls
 from tests.support.officers import signed_in
@@ -33,6 +38,43 @@ def test_a_refused_job_says_why(world, client, sign_in):
         assert "refused" in text
         assert "Refused by zurich." in text
         assert world.consortium.subject not in text
+
+
+def test_a_sentence_is_said_once(world):
+    sentence = REASONS[Reason.POLICY_REFUSES].sentence
+    for detail, said in (("", sentence), (sentence, sentence), ("By zurich.", f"{sentence} By zurich.")):
+        assert Job(reason=Reason.POLICY_REFUSES, detail=detail).why == said
+    assert Job().why == ""
+
+
+def test_a_job_is_found_by_the_id_that_the_command_line_prints(world, client, sign_in):
+    job, page = world.ask(), reverse("admin:compute_job_changelist")
+    sign_in(world.bodies["budapest"])
+    for named in (job.request_uuid, job.uuid):
+        shown = client.get(page, {"q": str(named)}).content.decode()
+        assert f">{job.request_uuid}</a>" in shown
+        assert "1 job" in shown
+    assert "0 jobs" in client.get(page, {"q": str(uuid4())}).content.decode()
+    assert "Uuid" not in shown + client.get(reverse("admin:compute_job_change", args=[job.pk])).content.decode()
+
+
+def test_times_say_their_zone(world, client, sign_in):
+    job = world.ask()
+    sign_in(world.bodies["budapest"])
+    for page in (reverse("admin:compute_job_changelist"), reverse("admin:compute_job_change", args=[job.pk])):
+        assert f"{job.created:%Y-%m-%d %H:%M} UTC" in client.get(page).content.decode()
+
+
+def test_a_page_leads_to_its_entries_in_the_log_and_to_no_empty_history(world, client, sign_in):
+    job = world.ask()
+    sign_in(world.bodies["zurich"])
+    for name, row in (("job", job), ("modelversion", world.model)):
+        shown = client.get(reverse(f"admin:compute_{name}_change", args=[row.pk])).content.decode()
+        assert "historylink" not in shown
+        (link,) = re.findall(r'href="([^"]+)">Its entries in the log', shown)
+        entries = client.get(unescape(link)).content.decode()
+        assert "1 log entry" in entries or "2 log entries" in entries, link
+        assert client.get(reverse(f"admin:compute_{name}_history", args=[row.pk])).status_code == 404
 
 
 def test_an_institution_outside_the_study_sees_no_job(world, client, sign_in):

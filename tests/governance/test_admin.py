@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -286,6 +287,11 @@ def check_pages_of(model: Any, consortium: Consortium) -> None:
         assert not re.search(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)", shown)
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=", shown)
         assert 'name="_save"' not in shown
+        assert "historylink" not in shown
+        assert not re.search(r"\d [ap]\.m\.", shown)
+        for link in re.findall(r'href="([^"]+)">Its entries in the log', shown):
+            assert "C-0" in client.get(unescape(link)).content.decode(), link
+    assert client.get(reverse(f"{name}_history", args=[seen.first().pk])).status_code == 404
     assert client.get(reverse(f"{name}_delete", args=[seen.first().pk])).status_code == 403
 
 

@@ -125,7 +125,7 @@ def running(config: Config, home: ClientHome, ehr: Ehr | None = None, **keys: An
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
         known = {"issuer": ISSUER, "origins": [ORIGIN], **(keys or {"jwks": asking.jwks})}
         there = check(Config(**{**config, "address": address, "ehrs": [known]}))  # type: ignore[typeddict-item]
-        bedside = Bedside(there, Store(home.directory, patience=PATIENCE), home.institution)
+        bedside = Bedside(there, Store(home.directory, patience=PATIENCE), home.name)
         server = uvicorn.Server(uvicorn.Config(build(bedside, Ehrs(there, bedside.store)), log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()

@@ -154,7 +154,7 @@ def serve(app: App, port: int | None) -> None:
         app.progress.print(f"Warning: {config['address']} leads to port {expected}, and this listens on {port}.")
     port = port or expected
     app.progress.print(f"Bedside of {app.home.institution}: {config['address']}, on port {port} of {web.HOST}.")
-    web.serve(Bedside(config, store, app.home.institution), port=port)
+    web.serve(Bedside(config, store, app.home.name), port=port)
 
 
 @bedside.command()
@@ -166,7 +166,7 @@ def link(app: App, patient_file: IO[str] | None) -> None:
 
     patient = named(patient_file)
     config, store = _open(app)
-    here = Bedside(config, store, app.home.institution)
+    here = Bedside(config, store, app.home.name)
     item = here.items.latest(patient)
     if item is None:
         raise click.UsageError("Nothing was asked for this patient.")

@@ -45,7 +45,7 @@ def refuse(reason: Reason) -> Any:
 def test_the_page_has_the_owner_s_words_and_then_those_of_a_newer_card(hospital: Hospital, shown: Running) -> None:
     hospital.opened()
     page = reader(shown).page()
-    assert "cleveland, the model's owner, signed no model card." in unescape(page)
+    assert "Cleveland, the model's owner, signed no model card." in unescape(page)
     describe(hospital)
     looked(hospital)
     page = reader(shown).page()
@@ -66,7 +66,7 @@ def test_the_patient_is_told_that_the_maker_states_something(hospital: Hospital,
     assert "the maker of the program" not in reader(shown).page("/patient")
     describe(hospital)
     looked(hospital)
-    assert "What the maker of the program, cleveland, states of it" in reader(shown).page("/patient")
+    assert "What the maker of the program, Cleveland, states of it" in reader(shown).page("/patient")
 
 
 def test_a_card_that_its_owner_did_not_sign_is_not_shown_and_not_called_not_stated(

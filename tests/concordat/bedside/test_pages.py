@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from concordat import ring
-from concordat.bedside import articles, cards, links, pages
+from concordat.bedside import articles, cards, documents, links, pages
 from concordat.bedside.bedside import Bedside
 from concordat.bedside.item import VALUES, Item
 from concordat.bedside.receipts import Receipts
@@ -55,7 +55,7 @@ def reader(there: Running, patient: str = PATIENT) -> Reader:
 
 
 def test_that_the_times_of_plain_values_were_stated_is_said_wherever_they_stand(hospital: Hospital) -> None:
-    bedside, item = Bedside(hospital.config, hospital.store, "long-beach"), hospital.opened()
+    bedside, item = Bedside(hospital.config, hospital.store, hospital.home.name), hospital.opened()
     parts = articles.Articles(bedside)
     for source, said in (("urn:concordat:file", False), (VALUES, True)):
         with hospital.store.write() as db:
@@ -65,6 +65,27 @@ def test_that_the_times_of_plain_values_were_stated_is_said_wherever_they_stand(
         assert ("the record itself has no times" in card) is said
         assert ("the record itself has no times" in parts.result(found)) is said
         assert ("as the hospital stated" in parts.for_patient(found)) is said
+
+
+def test_institutions_and_reasons_are_named_as_people_name_them(hospital: Hospital, shown: Running) -> None:
+    hospital.opened()
+    own = reader(shown)
+    assert "Long-Beach. Test results from" in own.page("/patient")
+    own.post("decision", decision="overridden", reason="findings-contradict")
+    page = unescape(own.page())
+    assert "overridden: Other findings contradict it (clinician, page)" in page
+    assert "Cleveland; model heart, version 1" in page
+    assert not re.search(r">[^<]*(long-beach|cleveland)", page)
+    assert {each["source"]["label"] for each in shown.cards()} == {"Concordat at Long-Beach"}
+
+
+def test_what_an_earlier_version_kept_is_shown_by_short_names(hospital: Hospital) -> None:
+    hospital.opened()
+    with hospital.store.write() as db:
+        db.execute("UPDATE document SET content = json_remove(content, '$.owner') WHERE name = 'documents'")
+    found = documents.kept(hospital.store, hospital.definition.digest)
+    assert found is not None
+    assert found.owner == "cleveland"
 
 
 class TestWhoGetsToIt:

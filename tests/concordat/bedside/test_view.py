@@ -171,7 +171,7 @@ class TestLimitsOfUse:
 
     def documents(self, hospital: Hospital, **changes: Any) -> Documents:
         checked = hospital.definition
-        known = Documents(checked.content, checked.protocol, checked.schema, checked.manifest)
+        known = Documents(checked.content, checked.protocol, checked.schema, checked.manifest, "The Clinic")
         return replace(known, **changes)
 
     def told(self, hospital: Hospital, **changes: Any) -> dict[str, Attribute]:
@@ -181,13 +181,13 @@ class TestLimitsOfUse:
 
     def test_what_the_documents_state_and_what_they_do_not(self, hospital: Hospital) -> None:
         told = self.told(hospital)
-        assert "cleveland; model heart, version 1" in told["Developer"].agreed
+        assert "The Clinic; model heart, version 1" in told["Developer"].agreed
         assert told["Variables about the person"].agreed == "Age, Sex"
         assert "Not for urgent decisions" in told["Out of scope"].agreed
         assert told["Out of scope"].missing == "Otherwise not stated."
         for name in ("Funding", "External validation: data", "Representativeness of the training data", "Updates"):
             assert (told[name].agreed, told[name].owner, told[name].missing) == ("", (), limits.NOT_STATED)
-        assert limits.card_words(self.documents(hospital)) == "cleveland, the model's owner, signed no model card."
+        assert limits.card_words(self.documents(hospital)) == "The Clinic, the model's owner, signed no model card."
 
     def test_every_attribute_of_a_card_has_its_place(self, hospital: Hospital) -> None:
         full = self.CARD | {"attributes": {name: [f"On {name}."] for name in ATTRIBUTES}}
