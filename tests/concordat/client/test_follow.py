@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from concordat.client import follow
 from concordat.client.answers import JobStatus
 from concordat.client.cli.common import App, following
 from concordat.client.follow import follow_job
@@ -41,6 +42,20 @@ def test_all_news_is_heard_once_in_order() -> None:
     assert heard == STORY
     assert last == STORY[-1]
     assert asked == ["", *(f"after {number}" for number in range(1, 7))]
+
+
+def test_one_that_says_it_has_waited_and_has_not_is_not_asked_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(follow, "_SHORTEST_PAUSE", 10.0)  # longer than this machine may be busy with something else
+    answers = iter([STORY[0], *[None] * 3, STORY[1], STORY[4]])
+    pauses: list[float] = []
+
+    def newer(known: str, *, seconds: int) -> tuple[JobStatus | None, Newer]:
+        return next(answers), Newer(None, "known", waited=True)
+
+    follow_job(newer, seconds=60, on_change=lambda status: None, sleep=pauses.append)
+    assert pauses == [10, 5, 5, 5, 10]
 
 
 @pytest.mark.parametrize("terminal", [True, False])
