@@ -55,8 +55,9 @@ class Watch:
         try:
             with Ehr.of(self._home, attempts=1, seconds=SECONDS) as ehr:
                 self._look(ehr, due)
-        except Refused as refused:
-            _LOG.warning("what became of records at the FHIR server could not be looked at: %s", refused.reason)
+        except Exception as error:  # noqa: BLE001  (what a server says must not keep the worker from recalls)
+            why = error.reason if isinstance(error, Refused) else type(error).__name__
+            _LOG.warning("what became of records at the FHIR server could not be looked at: %s", why)
             self._after, self._pause = now + self._pause, min(2 * self._pause, self._every)
         else:
             self._pause = FIRST_PAUSE

@@ -26,7 +26,7 @@ from typing_extensions import TypedDict
 from concordat import canonical, clock
 from concordat.client.bounds import PLAIN, Bounds
 from concordat.client.home import ClientHome
-from concordat.client.session import ATTEMPTS, TRANSIENT, MachineSignIn, pause
+from concordat.client.session import ATTEMPTS, NO_ANSWER, TRANSIENT, MachineSignIn, pause
 from concordat.fields import STRICT, Text, WebAddress, read
 from concordat.files import about
 from concordat.reasons import Reason, Refused
@@ -97,7 +97,12 @@ class Ehr:
             if parts.scheme != "https" and parts.hostname not in _HERE:
                 raise Refused(Reason.FIELD_INVALID, detail="A server elsewhere is reached by https.", field="ehr.json")
         auth = MachineSignIn(
-            token_url=config["token"], client_id=config["client"], key=key, scopes=scopes, check=_checked
+            token_url=config["token"],
+            client_id=config["client"],
+            key=key,
+            scopes=scopes,
+            check=_checked,
+            unavailable=Reason.EHR_UNAVAILABLE,
         )
         try:
             trusted = ssl.create_default_context(cafile=config.get("authorities"))
@@ -216,11 +221,19 @@ class Ehr:
                     detail = "The server says that it has more than it gave: something may be withheld."
                     raise Refused(Reason.EHR_REFUSED, detail=detail)
                 return
-            address = urljoin(self._base, following)
-            if urlsplit(address)[:2] != urlsplit(self._base)[:2]:
-                raise Refused(Reason.EHR_REFUSED, detail="The next page is said to be at another server.")
-            page = self._send(address)
+            page = self._send(self._address(following))
         raise Refused(Reason.EHR_REFUSED, detail=f"A search has more than {MOST_PAGES} pages.")
+
+    def _address(self, following: str) -> str:
+        try:
+            address = urljoin(self._base, following)
+            elsewhere = urlsplit(address)[:2] != urlsplit(self._base)[:2]
+            httpx.URL(address)
+        except (ValueError, httpx.InvalidURL):
+            raise Refused(Reason.EHR_REFUSED, detail="The next page is said to be at what is no address.") from None
+        if elsewhere:
+            raise Refused(Reason.EHR_REFUSED, detail="The next page is said to be at another server.")
+        return address
 
     def _send(self, address: str, *, known: bool = True, **body: Any) -> dict[str, Any]:
         """GET without a body, POST with one; repeated on trouble. Of a type that need not be `known`, 404 is an empty
@@ -229,7 +242,7 @@ class Ehr:
         for attempt in range(1, self._attempts + 1):
             try:
                 response = self._http.request("POST" if body else "GET", address, headers=headers, **body)
-            except httpx.TransportError as error:
+            except NO_ANSWER as error:
                 if not self._waited(attempt, pause(attempt)):
                     raise Refused(Reason.EHR_UNAVAILABLE) from error
                 continue

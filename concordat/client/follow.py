@@ -47,7 +47,8 @@ def follow_job(
     pause, known, until = _SHORTEST_PAUSE, "", time.monotonic() + seconds
     status: S | None = None
     while True:
-        left = min(max(int(until - time.monotonic()), 1), _LONGEST_WAIT)
+        asked = time.monotonic()
+        left = min(max(int(until - asked), 1), _LONGEST_WAIT)
         news, answer = newer(known, seconds=left)
         known = answer.etag
         if news is not None:
@@ -61,6 +62,6 @@ def follow_job(
         check_not_ended(status)
         if time.monotonic() + pause > until:
             raise Refused(Reason.RESULT_NOT_READY, detail=f"The job is {state}.")
-        if not answer.waited:
+        if not answer.waited or time.monotonic() - asked < pause:  # it may say so, and have waited for nothing
             sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)

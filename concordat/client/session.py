@@ -31,6 +31,8 @@ PATIENT_ATTEMPTS = 7
 
 _PROBLEM = "urn:concordat:reason:"
 TRANSIENT = {429, 502, 503, 504}
+NO_ANSWER = (httpx.RequestError, httpx.InvalidURL, UnicodeError)
+"""What httpx raises where there is no answer, or one with a Location, cookie or packing that it cannot make out."""
 _EARLY_SECONDS = 30
 _LONGEST_WAIT = 30.0
 
@@ -73,9 +75,12 @@ class MachineSignIn(httpx.Auth):
         key: ECKey,
         scopes: str,
         check: Callable[[httpx.Response], httpx.Response] | None = None,
+        unavailable: Reason = Reason.COORDINATOR_UNAVAILABLE,
     ) -> None:
-        """`check` raises Refused for what is no success; without it, a coordinator's problem details are read."""
+        """`check` raises Refused for what is no success; without it, a coordinator's problem details are read.
+        `unavailable` is the reason for a success without a token."""
         self._check = check or _check_problem
+        self._unavailable = unavailable
         self._token_url = token_url
         self._client_id = client_id
         self._key = key
@@ -117,7 +122,10 @@ class MachineSignIn(httpx.Auth):
         return httpx.Request("POST", self._token_url, data=form)
 
     def _take(self, response: httpx.Response) -> None:
-        answer = read(canonical.decode(response.content), _Token)
+        try:
+            answer = read(canonical.decode(response.content), _Token)
+        except Refused as error:
+            raise Refused(self._unavailable, detail="The server's answer to a sign-in is no token.") from error
         self._token = answer["access_token"]
         self._until = time.monotonic() + answer["expires_in"] - _EARLY_SECONDS
 
@@ -179,7 +187,7 @@ class Session:
 
     def get(self, path: str, **query: str | int) -> Any:
         """The JSON at `path`."""
-        return canonical.decode(self._send("GET", path, params=query).content)
+        return _json(self._send("GET", path, params=query))
 
     def get_newer(self, path: str, known: str, *, seconds: int) -> Newer:
         """What is at `path`, if that is another than the one with the ETag `known`: the coordinator is asked to wait
@@ -187,8 +195,9 @@ class Session:
         headers = {"If-None-Match": known, "Prefer": f"wait={seconds}"} if known else {}
         response = self._send("GET", path, known=bool(known), headers=headers)
         unchanged = response.status_code == httpx.codes.NOT_MODIFIED
-        content = None if unchanged else canonical.decode(response.content)
-        return Newer(content, response.headers.get("ETag", ""), waited="Preference-Applied" in response.headers)
+        content = None if unchanged else _json(response)
+        etag = response.headers.get("ETag", "")
+        return Newer(content, etag if etag.isascii() else "", waited="Preference-Applied" in response.headers)
 
     def get_bytes(self, path: str) -> bytes:
         """What is at `path`, as it is."""
@@ -202,12 +211,12 @@ class Session:
         response = self._send(
             "POST", path, repeatable=bool(idempotency_key), content=canonical.encode(body), headers=headers
         )
-        return canonical.decode(response.content)
+        return _json(response)
 
     def put(self, path: str, body: Mapping[str, Json]) -> Any:
         """The JSON answer to `body`, which says all that is to be at `path`."""
         headers = {"Content-Type": "application/json"}
-        return canonical.decode(self._send("PUT", path, content=canonical.encode(body), headers=headers).content)
+        return _json(self._send("PUT", path, content=canonical.encode(body), headers=headers))
 
     def _send(
         self, method: str, path: str, *, repeatable: bool = True, known: bool = False, **options: Any
@@ -216,7 +225,7 @@ class Session:
         for attempt in range(1, attempts + 1):
             try:
                 response = self._http.request(method, path, **options)
-            except httpx.TransportError as error:
+            except NO_ANSWER as error:
                 if attempt == attempts:
                     raise Refused(Reason.COORDINATOR_UNAVAILABLE) from error
                 self._sleep(pause(attempt))
@@ -244,6 +253,14 @@ def check(response: httpx.Response, *, known: bool = False) -> httpx.Response:
     raise Refused(reason, detail=detail, field=problem["field"])
 
 
+def _json(response: httpx.Response) -> Any:
+    try:
+        return canonical.decode(response.content)
+    except Refused as error:
+        detail = "What answered in the coordinator's place gave no JSON."
+        raise Refused(Reason.COORDINATOR_UNAVAILABLE, detail=detail) from error
+
+
 def _check_problem(response: httpx.Response) -> httpx.Response:
     return check(response)
 
@@ -251,4 +268,4 @@ def _check_problem(response: httpx.Response) -> httpx.Response:
 def pause(attempt: int, response: httpx.Response | None = None) -> float:
     """Seconds: what Retry-After says, or 0.5, 1, 2 …, and never long."""
     told = response.headers.get("Retry-After", "") if response is not None else ""
-    return min(float(told) if told.isdigit() else 0.25 * 2**attempt, _LONGEST_WAIT)
+    return min(float(told) if told.isascii() and told.isdigit() else 0.25 * 2**attempt, _LONGEST_WAIT)

@@ -86,10 +86,13 @@ def unpack(data: bytes) -> dict[str, bytes]:
         raise _altered("The bundle is too large to be a dossier.")
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
-            for entry in archive.infolist():
+            entries = archive.infolist()
+            if sum(entry.file_size for entry in entries) > len(data):  # stored ones may only where they overlap
+                raise _altered("The bundle is packed in another way than a dossier is.")
+            for entry in entries:
                 if entry.filename in files or not _PATH.fullmatch(entry.filename):
                     raise _altered("The bundle has a file that no dossier has, or one twice.")
-                if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > len(data):
+                if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
                     raise _altered("The bundle is packed in another way than a dossier is.")
                 files[entry.filename] = archive.read(entry)
     except _UNREADABLE as error:

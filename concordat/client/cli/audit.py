@@ -82,7 +82,6 @@ def _print(console: Console, opened: OpenedAudit) -> None:
         f"{figures.suppressed} of {plan.cells} counts were below {figures.smallest} and not opened.\n"
         f"Record {opened.record}, verified in the log of {opened.log_size} entries; cosigned by {opened.witnessed} "
         "witnesses so far.",
-        markup=False,
     )
 
 

@@ -171,7 +171,7 @@ def link(app: App, patient_file: IO[str] | None) -> None:
     if item is None:
         raise click.UsageError("Nothing was asked for this patient.")
     address = here.link(item)
-    app.answer({"link": address}, lambda console: console.print(address, soft_wrap=True, markup=False))
+    app.answer({"link": address}, lambda console: console.print(address, soft_wrap=True))
 
 
 @bedside.command()

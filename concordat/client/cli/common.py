@@ -1,6 +1,5 @@
 """What all commands share: the institution's folder, a session, output for people or machines, and errors for both."""
 
-import json
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from concordat import canonical, clock
 from concordat.canonical import digest_bytes
 from concordat.client.answers import JobStatus
 from concordat.client.api import Api, signed_in
+from concordat.client.cli.terminal import Terminal, echo_json, visible
 from concordat.client.home import ClientHome
 from concordat.files import about, write_private
 from concordat.model_card import ATTRIBUTES
@@ -64,11 +64,11 @@ class App:
     @cached_property
     def console(self) -> Console:
         """For people. Progress and errors go to standard error, so that standard output stays clean."""
-        return Console(highlight=False)
+        return Terminal()
 
     @cached_property
     def progress(self) -> Console:
-        return Console(stderr=True, highlight=False, quiet=self.machine)
+        return Terminal(stderr=True, quiet=self.machine)
 
     @contextmanager
     def api(self, scopes: str) -> Iterator[Api]:
@@ -79,7 +79,7 @@ class App:
     def answer(self, value: Mapping[str, Any], people: Callable[[Console], None]) -> None:
         """Print the answer: `value` as one line of JSON for machines, or what `people` prints."""
         if self.machine:
-            click.echo(json.dumps(value, ensure_ascii=False, sort_keys=True))
+            echo_json(value, sort_keys=True)
         else:
             people(self.console)
 
@@ -190,10 +190,11 @@ def following(app: App) -> Iterator[Callable[[JobStatus], None]]:
 
 def columns(console: Console, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a list for people: a line for each row, however long, so that a digest can be copied from it."""
-    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
-    for row in (headings, *rows):
+    lines = [tuple(map(visible, row)) for row in (headings, *rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for row in lines:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        console.print(line.rstrip(), markup=False, soft_wrap=True)
+        console.print(line.rstrip(), soft_wrap=True)
 
 
 _TOLD_BY: Mapping[str, frozenset[str]] = {
@@ -272,8 +273,9 @@ def _tell(refused: Refused, *, machine: bool) -> None:
             "field": refused.field,
             "remedy": info.remedy,
         }
-        click.echo(json.dumps({"error": error}, ensure_ascii=False, sort_keys=True), err=True)
+        echo_json({"error": error}, sort_keys=True, err=True)
         return
     detail = f" {refused.detail}" if refused.detail != info.sentence else ""
     field = f"\nField:  {refused.field}" if refused.field else ""
-    click.echo(f"Refused: {info.sentence}{detail}{field}\nRemedy: {info.remedy}  [{refused.reason}]", err=True)
+    said = f"Refused: {info.sentence}{detail}{field}\nRemedy: {info.remedy}  [{refused.reason}]"
+    click.echo(visible(said), err=True)

@@ -1,16 +1,15 @@
 """`concordat consent`: attest a person's consent, look at it, and say that it has ended."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 import click
-from rich.console import Console
 
 from concordat import clock
 from concordat.client import consents
 from concordat.client.cli.common import FILE, App, Day, columns, resource
+from concordat.client.cli.terminal import echo_json
 from concordat.client.listed import ConsentAnswer
 from concordat.consent import Capacity, Reconsent, Regained
 from concordat.fields import plain
@@ -120,16 +119,13 @@ def show(app: App, identifier: str, fhir: bool, recorded: bool) -> None:
     if recorded:
         with app.api("consents.read") as api:
             standing = api.consent(identifier)
-        app.answer(standing, lambda console: click.echo(json.dumps(standing, ensure_ascii=False, indent=2)))
+        app.answer(standing, lambda console: echo_json(standing, indent=2))
         return
     found = consents.kept(app.home, identifier)
     withdrawn = clock.rfc3339(found.withdrawn) if found.withdrawn else ""
     value = found.to_fhir() if fhir else {"statement": plain(found.statement), "withdrawn": withdrawn}
 
-    def people(console: Console) -> None:
-        click.echo(json.dumps(value, ensure_ascii=False, indent=2))
-
-    app.answer(value, people)
+    app.answer(value, lambda console: echo_json(value, indent=2))
 
 
 @consent.command()

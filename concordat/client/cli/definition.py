@@ -6,7 +6,6 @@ from typing import get_args
 import click
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from concordat.audit_plan import AuditPlan
 from concordat.client import governance
@@ -176,7 +175,7 @@ def _print(console: Console, found: CheckedDefinition) -> None:
         "valid until": content["valid_until"],
     }
     for name, text in rows.items():
-        table.add_row(name, Text(text))  # others' words are no markup
+        table.add_row(name, text)
     console.print(table)
 
 

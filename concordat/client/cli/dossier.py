@@ -29,7 +29,7 @@ def dossier(app: App, record: str, file: Path) -> None:
     with app.api("dossiers.read") as api:
         content = api.dossier(record)
     write_new(file, content)
-    app.answer({"file": str(file)}, lambda console: console.print(f"Written: {file}", markup=False))
+    app.answer({"file": str(file)}, lambda console: console.print(f"Written: {file}"))
 
 
 @click.command("verify")
@@ -68,7 +68,7 @@ def verify_command(context: click.Context, /, file: Path, **brought: Any) -> Non
 
     def people(console: Console) -> None:
         for check in result.checks:
-            console.print(f"{check.status:<14} {check.name:<16} {check.sentence}", markup=False)
+            console.print(f"{check.status:<14} {check.name:<16} {check.sentence}")
         said = given.verdict(result)
         console.print(f"{said[0].upper()}{said[1:]}.")
 

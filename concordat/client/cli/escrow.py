@@ -78,10 +78,10 @@ def create(
     }
 
     def people(console: Console) -> None:
-        console.print(f"Escrow {value['escrow']}: {threshold} of {len(officers)} officers.", markup=False)
-        console.print(f"Records key {value['records']}.", markup=False)
+        console.print(f"Escrow {value['escrow']}: {threshold} of {len(officers)} officers.")
+        console.print(f"Records key {value['records']}.")
         for file in written:
-            console.print(f"Written: {file}", markup=False, soft_wrap=True)
+            console.print(f"Written: {file}", soft_wrap=True)
 
     app.answer(value, people)
 
@@ -114,7 +114,7 @@ def drill(app: App, files: tuple[Path, ...], keys: Path | None) -> None:
     sentence = f"{', '.join(said['officers'])} opened a canary package on {said['time']}; one fewer than needed cannot."
     app.answer(
         {"drill": dict(plain(said)), "file": str(kept)},
-        lambda console: console.print(f"{sentence}\nWritten: {kept}", markup=False, soft_wrap=True),
+        lambda console: console.print(f"{sentence}\nWritten: {kept}", soft_wrap=True),
     )
 
 
@@ -139,7 +139,7 @@ def fetch(app: App, record: str, folder: Path) -> None:
         write_new(file, each["package"].encode())
     value = {"files": [str(file) for file in written], "entries": [each["entry"] for each in found]}
     lines = "\n".join(f"Written: {file}" for file in written)
-    app.answer(value, lambda console: console.print(lines, markup=False, soft_wrap=True))
+    app.answer(value, lambda console: console.print(lines, soft_wrap=True))
 
 
 @records.command("open")
@@ -175,5 +175,5 @@ def _written(app: App, file: Path, content: bytes, sealed: bytes) -> None:
     name = digest(sealed)
     app.answer(
         {"file": str(file), "package": name},
-        lambda console: console.print(f"Written: {file}\nPackage {name}", markup=False, soft_wrap=True),
+        lambda console: console.print(f"Written: {file}\nPackage {name}", soft_wrap=True),
     )

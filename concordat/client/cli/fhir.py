@@ -10,6 +10,7 @@ from concordat import clock
 from concordat.client import consents, governance, predict
 from concordat.client import fhir as spoken
 from concordat.client.cli.common import App, write_new
+from concordat.client.cli.terminal import echo_json
 from concordat.client.ehr import Ehr
 from concordat.client.work import Work
 from concordat.fhir.capability import capability_statement
@@ -36,7 +37,7 @@ def result(app: App, request: str, file: Path) -> None:
     bundle = _result(app, work)
     spoken.audit_disclosed(app.home, work, kinds=_kinds(bundle))
     write_new(file, json.dumps(bundle, ensure_ascii=False, indent=2).encode())
-    app.answer({"file": str(file)}, lambda console: console.print(f"Written: {file}", markup=False))
+    app.answer({"file": str(file)}, lambda console: console.print(f"Written: {file}"))
 
 
 @fhir.command()
@@ -59,7 +60,7 @@ def send(app: App, request: str) -> None:
             raise elsewhere
         spoken.audit_disclosed(app.home, work, kinds=_kinds(bundle), recipient=ehr.base)
         places = ehr.write(bundle)
-    app.answer({"written": places}, lambda console: console.print("\n".join(places), markup=False))
+    app.answer({"written": places}, lambda console: console.print("\n".join(places)))
 
 
 @fhir.command()
@@ -120,4 +121,4 @@ def _kinds(bundle: dict[str, Any]) -> list[str]:
 
 
 def _print(resource: dict[str, Any]) -> None:
-    click.echo(json.dumps(resource, ensure_ascii=False, indent=2))
+    echo_json(resource, indent=2)

@@ -87,7 +87,7 @@ def protect_command(app: App) -> None:
     """
     protect(app.home.directory / "keys", app.passphrase)
     said = "The keys are encrypted, and this machine's keyring opens them. Keep a copy: `concordat keys passphrase`."
-    app.answer({"protected": True}, lambda console: console.print(said, markup=False, soft_wrap=True))
+    app.answer({"protected": True}, lambda console: console.print(said, soft_wrap=True))
 
 
 @keys.command()
@@ -164,11 +164,11 @@ def _tell(app: App, change: KeyChangeDocument) -> None:
 
     def people(console: Console) -> None:
         for line in said:
-            console.print(line, markup=False, soft_wrap=True)
+            console.print(line, soft_wrap=True)
 
     app.answer({"change": dict(plain(change))}, people)
 
 
 def _print(console: Console, known: list[dict[str, str]]) -> None:
     for key in known:
-        console.print(f"{key['kind']:<9} {key['key_id']:<44} since {key['since']}  {key['ended']}", markup=False)
+        console.print(f"{key['kind']:<9} {key['key_id']:<44} since {key['since']}  {key['ended']}")

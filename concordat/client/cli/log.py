@@ -34,5 +34,5 @@ def fetch_command(app: App, folder: Path, size: int | None) -> None:
     there = head.size if size is None else size
     app.answer(
         {"folder": str(folder), "entries": there, "head": head.size},
-        lambda console: console.print(f"{there} of the log's {head.size} entries are in {folder}.", markup=False),
+        lambda console: console.print(f"{there} of the log's {head.size} entries are in {folder}."),
     )

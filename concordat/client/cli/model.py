@@ -9,7 +9,6 @@ from typing import get_args
 import click
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from concordat.client import governance, model_cards, models, recalls
 from concordat.client.cli.common import DIGEST, FILE, App, columns, document, feature_schema
@@ -88,7 +87,7 @@ def import_command(
     """
     content = document(schema, "--schema", "feature schema")
     found = _read_model(file, feature_schema(schema, "--schema"))
-    app.progress.print(f"  {file.name}: a model of kind {found.kind}", markup=False)
+    app.progress.print(f"  {file.name}: a model of kind {found.kind}")
     with app.api("models.write") as api:
         done = models.import_model(
             app.home,
@@ -100,7 +99,7 @@ def import_command(
             tensors=found.tensors,
             parties=parties,
             classes=classes,
-            say=lambda step: app.progress.print(f"  {step}", markup=False),
+            say=lambda step: app.progress.print(f"  {step}"),
         )
     app.answer({"digest": done.digest, "manifest": plain(done.manifest)}, lambda console: console.print(done.digest))
 
@@ -119,7 +118,7 @@ def canaries_command(app: App, definition: str) -> None:
     requesters = found.content["requesters"]
     app.answer(
         {"definition": definition, "requesters": requesters, "canaries": count},
-        lambda console: console.print(f"{count} canaries sealed to each of {', '.join(requesters)}.", markup=False),
+        lambda console: console.print(f"{count} canaries sealed to each of {', '.join(requesters)}."),
     )
 
 
@@ -155,7 +154,7 @@ def describe(app: App, digest: str, card: Path, yes: bool) -> None:
     """
     attributes = read_attributes(document(card, "CARD", "model card"))
     said = ", ".join(each.title for each in stated(attributes))
-    app.progress.print(f"Stated: {said}.\n{_left_out(attributes)}", markup=False)
+    app.progress.print(f"Stated: {said}.\n{_left_out(attributes)}")
     if not yes:
         click.confirm("Everybody reads it, and the log keeps it for ever. Sign it?", abort=True, err=True)
     with app.api("models.read models.write") as api:
@@ -174,7 +173,7 @@ def card_command(app: App, digest: str | None, empty: bool) -> None:
         raise click.UsageError("Give either DIGEST or --template.")
     if digest is None:
         for name, each in ATTRIBUTES.items():
-            app.progress.print(f"{name}: {each.asks} {each.paragraph}", markup=False, soft_wrap=True)
+            app.progress.print(f"{name}: {each.asks} {each.paragraph}", soft_wrap=True)
         click.echo(json.dumps(template(), indent=2))
         return
     with app.api("models.read") as api:
@@ -247,7 +246,7 @@ def _print(console: Console, digest: str, found: CheckedModel) -> None:
         "recalled": "not, as far as the coordinator says" if found.recall is None else found.recall["time"],
     }
     for name, text in rows.items():
-        table.add_row(name, Text(text))
+        table.add_row(name, text)
     console.print(digest, soft_wrap=True)
     console.print(table)
     if found.recall is not None:
@@ -258,12 +257,12 @@ def _print_card(console: Console, card: ModelCard | None) -> None:
     if card is None:
         console.print("Its owner has signed no card, as far as the coordinator says.")
         return
-    console.print(f"Card {card['sequence']} of {card['institution']}, {card['time']}", markup=False)
+    console.print(f"Card {card['sequence']} of {card['institution']}, {card['time']}")
     for attribute, paragraphs in stated(card["attributes"]).items():
-        console.print(f"\n{attribute.title}", style="bold", markup=False)
+        console.print(f"\n{attribute.title}", style="bold")
         for each in paragraphs:
-            console.print(f"  {each}", markup=False)
-    console.print(f"\n{_left_out(card['attributes'])}", markup=False)
+            console.print(f"  {each}")
+    console.print(f"\n{_left_out(card['attributes'])}")
 
 
 def _left_out(attributes: Attributes) -> str:
@@ -274,13 +273,11 @@ def _print_meant(
     console: Console, manifest: Manifest, why: str, advice: str, concerned: Sequence[DefinitionSummary]
 ) -> None:
     """Of what a recall is, what it says, and what it ends."""
-    console.print(f"{manifest['model']} {manifest['version']} of {manifest['owner']}", style="bold", markup=False)
-    console.print(
-        f"To be recalled: {why}.\nThe owner's advice: {advice}\nDefinitions that it ends:", markup=False, soft_wrap=True
-    )
+    console.print(f"{manifest['model']} {manifest['version']} of {manifest['owner']}", style="bold")
+    console.print(f"To be recalled: {why}.\nThe owner's advice: {advice}\nDefinitions that it ends:", soft_wrap=True)
     rows = [(each["study"], each["kind"], each["state"], each["digest"]) for each in concerned]
     columns(console, ("study", "kind", "state", "definition"), rows or [("none", "", "", "")])
 
 
 def _print_recall(console: Console, said: Recall) -> None:
-    console.print(f"\n{sentence(said)}\nThe owner's advice: {said['advice']}", markup=False)
+    console.print(f"\n{sentence(said)}\nThe owner's advice: {said['advice']}")

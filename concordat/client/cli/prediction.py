@@ -217,7 +217,6 @@ def open_command(
         lambda console: console.print(
             f"{opened.text}\nRecord {opened.record}, verified in the log of {opened.log_size} entries; cosigned by "
             f"{opened.witnessed} witnesses so far.",
-            markup=False,
         ),
     )
 
@@ -233,7 +232,7 @@ def disclose(app: App, request: str, file: Path, with_record: bool) -> None:
     content = predict.disclose(work, with_record=with_record)
     spoken.audit_disclosed(app.home, work, kinds=["DocumentReference"])
     write_new(file, canonical.encode(content))
-    app.answer({"file": str(file)}, lambda console: console.print(f"Written: {file}", markup=False))
+    app.answer({"file": str(file)}, lambda console: console.print(f"Written: {file}"))
 
 
 def _reading(

@@ -7,6 +7,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from concordat.client.cli.terminal import visible
 from concordat.reading import Item, Reading
 from concordat.schema import Feature, FeatureSchema
 
@@ -21,9 +22,9 @@ def table(reading: Reading, schema: FeatureSchema) -> Group:
     features = {feature.name: feature for feature in schema.features}
     for item in reading.items:
         cells = _cells(features[item.feature], item)
-        rows.add_row(*map(Text, cells))
+        rows.add_row(*map(Text, map(visible, cells)))
     left = [f"Left out: {each.count} × {each.resource}: {each.why}." for each in reading.left_out]
-    return Group(rows, *map(Text, left))
+    return Group(rows, *map(Text, map(visible, left)))
 
 
 def to_json(reading: Reading) -> dict[str, Any]:

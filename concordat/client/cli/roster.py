@@ -51,7 +51,7 @@ def publish(app: App, file: Path) -> None:
     """Put the signed roster in FILE in force. It is refused unless its version is higher than the last one's."""
     with app.api("institutions.write") as api:
         done = api.publish_roster(_text(file))
-    app.answer(done, lambda console: console.print(f"Version {done['version']} is in force.", markup=False))
+    app.answer(done, lambda console: console.print(f"Version {done['version']} is in force."))
 
 
 def _text(file: Path) -> str:

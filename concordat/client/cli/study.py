@@ -41,9 +41,11 @@ def show(app: App, study: str) -> None:
         found, submissions = api.study(study), api.lists.submissions(study)
 
     def people(console: Console) -> None:
-        click.echo(f"{found['title']}\n{found['state']}; sites: {', '.join(found['sites'])}")
+        console.print(f"{found['title']}\n{found['state']}; sites: {', '.join(found['sites'])}", soft_wrap=True)
         for each in submissions:
-            click.echo(f"\n{each['kind']}, version {each['version']}, {each['state']}  {each['protocol']}")
+            console.print(
+                f"\n{each['kind']}, version {each['version']}, {each['state']}  {each['protocol']}", soft_wrap=True
+            )
             rows = [(one["board"], one["path"], one["outcome"], ", ".join(one["sites"])) for one in each["reviews"]]
             columns(console, ("board", "path", "outcome", "for"), rows)
 
@@ -64,10 +66,10 @@ def draft(app: App, file: Path, fhir: Path) -> None:
     left = [{"field": each.field, "why": each.why} for each in made.left]
 
     def people(console: Console) -> None:
-        click.echo(f"Written: {file}\n\nLeft to fill in:")
+        console.print(f"Written: {file}\n\nLeft to fill in:", soft_wrap=True)
         columns(console, ("field", "why"), [(each.field, each.why) for each in made.left])
         if made.passed_over:
-            click.echo(f"\nNot used of the ResearchStudy: {', '.join(made.passed_over)}.")
+            console.print(f"\nNot used of the ResearchStudy: {', '.join(made.passed_over)}.", soft_wrap=True)
 
     app.answer({"file": str(file), "left": left, "passed_over": list(made.passed_over)}, people)
 
@@ -84,7 +86,7 @@ def submit(app: App, protocol: Path, report: TextIO | None) -> None:
     content = document(protocol, "PROTOCOL", "protocol")
     with app.api("studies.write") as api:
         found = api.submit_study(content, report=report.read() if report else "")
-    app.answer(found, lambda console: console.print(digest(content), markup=False))
+    app.answer(found, lambda console: console.print(digest(content)))
 
 
 @study.command()

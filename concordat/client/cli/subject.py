@@ -27,7 +27,7 @@ def export(app: App, pseudonym: object, file: Path) -> None:
     """Write everything that the coordinator holds on a person (GDPR Article 15) into FILE, as JSON."""
     with app.api("subjects.read") as api:
         write_new(file, encode(api.export_subject(str(pseudonym))))
-    app.answer({"file": str(file)}, lambda console: console.print(f"Written: {file}", markup=False))
+    app.answer({"file": str(file)}, lambda console: console.print(f"Written: {file}"))
 
 
 @subject.command()
@@ -57,7 +57,7 @@ def disclosures(
         write_new(pdf, accounting.pdf(found))
     app.answer(
         {"files": [str(each) for each in files], "disclosures": len(found["disclosures"])},
-        lambda console: console.print("\n".join(f"Written: {each}" for each in files), markup=False, soft_wrap=True),
+        lambda console: console.print("\n".join(f"Written: {each}" for each in files), soft_wrap=True),
     )
 
 
@@ -82,6 +82,6 @@ def erasures(app: App) -> None:
 
     def people(console: Console) -> None:
         for each in found:
-            console.print(f"{each['told']}  erased as {each['destroyed']}: {', '.join(each['records'])}", markup=False)
+            console.print(f"{each['told']}  erased as {each['destroyed']}: {', '.join(each['records'])}")
 
     app.answer({"erasures": found}, people)

@@ -283,6 +283,34 @@ class TestTrouble:
         ward.watch.round()
         assert (ward.items.of(first.id).retraction, ward.items.of(second.id).retraction) == ("", "entered-in-error")
 
+    @pytest.mark.parametrize("headers", [{"Retry-After": "\xb2"}, {"Location": "mailto:x"}])
+    def test_of_an_answer_that_cannot_be_made_out_ends_nothing(
+        self, ward: Ward, server: FhirServerDouble, headers: dict[str, str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        item, other = ward.asked(), ward.asked("p2")
+        server.troubles = [(302 if "Location" in headers else 503, headers)]
+        assert ward.retraction(item) == ward.retraction(other) == ""
+        assert Reason.EHR_UNAVAILABLE in caplog.text
+
+    def test_of_a_kind_that_nobody_foresaw_is_left_alone_too(
+        self,
+        ward: Ward,
+        server: FhirServerDouble,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """The worker goes on to recalls and withdrawals."""
+
+        def unforeseen(*_: object, **__: object) -> None:
+            raise ZeroDivisionError("about patient p1")
+
+        item = ward.asked()
+        monkeypatch.setattr(watch, "merged_into", unforeseen)
+        assert ward.retraction(item) == ""
+        assert ward.watch._after > clock.now()
+        assert "ZeroDivisionError" in caplog.text
+        assert "p1" not in caplog.text
+
     def test_of_a_home_without_a_server_stops_nobody(self, ward: Ward, server: FhirServerDouble) -> None:
         item = ward.asked()
         (ward.home.directory / "ehr.json").unlink()

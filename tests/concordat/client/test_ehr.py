@@ -116,6 +116,11 @@ class TestReading:
         server.next_at = "https://elsewhere.example.org/fhir?_page=1"
         assert refusal(lambda: ehr.patient("p1", SCHEMA)).reason is Reason.EHR_REFUSED
 
+    @pytest.mark.parametrize("address", ["https://[bad", "?_page=\0", "?_page=\ud800", "?" + "a" * 70_000, "//\uff0f"])
+    def test_nor_is_one_that_has_no_address(self, server: FhirServerDouble, ehr: Ehr, address: str) -> None:
+        server.next_at = address
+        assert refusal(lambda: ehr.patient("p1", SCHEMA)).reason is Reason.EHR_REFUSED
+
 
 class TestWhatMayBeWithheld:
     """That there is none of something is believed of a server that does not say otherwise."""
@@ -228,6 +233,14 @@ class TestTrouble:
         server.troubles = [(429, {"Retry-After": "7"}), (503, {})]
         assert ehr.patient("p1", SCHEMA)["entry"]
         assert pauses == [7.0, 1.0]
+
+    @pytest.mark.parametrize("told", ["\xb2", "soon"])
+    def test_is_waited_out_without_a_number_of_seconds(
+        self, server: FhirServerDouble, ehr: Ehr, pauses: list[float], told: str
+    ) -> None:
+        server.troubles = [(503, {"Retry-After": told})]
+        assert ehr.patient("p1", SCHEMA)["entry"]
+        assert pauses == [0.5]
 
     def test_that_does_not_end_is_said_and_quotes_nothing(self, server: FhirServerDouble, ehr: Ehr) -> None:
         server.troubles = [(503, {})] * 4

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from concordat.client import follow
 from concordat.client.answers import JobStatus
 from concordat.client.cli.common import App, following
 from concordat.client.follow import check_not_ended, follow_job
@@ -58,6 +59,20 @@ def test_why_a_job_ended_names_no_field_but_its_state_where_that_is_all() -> Non
     assert (refused.value.reason, refused.value.field) == (Reason.WRONG_STATE, "state")
     for state in (JobState.COMPUTING, JobState.RECORDED):
         check_not_ended(at(state))
+
+
+def test_one_that_says_it_has_waited_and_has_not_is_not_asked_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(follow, "_SHORTEST_PAUSE", 10.0)  # longer than this machine may be busy with something else
+    answers = iter([STORY[0], *[None] * 3, STORY[1], STORY[4]])
+    pauses: list[float] = []
+
+    def newer(known: str, *, seconds: int) -> tuple[JobStatus | None, Newer]:
+        return next(answers), Newer(None, "known", waited=True)
+
+    follow_job(newer, seconds=60, on_change=lambda status: None, sleep=pauses.append)
+    assert pauses == [10, 5, 5, 5, 10]
 
 
 @pytest.mark.parametrize("terminal", [True, False])

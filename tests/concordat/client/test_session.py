@@ -149,6 +149,58 @@ def test_it_waits_as_long_as_it_is_told_but_not_for_ever() -> None:
     assert coordinator.pauses == [7, 30]
 
 
+@pytest.mark.parametrize("told", ["²", "٣", "-1", "1e9", "", "Fri, 27 Nov 2026 10:00:00 GMT"])
+def test_what_is_no_number_of_seconds_is_passed_over(told: str) -> None:
+    limited = httpx.Response(429, headers={"Retry-After": told.encode()})
+    coordinator = Coordinator(limited, httpx.Response(200, json=OK))
+    assert coordinator.session().get("x") == OK
+    assert coordinator.pauses == [0.5]
+
+
+BAD = [{"Content-Encoding": "gzip"}, {"Location": "mailto:x"}, {"Set-Cookie": "a=²"}]
+
+
+@pytest.mark.parametrize("headers", BAD)
+@pytest.mark.parametrize("path", ["token", "x"])
+def test_an_answer_that_cannot_be_made_out_is_none(path: str, headers: dict[str, str]) -> None:
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if path == "x" and request.url.path.endswith("/token"):
+            return httpx.Response(200, json=TOKEN)
+        return httpx.Response(302, headers=encoded, stream=httpx.ByteStream(b"no gzip"))
+
+    transport = httpx.MockTransport(answer)
+    session = Session(
+        coordinator="https://c.example", client_id="z", key=KEY, scopes="", transport=transport, sleep=lambda _: None
+    )
+    with pytest.raises(Refused, match=f"^{Reason.COORDINATOR_UNAVAILABLE}:"):
+        session.get("x")
+    with pytest.raises(Refused, match=f"^{Reason.COORDINATOR_UNAVAILABLE}:"):
+        session.get("x")
+
+
+@pytest.mark.parametrize("content", [b"<html>Sign in to the network</html>", b"", b"\xff", b'{"expires_in": 1.5}'])
+def test_a_success_that_is_no_json_is_not_the_coordinators(content: bytes) -> None:
+    """A proxy's own page, say: what waits for the coordinator tries again, and gives nothing up."""
+    calls = [lambda it: it.get("x"), lambda it: it.get_newer("x", "", seconds=9), lambda it: it.put("x", {})]
+    for call in calls:
+        with pytest.raises(Refused, match=f"^{Reason.COORDINATOR_UNAVAILABLE}:"):
+            call(Coordinator(httpx.Response(200, content=content)).session())
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, content=content))
+    session = Session(coordinator="https://c.example", client_id="z", key=KEY, scopes="", transport=transport)
+    with pytest.raises(Refused, match=f"^{Reason.COORDINATOR_UNAVAILABLE}:.*no token"):
+        session.get("x")
+
+
+def test_an_etag_that_cannot_be_given_back_is_none() -> None:
+    odd = httpx.Response(200, json=OK, headers={"ETag": '"²"'.encode()})
+    coordinator = Coordinator(odd, httpx.Response(200, json=OK))
+    session = coordinator.session()
+    known = session.get_newer("x", "", seconds=9).etag
+    assert session.get_newer("x", known, seconds=9).content == OK
+
+
 def test_it_follows_no_redirect_with_a_token() -> None:
     coordinator = Coordinator(httpx.Response(302, headers={"Location": "https://elsewhere.example"}))
     with pytest.raises(Refused, match=f"^{Reason.COORDINATOR_UNAVAILABLE}:"):
