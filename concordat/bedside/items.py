@@ -4,12 +4,13 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from concordat import canonical, clock
 from concordat.bedside.item import Item, item_of
-from concordat.bedside.store import Store
+from concordat.bedside.store import FILE, Store
 from concordat.display import ENDINGS, TAKEN_BACK
 from concordat.reading.record import Origins
 from concordat.reasons import Reason, Refused
@@ -220,6 +221,18 @@ class Items:
     def _set(self, change: str, *parameters: str) -> None:
         with self.store.write() as db:
             db.execute(f"UPDATE item SET {change}", parameters)  # noqa: S608
+
+
+def check_not_taken_back(folder: Path, request: str) -> None:
+    """Raises Refused(WRONG_STATE) if the bedside of the home in this folder, where there is one, has taken the result
+    of a request back."""
+    if not (folder / FILE).exists():
+        return
+    with Store(folder).read() as db:
+        row = db.execute("SELECT retraction FROM item WHERE id = ? AND retraction != ''", (request,)).fetchone()
+    if row is not None:
+        detail = f"The bedside has taken the result back. {TAKEN_BACK[row['retraction']]}."
+        raise Refused(Reason.WRONG_STATE, detail=detail, field="request")
 
 
 def delete(db: sqlite3.Connection, request: str) -> None:

@@ -8,7 +8,7 @@ nothing.
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 from concordat import clock
@@ -18,7 +18,7 @@ from concordat.bedside.items import Items
 from concordat.bedside.store import Store
 from concordat.client.ehr import Ehr
 from concordat.client.home import ClientHome
-from concordat.fhir.later import erroneous, merged_into
+from concordat.client.rereading import found_wrong
 from concordat.reasons import Reason, Refused
 
 _LOG = logging.getLogger(__name__)
@@ -29,8 +29,6 @@ No other record is begun in the second half, so that a server that answers in ti
 
 FIRST_PAUSE = timedelta(minutes=1)
 """For how long a server that is away is left alone at first; doubled each time, up to the interval."""
-
-_INPUTS = ("Observation", "Condition", "MedicationStatement")
 
 
 class Watch:
@@ -78,40 +76,14 @@ class Watch:
 
     def _check(self, ehr: Ehr, item: Item) -> None:
         try:
-            merged = _merged(ehr, item)
-            wrong = merged is None and _entered_in_error(ehr, item)
+            why, into = found_wrong(ehr, item.patient, item.origins)
         except Refused as refused:
             if refused.reason is Reason.EHR_UNAVAILABLE:
                 raise
             _LOG.error("what became of a record at the FHIR server was not told: %s", refused.reason)
             return
         self._items.told(item)
-        if merged is not None:
-            self._items.retract(patient=item.patient, why="merged", into=merged)
-        elif wrong:
-            self._items.retract(request=item.id, why="entered-in-error")
-
-
-def _merged(ehr: Ehr, item: Item) -> str | None:
-    """Into whom the patient was merged, as `merged_into`."""
-    told = (merged_into(each, item.patient, base=ehr.base) for each in ehr.named("Patient", [item.patient]))
-    return next((each for each in told if each is not None), None)
-
-
-def _entered_in_error(ehr: Ehr, item: Item) -> bool:
-    return any(
-        erroneous(each)
-        for kind, identities in _read(item)
-        for each in ehr.named(kind, identities)
-        if each.get("id") in identities
-    )
-
-
-def _read(item: Item) -> Iterator[tuple[str, list[str]]]:
-    """The ids of the resources from which values were read, by their type."""
-    found: Mapping[str, list[str]] = {kind: [] for kind in _INPUTS}
-    for origin in item.origins["items"] if item.origins else []:
-        kind, _, identity = origin["reference"].partition("/")
-        if origin["state"] == "read" and kind in found:
-            found[kind].append(identity)
-    return ((kind, list(dict.fromkeys(some))) for kind, some in found.items() if some)
+        if why == "merged":
+            self._items.retract(patient=item.patient, why=why, into=into)
+        elif why:
+            self._items.retract(request=item.id, why=why)

@@ -218,11 +218,13 @@ def _postgresql(source: Source, folder: Path | None) -> Any:
     except ImportError:
         detail = "PostgreSQL is read by psycopg, which is not installed here."
         raise Refused(Reason.OMOP_UNAVAILABLE, detail=detail) from None
-    parts = urlsplit(source["url"])
+    try:
+        parts = psycopg.conninfo.conninfo_to_dict(source["url"])  # libpq's own reading: of what stands twice, the last
+    except psycopg.Error:
+        raise _bad_url("It has options that PostgreSQL does not know.") from None
     options: dict[str, Any] = {"options": "-c default_transaction_read_only=on", "connect_timeout": 10}
-    asked = parse_qs(parts.query).get("sslmode", [""])[0]
-    host = parse_qs(parts.query).get("host", [parts.hostname or ""])[0]
-    if host not in _HERE and not host.startswith("/"):
+    asked = parts.get("sslmode", "")
+    if not _is_here(parts):
         if asked and asked not in _VERIFIED:
             raise _bad_url("A server elsewhere is reached by TLS (sslmode=verify-full).")
         options["sslmode"] = asked or "verify-full"
@@ -236,6 +238,13 @@ def _postgresql(source: Source, folder: Path | None) -> Any:
     except psycopg.Error:
         raise Refused(Reason.OMOP_UNAVAILABLE) from None
     return connection
+
+
+def _is_here(parts: Mapping[str, Any]) -> bool:
+    """Whether all that libpq may connect to is this machine. What stands elsewhere than in the URL is not known."""
+    hosts = str(parts.get("host", "")).split(",")
+    elsewhere = {"hostaddr", "service"} & parts.keys()
+    return not elsewhere and all(host in _HERE or host.startswith("/") for host in hosts)
 
 
 def _password(path: Path) -> str:

@@ -7,12 +7,15 @@ from typing import Any
 import click
 
 from concordat import clock
+from concordat.bedside.items import check_not_taken_back
 from concordat.client import consents, governance, predict
 from concordat.client import fhir as spoken
 from concordat.client.cli.common import App, write_new
 from concordat.client.cli.terminal import echo_json
-from concordat.client.ehr import Ehr
+from concordat.client.ehr import Ehr, address_of
+from concordat.client.rereading import found_wrong
 from concordat.client.work import Work
+from concordat.display import RETRACTIONS
 from concordat.fhir.capability import capability_statement
 from concordat.fhir.study import research_study, research_subject
 from concordat.reasons import Reason, Refused
@@ -47,17 +50,17 @@ def send(app: App, request: str) -> None:
     """Write the opened result of REQUEST to the FHIR server in ehr.json. Sent again, it is there once.
 
     It is sent for a record that came from this server by `predict --ehr` or `bedside enqueue --ehr`: of another one it
-    knows no patient.
+    knows no patient. It is not sent if the server says by now that the patient was merged or a value entered in error,
+    or if the bedside in this home has taken the result back.
     """
     work = Work.of(app.home.work, request)
-    detail = "The record did not come from the FHIR server in ehr.json, so the result is about nobody there."
-    elsewhere = Refused(Reason.WRONG_STATE, detail=detail, field="request")
-    if not work.source:
-        raise elsewhere
+    if not work.source or work.source != address_of(app.home):
+        detail = "The record did not come from the FHIR server in ehr.json, so the result is about nobody there."
+        raise Refused(Reason.WRONG_STATE, detail=detail, field="request")
     bundle = _result(app, work)
+    with Ehr.of(app.home) as ehr:
+        _check_not_wrong(ehr, work)
     with Ehr.of(app.home, write=True) as ehr:
-        if work.source != ehr.base:
-            raise elsewhere
         spoken.audit_disclosed(app.home, work, kinds=_kinds(bundle), recipient=ehr.base)
         places = ehr.write(bundle)
     app.answer({"written": places}, lambda console: console.print("\n".join(places)))
@@ -109,11 +112,19 @@ def capability() -> None:
 
 
 def _result(app: App, work: Work) -> dict[str, Any]:
+    check_not_taken_back(app.home.directory, work.request)
     _ = work.result  # what was never opened is not written
     with app.api("definitions.read predictions.read predictions.write ledger.read") as api:
         definition = governance.fetch_definition(app.home, api, work.content["definition"])
         opened = predict.open_result(app.home, api, work)
     return spoken.result(app.home, definition, work, opened)
+
+
+def _check_not_wrong(ehr: Ehr, work: Work) -> None:
+    origins = work.origins
+    why, _ = found_wrong(ehr, origins["patient"].removeprefix("Patient/"), origins)
+    if why:
+        raise Refused(Reason.WRONG_STATE, detail=f"By the health record now: {RETRACTIONS[why]}.", field="request")
 
 
 def _kinds(bundle: dict[str, Any]) -> list[str]:

@@ -257,7 +257,8 @@ def _print_card(console: Console, card: ModelCard | None) -> None:
     if card is None:
         console.print("Its owner has signed no card, as far as the coordinator says.")
         return
-    console.print(f"Card {card['sequence']} of {card['institution']}, {card['time']}")
+    latest = "the latest, as far as the coordinator says"
+    console.print(f"Card {card['sequence']} of {card['institution']}, {card['time']}: {latest}", soft_wrap=True)
     for attribute, paragraphs in stated(card["attributes"]).items():
         console.print(f"\n{attribute.title}", style="bold")
         for each in paragraphs:

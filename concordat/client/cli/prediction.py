@@ -8,6 +8,7 @@ from uuid import UUID
 import click
 
 from concordat import canonical, clock, what_if
+from concordat.bedside.items import check_not_taken_back
 from concordat.client import fhir as spoken
 from concordat.client import governance, omop, predict, records
 from concordat.client.cli import readings
@@ -199,8 +200,12 @@ def cancel(app: App, request: str) -> None:
 def open_command(
     app: App, request: str, viewer: str, decision: Decision, shown: tuple[str, ...], seconds: float
 ) -> None:
-    """Verify, open and show the result of REQUEST, and sign for having shown it."""
+    """Verify, open and show the result of REQUEST, and sign for having shown it.
+
+    One that the bedside in this home has taken back is not shown.
+    """
     work = Work.of(app.home.work, request)
+    check_not_taken_back(app.home.directory, work.request)
     with app.api(f"{READ} predictions.write") as api:
         opened = predict.open_when_ready(app.home, api, work, seconds=seconds, shown=shown)
         predict.show(app.home, api, work, opened, viewer=viewer, decision=decision)

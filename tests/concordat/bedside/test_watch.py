@@ -305,7 +305,7 @@ class TestTrouble:
             raise ZeroDivisionError("about patient p1")
 
         item = ward.asked()
-        monkeypatch.setattr(watch, "merged_into", unforeseen)
+        monkeypatch.setattr(watch, "found_wrong", unforeseen)
         assert ward.retraction(item) == ""
         assert ward.watch._after > clock.now()
         assert "ZeroDivisionError" in caplog.text

@@ -24,6 +24,8 @@ from sklearn.neural_network import MLPClassifier
 
 from compute.models import Job
 from concordat import canonical, clock
+from concordat.bedside.items import Items
+from concordat.bedside.store import Store
 from concordat.client import api as client_api
 from concordat.client.cli import main
 from concordat.client.governance import CheckedDefinition
@@ -449,11 +451,52 @@ def test_a_record_comes_from_a_fhir_server_and_the_result_goes_back(
         first = machine(run("fhir", "send", asked["request"], output="json"))
         assert machine(run("fhir", "send", asked["request"], output="json")) == first
         (assessment,) = [each for each in server.resources if each["resourceType"] == "RiskAssessment"]
+        audited = home.audit.read_text()
+        for wrong, why in (
+            ({"r1": {"status": "entered-in-error"}}, "entered in error"),
+            ({"p1": {"link": [{"type": "replaced-by", "other": {"reference": "Patient/p2"}}]}}, "merged"),
+        ):
+            there, server.resources = server.resources, [each | wrong.get(each["id"], {}) for each in server.resources]
+            refused = json.loads(run("fhir", "send", asked["request"], output="json").stderr)["error"]
+            assert refused["reason"] == "wrong-state"
+            assert why in refused["detail"]
+            server.resources = there
+        assert home.audit.read_text() == audited, "nothing was disclosed"
     assert assessment["subject"]["reference"] == "Patient/p1"
     known = {each.get("reference") for each in assessment["basis"]}
     assert {f"Observation/r{number}" for number in range(1, 9)} <= known
     disclosed = json.loads(home.audit.read_text().splitlines()[-1])
     assert server.base in json.dumps(disclosed)
+
+
+def test_what_the_bedside_has_taken_back_is_neither_shown_nor_written(
+    world: World, agreed: CheckedDefinition, run: Run, tmp_path: Path
+) -> None:
+    home, consent = world.homes["long-beach"], give_consent(run, tmp_path)
+    options = ["--definition", agreed.digest, *ASKED, "--consent", consent, "--fhir", FOLDER / "bundle.json"]
+    asked = machine(run("predict", *options, "--no-wait", output="json"))
+    world.compute(agreed)
+    assert run("watch", asked["request"]).exit_code == 0
+    opening = ["open", asked["request"], "--viewer", "clinician"]
+    machine(run(*opening, output="json"))
+    items, work = Items(Store(home.directory), agreed.digest), Work.of(home.work, asked["request"])
+    items.put(
+        patient="p1",
+        values=work.content["values"],
+        taken={},
+        person=PERSON,
+        consent=consent,
+        subject="",
+        request=work.request,
+    )
+    machine(run(*opening, output="json"))
+    items.retract(request=work.request, why="wrong-patient")
+    for command in (opening, ["fhir", "result", work.request, tmp_path / "result.json"]):
+        refused = run(*command, output="json")
+        error = json.loads(refused.stderr)["error"]
+        assert (refused.exit_code, error["reason"], error["field"]) == (1, "wrong-state", "request")
+        assert "another patient's values" in error["detail"]
+    assert not (tmp_path / "result.json").exists()
 
 
 def test_a_record_that_was_read_at_the_server_and_refused_is_audited_too(

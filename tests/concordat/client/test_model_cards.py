@@ -104,6 +104,7 @@ def test_by_hand(world: World, agreed: CheckedDefinition, run: Run, tmp_path: Pa
     assert not Row.objects.exists()
     assert machine(run(*command, "--yes", home="cleveland", output="json"))["card"]["attributes"] == SAID
     told = run("model", "card", model).output
+    assert ": the latest, as far as the coordinator says\n" in told
     assert "None is planned." in told
     assert "Not stated: " in told
     assert machine(run("model", "card", model, output="json"))["card"]["sequence"] == 1
