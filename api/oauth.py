@@ -203,6 +203,9 @@ class Server(AuthorizationServer):
         return InstitutionClient(institution) if institution else None
 
     def create_token_response(self, request: HttpRequest) -> HttpResponse:
+        if request.GET:  # Authlib would read them there too, and addresses are written to logs
+            description = "Parameters stand in the body, none in the address."
+            return self.handle_error_response(None, InvalidRequestError(description=description))
         if any(len(values) > 1 for _, values in request.POST.lists()):  # RFC 6749, section 3.2
             return self.handle_error_response(None, InvalidRequestError(description="A parameter stands twice."))
         try:
