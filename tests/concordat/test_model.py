@@ -191,6 +191,9 @@ def test_names_that_do_not_fit_are_refused_by_the_owner_and_by_whoever_reads(stu
 class Handed:
     """An interface that takes a model, and keeps its manifest."""
 
+    def sign_in(self):
+        """Whoever asks here may own models."""
+
     def import_model(self, manifest, sealed):
         self.manifest = manifest
 

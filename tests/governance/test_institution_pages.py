@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.urls import reverse
+from time_machine import TimeMachineFixture
 
 from concordat import clock
 from concordat.key_change import build_change
@@ -44,7 +45,10 @@ def test_every_member_sees_the_keys_of_every_institution_and_why_one_was_revoked
     assert consortium.chairs["zurich"].user.officer.name not in shown
 
 
-def test_it_says_when_the_node_was_seen_and_what_it_said(consortium: Consortium) -> None:
+def test_it_says_when_the_node_was_seen_and_what_it_said(
+    consortium: Consortium, time_machine: TimeMachineFixture
+) -> None:
+    time_machine.move_to(clock.now(), tick=False)
     late = clock.now() - timedelta(minutes=5)
     nodes.report(institution=consortium.at["zurich"], software="0.1.0", policy="", busy=True, time=late)
     shown = page(consortium, "zurich")

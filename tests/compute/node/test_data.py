@@ -99,7 +99,8 @@ class TestTheCheck:
         execute(folder, "UPDATE measurement SET value_as_number = 9173.5 WHERE person_id = 2")
         execute(folder, "UPDATE measurement SET measurement_date = 'P-0003' WHERE person_id = 3")
         for done in (asked(folder), check(folder)):
-            assert not [each for each in ("P-00", "9173", "1959", "144") if each in f"{done.output}{done.exception}"]
+            said = f"{done.output}{done.exception}".replace(str(folder), "")  # its name may hold any number
+            assert not [each for each in ("P-00", "9173", "1959", "144") if each in said]
 
     def test_refuses_a_cohort_that_no_use_lists(self, folder: Path) -> None:
         assert asked(folder, cohort=2).exception.reason is Reason.POLICY_REFUSES  # type: ignore[union-attr]

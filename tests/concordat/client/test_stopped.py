@@ -21,6 +21,11 @@ def silent() -> Iterator[socket.socket]:
         yield server
 
 
+def _heed_interrupts() -> None:
+    """As a command in a terminal does, and one that a shell has begun in the background does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(
     ("sent", "code", "said"),
     [
@@ -35,7 +40,8 @@ def test_it_says_so_and_ends_as_nothing_else_does(
     address = f"http://127.0.0.1:{silent.getsockname()[1]}"
     ClientHome.create(tmp_path, {"institution": "long-beach", "coordinator": address})
     command = [sys.executable, "-m", "concordat.client", "--home", str(tmp_path), "login"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, preexec_fn=_heed_interrupts) as process:
         silent.accept()
         process.send_signal(sent)
         out, err = process.communicate(timeout=60)
