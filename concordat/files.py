@@ -16,7 +16,9 @@ def about(file: Path | str) -> Iterator[None]:
     try:
         yield
     except Refused as refused:
-        raise Refused(refused.reason, detail=f"{file}: {refused.detail}", field=refused.field) from refused
+        more = refused.detail != refused.info.sentence
+        detail = f"{file}: {refused.detail}" if more else f"The file is {file}."
+        raise Refused(refused.reason, detail=detail, field=refused.field) from refused
 
 
 def write_private(path: Path, data: bytes, *, replace: bool) -> None:
