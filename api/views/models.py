@@ -195,7 +195,13 @@ def told(statement: str | None) -> dict[str, Any] | None:
     if statement is None:
         return None
     said = peek_recall(statement)
-    return {"statement": statement} | {name: said[name] for name in ("reason", "classification", "advice", "time")}  # type: ignore[literal-required]
+    return {
+        "statement": statement,
+        "reason": said["reason"],
+        "classification": said["classification"],
+        "advice": said["advice"],
+        "time": said["time"],
+    }
 
 
 def _models() -> QuerySet[ModelVersion]:

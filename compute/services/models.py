@@ -96,9 +96,10 @@ def _check_trained(document: manifests.Manifest, sealed: Mapping[str, str], by: 
     plan = TrainingPlan.from_json(decode(stored(job.definition.content["design"])))
     if (document["model"], document["version"]) != (plan.result["model"], plan.result["version"]):
         raise Refused(Reason.DIGEST_MISMATCH, detail="The plan gives the trained model another name.", field="version")
-    form = manifests.check_manifest(job.model.manifest, governance.lasting_keyring())
+    said = plain(document)
+    form = plain(manifests.check_manifest(job.model.manifest, governance.lasting_keyring()))
     for field in ("owner", "kind", "classes", "tensors", "parameters", "bits", "schema", "parties"):
-        if document[field] != form[field]:  # type: ignore[literal-required]
+        if said[field] != form[field]:
             raise Refused(Reason.DIGEST_MISMATCH, detail="The model that was trained has another.", field=field)
     if not document["clamped"]:
         raise Refused(Reason.FIELD_INVALID, detail="Nobody has proven a bound of trained weights.", field="clamped")

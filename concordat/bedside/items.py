@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -223,13 +223,14 @@ class Items:
             db.execute(f"UPDATE item SET {change}", parameters)  # noqa: S608
 
 
-def check_not_taken_back(folder: Path, request: str) -> None:
+def check_not_taken_back(folder: Path, requests: Sequence[str]) -> None:
     """Raises Refused(WRONG_STATE) if the bedside of the home in this folder, where there is one, has taken the result
-    of a request back."""
+    of one of these requests back: of what is to be shown, or of what it asks about."""
     if not (folder / FILE).exists():
         return
     with Store(folder).read() as db:
-        row = db.execute("SELECT retraction FROM item WHERE id = ? AND retraction != ''", (request,)).fetchone()
+        which = f"id IN ({', '.join('?' * len(requests))}) AND retraction != ''"
+        row = db.execute(f"SELECT retraction FROM item WHERE {which}", requests).fetchone()  # noqa: S608
     if row is not None:
         detail = f"The bedside has taken the result back. {TAKEN_BACK[row['retraction']]}."
         raise Refused(Reason.WRONG_STATE, detail=detail, field="request")

@@ -40,4 +40,5 @@ def what_if(home: ClientHome, definition: CheckedDefinition, work: Work, changes
         subject="" if consent else asked["subject"],
         urgency=asked["urgency"],
         what_ifs=changes,
+        about=work.requests[-1],
     )

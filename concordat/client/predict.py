@@ -74,6 +74,7 @@ def prepare(
     subject: str = "",
     urgency: Urgency = "routine",
     what_ifs: Sequence[Change] = (),
+    about: str = "",
     request: str = "",
 ) -> Work:
     """Check, encode, share, seal and sign one record; everything needed later is on disk before this returns.
@@ -87,6 +88,7 @@ def prepare(
         consent: where the ground is consent, the id of one that was given from here; it names the person's pseudonym.
         subject: on another ground, the person's pseudonym.
         what_ifs: changes of named values; of each record so changed the prediction is asked for, too.
+        about: the id of an earlier request, where these are its values and the question is about its record.
         request: its id (UUID), where the caller has written one down beforehand; else a fresh one.
 
     Raises:
@@ -130,6 +132,7 @@ def prepare(
         definition=definition.digest,
         values=values,
         what_ifs=what_ifs,
+        about=about,
         batch=batch,
         package=packages.of_request(home, request, prepared, batch.place),
     )

@@ -59,7 +59,7 @@ class Asked:
     @property
     def content(self) -> dict[str, Any]:
         """As `begin` was given it: `request, definition, token, digest`, and of a prediction `sealed, openings, values,
-        what_ifs, place, canaries, sheet`, of the others `many`."""
+        what_ifs, about, place, canaries, sheet`, of the others `many`."""
         return self._json("request.json")
 
     @property
@@ -161,6 +161,7 @@ class Work(Asked):
         definition: str,
         values: Mapping[str, Value],
         what_ifs: Sequence[Mapping[str, Value]],
+        about: str,
         batch: Batch,
         package: Signed | None,
     ) -> Self:
@@ -175,6 +176,7 @@ class Work(Asked):
             "openings": [dict(each) for each in prepared.openings],
             "values": dict(values),
             "what_ifs": [dict(each) for each in what_ifs],
+            "about": about,
             "place": batch.place,
             "canaries": [[dict(each) for each in canaries] for canaries in batch.canaries],
             "sheet": batch.sheet,
@@ -187,6 +189,11 @@ class Work(Asked):
     def opened(self, result: Result) -> None:
         """Keep the opened result."""
         write_private(self.folder / "result.json", json.dumps(result).encode(), replace=True)
+
+    @property
+    def requests(self) -> list[str]:
+        """Its id, and that of the earlier request whose record it asks about, if it does."""
+        return [self.request, *filter(None, [self.content.get("about", "")])]  # earlier versions did not write it down
 
     def keep_reading(self, origins: Origins) -> None:
         """Keep where the values came from: what a result that is written as FHIR is based on."""

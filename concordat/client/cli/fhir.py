@@ -112,7 +112,7 @@ def capability() -> None:
 
 
 def _result(app: App, work: Work) -> dict[str, Any]:
-    check_not_taken_back(app.home.directory, work.request)
+    check_not_taken_back(app.home.directory, work.requests)
     _ = work.result  # what was never opened is not written
     with app.api("definitions.read predictions.read predictions.write ledger.read") as api:
         definition = governance.fetch_definition(app.home, api, work.content["definition"])

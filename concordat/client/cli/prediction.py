@@ -205,7 +205,7 @@ def open_command(
     One that the bedside in this home has taken back is not shown.
     """
     work = Work.of(app.home.work, request)
-    check_not_taken_back(app.home.directory, work.request)
+    check_not_taken_back(app.home.directory, work.requests)
     with app.api(f"{READ} predictions.write") as api:
         opened = predict.open_when_ready(app.home, api, work, seconds=seconds, shown=shown)
         predict.show(app.home, api, work, opened, viewer=viewer, decision=decision)

@@ -469,9 +469,8 @@ def test_a_record_comes_from_a_fhir_server_and_the_result_goes_back(
     assert server.base in json.dumps(disclosed)
 
 
-def test_what_the_bedside_has_taken_back_is_neither_shown_nor_written(
-    world: World, agreed: CheckedDefinition, run: Run, tmp_path: Path
-) -> None:
+def test_what_the_bedside_has_taken_back_is_neither_shown_nor_written(world: World, run: Run, tmp_path: Path) -> None:
+    agreed = world.agree(what_ifs=1, opened=[*OPENED["explain"], "what_ifs"])
     home, consent = world.homes["long-beach"], give_consent(run, tmp_path)
     options = ["--definition", agreed.digest, *ASKED, "--consent", consent, "--fhir", FOLDER / "bundle.json"]
     asked = machine(run("predict", *options, "--no-wait", output="json"))
@@ -490,8 +489,18 @@ def test_what_the_bedside_has_taken_back_is_neither_shown_nor_written(
         request=work.request,
     )
     machine(run(*opening, output="json"))
+    question = machine(run("what-if", work.request, "trestbps=120", "--no-wait", output="json"))["request"]
+    world.compute(agreed, of=question)
+    assert run("watch", question).exit_code == 0
     items.retract(request=work.request, why="wrong-patient")
-    for command in (opening, ["fhir", "result", work.request, tmp_path / "result.json"]):
+    commands = (
+        opening,
+        ["fhir", "result", work.request, tmp_path / "result.json"],
+        ["what-if", work.request, "trestbps=120"],
+        ["what-if", question, "trestbps=130"],
+        ["open", question, "--viewer", "clinician"],
+    )
+    for command in commands:
         refused = run(*command, output="json")
         error = json.loads(refused.stderr)["error"]
         assert (refused.exit_code, error["reason"], error["field"]) == (1, "wrong-state", "request")
