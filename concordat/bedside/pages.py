@@ -51,6 +51,7 @@ class Pages:
         return [
             Route("/open/{token}", self.open),
             Route("/r/{handle}", self.result),
+            Route("/r/{handle}/questions", self.questions),
             Route("/r/{handle}/patient", self.patient),
             Route("/r/{handle}/decision", self.decision, methods=["POST"]),
             Route("/r/{handle}/question", self.question, methods=["POST"]),
@@ -72,6 +73,11 @@ class Pages:
     async def result(self, request: Request) -> Response:
         """The result, or what keeps it from being shown."""
         return HTMLResponse(await run_in_threadpool(lambda: self._result(self._session(request))))
+
+    async def questions(self, request: Request) -> Response:
+        """To the result's questions, anew: of a link to a part of its own page a browser asks for nothing."""
+        session = await run_in_threadpool(self._session, request)
+        return _to(session, "questions")
 
     async def patient(self, request: Request) -> Response:
         """The same in plain language, for the patient and to print."""
@@ -178,7 +184,7 @@ class Pages:
             reason=reason,
             occasion=f"{TEMPLATE} {session.handle}",
         )
-        return RedirectResponse(f"/r/{session.handle}#decision", status_code=303)
+        return _to(session, "decision")
 
     def _understand(self, session: Session, form: dict[str, str]) -> Response:
         item = self._ready(session)
@@ -216,7 +222,7 @@ class Pages:
 
     def _ask(self, session: Session, form: dict[str, str]) -> Response:
         self._asking.ask(self._ready(session), form)
-        return RedirectResponse(f"/r/{session.handle}#questions", status_code=303)
+        return _to(session, "questions")
 
     # --- what they share
 
@@ -249,6 +255,11 @@ class Pages:
         if origin != self._bedside.address or form.pop("csrf", "") != session.csrf:
             raise Refused(Reason.FORM_FOREIGN, field="csrf")
         return form
+
+
+def _to(session: Session, part: str) -> Response:
+    """To a part of the result's page."""
+    return RedirectResponse(f"/r/{session.handle}#{part}", status_code=303)
 
 
 def _decision(form: Mapping[str, str]) -> tuple[Decision, str]:

@@ -26,7 +26,7 @@ from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.test.utils import override_settings
 from django.urls import reverse
 from django_otp.oath import TOTP
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect, sync_playwright
 
 from compute import broker
 from concordat import clock
@@ -123,12 +123,16 @@ class Visit:
     def __post_init__(self) -> None:
         self.page.on("console", self._heard)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("requestfailed", lambda request: self.complaints.append(f"failed: {request.url}"))
+        self.page.on("requestfailed", self._failed)
 
     def _heard(self, message: ConsoleMessage) -> None:
         icon = message.location["url"].endswith("/favicon.ico")  # Chromium asks once; there is none
         if message.type in ("error", "warning") and not icon:
             self.complaints.append(f"{message.type}: {message.text} at {message.location['url']}")
+
+    def _failed(self, request: Request) -> None:
+        if request.failure != "net::ERR_ABORTED":  # the page was left while it was loading: nobody waits for it
+            self.complaints.append(f"failed: {request.url} ({request.failure})")
 
     def give_password(self, user: User) -> "Visit":
         """The first step; the page of the second one follows."""

@@ -132,7 +132,6 @@ def test_by_keyboard_alone_from_the_result_to_a_computed_answer(
     curious.world.compute(curious.definition, of=question.id)
     curious.worker().round()
     page.get_by_role("link", name="Look again").click()
-    page.reload()
     expect(page.get_by_role("cell", name=re.compile(r"^\d+\.\d %$"))).to_be_visible()
     said = [(each.decision, each.reason) for each in Receipts(curious.store).of(item)]
     assert said == [("shown", ""), ("overridden", "findings-contradict")]
