@@ -179,6 +179,9 @@ is converted if it has the same dimension, and refused otherwise. Not converted,
   and the nodes' receipts (JWS) as signatures, and where in which log the decision stands.
 - `concordat fhir send REQUEST` sends the same to the [FHIR server](../how-to/connect-an-ehr.md) that the record came
   from.
+- `concordat fhir retract REQUEST` [takes that back](../how-to/connect-an-ehr.md): RiskAssessment and Observations, as
+  the server has them, get the status `entered-in-error` and a note; a second Provenance, whose activity is `NULLIFY`,
+  says who took them back and why. Nothing is deleted.
 - `concordat fhir task REQUEST` prints the job, `fhir study DEFINITION` the study, `fhir subject CONSENT` the person's
   part in it; `concordat consent show CONSENT --fhir` the consent.
 
@@ -206,18 +209,20 @@ tables.
   what-if about them; also when what was read at a FHIR server came to no request, because something is missing, too
   old or otherwise refused: then it names no request, and all types of resources that the server answered with;
 - AuthZconsent when the coordinator took it, or refused it for the consent's sake;
-- PrivacyDisclosure.Source before a result is written as FHIR, sent, or disclosed by `concordat disclose`.
+- PrivacyDisclosure.Source before a result is written as FHIR, sent, or disclosed by `concordat disclose`;
+- PatientUpdate before a result that was sent is taken back at the server.
 
 What the bedside's worker asks a server again is not among them: nobody asked for it, and the server's own audit has it.
 
 The client only appends; nothing keeps its owner from changing the file.
 
 Tests hold events of each kind against R4's own JSON schema, and every event that those of client and bedside have them
-write against a table of what these three profiles ask for (version 1.1.4, `tests/support/balp.py`): cardinalities,
-fixed codes, value sets, the slices of `agent`, `entity` and `subtype`, and the invariant that who authorises or
-discloses is who records. The table was written by hand from the profiles' sources, and has nothing against IHE's own
-examples of them. Not checked is what the profiles only say in prose, such as that a network is what the connection had,
-and what they want supported without requiring it. No validator of profiles was run on the events, and none of IHE's own
+write against a table of what these four profiles ask for (version 1.1.4, `tests/support/balp.py`): cardinalities, fixed
+codes, value sets, the slices of `agent`, `entity` and `subtype`, and the invariant that who authorises or discloses is
+who records. The table was written by hand from the profiles' sources, and has nothing against IHE's own examples of the
+first three. Not checked is what the profiles only say in prose, such as that a network is what the connection had, and
+what they want supported without requiring it. No validator of profiles was run on the events, and none of IHE's own
 tests. PatientRead is about one read by REST: an event of ours stands for all reads of a record, and names the types of
-what was used. AuthZconsent is about an authorisation server: here the coordinator decides, and `outcomeDesc` says so.
+what was used; PatientUpdate likewise, for all that one transaction changes. AuthZconsent is about an authorisation
+server: here the coordinator decides, and `outcomeDesc` says so.
 """

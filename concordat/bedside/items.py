@@ -226,14 +226,29 @@ class Items:
 def check_not_taken_back(folder: Path, requests: Sequence[str]) -> None:
     """Raises Refused(WRONG_STATE) if the bedside of the home in this folder, where there is one, has taken the result
     of one of these requests back: of what is to be shown, or of what it asks about."""
-    if not (folder / FILE).exists():
-        return
-    with Store(folder).read() as db:
-        which = f"id IN ({', '.join('?' * len(requests))}) AND retraction != ''"
-        row = db.execute(f"SELECT retraction FROM item WHERE {which}", requests).fetchone()  # noqa: S608
-    if row is not None:
-        detail = f"The bedside has taken the result back. {TAKEN_BACK[row['retraction']]}."
+    found = _retractions(folder, requests)
+    if why := next(filter(None, found), ""):
+        detail = f"The bedside has taken the result back. {TAKEN_BACK[why]}."
         raise Refused(Reason.WRONG_STATE, detail=detail, field="request")
+
+
+def check_not_shown(folder: Path, request: str) -> None:
+    """Raises Refused(WRONG_STATE) if the bedside of the home in this folder, where there is one, knows this request and
+    has not taken it back: what its page shows as good must not be called an error elsewhere."""
+    if "" in _retractions(folder, [request]):
+        detail = f"The bedside still has it. Take it back there first: concordat bedside retract --request {request}"
+        raise Refused(Reason.WRONG_STATE, detail=detail, field="request")
+
+
+def _retractions(folder: Path, requests: Sequence[str]) -> list[str]:
+    """Of each of these requests that the bedside of the home in this folder knows, why it was taken back, or nothing;
+    the first of them first."""
+    if not (folder / FILE).exists():
+        return []
+    with Store(folder).read() as db:
+        which = f"SELECT id, retraction FROM item WHERE id IN ({', '.join('?' * len(requests))})"  # noqa: S608
+        found = dict(db.execute(which, requests).fetchall())
+    return [found[each] for each in requests if each in found]
 
 
 def delete(db: sqlite3.Connection, request: str) -> None:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, starmap
-from typing import Any, NotRequired
+from typing import Any, Literal, NotRequired
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -35,6 +35,7 @@ from concordat.schema import FeatureSchema
 READ_RECORD = "system/Patient.read system/Observation.read system/Condition.read system/MedicationStatement.read"
 READ = f"{READ_RECORD} system/ResearchSubject.read system/ResearchStudy.read"
 WRITE = "system/RiskAssessment.write system/Observation.write system/Provenance.write"
+RETRACT = f"system/RiskAssessment.read system/Observation.read {WRITE}"
 """Scopes that are asked for unless `ehr.json` says otherwise; of `READ` the record's only, with `subjects: false`."""
 
 TIMEOUT = 30.0
@@ -54,15 +55,16 @@ _SUBJECTS_REFUSED = (
 @with_config(STRICT)
 class Config(TypedDict):
     """`ehr.json`: the FHIR server's `base` address, its `token` endpoint and our `client` id there. If they are others:
-    the scopes for reading and writing, and a file of `authorities` (PEM) that TLS trusts in place of the system's.
-    `subjects` is false where the server holds no ResearchSubjects that could say who has left a study: then none are
-    asked for."""
+    the scopes for reading, for writing and for taking back, and a file of `authorities` (PEM) that TLS trusts in place
+    of the system's. `subjects` is false where the server holds no ResearchSubjects that could say who has left a study:
+    then none are asked for."""
 
     base: WebAddress
     token: WebAddress
     client: Text
     read: NotRequired[Text]
     write: NotRequired[Text]
+    retract: NotRequired[Text]
     authorities: NotRequired[Text]
     subjects: NotRequired[bool]
 
@@ -116,9 +118,9 @@ class Ehr:
         self._attempts, self._sleep = attempts, sleep
 
     @classmethod
-    def of(cls, home: ClientHome, *, write: bool = False, **patience: Any) -> "Ehr":
-        """The home's; `patience` is how many `attempts` it takes, and how many `seconds` everything may take from now:
-        then what is on its way is cut off, and nothing more is asked.
+    def of(cls, home: ClientHome, *, to: Literal["read", "write", "retract"] = "read", **patience: Any) -> "Ehr":
+        """The home's, signed in for what is `to` be done; `patience` is how many `attempts` it takes, and how many
+        `seconds` everything may take from now: then what is on its way is cut off, and nothing more is asked.
 
         Raises:
             Refused: HOME_INCOMPLETE without an `ehr.json`, MALFORMED and FIELD_INVALID.
@@ -127,9 +129,8 @@ class Ehr:
         if config is None:
             detail = f"{home.directory} has no ehr.json."
             raise Refused(Reason.HOME_INCOMPLETE, detail=detail, field="home")
-        reading = READ if config.get("subjects", True) else READ_RECORD
-        scopes = config.get("write", WRITE) if write else config.get("read", reading)
-        return cls(config, home.keys.client, scopes=scopes, **patience)
+        usual = {"read": READ if config.get("subjects", True) else READ_RECORD, "write": WRITE, "retract": RETRACT}
+        return cls(config, home.keys.client, scopes=config.get(to, usual[to]), **patience)
 
     def __enter__(self) -> "Ehr":
         return self
@@ -176,11 +177,21 @@ class Ehr:
             for entry in self._search(kind, {"_id": some, "_count": "200"}):
                 yield entry["resource"]
 
+    def identified(self, kind: str, identifier: Mapping[str, str]) -> list[dict[str, Any]]:
+        """The resources of a type that the server answers with where those with this Identifier are asked for."""
+        wanted = {"identifier": f"{identifier['system']}|{identifier['value']}", "_count": "200"}
+        return [entry["resource"] for entry in self._search(kind, wanted)]
+
     def write(self, bundle: Mapping[str, Any]) -> list[str]:
         """Send a transaction; answers where each resource is now, or was already. Raises Refused(EHR_REFUSED) if the
-        server answers with fewer resources, or another status than 200 or 201 for one."""
+        server answers with fewer resources, or another status than 200 or 201 for one, and for a number that is none
+        in what came from there."""
         self._bounds.begin()
-        answer = self._send(self._base, content=json.dumps(bundle, allow_nan=False).encode())
+        try:
+            content = json.dumps(bundle, allow_nan=False).encode()
+        except ValueError:
+            raise Refused(Reason.EHR_REFUSED, detail="A number there is larger than any that can be written.") from None
+        answer = self._send(self._base, content=content)
         entries = [each.get("response", {}) for each in _entries(answer)]
         done = [each for each in entries if str(each.get("status", ""))[:3] in ("200", "201")]
         if len(done) != len(bundle["entry"]) or len(entries) != len(done):

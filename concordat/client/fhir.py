@@ -152,5 +152,19 @@ def audit_disclosed(home: ClientHome, work: Work, *, kinds: Iterable[str], recip
     _append(home, event)
 
 
+def audit_updated(home: ClientHome, work: Work, *, person: str, kinds: Iterable[str], server: str) -> None:
+    """Write down that a person has resources of these types, made of a request, changed at a server."""
+    event = audit.patient_updated(
+        institution=home.institution,
+        person=person,
+        subject=peek_request(work.content["token"])["subject"],
+        request=work.request,
+        server=server,
+        kinds=sorted(set(kinds)),
+        now=clock.now(),
+    )
+    _append(home, event)
+
+
 def _append(home: ClientHome, event: Mapping[str, Any]) -> None:
     append_private(home.audit, json.dumps(event, ensure_ascii=False, sort_keys=True).encode() + b"\n")

@@ -6,6 +6,7 @@
     work/<request>/*.package    what reopens it, sealed to the records key and the escrow, and the statement about it
     work/<request>/reading.json    where in a FHIR Bundle each value came from, if it came from one
     work/<request>/result.json     what the nodes returned, opened: what a disclosure is made of
+    work/<request>/taken-back      why what a FHIR server had of its result was taken back, if it was
     work/<request>/alarm           the signed alarm, if a canary came back wrong: nobody can say that there was none
 
 An audit has its folder in audits/ and a training in trainings/, with request.json, output.key, job and result.json.
@@ -208,6 +209,16 @@ class Work(Asked):
         """The FHIR server's address; empty if the record came from none."""
         file = self.folder / "source"
         return file.read_text() if file.exists() else ""
+
+    @property
+    def taken_back(self) -> str:
+        """Why what a FHIR server had of the result was taken back, as a code of `display.TAKEN_BACK`, or empty."""
+        file = self.folder / "taken-back"
+        return file.read_text() if file.exists() else ""
+
+    def take_back(self, why: str) -> None:
+        """The FHIR server has it as an error now: nothing of it is shown or written again."""
+        write_private(self.folder / "taken-back", why.encode(), replace=True)
 
     @property
     def origins(self) -> Origins:

@@ -94,6 +94,22 @@ def disclosed(
     }
 
 
+def patient_updated(
+    *, institution: str, person: str, subject: str, request: str, kinds: Sequence[str], server: str, now: datetime
+) -> dict[str, Any]:
+    """That a patient's resources of these types, made of a request, are changed at the `server` with this address."""
+    return {
+        **_event("PatientUpdate", institution, now, {"system": f"{_HL7}/audit-event-type", "code": "rest"}, action="U"),
+        "subtype": [{"system": "http://hl7.org/fhir/restful-interaction", "code": "update"}],
+        "agent": [
+            _machine(_SOURCE, institution, "localhost"),
+            _machine(_DESTINATION, institution, server),
+            _user(person),
+        ],
+        "entity": [_patient(subject), _data("Bundle", ", ".join(kinds)), _transaction(request)],
+    }
+
+
 def _event(
     profile: str, institution: str, now: datetime, kind: dict[str, str], *, action: str, outcome: Outcome = "0"
 ) -> dict[str, Any]:

@@ -23,14 +23,14 @@ READ: Mapping[str, str] = {
 """Each type that is read, and how much of it."""
 
 WRITTEN: Mapping[str, str] = {
-    "RiskAssessment": "An opened prediction.",
-    "Observation": "The factors of an opened prediction.",
-    "Provenance": "Who computed it, the signed request and receipts, and its place in the log.",
+    "RiskAssessment": "An opened prediction; taken back, with the status entered-in-error.",
+    "Observation": "The factors of an opened prediction; taken back likewise.",
+    "Provenance": "Who computed it, the signed request and receipts, and its place in the log; or who took it back.",
     "Task": f"A prediction's job, with the status {', '.join(sorted(set(STATUS.values())))}.",
     "Consent": "A consent that was given from here.",
     "ResearchStudy": "A study, by its protocol.",
     "ResearchSubject": "A person's part in a study, by pseudonym.",
-    "AuditEvent": "What the client read, checked and disclosed.",
+    "AuditEvent": "What the client read, checked, disclosed and took back.",
 }
 """Each type that is written, and what it says."""
 
@@ -40,6 +40,9 @@ SEARCHED = ("Patient", "Observation", "Condition", "MedicationStatement", "Resea
 
 SENT = ("RiskAssessment", "Observation", "Provenance")
 """Types that are written to one, in a transaction."""
+
+TAKEN_BACK = ("RiskAssessment", "Observation")
+"""Types of which what was written is searched for at one, and updated there, when a result is taken back."""
 
 
 def capability_statement() -> dict[str, Any]:
@@ -60,7 +63,8 @@ def capability_statement() -> dict[str, Any]:
             {
                 "mode": "client",
                 "documentation": f"Reads Bundles of type {', '.join(bundle.TYPES)} from files, and writes files. With "
-                "a server, it searches by POST and sends one transaction, with conditional creates.",
+                "a server, it searches by POST and sends one transaction, with conditional creates, or with updates "
+                "of the versions that it read.",
                 "security": {"service": [{"coding": [{"system": _SECURITY, "code": "SMART-on-FHIR"}]}]},
                 "interaction": [{"code": "transaction"}],
                 "resource": resources,
@@ -77,8 +81,9 @@ _SECURITY = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 
 
 def _interactions(kind: str) -> dict[str, Any]:
-    codes = ["search-type"] if kind in SEARCHED else []
-    codes += (["update"] if kind == "Provenance" else ["create"]) if kind in SENT else []
+    codes = ["search-type"] if kind in (*SEARCHED, *TAKEN_BACK) else []
+    codes += ["create"] if kind in SENT and kind != "Provenance" else []
+    codes += ["update"] if kind in (*TAKEN_BACK, "Provenance") else []
     conditional = {"conditionalCreate": True} if "create" in codes else {}
     return {"interaction": [{"code": code} for code in codes], **conditional} if codes else {}
 

@@ -24,6 +24,7 @@ SYSTEMS: Mapping[str, str] = {
     "fit": "how well an explanation describes its prediction",
     "job-state": "where a job stands",
     "reason": "why something was refused or ended early",
+    "retraction": "why what was written was taken back",
     "document-kind": "what kind of resource this is: factors, prediction-job",
 }
 """Code and identifier systems by the last part of their names, and what their codes are."""

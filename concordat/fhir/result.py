@@ -90,7 +90,7 @@ def result_bundle(answer: Explanation | Classes, about: About) -> dict[str, Any]
         _created(url, resource)
         for url, resource in zip(urls, [assessment, *(each for _, each in factors)], strict=True)
     ]
-    identity = str(_uuid(about, "provenance"))
+    identity = str(_uuid(about.request, "provenance"))
     put = {"method": "PUT", "url": f"Provenance/{identity}"}
     provenance = {"id": identity, **_provenance(about, urls)}
     entries.append({"fullUrl": f"urn:uuid:{identity}", "resource": provenance, "request": put})
@@ -103,6 +103,16 @@ def result_bundle(answer: Explanation | Classes, about: About) -> dict[str, Any]
     }
 
 
+def own(request: str, name: str) -> dict[str, str]:
+    """The Identifier of what is made of a request under this name: the same for the same request, always."""
+    return uuid_identifier(str(_uuid(request, name)))
+
+
+def agent(code: str) -> dict[str, Any]:
+    """The type of a Provenance's agent."""
+    return {"coding": [{"system": _PARTICIPANTS, "code": code}]}
+
+
 def _assessment(
     about: About, told: Sequence[tuple[str, float, Explanation]], basis: list[dict[str, Any]], factors: Sequence[str]
 ) -> dict[str, Any]:
@@ -110,7 +120,7 @@ def _assessment(
     record = {"system": system("record"), "value": f"{about.log_origin} {about.record}"}
     return {
         "resourceType": "RiskAssessment",
-        "identifier": [_own(about, "assessment"), uuid_identifier(about.request), record],
+        "identifier": [own(about.request, "assessment"), uuid_identifier(about.request), record],
         "status": "final",
         "method": concept("method", first.wording.name.replace(" ", "-"), first.wording.name),
         "code": concept("definition", about.definition),
@@ -145,7 +155,7 @@ def _factors(about: About, name: str, explanation: Explanation, basis: list[dict
     ]
     return {
         "resourceType": "Observation",
-        "identifier": [_own(about, f"factors:{name}")],
+        "identifier": [own(about.request, f"factors:{name}")],
         "status": "final",
         "code": code,
         "subject": _subject(about),
@@ -192,12 +202,12 @@ def _provenance(about: About, targets: Sequence[str]) -> dict[str, Any]:
         "occurredDateTime": when,
         "recorded": when,
         "agent": [
-            {"type": _agent("author"), "who": requester},
+            {"type": agent("author"), "who": requester},
             {
                 "who": {"type": "Practitioner", **by_uuid(about.person)},
                 "onBehalfOf": requester,
             },
-            *({"type": _agent("performer"), "who": node} for node in nodes.values()),
+            *({"type": agent("performer"), "who": node} for node in nodes.values()),
         ],
         "entity": [
             {"role": "source", "what": {"identifier": record}},
@@ -247,10 +257,6 @@ def _method(explanation: Explanation, name: str) -> list[str]:
     return method_lines(explanation, f"log-odds against {AGAINST}" if name else explanation.target)
 
 
-def _agent(code: str) -> dict[str, Any]:
-    return {"coding": [{"system": _PARTICIPANTS, "code": code}]}
-
-
 def _created(url: str, resource: dict[str, Any]) -> dict[str, Any]:
     own = resource["identifier"][0]
     unless = f"identifier={own['system']}|{own['value']}"
@@ -269,14 +275,9 @@ def _percent(probability: float) -> float:
     return float(decimal(100 * min(max(probability, 0.0), 1.0)))
 
 
-def _own(about: About, name: str) -> dict[str, str]:
-    return uuid_identifier(str(_uuid(about, name)))
-
-
 def _url(about: About, name: str) -> str:
-    return f"urn:uuid:{_uuid(about, name)}"
+    return f"urn:uuid:{_uuid(about.request, name)}"
 
 
-def _uuid(about: About, name: str) -> UUID:
-    """The same for the same request, always."""
-    return uuid5(UUID(about.request), name)
+def _uuid(request: str, name: str) -> UUID:
+    return uuid5(UUID(request), name)

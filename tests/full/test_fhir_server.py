@@ -18,20 +18,22 @@ from joserfc.jwk import ECKey
 from concordat import clock
 from concordat.client.ehr import READ, Ehr
 from concordat.client.governance import CheckedDefinition
+from concordat.client.retraction import written
 from concordat.fhir import read_bundle
 from concordat.fhir.result import result_bundle
+from concordat.fhir.retraction import is_factors, retraction_bundle
 from concordat.fhir.statements import VERIFICATION
 from concordat.reasons import Reason
 from concordat.schema import FeatureSchema
 from tests.concordat.bedside.test_watch import Ward, link
 from tests.concordat.bedside.test_watch import resources as at_the_ward
-from tests.concordat.client.conftest import FOLDER, Run, World, agreed, away, machine, run, stage, stages, world
+from tests.concordat.client.conftest import FOLDER, PERSON, Run, World, agreed, away, machine, run, stage, stages, world
 from tests.concordat.client.test_cli import ASKED, give_consent, on_a_server
 from tests.concordat.client.test_ehr import NOW, PARTICIPANT, SCHEMA, refusal, resources
 from tests.support import fhir_out
 from tests.support.bundles import code, observation, research_study, research_subject
 from tests.support.bundles import patient as person
-from tests.support.fhir_server import CLIENT, WRITE, FhirServer, fhir_server
+from tests.support.fhir_server import CLIENT, RETRACT, WRITE, FhirServer, fhir_server
 
 pytestmark = pytest.mark.full
 
@@ -198,6 +200,27 @@ class TestWriting:
             assert refusal(lambda: ehr.write(RESULT)).detail == "The server answered 403."
 
 
+class TestTakingBack:
+    def test_overwrites_nothing_that_was_changed_since_it_was_read(self, server: FhirServer) -> None:
+        """Of a transaction in which one version is another by now, nothing is done."""
+        about = fhir_out.about(request="2f6e7f0e-6a43-4c5f-8a3b-5d1e0c9f7a2b")
+        with signed_in(server, RETRACT) as ehr:
+            ehr.write(result_bundle(fhir_out.explanation(), about))
+            found = written(ehr, about.request)
+            assert [each["resourceType"] for each in found] == ["RiskAssessment", "Observation"]
+            server.put([found[1]])
+            bundle = retraction_bundle(found, fhir_out.retraction(request=about.request))
+            assert refusal(lambda: ehr.write(bundle)).reason is Reason.EHR_REFUSED
+            assert [each["status"] for each in written(ehr, about.request)] == ["final", "final"]
+            bundle = retraction_bundle(written(ehr, about.request), fhir_out.retraction(request=about.request))
+            assert len(ehr.write(bundle)) == 3
+            assert [each["status"] for each in written(ehr, about.request)] == ["entered-in-error"] * 2
+
+    def test_without_the_scope_to_find_it_is_refused(self, server: FhirServer) -> None:
+        with signed_in(server, WRITE) as ehr:
+            assert refusal(lambda: written(ehr, fhir_out.REQUEST)).reason is Reason.EHR_REFUSED
+
+
 class TestWhatThisServerDoesOtherwise:
     def test_it_wants_more_than_a_scope_for_each_type_that_is_written(self, server: FhirServer) -> None:
         """So `ehr.json` has to name another scope. SMART says nothing of transactions."""
@@ -265,6 +288,19 @@ def test_a_record_comes_from_it_and_the_result_goes_back(
             machine(run("fhir", "send", asked["request"], output="json"))
         (assessment,) = server.resources("RiskAssessment", identifier=f"urn:ietf:rfc:3986|urn:uuid:{asked['request']}")
         (provenance,) = server.resources("Provenance", target=f"RiskAssessment/{assessment['id']}")
+        take_back = ["fhir", "retract", asked["request"], "--why", "wrong-patient", "--person", PERSON]
+        assert len(machine(run(*take_back, output="json"))["retracted"]) == 3
+        assert machine(run(*take_back, output="json")) == {"retracted": []}
+        (marked,) = server.resources("RiskAssessment", identifier=f"urn:ietf:rfc:3986|urn:uuid:{asked['request']}")
+        (factors,) = [each for each in server.resources("Observation") if is_factors(each, asked["request"])]
+        others = {each["status"] for each in server.resources("Observation") if each["id"] != factors["id"]}
+        provenances = server.resources("Provenance", target=f"RiskAssessment/{assessment['id']}")
     assert assessment["subject"]["reference"] == "Patient/p1"
     assert {f"Observation/r{number}" for number in range(1, 9)} <= {each["reference"] for each in assessment["basis"]}
     assert provenance["meta"]["versionId"] == "2", "sent again, it is the same one, in another version"
+    assert marked["status"] == factors["status"] == "entered-in-error"
+    assert others == {"final"}
+    assert {name: said for name, said in marked.items() if name not in ("meta", "status", "note")} == {
+        name: said for name, said in assessment.items() if name not in ("meta", "status", "note")
+    }
+    assert sorted("reason" in each for each in provenances) == [False, True]

@@ -1,11 +1,12 @@
 """What IHE's profiles of AuditEvents ask for, as a table, and a check of an event against the profile that it names.
 
-Basic Audit Log Patterns (BALP) 1.1.4 for FHIR R4: the profiles `Read` and `PatientRead`, `AuthZconsent`, and
-`AuditPrivacyDisclosureSource`, read in their sources at https://github.com/IHE/ITI.BasicAudit (tag 1.1.4) and written
-down here in words of our own. 1.1.3 has the same rules for these. In the table are cardinalities, fixed codes, value
-sets and slices, open or closed, with the invariant `val-audit-source`; slices that we do not write are in it, too. Not
-in it: what is said in prose, `must support`, and what base R4 says, which R4's schema and the classes of R4B check.
-It has nothing against IHE's own examples of these profiles (tag 1.1.4, eight of them).
+Basic Audit Log Patterns (BALP) 1.1.4 for FHIR R4: the profiles `Read` and `PatientRead`, `Update` and `PatientUpdate`,
+`AuthZconsent`, and `AuditPrivacyDisclosureSource`, read in their sources at https://github.com/IHE/ITI.BasicAudit (tag
+1.1.4) and written down here in words of our own. 1.1.3 has the same rules for these. In the table are cardinalities,
+fixed codes, value sets and slices, open or closed, with the invariant `val-audit-source`; slices that we do not write
+are in it, too. Not in it: what is said in prose, `must support`, and what base R4 says, which R4's schema and the
+classes of R4B check. It has nothing against IHE's own examples of these profiles (tag 1.1.4, eight of them); those of
+updates were not tried.
 """
 
 from collections.abc import Iterator, Mapping
@@ -66,17 +67,23 @@ _PATIENT = Slice(
 _WHO = ("who",)
 _MACHINE = ("who", "network")
 
-PROFILES: Mapping[str, Profile] = {
-    "PatientRead": Profile(
+_SOURCE, _DESTINATION = "110153", "110152"
+
+
+def _restful(
+    action: str, interactions: tuple[str, ...], *, client: str, server: str, data: tuple[str, ...] = ("what",)
+) -> Profile:
+    """One that is about a RESTful interaction with a patient's resource, and what it needs to say of that."""
+    return Profile(
         kind=(f"{_TERMS}/audit-event-type", "rest"),
-        fixed={"action": "R", "outcome": "0"},
+        fixed={"action": action, "outcome": "0"},
         needed=("subtype", "recorded", "outcome"),
         absent=(),
-        subtypes=frozenset({("http://hl7.org/fhir/restful-interaction", each) for each in ("read", "vread")}),
+        subtypes=frozenset({("http://hl7.org/fhir/restful-interaction", each) for each in interactions}),
         every=False,
         agents={
-            "client": Slice((_DCM, "110152"), 1, needed=_MACHINE, absent=("media",)),
-            "server": Slice((_DCM, "110153"), 1, needed=_MACHINE, absent=("media",)),
+            "client": Slice((_DCM, client), 1, needed=_MACHINE, absent=("media",)),
+            "server": Slice((_DCM, server), 1, needed=_MACHINE, absent=("media",)),
             "user": Slice(
                 (f"{_TERMS}/v3-ParticipationType", "IRCP"), 0, needed=_WHO, absent=_PERSON, fixed={"requestor": True}
             ),
@@ -88,12 +95,17 @@ PROFILES: Mapping[str, Profile] = {
             "data": Slice(
                 (f"{_TERMS}/audit-entity-type", "2"),
                 1,
-                needed=("what",),
+                needed=data,
                 codes={"role": frozenset({(f"{_TERMS}/object-role", each) for each in ("3", "4", "20")})},
             ),
             "patient": _PATIENT,
         },
-    ),
+    )
+
+
+PROFILES: Mapping[str, Profile] = {
+    "PatientRead": _restful("R", ("read", "vread"), client=_DESTINATION, server=_SOURCE),
+    "PatientUpdate": _restful("U", ("update", "patch"), client=_SOURCE, server=_DESTINATION, data=("what", "role")),
     "AuthZconsent": Profile(
         kind=(_DCM, "110113"),
         fixed={"action": "E"},

@@ -17,10 +17,11 @@ from concordat.canonical import digest
 from concordat.classes import Classes, OfClass
 from concordat.design.wording import CONTRAST
 from concordat.explanation import Explanation, Factor
-from concordat.fhir.audit import consent_checked, disclosed, patient_read
+from concordat.fhir.audit import consent_checked, disclosed, patient_read, patient_updated
 from concordat.fhir.capability import capability_statement
 from concordat.fhir.consent import to_fhir
 from concordat.fhir.result import About, result_bundle
+from concordat.fhir.retraction import Retraction, retraction_bundle
 from concordat.fhir.study import research_study, research_subject
 from concordat.fhir.task import task
 from concordat.reading.record import Origin
@@ -80,6 +81,18 @@ def about(**changes: Any) -> About:
     return About(**(said | changes))
 
 
+def retraction(**changes: Any) -> Retraction:
+    said: Json = {"request": REQUEST, "requester": "long-beach", "person": PERSON, "made": NOW, "why": "wrong-patient"}
+    return Retraction(**(said | changes))
+
+
+def stored(answer: Explanation | Classes) -> list[Json]:
+    """RiskAssessment and Observations of a result, as a server has them that took them as they were sent."""
+    sent = [entry["resource"] for entry in result_bundle(answer, about())["entry"]]
+    there = [each for each in sent if each["resourceType"] != "Provenance"]
+    return [{**each, "id": f"r{number}", "meta": {"versionId": "3"}} for number, each in enumerate(there)]
+
+
 def statement() -> consent.Consent:
     key = SigningKey.generate()
     token = consent.give(
@@ -114,6 +127,7 @@ def audits() -> list[Json]:
         consent_checked(**who, consent=REQUEST, permitted=False),
         disclosed(**who, request=REQUEST, recipient="https://ehr.example.org/fhir", kinds=kinds),
         patient_read(**who, request="", kinds=kinds, source="https://ehr.example.org/fhir"),
+        patient_updated(**who, request=REQUEST, kinds=kinds, server="https://ehr.example.org/fhir"),
     ]
 
 
@@ -128,6 +142,7 @@ def everything(protocol: Any) -> list[Json]:
         result_bundle(explanation(), about(patient="", origins=[], codes={})),
         result_bundle(probability, about()),
         result_bundle(classes(), about()),
+        retraction_bundle(stored(classes()), retraction()),
         *(job(state) for state in JobState),
         job(JobState.REFUSED, reason=Reason.CONSENT_WITHDRAWN, record=""),
         to_fhir(given),

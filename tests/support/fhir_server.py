@@ -27,6 +27,7 @@ Json = dict[str, Any]
 CLIENT = "concordat-backend"
 WRITE = "system/*.write"
 """This server asks for it of every transaction, whatever is in it: SMART leaves that to the server."""
+RETRACT = f"system/RiskAssessment.read system/Observation.read {WRITE}"
 
 LISTED = ("RiskAssessment.identifier.token", "ResearchSubject.individual.reference", "ResearchSubject.study.reference")
 """Search parameters of R4 that this server's table does not list, and the kind of each."""
@@ -52,7 +53,8 @@ class FhirServer:
 
     def __init__(self, root: str, key: ECKey) -> None:
         self.base, self.token = f"{root}/fhir", f"{root}/auth/token"
-        self.config: Config = {"base": self.base, "token": self.token, "client": CLIENT, "write": WRITE}
+        self.config: Config = {"base": self.base, "token": self.token, "client": CLIENT}
+        self.config |= {"write": WRITE, "retract": RETRACT}
         auth = MachineSignIn(token_url=self.token, client_id=_REGISTRY, key=key, scopes="system/*.*")
         self.http = httpx.Client(base_url=f"{self.base}/", auth=auth, timeout=30)
 
@@ -86,7 +88,7 @@ def fhir_server(folder: Path, key: ECKey, *, listed: Sequence[str] = LISTED, **m
         pytest.skip("the FHIR server is not in var/tools/sekmet")
     registry = ECKey.generate_key("P-384", auto_kid=True)
     root = f"http://127.0.0.1:{free_port()}"
-    clients = [_client(CLIENT, key, f"{READ} {WRITE}"), _client(_REGISTRY, registry, "system/*.*")]
+    clients = [_client(CLIENT, key, f"{READ} {RETRACT}"), _client(_REGISTRY, registry, "system/*.*")]
     settings: Json = {
         "base_url": f"{root}/fhir",
         "host": "127.0.0.1",

@@ -9,7 +9,7 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -88,26 +88,41 @@ class FhirServerDouble:
         return self._paged(self._pages.pop(identity))
 
     def transaction(self, bundle: Json) -> Json:
-        """All or nothing; conditional creates by identifier, updates as creates."""
+        """All or nothing; conditional creates by identifier, updates as creates, of the versions that are named. What
+        refers to another entry by its `fullUrl` refers to where that is, then."""
         answers = []
+        places: dict[str, str] = {}
         for entry in bundle["entry"]:
             how, resource = entry["request"], dict(entry["resource"])
             if how["method"] == "PUT":
-                there = [each for each in self.resources if each.get("id") == resource["id"]]
-                self.resources = [each for each in self.resources if each not in there] + [resource]
+                there = [each for each in self.resources if _place(each) == how["url"]]
+                self.resources = [each for each in self.resources if each not in there] + [
+                    _next_version(resource, there)
+                ]
             else:
                 system, _, value = how["ifNoneExist"].removeprefix("identifier=").partition("|")
                 wanted = {"system": system, "value": value}
                 there = [each for each in self.resources if wanted in (each.get("identifier") or [])]
-                resource = there[0] if there else {**resource, "id": uuid4().hex}
+                resource = there[0] if there else _next_version({**resource, "id": uuid4().hex}, [])
                 self.resources += [] if there else [resource]
-            place = f"{resource['resourceType']}/{resource['id']}"
-            answers.append({"response": {"status": "200 OK" if there else "201 Created", "location": place}})
+            status = "200 OK" if there else "201 Created"
+            answers.append({"response": {"status": status, "location": _place(resource)}})
+            places[entry.get("fullUrl", "")] = _place(resource)
+        self.resources = [_resolved(each, places) for each in self.resources]
         return {"resourceType": "Bundle", "type": "transaction-response", "entry": answers}
+
+    def outdated(self, bundle: Json) -> bool:
+        """Whether a transaction names another version of something than what is there."""
+        there = {_place(each): f'W/"{each.get("meta", {}).get("versionId")}"' for each in self.resources}
+        named = [each["request"] for each in bundle["entry"] if "ifMatch" in each["request"]]
+        return any(there.get(each["url"]) != each["ifMatch"] for each in named)
 
     def _matches(self, resource: Json, form: dict[str, str]) -> bool:
         if "_id" in form:
             return resource["id"] in form["_id"].split(",")
+        if "identifier" in form:
+            system, _, value = form["identifier"].partition("|")
+            return {"system": system, "value": value} in (resource.get("identifier") or [])
         if "individual" in form:
             return bool(resource["individual"]["reference"] == form["individual"])
         if resource["subject"]["reference"] != form["patient"]:
@@ -128,6 +143,22 @@ class FhirServerDouble:
             self._pages[identity] = entries[self.page :]
             bundle["link"] = [{"relation": "next", "url": self.next_at or f"{self.base}?_page={identity}"}]
         return bundle
+
+
+def _place(resource: Json) -> str:
+    return f"{resource['resourceType']}/{resource['id']}"
+
+
+def _resolved(value: Any, places: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        told = {name: _resolved(each, places) for name, each in value.items()}
+        return told | {"reference": places[value["reference"]]} if value.get("reference") in places else told
+    return [_resolved(each, places) for each in value] if isinstance(value, list) else value
+
+
+def _next_version(resource: Json, there: list[Json]) -> Json:
+    number = int(there[0].get("meta", {}).get("versionId", 0)) if there else 0
+    return {**resource, "meta": {**resource.get("meta", {}), "versionId": str(number + 1)}}
 
 
 class _Dripping:
@@ -178,6 +209,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(401, {"resourceType": "OperationOutcome"})
         elif bundle is not None and address.path == "/fhir/":
             needed = {f"system/{each['resource']['resourceType']}.write" for each in bundle["entry"]}
+            if needed <= scopes and double.outdated(bundle):
+                self._say(412, {"resourceType": "OperationOutcome"})
+                return
             self._say(*((200, double.transaction(bundle)) if needed <= scopes else (403, {})))
         elif address.query:
             self._say(200, double.following(address.query.removeprefix("_page=")))

@@ -199,13 +199,16 @@ def retract(app: App, patient_file: IO[str] | None, request_id: str, why: str, i
     found = items.retract(patient=patient, request=request_id, why=why, into=into)
     for item in found:
         receipts.retracted(item, viewer=config["viewer"])
-    opened = [item.id for item in found if item.result is not None]
+    opened = [item for item in found if item.result is not None]
+    told = (
+        f"{len(found)} retracted. {len(opened)} had a result: the worker hands in a receipt of each. "
+        "Of the others there is nothing in the log to take back."
+    )
+    if any(item.server for item in opened):
+        told += " What was written of it to the health record is taken back by: concordat fhir retract"
     app.answer(
-        {"retracted": [item.id for item in found], "receipts": opened},
-        lambda console: console.print(
-            f"{len(found)} retracted. {len(opened)} had a result: the worker hands in a receipt of each. "
-            "Of the others there is nothing in the log to take back."
-        ),
+        {"retracted": [item.id for item in found], "receipts": [item.id for item in opened]},
+        lambda console: console.print(told),
     )
 
 

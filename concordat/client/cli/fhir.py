@@ -1,29 +1,32 @@
-"""`concordat fhir result`, `task`, `study`, `subject`, `capability`: what the client knows, in FHIR R4."""
+"""`concordat fhir`: what the client knows, in FHIR R4, in a file, on the screen or at a hospital's server."""
 
 import json
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import click
 
 from concordat import clock
-from concordat.bedside.items import check_not_taken_back
+from concordat.bedside.items import check_not_shown
 from concordat.client import consents, governance, predict
 from concordat.client import fhir as spoken
 from concordat.client.cli.common import App, write_new
 from concordat.client.cli.terminal import echo_json
 from concordat.client.ehr import Ehr, address_of
 from concordat.client.rereading import found_wrong
+from concordat.client.retraction import check_not_taken_back, take_back
 from concordat.client.work import Work
 from concordat.display import RETRACTIONS
 from concordat.fhir.capability import capability_statement
+from concordat.fhir.retraction import REASONS
 from concordat.fhir.study import research_study, research_subject
 from concordat.reasons import Reason, Refused
 
 
 @click.group()
 def fhir() -> None:
-    """Write what is known here as FHIR R4 resources. They are sent nowhere."""
+    """Write what is known here as FHIR R4 resources. Only `send` and `retract` send anything, to your own server."""
 
 
 @fhir.command()
@@ -53,17 +56,39 @@ def send(app: App, request: str) -> None:
     knows no patient. It is not sent if the server says by now that the patient was merged or a value entered in error,
     or if the bedside in this home has taken the result back.
     """
-    work = Work.of(app.home.work, request)
-    if not work.source or work.source != address_of(app.home):
-        detail = "The record did not come from the FHIR server in ehr.json, so the result is about nobody there."
-        raise Refused(Reason.WRONG_STATE, detail=detail, field="request")
+    work = _from_server(app, request)
     bundle = _result(app, work)
     with Ehr.of(app.home) as ehr:
         _check_not_wrong(ehr, work)
-    with Ehr.of(app.home, write=True) as ehr:
+    with Ehr.of(app.home, to="write") as ehr:
         spoken.audit_disclosed(app.home, work, kinds=_kinds(bundle), recipient=ehr.base)
         places = ehr.write(bundle)
     app.answer({"written": places}, lambda console: console.print("\n".join(places)))
+
+
+@fhir.command()
+@click.argument("request")
+@click.option("--why", required=True, type=click.Choice(list(REASONS)))
+@click.option(
+    "--person",
+    required=True,
+    type=click.UUID,
+    metavar="UUID",
+    help="Who takes it back: your own handle of that person, not a name.",
+)
+@click.pass_obj
+def retract(app: App, request: str, why: str, person: UUID) -> None:
+    """Take back what `send` wrote of REQUEST: it gets the status entered-in-error at the FHIR server in ehr.json.
+
+    Nothing is deleted there: a note and a Provenance say why, and who took it back. Given again, it does nothing. A
+    bedside in this home has to take the result back first: `concordat bedside retract`.
+    """
+    work = _from_server(app, request)
+    check_not_shown(app.home.directory, work.request)
+    with Ehr.of(app.home, to="retract") as ehr:
+        places = take_back(app.home, ehr, work, person=str(person), why=why)
+    said = places or ["Everything of it there was taken back before."]
+    app.answer({"retracted": places}, lambda console: console.print("\n".join(said)))
 
 
 @fhir.command()
@@ -111,8 +136,17 @@ def capability() -> None:
     _print(capability_statement())
 
 
+def _from_server(app: App, request: str) -> Work:
+    """The request's folder, if its record came from the server in ehr.json. Raises Refused(WRONG_STATE)."""
+    work = Work.of(app.home.work, request)
+    if not work.source or work.source != address_of(app.home):
+        detail = "The record did not come from the FHIR server in ehr.json, so the result is about nobody there."
+        raise Refused(Reason.WRONG_STATE, detail=detail, field="request")
+    return work
+
+
 def _result(app: App, work: Work) -> dict[str, Any]:
-    check_not_taken_back(app.home.directory, work.requests)
+    check_not_taken_back(app.home, work)
     _ = work.result  # what was never opened is not written
     with app.api("definitions.read predictions.read predictions.write ledger.read") as api:
         definition = governance.fetch_definition(app.home, api, work.content["definition"])

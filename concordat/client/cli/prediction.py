@@ -8,7 +8,6 @@ from uuid import UUID
 import click
 
 from concordat import canonical, clock, what_if
-from concordat.bedside.items import check_not_taken_back
 from concordat.client import fhir as spoken
 from concordat.client import governance, omop, predict, records
 from concordat.client.cli import readings
@@ -27,6 +26,7 @@ from concordat.client.cli.common import (
 from concordat.client.cli.patient import PATIENT, named
 from concordat.client.ehr import Heard, fetch_patient
 from concordat.client.follow import check_not_ended
+from concordat.client.retraction import check_not_taken_back
 from concordat.client.work import Work
 from concordat.display import VIEWERS, Decision
 from concordat.fhir import Participant, read_bundle
@@ -202,10 +202,10 @@ def open_command(
 ) -> None:
     """Verify, open and show the result of REQUEST, and sign for having shown it.
 
-    One that the bedside in this home has taken back is not shown.
+    One that was taken back, by the bedside in this home or in the health record, is not shown.
     """
     work = Work.of(app.home.work, request)
-    check_not_taken_back(app.home.directory, work.requests)
+    check_not_taken_back(app.home, work)
     with app.api(f"{READ} predictions.write") as api:
         opened = predict.open_when_ready(app.home, api, work, seconds=seconds, shown=shown)
         predict.show(app.home, api, work, opened, viewer=viewer, decision=decision)

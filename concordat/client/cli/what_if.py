@@ -3,11 +3,11 @@
 import click
 
 from concordat import what_if
-from concordat.bedside.items import check_not_taken_back
 from concordat.client import again, governance, predict
 from concordat.client.cli.common import SECONDS, App, following, wait_or_not
 from concordat.client.cli.prediction import READ
 from concordat.client.follow import check_not_ended
+from concordat.client.retraction import check_not_taken_back
 from concordat.client.work import Work
 
 
@@ -21,10 +21,10 @@ def what_if_command(app: App, request: str, questions: tuple[str, ...], wait: bo
     """Ask what REQUEST's record would be predicted if it were different: NAME=VALUE, NAME-=20, several with commas.
 
     It is computed securely, as a request of its own whose id is printed; `open` shows the answers. It counts in the
-    definition's budgets. Of a record that the bedside in this home has taken back nothing is asked.
+    definition's budgets. Of a record whose result was taken back nothing is asked.
     """
     work = Work.of(app.home.work, request)
-    check_not_taken_back(app.home.directory, work.requests)
+    check_not_taken_back(app.home, work)
     with app.api(f"{READ} predictions.write") as api:
         definition = governance.fetch_definition(app.home, api, work.content["definition"])
         values = definition.schema.encode_row(work.content["values"]).values

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey
 
-from concordat.client.ehr import READ, READ_RECORD, WRITE, Ehr
+from concordat.client.ehr import READ, READ_RECORD, RETRACT, WRITE, Ehr
 from concordat.client.home import ClientHome
 from concordat.fhir import Participant, read_bundle
-from concordat.fhir.capability import SEARCHED, SENT
+from concordat.fhir.capability import SEARCHED, SENT, TAKEN_BACK
 from concordat.fhir.result import result_bundle
 from concordat.keystore import Keystore
 from concordat.reasons import Reason, Refused
@@ -346,6 +346,7 @@ class TestSigningIn:
 def test_the_scopes_are_those_of_what_the_capability_statement_says() -> None:
     assert READ.split() == [f"system/{kind}.read" for kind in (*SEARCHED, "ResearchStudy")]
     assert WRITE.split() == [f"system/{kind}.write" for kind in SENT]
+    assert RETRACT.split() == [*(f"system/{kind}.read" for kind in TAKEN_BACK), *WRITE.split()]
 
 
 class TestWritingAResult:

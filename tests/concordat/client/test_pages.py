@@ -14,7 +14,7 @@ from joserfc.jwk import ECKey
 from compute.models import Job
 from concordat import canonical
 from concordat.client import predict
-from concordat.client.ehr import READ, WRITE
+from concordat.client.ehr import READ, RETRACT, WRITE
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.client.keys import OwnKeys
@@ -241,11 +241,15 @@ def test_connecting_an_ehr_is_described_right(
             asks,
             told.take("concordat open"),
             "concordat fhir send $REQUEST",
+            told.take("concordat fhir retract"),
             answers=[("id in the health record", patient)],
             serve=serve,
         )
         kinds = [each["resourceType"] for each in server.resources if each not in resources]
-        assert sorted(kinds) == ["Observation", "Provenance", "RiskAssessment"]
+        assert sorted(kinds) == ["Observation", "Provenance", "Provenance", "RiskAssessment"]
+        (assessment,) = [each for each in server.resources if each["resourceType"] == "RiskAssessment"]
+        assert assessment["status"] == "entered-in-error"
         scopes = told.take("system/Patient.read").split()
-        assert scopes == f"{READ} {WRITE}".split()
+        assert scopes == f"{READ} {WRITE} system/RiskAssessment.read".split()
+        assert set(RETRACT.split()) <= set(scopes)
     told.check_all_taken()

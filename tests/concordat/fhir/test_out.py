@@ -190,7 +190,7 @@ class TestAuditEvents:
         assert fhir_out.audits()[1]["entity"][1]["what"] == {"type": "Bundle", "display": audit.NONE}
 
     def test_say_that_no_request_came_of_a_read(self):
-        read, *_, refused = fhir_out.audits()
+        read, *_, refused, _ = fhir_out.audits()
         assert {**refused, "entity": []} == {**read, "entity": [], "agent": refused["agent"]}
         assert [each["type"]["code"] for each in refused["entity"]] == ["1", "2"]
         assert [each["type"]["code"] for each in read["entity"]] == ["1", "2", "XrequestId"]
