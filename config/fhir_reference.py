@@ -206,8 +206,9 @@ tables.
 [Basic Audit Log Patterns](https://profiles.ihe.net/ITI/BALP/):
 
 - PatientRead when a request was made of a patient's resources, at the bedside when they were read, and once more for a
-  what-if about them; also when what was read at a FHIR server came to no request, because something is missing, too
-  old or otherwise refused: then it names no request, and all types of resources that the server answered with;
+  what-if about them; also when what was read came to no request, because something is missing, too old or otherwise
+  refused: then it names no request, and all types of resources that the server answered with or that stood in the file,
+  or all tables that had rows of the person;
 - AuthZconsent when the coordinator took it, or refused it for the consent's sake;
 - PrivacyDisclosure.Source before a result is written as FHIR, sent, or disclosed by `concordat disclose`;
 - PatientUpdate before a result that was sent is taken back at the server.

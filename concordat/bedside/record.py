@@ -10,8 +10,7 @@ from concordat import clock
 from concordat.bedside.item import VALUES
 from concordat.bedside.standing import SKEW
 from concordat.client import ehr, omop, records
-from concordat.client.ehr import Heard
-from concordat.client.fhir import FILE
+from concordat.client.heard import FILE, Heard
 from concordat.client.home import ClientHome
 from concordat.fhir import Participant, read_bundle
 from concordat.fhir.bundle import entries, one_patient
@@ -37,7 +36,9 @@ class Record:
     origins: Origins | None
 
 
-def read_fhir(file: Path, schema: FeatureSchema, participant: Participant | None = None, *, server: str = "") -> Record:
+def read_fhir(
+    file: Path, schema: FeatureSchema, heard: Heard, participant: Participant | None = None, *, server: str = ""
+) -> Record:
     """The record in a FHIR Bundle of one patient.
 
     Whose it is, is told by what the file itself carries: the Patient's own id, unless the file says that a server gave
@@ -51,6 +52,7 @@ def read_fhir(file: Path, schema: FeatureSchema, participant: Participant | None
         Refused: FILE_UNREADABLE, BUNDLE_INVALID, what the mapping refuses, and FIELD_INVALID as `_of`.
     """
     bundle, now = records.read_object(file), clock.now()
+    heard.bundle(bundle)
     reading = read_bundle(bundle, schema, now=now, participant=participant)
     return _of(reading, _identity(bundle, server), source=FILE, now=now)
 
@@ -64,12 +66,12 @@ def read_ehr(
     return _of(reading, patient, source=heard.source, now=now)
 
 
-def read_omop(home: ClientHome, name: str, person: TextIO, schema: FeatureSchema) -> Record:
+def read_omop(home: ClientHome, name: str, person: TextIO, schema: FeatureSchema, heard: Heard) -> Record:
     """The record in OMOP tables, which do not say who it is for the EHR. Raises Refused as `omop.read_person`, and
     FIELD_INVALID as `_of`."""
     now = clock.now()
-    reading, source = omop.read_person(home, name, person, schema, now=now)
-    return _of(reading, "", source=source, now=now)
+    reading = omop.read_person(home, name, person, schema, heard, now=now)
+    return _of(reading, "", source=heard.source, now=now)
 
 
 def read_values(file: Path, schema: FeatureSchema, *, taken: datetime) -> Record:

@@ -13,7 +13,6 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import chain, starmap
 from typing import Any, Literal, NotRequired
 from urllib.parse import urljoin, urlsplit
@@ -25,6 +24,7 @@ from typing_extensions import TypedDict
 
 from concordat import canonical, clock
 from concordat.client.bounds import PLAIN, Bounds
+from concordat.client.heard import Heard
 from concordat.client.home import ClientHome
 from concordat.client.session import ATTEMPTS, NO_ANSWER, TRANSIENT, MachineSignIn, pause
 from concordat.fields import STRICT, Text, WebAddress, read
@@ -67,14 +67,6 @@ class Config(TypedDict):
     retract: NotRequired[Text]
     authorities: NotRequired[Text]
     subjects: NotRequired[bool]
-
-
-@dataclass
-class Heard:
-    """What came from a FHIR server: the types of resources, and its address."""
-
-    kinds: set[str] = field(default_factory=set)
-    source: str = ""
 
 
 class Ehr:

@@ -11,8 +11,8 @@ from typing import Any
 
 from concordat import clock
 from concordat.client.answers import Status
-from concordat.client.ehr import Heard
 from concordat.client.governance import CheckedDefinition
+from concordat.client.heard import FILE, Heard
 from concordat.client.home import ClientHome
 from concordat.client.predict import OpenedPrediction
 from concordat.client.work import Work
@@ -25,9 +25,6 @@ from concordat.reasons import Reason
 from concordat.receipt import check_receipts
 from concordat.request import peek_request
 from concordat.states import JobState
-
-FILE = "urn:concordat:file"
-"""In place of an address, for what was read from a file or written to one."""
 
 _ABOUT_CONSENT = frozenset(
     {Reason.CONSENT_WITHDRAWN, Reason.CONSENT_EXPIRED, Reason.CONSENT_MISSING, Reason.RECONSENT_NEEDED}
@@ -87,8 +84,8 @@ def job(work: Work, status: Status) -> dict[str, Any]:
 
 @contextmanager
 def hearing(home: ClientHome, *, person: str, subject: str) -> Iterator[Heard]:
-    """Whoever asks a FHIR server notes what it answered with; if no request comes of it, for whatever reason, what was
-    read is written down here: else `audit_read` does so, with the request."""
+    """Whoever reads of a person notes what came; if no request comes of it, for whatever reason, what was read is
+    written down here: else `audit_read` does so, with the request."""
     heard = Heard()
     try:
         yield heard

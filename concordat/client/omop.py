@@ -11,6 +11,7 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from concordat import canonical
+from concordat.client.heard import Heard
 from concordat.client.home import ClientHome
 from concordat.fields import STRICT, Slug, read
 from concordat.files import about
@@ -50,14 +51,16 @@ def source_of(home: ClientHome, name: str) -> Source:
 
 
 def read_person(
-    home: ClientHome, name: str, person: TextIO, schema: FeatureSchema, *, now: datetime
-) -> tuple[Reading, str]:
-    """What the tables say `now` of the person whom the first line names, and which source that is, for an audit.
+    home: ClientHome, name: str, person: TextIO, schema: FeatureSchema, heard: Heard, *, now: datetime
+) -> Reading:
+    """What the tables say `now` of the person whom the first line names. Which tables had something, and which source
+    that is, is noted in `heard`, also if the rest is refused.
 
     Raises:
         Refused: what `source_of`, `Database` and `Reader.person` refuse.
     """
     source, whose = source_of(home, name), Person.parse(person.read(_LONGEST))
     with Database(source, home.directory) as database:
-        reading = Reader(database, schema).person(whose, Index.at(now))
-        return reading, f"urn:concordat:omop:{name}" if "://" not in name else database.name
+        heard.source = f"urn:concordat:omop:{name}" if "://" not in name else database.name
+        heard.kinds = database.answered
+        return Reader(database, schema).person(whose, Index.at(now))

@@ -7,14 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from concordat import canonical, clock
+from concordat.client.heard import Heard
 from concordat.fhir import Participant, Reading, read_bundle
 from concordat.reasons import Reason, Refused
 from concordat.schema import FeatureSchema, Value
 
 
-def read_fhir(path: Path, schema: FeatureSchema, participant: Participant | None = None) -> Reading:
-    """What a FHIR Bundle of one patient says, now. Raises Refused as `read_object` and `read_bundle` do."""
-    return read_bundle(read_object(path), schema, now=clock.now(), participant=participant)
+def read_fhir(
+    path: Path, schema: FeatureSchema, participant: Participant | None = None, *, heard: Heard | None = None
+) -> Reading:
+    """What a FHIR Bundle of one patient says, now. Raises Refused as `read_object` and `read_bundle` do. What the file
+    holds is noted in `heard`, for whoever keeps an audit, also if it is refused."""
+    bundle = read_object(path)
+    if heard is not None:
+        heard.bundle(bundle)
+    return read_bundle(bundle, schema, now=clock.now(), participant=participant)
 
 
 def read_object(path: Path) -> dict[str, Any]:

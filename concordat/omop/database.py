@@ -99,6 +99,8 @@ class Database:
         self._postgresql = urlsplit(source["url"]).scheme in ("postgresql", "postgres")
         self.queries = 0
         """How many were made."""
+        self.answered: set[str] = set()
+        """The tables about persons that had rows to answer with."""
         self._connection: Any = _postgresql(source, folder) if self._postgresql else _sqlite(source)
 
     def __enter__(self) -> "Database":
@@ -136,6 +138,8 @@ class Database:
                 raise Refused(Reason.OMOP_UNAVAILABLE) from None
             detail = f"The table {table} cannot be read with the columns of CDM 5.4."
             raise Refused(Reason.OMOP_INVALID, detail=detail, field=table) from None
+        if found and table not in _VOCABULARY:
+            self.answered.add(table)
         return found
 
     def found(self) -> dict[str, bool]:

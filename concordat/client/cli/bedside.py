@@ -89,11 +89,11 @@ def enqueue(
     with spoken.hearing(app.home, person=str(person), subject=pseudonym) as heard:
         patient = named(patient_file) if patient_file or fhir is None else ""
         if fhir is not None:
-            read = record.read_fhir(fhir, known.schema, participant, server=address_of(app.home))
+            read = record.read_fhir(fhir, known.schema, heard, participant, server=address_of(app.home))
         elif ehr:
             read = record.read_ehr(app.home, patient, known.schema, heard, participant)
         elif warehouse is not None and whose is not None:
-            read = record.read_omop(app.home, warehouse, whose, known.schema)
+            read = record.read_omop(app.home, warehouse, whose, known.schema, heard)
         else:
             assert values is not None
             assert taken is not None

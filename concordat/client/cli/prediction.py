@@ -24,8 +24,9 @@ from concordat.client.cli.common import (
     write_new,
 )
 from concordat.client.cli.patient import PATIENT, named
-from concordat.client.ehr import Heard, fetch_patient
+from concordat.client.ehr import fetch_patient
 from concordat.client.follow import check_not_ended
+from concordat.client.heard import Heard
 from concordat.client.retraction import check_not_taken_back
 from concordat.client.work import Work
 from concordat.display import VIEWERS, Decision
@@ -110,9 +111,9 @@ def predict_command(
         )
         participant = Participant(definition.protocol["study"], pseudonym)
         with spoken.hearing(app.home, person=str(person), subject=pseudonym) as heard:
-            reading, source = _reading(app, definition.schema, participant, fhir, patient, heard)
+            reading = _reading(app, definition.schema, participant, fhir, patient, heard)
             if warehouse is not None and whose is not None:
-                reading, source = omop.read_person(app.home, warehouse, whose, definition.schema, now=clock.now())
+                reading = omop.read_person(app.home, warehouse, whose, definition.schema, heard, now=clock.now())
             record = reading.values if reading is not None else _record(definition.schema, table, row, values)
             if reading is not None:
                 app.progress.print(readings.table(reading, definition.schema))
@@ -132,9 +133,9 @@ def predict_command(
         if reading is not None:
             work.keep_reading(reading.origins)
             if patient is not None:
-                work.keep_source(source)
+                work.keep_source(heard.source)
             who = {"request": work.request, "person": str(person), "subject": pseudonym}
-            spoken.audit_read(app.home, reading.origins, **who, source=source)
+            spoken.audit_read(app.home, reading.origins, **who, source=heard.source)
         app.progress.print(f"Request {work.request}")
         if work.package("request") is None:
             app.progress.print("There is no records key: nothing but this folder will ever open the result.")
@@ -242,12 +243,12 @@ def disclose(app: App, request: str, file: Path, with_record: bool) -> None:
 
 def _reading(
     app: App, schema: FeatureSchema, participant: Participant, fhir: Path | None, patient: str | None, heard: Heard
-) -> tuple[Reading | None, str]:
-    """What was read in FHIR, and from where."""
+) -> Reading | None:
+    """What was read in FHIR, if anything was."""
     if patient is not None:
         bundle = fetch_patient(app.home, patient, schema, heard)
-        return read_bundle(bundle, schema, now=clock.now(), participant=participant), heard.source
-    return (None if fhir is None else records.read_fhir(fhir, schema, participant)), spoken.FILE
+        return read_bundle(bundle, schema, now=clock.now(), participant=participant)
+    return None if fhir is None else records.read_fhir(fhir, schema, participant, heard=heard)
 
 
 def _record(schema: FeatureSchema, table: Path | None, row: int, values: Path | None) -> Mapping[str, Value]:

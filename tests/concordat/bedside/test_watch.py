@@ -19,7 +19,7 @@ from concordat.bedside.receipts import Receipts
 from concordat.bedside.record import Record, read_ehr
 from concordat.bedside.store import Store
 from concordat.bedside.watch import Watch
-from concordat.client.ehr import Heard
+from concordat.client.heard import Heard
 from concordat.client.home import ClientHome
 from concordat.fhir.statements import VERIFICATION
 from concordat.keystore import Keystore

@@ -418,14 +418,16 @@ def test_who_has_left_the_study_by_the_health_record_is_refused_before_anything_
     error = json.loads(run(*options, output="json").stderr)["error"]
     assert (error["reason"], error["field"]) == ("not-in-study", f"entry.{len(content['entry']) - 1}.resource.status")
     home = world.homes["long-beach"]
-    assert not home.audit.exists()
+    (event,) = [json.loads(line) for line in home.audit.read_text().splitlines()]
+    kinds = [each["what"].get("display") for each in event["entity"]]
+    assert kinds == [None, "Observation, Patient, ResearchSubject"], "the file was read, and no request came of it"
     assert not list(home.work.glob("*/request.json"))
     assert not Job.objects.exists()
     told["status"] = "on-study"
     file.write_text(json.dumps(content))
     asked = machine(run(*options, output="json"))
     assert len(Work.of(home.work, asked["request"]).origins["participation"]) == 1
-    assert "ResearchSubject" in home.audit.read_text().splitlines()[0]
+    assert "ResearchSubject" in home.audit.read_text().splitlines()[1]
 
 
 def test_a_record_comes_from_a_fhir_server_and_the_result_goes_back(
@@ -530,6 +532,22 @@ def test_a_record_that_was_read_at_the_server_and_refused_is_audited_too(
     get_fhir_model_class("AuditEvent").model_validate(event)
 
 
+def test_so_is_one_that_was_read_from_a_file(world: World, agreed: CheckedDefinition, run: Run, tmp_path: Path) -> None:
+    consent, content = give_consent(run, tmp_path), json.loads((FOLDER / "bundle.json").read_text())
+    del content["entry"][1]
+    content["entry"].append({"resource": {"resourceType": "Anna Kovács"}})
+    (tmp_path / "bundle.json").write_text(json.dumps(content))
+    options = ["predict", "--definition", agreed.digest, *ASKED, "--consent", consent]
+    refused = run(*options, "--fhir", tmp_path / "bundle.json", output="json")
+    assert json.loads(refused.stderr)["error"]["reason"] == "feature-missing"
+    (event,) = [json.loads(line) for line in world.homes["long-beach"].audit.read_text().splitlines()]
+    assert (balp.profile(event), balp.violations(event)) == ("PatientRead", [])
+    assert event["entity"][1]["what"]["display"] == "Observation, Patient", "and not what calls itself a type"
+    unread = run(*options, "--fhir", tmp_path / "none.json", output="json")
+    assert unread.exit_code != 0
+    assert len(world.homes["long-beach"].audit.read_text().splitlines()) == 1, "of nothing nothing was read"
+
+
 def test_a_record_comes_from_omop_tables_and_nothing_names_the_person(
     world: World, agreed: CheckedDefinition, run: Run, tmp_path: Path
 ) -> None:
@@ -553,6 +571,17 @@ def test_a_record_comes_from_omop_tables_and_nothing_names_the_person(
         told = run(*options, "--omop", name, output="json").stderr
         assert json.loads(told)["error"]["reason"] == reason
         assert "secret" not in told
+    assert not home.audit.exists(), "nothing was read of anybody"
+    with sqlite3.connect(tmp_path / "cdm.sqlite3") as connection:
+        there = connection.execute("SELECT * FROM observation").fetchall()
+        connection.execute("DELETE FROM observation")
+    told = run(*options, "--omop", "warehouse", output="json").stderr
+    assert json.loads(told)["error"]["reason"] == "feature-missing"
+    (event,) = [json.loads(line) for line in home.audit.read_text().splitlines()]
+    assert (balp.profile(event), balp.violations(event)) == ("PatientRead", [])
+    assert event["entity"][1]["what"]["display"] == "measurement, person"
+    with sqlite3.connect(tmp_path / "cdm.sqlite3") as connection:
+        connection.executemany(f"INSERT INTO observation VALUES ({', '.join('?' * len(there[0]))})", there)
     asked = machine(run(*options, "--omop", "warehouse", output="json"))
     (origin,) = [each for each in asked["reading"]["items"] if each["feature"] == "trestbps"]
     assert (origin["resource"], origin["unit"]) == ("measurement", "mm[Hg]")
