@@ -226,8 +226,8 @@ class Items:
 def check_not_taken_back(folder: Path, requests: Sequence[str]) -> None:
     """Raises Refused(WRONG_STATE) if the bedside of the home in this folder, where there is one, has taken the result
     of one of these requests back: of what is to be shown, or of what it asks about."""
-    found = _retractions(folder, requests)
-    if why := next(filter(None, found), ""):
+    found = retractions(folder, requests)
+    if why := next(filter(None, map(found.get, requests)), ""):
         detail = f"The bedside has taken the result back. {TAKEN_BACK[why]}."
         raise Refused(Reason.WRONG_STATE, detail=detail, field="request")
 
@@ -235,20 +235,19 @@ def check_not_taken_back(folder: Path, requests: Sequence[str]) -> None:
 def check_not_shown(folder: Path, request: str) -> None:
     """Raises Refused(WRONG_STATE) if the bedside of the home in this folder, where there is one, knows this request and
     has not taken it back: what its page shows as good must not be called an error elsewhere."""
-    if "" in _retractions(folder, [request]):
+    if retractions(folder, [request]).get(request) == "":
         detail = f"The bedside still has it. Take it back there first: concordat bedside retract --request {request}"
         raise Refused(Reason.WRONG_STATE, detail=detail, field="request")
 
 
-def _retractions(folder: Path, requests: Sequence[str]) -> list[str]:
-    """Of each of these requests that the bedside of the home in this folder knows, why it was taken back, or nothing;
-    the first of them first."""
+def retractions(folder: Path, requests: Sequence[str]) -> dict[str, str]:
+    """Of each of these requests that the bedside of the home in this folder knows, if there is one, why it was taken
+    back; empty where it was not."""
     if not (folder / FILE).exists():
-        return []
+        return {}
     with Store(folder).read() as db:
-        which = f"SELECT id, retraction FROM item WHERE id IN ({', '.join('?' * len(requests))})"  # noqa: S608
-        found = dict(db.execute(which, requests).fetchall())
-    return [found[each] for each in requests if each in found]
+        which = "SELECT id, retraction FROM item WHERE id IN (SELECT value FROM json_each(?))"
+        return dict(db.execute(which, [json.dumps(list(requests))]).fetchall())
 
 
 def delete(db: sqlite3.Connection, request: str) -> None:

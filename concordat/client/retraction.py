@@ -4,7 +4,7 @@ What was written is found by the identifiers that it has, so it does not matter 
 off; neither the coordinator nor the log is asked.
 """
 
-from typing import Any
+from typing import Any, TypedDict
 
 from concordat import clock
 from concordat.bedside import items
@@ -57,6 +57,35 @@ def check_not_taken_back(home: ClientHome, work: Work) -> None:
         if why := Work(home.work / request).taken_back:
             detail = f"It was taken back in the health record. {TAKEN_BACK[why]}."
             raise Refused(Reason.WRONG_STATE, detail=detail, field="request")
+
+
+class Written(TypedDict):
+    """A result that was sent to a FHIR server from here: `since` when it may have it (RFC 3339), why a bedside in this
+    home has taken it back, if it has, and why what the server had of it was taken back, if it was. Both are codes of
+    `display.TAKEN_BACK`."""
+
+    request: str
+    definition: str
+    since: str
+    bedside: str
+    taken_back: str
+
+
+def listed(home: ClientHome) -> list[Written]:
+    """What was sent to a FHIR server from here, the oldest first."""
+    works = [Work(folder) for folder in home.work.iterdir()] if home.work.exists() else []
+    sent = sorted((work for work in works if work.written), key=lambda work: (work.written, work.request))
+    known = items.retractions(home.directory, [work.request for work in sent])
+    return [
+        {
+            "request": work.request,
+            "definition": work.content["definition"],
+            "since": work.written,
+            "bedside": known.get(work.request, ""),
+            "taken_back": work.taken_back,
+        }
+        for work in sent
+    ]
 
 
 def written(ehr: Ehr, request: str) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@
     work/<request>/*.package    what reopens it, sealed to the records key and the escrow, and the statement about it
     work/<request>/reading.json    where in a FHIR Bundle each value came from, if it came from one
     work/<request>/result.json     what the nodes returned, opened: what a disclosure is made of
+    work/<request>/written         since when a FHIR server may have its result, if it was sent to one
     work/<request>/taken-back      why what a FHIR server had of its result was taken back, if it was
     work/<request>/alarm           the signed alarm, if a canary came back wrong: nobody can say that there was none
 
@@ -19,10 +20,12 @@ unreadable from here for ever; what opens it then are the packages, if there wer
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
 
+from concordat import clock
 from concordat.asking import Prepared
 from concordat.client.answers import ManyResult, Result
 from concordat.client.canaries import Batch
@@ -209,6 +212,17 @@ class Work(Asked):
         """The FHIR server's address; empty if the record came from none."""
         file = self.folder / "source"
         return file.read_text() if file.exists() else ""
+
+    @property
+    def written(self) -> str:
+        """When its result was sent to the FHIR server for the first time (RFC 3339), or empty."""
+        file = self.folder / "written"
+        return file.read_text() if file.exists() else ""
+
+    def keep_written(self, when: datetime) -> None:
+        """Its result is about to be sent to the FHIR server. The first time stays."""
+        with suppress(FileExistsError):
+            write_private(self.folder / "written", clock.rfc3339(when).encode(), replace=False)
 
     @property
     def taken_back(self) -> str:

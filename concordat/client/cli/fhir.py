@@ -11,11 +11,11 @@ from concordat import clock
 from concordat.bedside.items import check_not_shown
 from concordat.client import consents, governance, predict
 from concordat.client import fhir as spoken
-from concordat.client.cli.common import App, write_new
+from concordat.client.cli.common import App, columns, write_new
 from concordat.client.cli.terminal import echo_json
 from concordat.client.ehr import Ehr, address_of
 from concordat.client.rereading import found_wrong
-from concordat.client.retraction import check_not_taken_back, take_back
+from concordat.client.retraction import check_not_taken_back, listed, take_back
 from concordat.client.work import Work
 from concordat.display import RETRACTIONS
 from concordat.fhir.capability import capability_statement
@@ -62,8 +62,22 @@ def send(app: App, request: str) -> None:
         _check_not_wrong(ehr, work)
     with Ehr.of(app.home, to="write") as ehr:
         spoken.audit_disclosed(app.home, work, kinds=_kinds(bundle), recipient=ehr.base)
+        work.keep_written(clock.now())
         places = ehr.write(bundle)
     app.answer({"written": places}, lambda console: console.print("\n".join(places)))
+
+
+@fhir.command()
+@click.pass_obj
+def written(app: App) -> None:
+    """List what `send` sent to the FHIR server from here, and whether it was taken back, there and at the bedside."""
+    found = listed(app.home)
+    rows = [
+        (each["request"], each["since"], each["bedside"] or "-", each["taken_back"] or "-", each["definition"])
+        for each in found
+    ]
+    headings = ("request", "sent", "bedside", "health record", "definition")
+    app.answer({"written": found}, lambda console: columns(console, headings, rows))
 
 
 @fhir.command()

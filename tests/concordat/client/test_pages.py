@@ -241,7 +241,7 @@ def test_connecting_an_ehr_is_described_right(
             asks,
             told.take("concordat open"),
             "concordat fhir send $REQUEST",
-            told.take("concordat fhir retract"),
+            told.take("concordat fhir written"),
             answers=[("id in the health record", patient)],
             serve=serve,
         )

@@ -34,6 +34,13 @@ class Sent:
         """What was written of this type; the Observations of the record are others."""
         return [each for each in self.server.resources if each["resourceType"] == kind and each["id"][0] != "r"]
 
+    def at_the_bedside(self) -> Items:
+        """The bedside in the home knows it, too."""
+        items, work = Items(Store(self.home.directory), self.definition), Work.of(self.home.work, self.request)
+        record = {"values": work.content["values"], "taken": {}, "person": PERSON, "consent": "", "subject": ""}
+        items.put(patient="p1", request=self.request, **record)
+        return items
+
     def take_back(self, why: str = "wrong-patient", **options: Any) -> Any:
         return self.run("fhir", "retract", self.request, "--why", why, "--person", PERSON, output="json", **options)
 
@@ -113,9 +120,7 @@ class TestTakingBackWhatWasWritten:
 
     def test_waits_until_the_bedside_has_taken_it_back(self, sent: Sent) -> None:
         machine(sent.run("fhir", "send", sent.request, output="json"))
-        items, work = Items(Store(sent.home.directory), sent.definition), Work.of(sent.home.work, sent.request)
-        record = {"values": work.content["values"], "taken": {}, "person": PERSON, "consent": "", "subject": ""}
-        items.put(patient="p1", request=sent.request, **record)
+        items = sent.at_the_bedside()
         error = sent.refused("fhir", "retract", sent.request, "--why", "wrong-patient", "--person", PERSON)
         assert "concordat bedside retract" in error["detail"]
         assert {each["status"] for each in sent.of("RiskAssessment")} == {"final"}
@@ -154,6 +159,42 @@ class TestTakingBackWhatWasWritten:
         (sent.home.directory / "ehr.json").write_text(json.dumps(other))
         error = sent.refused("fhir", "retract", sent.request, "--why", "merged", "--person", PERSON)
         assert (error["reason"], error["field"]) == ("wrong-state", "request")
+
+    def test_is_listed_with_what_was_sent_and_what_the_bedside_says(self, sent: Sent) -> None:
+        def listed() -> list[dict[str, Any]]:
+            found: list[dict[str, Any]] = machine(sent.run("fhir", "written", output="json"))["written"]
+            return found
+
+        assert listed() == []
+        machine(sent.run("fhir", "send", sent.request, output="json"))
+        (first,) = listed()
+        assert (first["request"], first["definition"]) == (sent.request, sent.definition)
+        assert (first["bedside"], first["taken_back"]) == ("", "")
+        machine(sent.run("fhir", "send", sent.request, output="json"))
+        assert listed() == [first]
+        sent.at_the_bedside().retract(request=sent.request, why="merged")
+        machine(sent.take_back("merged"))
+        assert listed() == [first | {"bedside": "merged", "taken_back": "merged"}]
+        assert "merged" in sent.run("fhir", "written").stdout
+
+    def test_what_may_have_been_written_is_listed_and_taken_back_too(
+        self, sent: Sent, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The answer was lost, or the command was killed."""
+        sent.server.troubles = [(500, {})]
+        assert sent.run("fhir", "send", sent.request).exit_code != 0
+        assert machine(sent.run("fhir", "written", output="json"))["written"] == [], "the look before it failed"
+        write = sent.server.transaction
+
+        def lost(bundle: dict[str, Any]) -> dict[str, Any]:
+            write(bundle)
+            return {"resourceType": "Bundle"}
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sent.server, "transaction", lost)
+            assert sent.run("fhir", "send", sent.request).exit_code != 0
+        assert len(machine(sent.run("fhir", "written", output="json"))["written"]) == 1
+        assert len(machine(sent.take_back())["retracted"]) == 3
 
     def test_for_what_only_ended_is_no_option(self, sent: Sent) -> None:
         assert sent.take_back("consent-withdrawn").exit_code == 2
