@@ -53,6 +53,10 @@ ENDINGS: Mapping[str, str] = {
 }
 """What has ended since a result was computed, so that it is not used any more, by code."""
 
+BY_HAND: Mapping[str, str] = {**RETRACTIONS, "model-recalled": ENDINGS["model-recalled"]}
+"""Why somebody takes a result back by a command. What else ends, ends from then on: a result that was used while its
+consent held was rightly used."""
+
 TAKEN_BACK: Mapping[str, str] = {**RETRACTIONS, **ENDINGS}
 """Every reason for which a result is not shown any more."""
 

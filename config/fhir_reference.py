@@ -180,8 +180,8 @@ is converted if it has the same dimension, and refused otherwise. Not converted,
 - `concordat fhir send REQUEST` sends the same to the [FHIR server](../how-to/connect-an-ehr.md) that the record came
   from.
 - `concordat fhir retract REQUEST` [takes that back](../how-to/connect-an-ehr.md): RiskAssessment and Observations, as
-  the server has them, get the status `entered-in-error` and a note; a second Provenance, whose activity is `NULLIFY`,
-  says who took them back and why. Nothing is deleted. `concordat fhir written` lists what was sent.
+  the server has them, get the status `entered-in-error` and a note; a Provenance of its own, whose activity is
+  `NULLIFY`, says who took them back and why. Nothing is deleted. `concordat fhir written` lists what was sent.
 - `concordat fhir task REQUEST` prints the job, `fhir study DEFINITION` the study, `fhir subject CONSENT` the person's
   part in it; `concordat consent show CONSENT --fhir` the consent.
 
@@ -211,7 +211,8 @@ tables.
   or all tables that had rows of the person;
 - AuthZconsent when the coordinator took it, or refused it for the consent's sake;
 - PrivacyDisclosure.Source before a result is written as FHIR, sent, or disclosed by `concordat disclose`;
-- PatientUpdate before a result that was sent is taken back at the server.
+- PatientRead when what was sent of a result is looked for at the server, to take it back, and PatientUpdate after it
+  was.
 
 What the bedside's worker asks a server again is not among them: nobody asked for it, and the server's own audit has it.
 

@@ -232,22 +232,25 @@ def check_not_taken_back(folder: Path, requests: Sequence[str]) -> None:
         raise Refused(Reason.WRONG_STATE, detail=detail, field="request")
 
 
-def check_not_shown(folder: Path, request: str) -> None:
-    """Raises Refused(WRONG_STATE) if the bedside of the home in this folder, where there is one, knows this request and
-    has not taken it back: what its page shows as good must not be called an error elsewhere."""
-    if retractions(folder, [request]).get(request) == "":
-        detail = f"The bedside still has it. Take it back there first: concordat bedside retract --request {request}"
+def check_not_shown(folder: Path, requests: Sequence[str]) -> None:
+    """Raises Refused(WRONG_STATE) if the bedside of the home in this folder, where there is one, shows the result of
+    one of these requests or may come to, since it has not taken it back: what its page shows as good must not be called
+    an error elsewhere."""
+    known = retractions(folder, requests)
+    if shown := next((each for each in requests if known.get(each) == ""), ""):
+        detail = f"The bedside still has it. Take it back there first: concordat bedside retract --request {shown}"
         raise Refused(Reason.WRONG_STATE, detail=detail, field="request")
 
 
 def retractions(folder: Path, requests: Sequence[str]) -> dict[str, str]:
-    """Of each of these requests that the bedside of the home in this folder knows, if there is one, why it was taken
-    back; empty where it was not."""
+    """Of each of these requests that the bedside of the home in this folder has, if there is one, why it was taken
+    back; empty where it was not. What failed there is never shown, and not taken back."""
     if not (folder / FILE).exists():
         return {}
     with Store(folder).read() as db:
-        which = "SELECT id, retraction FROM item WHERE id IN (SELECT value FROM json_each(?))"
-        return dict(db.execute(which, [json.dumps(list(requests))]).fetchall())
+        which = "id IN (SELECT value FROM json_each(?)) AND (retraction != '' OR state != 'failed')"
+        rows = db.execute(f"SELECT id, retraction FROM item WHERE {which}", [json.dumps(list(requests))])  # noqa: S608
+        return dict(rows.fetchall())
 
 
 def delete(db: sqlite3.Connection, request: str) -> None:

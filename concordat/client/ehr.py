@@ -2,8 +2,9 @@
 
 Signed in as a SMART Backend Service (client credentials with private_key_jwt, ES384) with the home's client key.
 Parameters go in the body of a search by POST, so that no patient's id stands in an address of ours. Reads are repeated
-on trouble, and so is the one write, which a server that takes it twice has once (`concordat.fhir.result`). Answers have
-a size at most, and where nobody waits, all of it has a time (`concordat.client.bounds`).
+on trouble, and so are writes: a result that a server takes twice it has once (`concordat.fhir.result`), and what it has
+taken back it does not take back again (`concordat.client.retraction`). Answers have a size at most, and where nobody
+waits, all of it has a time (`concordat.client.bounds`).
 
 https://hl7.org/fhir/smart-app-launch/backend-services.html, https://hl7.org/fhir/R4/search.html
 """
@@ -27,6 +28,7 @@ from concordat.client.bounds import PLAIN, Bounds
 from concordat.client.heard import Heard
 from concordat.client.home import ClientHome
 from concordat.client.session import ATTEMPTS, NO_ANSWER, TRANSIENT, MachineSignIn, pause
+from concordat.fhir.elements import element, text
 from concordat.fields import STRICT, Text, WebAddress, read
 from concordat.files import about
 from concordat.reasons import Reason, Refused
@@ -184,11 +186,12 @@ class Ehr:
         except ValueError:
             raise Refused(Reason.EHR_REFUSED, detail="A number there is larger than any that can be written.") from None
         answer = self._send(self._base, content=content)
-        entries = [each.get("response", {}) for each in _entries(answer)]
-        done = [each for each in entries if str(each.get("status", ""))[:3] in ("200", "201")]
+        entries = [element(each.get("response")) for each in _entries(answer)]
+        done = [each for each in entries if text(each.get("status"))[:3] in ("200", "201")]
         if len(done) != len(bundle["entry"]) or len(entries) != len(done):
             raise Refused(Reason.EHR_REFUSED, detail="The server did not say of every resource that it has it.")
-        return [str(each.get("location", "")) for each in done]
+        asked = [entry["request"]["url"] for entry in bundle["entry"]]
+        return [text(each.get("location")) or url for each, url in zip(done, asked, strict=True)]
 
     def _subjects(self, identity: str) -> Iterator[dict[str, Any]]:
         """The patient's ResearchSubjects, with their studies. A server that does not know the type answers 404 and has

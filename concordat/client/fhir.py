@@ -149,8 +149,14 @@ def audit_disclosed(home: ClientHome, work: Work, *, kinds: Iterable[str], recip
     _append(home, event)
 
 
+def audit_looked(home: ClientHome, work: Work, *, person: str, kinds: Iterable[str], server: str) -> None:
+    """Write down that a person has resources of these types, made of a request, read at a server."""
+    subject = peek_request(work.content["token"])["subject"]
+    _audit_read(home, set(kinds), request=work.request, person=person, subject=subject, source=server)
+
+
 def audit_updated(home: ClientHome, work: Work, *, person: str, kinds: Iterable[str], server: str) -> None:
-    """Write down that a person has resources of these types, made of a request, changed at a server."""
+    """Write down that a person has had resources of these types, made of a request, changed at a server."""
     event = audit.patient_updated(
         institution=home.institution,
         person=person,

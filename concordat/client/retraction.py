@@ -1,7 +1,11 @@
-"""A result that was written to a FHIR server is taken back, and what was taken back is not used from here again.
+"""A result that was written to a FHIR server is taken back, and what is taken back is not used from here again.
 
-What was written is found by the identifiers that it has, so it does not matter who wrote it, or whether that was cut
-off; neither the coordinator nor the log is asked.
+What was written is found by the identifiers that it was sent with, which the home has kept; neither the coordinator nor
+the log is asked. In what order:
+
+    looked for there → kept in the home that it is taken back, and why → marked there → audited → kept that it is done
+
+Killed at any point, the command is given again, and goes on. From the second step on the result is not shown here.
 """
 
 from typing import Any, TypedDict
@@ -13,40 +17,69 @@ from concordat.client.ehr import Ehr
 from concordat.client.home import ClientHome
 from concordat.client.work import Work
 from concordat.display import TAKEN_BACK
-from concordat.fhir.retraction import (
-    Retraction,
-    assessment_identifier,
-    is_assessment,
-    is_factors,
-    rests_on,
-    retraction_bundle,
-)
+from concordat.fhir.later import erroneous
+from concordat.fhir.retraction import Retraction, bears, place, retraction_bundle
 from concordat.reasons import Reason, Refused
 
 
+class Written(TypedDict):
+    """A result that was sent to a FHIR server from here: `since` when it may have it (RFC 3339), why a bedside in this
+    home has taken it back, if it has, and why what the server has was taken back, if that was `begun` or `done`. Both
+    are codes of `display.TAKEN_BACK`."""
+
+    request: str
+    definition: str
+    since: str
+    bedside: str
+    taken_back: str
+    state: str
+
+
 def take_back(home: ClientHome, ehr: Ehr, work: Work, *, person: str, why: str) -> list[str]:
-    """Give what the server has of a result the status `entered-in-error`; answers where, or nothing where all of it had
-    that status before.
+    """Give what the server has of a result the status `entered-in-error`; answers what was changed, or nothing where
+    all of it had that status before.
 
     Args:
         person: the handle (UUID) of who takes it back.
-        why: a code of `concordat.fhir.retraction.REASONS`.
+        why: a code of `display.BY_HAND`.
 
     Raises:
-        Refused: NOT_FOUND if the server has no RiskAssessment of the request; what `Ehr` raises, also if something was
-            changed there while it was read.
+        Refused: NOT_FOUND for what was not sent from here, and, when the rest is done, for what the server does not
+            find; WRONG_STATE if it was taken back for another reason; what `Ehr` and `retraction_bundle` raise, also
+            for what was changed there while it was read.
     """
-    found = written(ehr, work.request)
+    before = work.taken_back
+    found, missing = _there(ehr, work)
     if not found:
-        raise Refused(Reason.NOT_FOUND, detail="The server has no RiskAssessment of this request.", field="request")
-    about = Retraction(work.request, home.institution, person, clock.now(), why)
-    bundle, places = retraction_bundle(found, about), []
-    if bundle["entry"]:
-        kinds = [entry["resource"]["resourceType"] for entry in bundle["entry"]]
-        spoken.audit_updated(home, work, person=person, kinds=kinds, server=ehr.base)
-        places = ehr.write(bundle)
+        raise Refused(Reason.NOT_FOUND, detail="The server has nothing of this result.", field="request")
+    kinds = [str(each["resourceType"]) for each in found]
+    spoken.audit_looked(home, work, person=person, kinds=kinds, server=ehr.base)
+    bundle = retraction_bundle(found, Retraction(work.request, home.institution, person, clock.now(), why))
+    if before is not None and before["why"] != why and (before["done"] or not bundle["entry"]):
+        detail = f"It was taken back before, for another reason: {before['why']}."
+        raise Refused(Reason.WRONG_STATE, detail=detail, field="why")
     work.take_back(why)
-    return places
+    changed = _mark(ehr, work, bundle) if bundle["entry"] else []
+    if changed or (before is not None and not before["done"]):
+        spoken.audit_updated(home, work, person=person, kinds=kinds, server=ehr.base)
+    work.take_back(why, done=not missing)
+    if missing:
+        detail = f"The server does not find all of it. Taken back is what it has, and not: {', '.join(missing)}."
+        raise Refused(Reason.NOT_FOUND, detail=detail, field="request")
+    return changed
+
+
+def questions(home: ClientHome, request: str) -> list[Work]:
+    """What was asked about a request's record, and sent to the FHIR server as well."""
+    return [work for work in _sent(home) if work.request != request and request in work.requests]
+
+
+def listed(home: ClientHome) -> list[Written]:
+    """What was sent to a FHIR server from here, the oldest first."""
+    sent = _sent(home)
+    known = items.retractions(home.directory, [work.request for work in sent])
+    found = [_listed(work, known.get(work.request, "")) for work in sent]
+    return sorted(found, key=lambda each: (each["since"], each["request"]))
 
 
 def check_not_taken_back(home: ClientHome, work: Work) -> None:
@@ -54,45 +87,49 @@ def check_not_taken_back(home: ClientHome, work: Work) -> None:
     home; or that of the earlier request whose record it asks about."""
     items.check_not_taken_back(home.directory, work.requests)
     for request in work.requests:
-        if why := Work(home.work / request).taken_back:
-            detail = f"It was taken back in the health record. {TAKEN_BACK[why]}."
+        if (said := Work(home.work / request).taken_back) is not None:
+            detail = f"It was taken back in the health record. {TAKEN_BACK[said['why']]}."
             raise Refused(Reason.WRONG_STATE, detail=detail, field="request")
 
 
-class Written(TypedDict):
-    """A result that was sent to a FHIR server from here: `since` when it may have it (RFC 3339), why a bedside in this
-    home has taken it back, if it has, and why what the server had of it was taken back, if it was. Both are codes of
-    `display.TAKEN_BACK`."""
-
-    request: str
-    definition: str
-    since: str
-    bedside: str
-    taken_back: str
-
-
-def listed(home: ClientHome) -> list[Written]:
-    """What was sent to a FHIR server from here, the oldest first."""
-    works = [Work(folder) for folder in home.work.iterdir()] if home.work.exists() else []
-    sent = sorted((work for work in works if work.written), key=lambda work: (work.written, work.request))
-    known = items.retractions(home.directory, [work.request for work in sent])
-    return [
-        {
-            "request": work.request,
-            "definition": work.content["definition"],
-            "since": work.written,
-            "bedside": known.get(work.request, ""),
-            "taken_back": work.taken_back,
-        }
-        for work in sent
-    ]
+def _there(ehr: Ehr, work: Work) -> tuple[list[dict[str, Any]], list[str]]:
+    """What the server has of a result, and what of it is not found. Raises Refused(NOT_FOUND) if it was never sent."""
+    if work.written is None:
+        raise Refused(Reason.NOT_FOUND, detail="This result was not sent to a server from here.", field="request")
+    found: dict[str, dict[str, Any]] = {}
+    missing = []
+    for sent in work.written["resources"]:
+        kind, identifier = sent["type"], sent["identifier"]
+        answered = [each for each in ehr.identified(kind, identifier) if bears(each, kind, identifier)]
+        found |= {place(each): each for each in answered}
+        missing += [] if answered else [f"{kind} {identifier['value']}"]
+    return list(found.values()), missing
 
 
-def written(ehr: Ehr, request: str) -> list[dict[str, Any]]:
-    """A request's RiskAssessment and the Observations of its factors, as the server has them now."""
-    answered = ehr.identified("RiskAssessment", assessment_identifier(request))
-    assessments = [each for each in answered if is_assessment(each, request)]
-    identities = dict.fromkeys(each for some in assessments for each in rests_on(some, base=ehr.base))
-    observations = ehr.named("Observation", list(identities))
-    factors = {each["id"]: each for each in observations if each.get("id") in identities and is_factors(each, request)}
-    return [*assessments, *factors.values()]
+def _mark(ehr: Ehr, work: Work, bundle: dict[str, Any]) -> list[str]:
+    """Send it. A server that has done it already refuses it, since what was read is not the newest version any more;
+    and one whose answer says nothing may have done it: so it is looked at again."""
+    try:
+        return ehr.write(bundle)
+    except Refused as refused:
+        if refused.reason is not Reason.EHR_REFUSED or not all(map(erroneous, _there(ehr, work)[0])):
+            raise
+    return [entry["request"]["url"] for entry in bundle["entry"]]
+
+
+def _sent(home: ClientHome) -> list[Work]:
+    folders = home.work.iterdir() if home.work.exists() else iter(())
+    return [work for work in map(Work, folders) if work.written is not None]
+
+
+def _listed(work: Work, bedside: str) -> Written:
+    written, taken_back = work.written, work.taken_back
+    assert written is not None
+    return {
+        "request": work.request,
+        "definition": work.content["definition"],
+        "since": written["since"],
+        "bedside": bedside,
+        "taken_back": taken_back["why"] if taken_back else "",
+        "state": "" if taken_back is None else "done" if taken_back["done"] else "begun",
+    }

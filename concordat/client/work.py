@@ -6,8 +6,8 @@
     work/<request>/*.package    what reopens it, sealed to the records key and the escrow, and the statement about it
     work/<request>/reading.json    where in a FHIR Bundle each value came from, if it came from one
     work/<request>/result.json     what the nodes returned, opened: what a disclosure is made of
-    work/<request>/written         since when a FHIR server may have its result, if it was sent to one
-    work/<request>/taken-back      why what a FHIR server had of its result was taken back, if it was
+    work/<request>/written         what of its result a FHIR server may have, and since when, if it was sent to one
+    work/<request>/taken-back      why that is taken back, and whether it is done, if it is
     work/<request>/alarm           the signed alarm, if a canary came back wrong: nobody can say that there was none
 
 An audit has its folder in audits/ and a training in trainings/, with request.json, output.key, job and result.json.
@@ -25,18 +25,45 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
 
+from pydantic import with_config
+from typing_extensions import TypedDict
+
 from concordat import clock
 from concordat.asking import Prepared
 from concordat.client.answers import ManyResult, Result
 from concordat.client.canaries import Batch
 from concordat.client.home import Many
-from concordat.fields import read
+from concordat.fields import STRICT, Text, Time, read
 from concordat.files import write_private
 from concordat.package import Signed, Stage
 from concordat.reading.record import Origins
 from concordat.reasons import Reason, Refused
 from concordat.schema import Value
 from concordat.sealing import SealingKey
+
+
+@with_config(STRICT)
+class Sent(TypedDict):
+    """A resource, by its type and the Identifier that it was sent with."""
+
+    type: Text
+    identifier: dict[str, Text]
+
+
+@with_config(STRICT)
+class Written(TypedDict):
+    """What was sent to a FHIR server, and when first."""
+
+    since: Time
+    resources: list[Sent]
+
+
+@with_config(STRICT)
+class TakenBack(TypedDict):
+    """Why it is taken back there, a code of `display.BY_HAND`, and whether that is done."""
+
+    why: Text
+    done: bool
 
 
 class Asked:
@@ -214,25 +241,33 @@ class Work(Asked):
         return file.read_text() if file.exists() else ""
 
     @property
-    def written(self) -> str:
-        """When its result was sent to the FHIR server for the first time (RFC 3339), or empty."""
-        file = self.folder / "written"
-        return file.read_text() if file.exists() else ""
+    def written(self) -> Written | None:
+        """What of its result was sent to the FHIR server, or may have been; None if nothing was."""
+        return read(self._json("written"), Written) if (self.folder / "written").exists() else None
 
-    def keep_written(self, when: datetime) -> None:
-        """Its result is about to be sent to the FHIR server. The first time stays."""
+    def keep_written(self, bundle: Mapping[str, Any], when: datetime) -> None:
+        """Its result is about to be sent to the FHIR server as this Bundle. The first time stays."""
+        resources = [entry["resource"] for entry in bundle["entry"]]
+        sent = [
+            {"type": each["resourceType"], "identifier": each["identifier"][0]}
+            for each in resources
+            if "identifier" in each
+        ]
+        content = json.dumps({"since": clock.rfc3339(when), "resources": sent}).encode()
         with suppress(FileExistsError):
-            write_private(self.folder / "written", clock.rfc3339(when).encode(), replace=False)
+            write_private(self.folder / "written", content, replace=False)
 
     @property
-    def taken_back(self) -> str:
-        """Why what a FHIR server had of the result was taken back, as a code of `display.TAKEN_BACK`, or empty."""
-        file = self.folder / "taken-back"
-        return file.read_text() if file.exists() else ""
+    def taken_back(self) -> TakenBack | None:
+        """Why what a FHIR server has of its result is taken back, and whether that is done; None if it is not."""
+        return read(self._json("taken-back"), TakenBack) if (self.folder / "taken-back").exists() else None
 
-    def take_back(self, why: str) -> None:
-        """The FHIR server has it as an error now: nothing of it is shown or written again."""
-        write_private(self.folder / "taken-back", why.encode(), replace=True)
+    def take_back(self, why: str, *, done: bool = False) -> None:
+        """What a FHIR server has of its result is taken back. Once that was done it stays so."""
+        before = self.taken_back
+        if before is None or not before["done"]:
+            content = json.dumps({"why": why, "done": done}).encode()
+            write_private(self.folder / "taken-back", content, replace=True)
 
     @property
     def origins(self) -> Origins:

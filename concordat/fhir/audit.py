@@ -97,7 +97,7 @@ def disclosed(
 def patient_updated(
     *, institution: str, person: str, subject: str, request: str, kinds: Sequence[str], server: str, now: datetime
 ) -> dict[str, Any]:
-    """That a patient's resources of these types, made of a request, are changed at the `server` with this address."""
+    """That a patient's resources of these types, made of a request, were changed at the `server` with this address."""
     return {
         **_event("PatientUpdate", institution, now, {"system": f"{_HL7}/audit-event-type", "code": "rest"}, action="U"),
         "subtype": [{"system": "http://hl7.org/fhir/restful-interaction", "code": "update"}],

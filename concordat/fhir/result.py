@@ -90,7 +90,7 @@ def result_bundle(answer: Explanation | Classes, about: About) -> dict[str, Any]
         _created(url, resource)
         for url, resource in zip(urls, [assessment, *(each for _, each in factors)], strict=True)
     ]
-    identity = str(_uuid(about.request, "provenance"))
+    identity = str(_uuid(about, "provenance"))
     put = {"method": "PUT", "url": f"Provenance/{identity}"}
     provenance = {"id": identity, **_provenance(about, urls)}
     entries.append({"fullUrl": f"urn:uuid:{identity}", "resource": provenance, "request": put})
@@ -101,11 +101,6 @@ def result_bundle(answer: Explanation | Classes, about: About) -> dict[str, Any]
         "timestamp": clock.rfc3339(about.made),
         "entry": entries,
     }
-
-
-def own(request: str, name: str) -> dict[str, str]:
-    """The Identifier of what is made of a request under this name: the same for the same request, always."""
-    return uuid_identifier(str(_uuid(request, name)))
 
 
 def agent(code: str) -> dict[str, Any]:
@@ -120,7 +115,7 @@ def _assessment(
     record = {"system": system("record"), "value": f"{about.log_origin} {about.record}"}
     return {
         "resourceType": "RiskAssessment",
-        "identifier": [own(about.request, "assessment"), uuid_identifier(about.request), record],
+        "identifier": [_own(about, "assessment"), uuid_identifier(about.request), record],
         "status": "final",
         "method": concept("method", first.wording.name.replace(" ", "-"), first.wording.name),
         "code": concept("definition", about.definition),
@@ -155,7 +150,7 @@ def _factors(about: About, name: str, explanation: Explanation, basis: list[dict
     ]
     return {
         "resourceType": "Observation",
-        "identifier": [own(about.request, f"factors:{name}")],
+        "identifier": [_own(about, f"factors:{name}")],
         "status": "final",
         "code": code,
         "subject": _subject(about),
@@ -275,9 +270,14 @@ def _percent(probability: float) -> float:
     return float(decimal(100 * min(max(probability, 0.0), 1.0)))
 
 
+def _own(about: About, name: str) -> dict[str, str]:
+    return uuid_identifier(str(_uuid(about, name)))
+
+
 def _url(about: About, name: str) -> str:
-    return f"urn:uuid:{_uuid(about.request, name)}"
+    return f"urn:uuid:{_uuid(about, name)}"
 
 
-def _uuid(request: str, name: str) -> UUID:
-    return uuid5(UUID(request), name)
+def _uuid(about: About, name: str) -> UUID:
+    """The same for the same request, always."""
+    return uuid5(UUID(about.request), name)

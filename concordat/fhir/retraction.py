@@ -5,30 +5,35 @@ R4 has that status for what was withdrawn after it was final
 it, with a note of why, and a Provenance says when, by whom and for which reason it was taken back.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID, uuid5
 
 from concordat import clock
-from concordat.display import ENDINGS, RETRACTIONS
-from concordat.fhir.elements import Element, coded, elements, text
+from concordat.display import BY_HAND
+from concordat.fhir.elements import Element, element, elements, text
 from concordat.fhir.later import erroneous
-from concordat.fhir.names import by_uuid, concept, identified, system, uuid_identifier
-from concordat.fhir.references import local
-from concordat.fhir.result import agent, own
-
-REASONS: Mapping[str, str] = {**RETRACTIONS, "model-recalled": ENDINGS["model-recalled"]}
-"""Why what was written is taken back, by code. What else ends, ends from then on: a result that was used while its
-consent held stays in the record of what was done."""
+from concordat.fhir.names import by_uuid, concept, identified, uuid_identifier
+from concordat.fhir.result import agent
+from concordat.reasons import Reason, Refused
 
 _OPERATIONS = "http://terminology.hl7.org/CodeSystem/v3-DataOperation"
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}", re.ASCII)
+_PARTIAL = frozenset({"SUBSETTED", "REDACTED", "MASKED"})
+"""Codes by which a server says that it does not show all of a resource
+(https://hl7.org/fhir/R4/search.html#summary): what is written back then would lose the rest."""
+
+_GENERATED = frozenset({"generated", "extensions"})
+"""Of a narrative that a server made from the rest: it says `final`, and is made anew."""
 
 
 @dataclass(frozen=True)
 class Retraction:
     """Which request's result (UUID) is taken back, by whom (a person's handle, UUID) at which institution, when, and
-    why: a code of `REASONS`."""
+    why: a code of `display.BY_HAND`."""
 
     request: str
     requester: str
@@ -37,72 +42,71 @@ class Retraction:
     why: str
 
 
-def assessment_identifier(request: str) -> dict[str, str]:
-    """The Identifier of a request's RiskAssessment, whatever server it is on."""
-    return own(request, "assessment")
-
-
-def is_assessment(resource: Element, request: str) -> bool:
-    """Whether this is a request's RiskAssessment."""
-    return _bears(resource, assessment_identifier(request))
-
-
-def is_factors(resource: Element, request: str) -> bool:
-    """Whether this Observation says what moved a request's prediction, or that of one of its classes."""
-    code = resource.get("code")
-    names = coded(code, system("class")) or {""}
-    return "factors" in coded(code, system("document-kind")) and any(
-        _bears(resource, own(request, f"factors:{name}")) for name in names
+def bears(resource: Element, kind: str, identifier: Mapping[str, str]) -> bool:
+    """Whether a resource is of this type, has an id, and bears the Identifier. Whom it is about does not count: a
+    server that merges patients may have changed that."""
+    listed = elements(resource.get("identifier"))
+    wanted = identifier["system"], identifier["value"]
+    return (
+        resource.get("resourceType") == kind
+        and _ID.fullmatch(text(resource.get("id"))) is not None
+        and any((each.get("system"), each.get("value")) == wanted for each in listed)
     )
 
 
-def rests_on(assessment: Element, *, base: str) -> Iterator[str]:
-    """The ids of the Observations, those of the factors among them, that a RiskAssessment at the server at `base`
-    refers to."""
-    for each in elements(assessment.get("basis")):
-        kind, _, identity = local(text(each.get("reference")), base=base).partition("/")
-        if kind == "Observation":
-            yield identity
+def place(resource: Element) -> str:
+    """`Type/id`."""
+    return f"{text(resource.get('resourceType'))}/{text(resource.get('id'))}"
 
 
-def retraction_bundle(resources: Sequence[Mapping[str, Any]], about: Retraction) -> dict[str, Any]:
+def retraction_bundle(resources: Iterable[Element], about: Retraction) -> dict[str, Any]:
     """The transaction that takes these resources back, each as the server answered with it, and the Provenance of it.
 
     Of each the version that was read is named (`ifMatch`), so that what was changed since is not overwritten. What is
     taken back already is left out; where that is all of it, the Bundle has no entries.
+
+    Raises:
+        Refused: EHR_REFUSED for a resource of which the server did not show everything, or that it cannot have.
     """
     entries = [_updated(each, about) for each in resources if not erroneous(each)]
     if entries:
-        entries.append(_provenance([_place(each) for each in resources], about))
+        entries.append(_provenance([entry["request"] for entry in entries], about))
     return {
         "resourceType": "Bundle",
-        "identifier": own(about.request, "retraction"),
         "type": "transaction",
         "timestamp": clock.rfc3339(about.made),
         "entry": entries,
     }
 
 
-def _updated(resource: Mapping[str, Any], about: Retraction) -> dict[str, Any]:
-    when = clock.rfc3339(about.made)
-    note = {"time": when, "text": f"Taken back. {REASONS[about.why]}."}
-    changed = {**resource, "status": "entered-in-error", "note": [*elements(resource.get("note")), note]}
-    version = text((resource.get("meta") or {}).get("versionId"))
+def _updated(resource: Element, about: Retraction) -> dict[str, Any]:
+    meta, notes = element(resource.get("meta")), resource.get("note", [])
+    codes = {text(each.get("code")) for name in ("tag", "security") for each in elements(meta.get(name))}
+    if codes & _PARTIAL:
+        raise _refused("The server does not show all of what was written: the rest would be lost.")
+    version = meta.get("versionId", "")
+    if meta != resource.get("meta", {}) or not isinstance(version, str) or notes != elements(notes):
+        raise _refused("What was written has a shape there that no resource has.")
+    note = {"time": clock.rfc3339(about.made), "text": f"Taken back. {BY_HAND[about.why]}."}
+    kept = {name: said for name, said in resource.items() if name != "text" or not _generated(said)}
+    changed = {**kept, "status": "entered-in-error", "note": [*notes, note]}
     unless = {"ifMatch": f'W/"{version}"'} if version else {}
-    return {"resource": changed, "request": {"method": "PUT", "url": _place(resource), **unless}}
+    return {"resource": changed, "request": {"method": "PUT", "url": place(resource), **unless}}
 
 
-def _provenance(places: Sequence[str], about: Retraction) -> dict[str, Any]:
+def _provenance(changes: Sequence[Mapping[str, str]], about: Retraction) -> dict[str, Any]:
+    """Of the same changes, whenever it is made, it is the same resource; of others another one."""
     when = clock.rfc3339(about.made)
     requester = {"type": "Organization", **identified("institution", about.requester)}
-    identity = own(about.request, "retraction")["value"].removeprefix("urn:uuid:")
+    named = " ".join(f"{each['url']} {each.get('ifMatch', '')}" for each in changes)
+    identity = str(uuid5(UUID(about.request), f"retraction: {named}"))
     resource = {
         "resourceType": "Provenance",
         "id": identity,
-        "target": [{"reference": place} for place in places],
+        "target": [{"reference": each["url"]} for each in changes],
         "occurredDateTime": when,
         "recorded": when,
-        "reason": [concept("retraction", about.why, REASONS[about.why])],
+        "reason": [concept("retraction", about.why, BY_HAND[about.why])],
         "activity": {"coding": [{"system": _OPERATIONS, "code": "NULLIFY"}]},
         "agent": [
             {
@@ -116,12 +120,9 @@ def _provenance(places: Sequence[str], about: Retraction) -> dict[str, Any]:
     return {"resource": resource, "request": {"method": "PUT", "url": f"Provenance/{identity}"}}
 
 
-def _place(resource: Mapping[str, Any]) -> str:
-    return f"{text(resource.get('resourceType'))}/{text(resource.get('id'))}"
+def _generated(narrative: object) -> bool:
+    return text(element(narrative).get("status")) in _GENERATED
 
 
-def _bears(resource: Element, identifier: Mapping[str, str]) -> bool:
-    listed = elements(resource.get("identifier"))
-    return any(
-        (each.get("system"), each.get("value")) == (identifier["system"], identifier["value"]) for each in listed
-    )
+def _refused(detail: str) -> Refused:
+    return Refused(Reason.EHR_REFUSED, detail=detail, field="request")

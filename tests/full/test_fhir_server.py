@@ -18,10 +18,9 @@ from joserfc.jwk import ECKey
 from concordat import clock
 from concordat.client.ehr import READ, Ehr
 from concordat.client.governance import CheckedDefinition
-from concordat.client.retraction import written
 from concordat.fhir import read_bundle
 from concordat.fhir.result import result_bundle
-from concordat.fhir.retraction import is_factors, retraction_bundle
+from concordat.fhir.retraction import retraction_bundle
 from concordat.fhir.statements import VERIFICATION
 from concordat.reasons import Reason
 from concordat.schema import FeatureSchema
@@ -204,21 +203,29 @@ class TestTakingBack:
     def test_overwrites_nothing_that_was_changed_since_it_was_read(self, server: FhirServer) -> None:
         """Of a transaction in which one version is another by now, nothing is done."""
         about = fhir_out.about(request="2f6e7f0e-6a43-4c5f-8a3b-5d1e0c9f7a2b")
+        sent = [entry["resource"] for entry in result_bundle(fhir_out.explanation(), about)["entry"][:2]]
         with signed_in(server, RETRACT) as ehr:
             ehr.write(result_bundle(fhir_out.explanation(), about))
-            found = written(ehr, about.request)
+
+            def there() -> list[dict[str, Any]]:
+                found = [ehr.identified(each["resourceType"], each["identifier"][0]) for each in sent]
+                return [each for some in found for each in some]
+
+            found = there()
             assert [each["resourceType"] for each in found] == ["RiskAssessment", "Observation"]
             server.put([found[1]])
             bundle = retraction_bundle(found, fhir_out.retraction(request=about.request))
             assert refusal(lambda: ehr.write(bundle)).reason is Reason.EHR_REFUSED
-            assert [each["status"] for each in written(ehr, about.request)] == ["final", "final"]
-            bundle = retraction_bundle(written(ehr, about.request), fhir_out.retraction(request=about.request))
+            assert [each["status"] for each in there()] == ["final", "final"]
+            bundle = retraction_bundle(there(), fhir_out.retraction(request=about.request))
             assert len(ehr.write(bundle)) == 3
-            assert [each["status"] for each in written(ehr, about.request)] == ["entered-in-error"] * 2
+            assert [each["status"] for each in there()] == ["entered-in-error"] * 2
 
     def test_without_the_scope_to_find_it_is_refused(self, server: FhirServer) -> None:
+        (assessment, *_) = [entry["resource"] for entry in RESULT["entry"]]
         with signed_in(server, WRITE) as ehr:
-            assert refusal(lambda: written(ehr, fhir_out.REQUEST)).reason is Reason.EHR_REFUSED
+            refused = refusal(lambda: ehr.identified("RiskAssessment", assessment["identifier"][0]))
+        assert refused.reason is Reason.EHR_REFUSED
 
 
 class TestWhatThisServerDoesOtherwise:
@@ -292,7 +299,7 @@ def test_a_record_comes_from_it_and_the_result_goes_back(
         assert len(machine(run(*take_back, output="json"))["retracted"]) == 3
         assert machine(run(*take_back, output="json")) == {"retracted": []}
         (marked,) = server.resources("RiskAssessment", identifier=f"urn:ietf:rfc:3986|urn:uuid:{asked['request']}")
-        (factors,) = [each for each in server.resources("Observation") if is_factors(each, asked["request"])]
+        (factors,) = [each for each in server.resources("Observation") if "document-kind" in json.dumps(each["code"])]
         others = {each["status"] for each in server.resources("Observation") if each["id"] != factors["id"]}
         provenances = server.resources("Provenance", target=f"RiskAssessment/{assessment['id']}")
     assert assessment["subject"]["reference"] == "Patient/p1"

@@ -20,7 +20,7 @@ from concordat.client import predict
 from concordat.client.cli.common import FILE, OMOP, OMOP_PERSON, URGENCY, App
 from concordat.client.cli.patient import PATIENT, TEXT, named
 from concordat.client.ehr import address_of
-from concordat.display import RETRACTIONS
+from concordat.display import BY_HAND
 from concordat.fhir import Participant
 from concordat.reasons import Reason, Refused
 from concordat.request import Urgency, check_urgency
@@ -177,7 +177,7 @@ def link(app: App, patient_file: IO[str] | None) -> None:
 @bedside.command()
 @PATIENT
 @click.option("--request", "request_id", default="", help="This request, and the questions about it; of no patient.")
-@click.option("--why", required=True, type=click.Choice(list(RETRACTIONS)))
+@click.option("--why", required=True, type=click.Choice(list(BY_HAND)))
 @click.option("--into-file", type=TEXT, help="With --why merged: holds the id into which the patient was merged.")
 @click.pass_obj
 def retract(app: App, patient_file: IO[str] | None, request_id: str, why: str, into_file: IO[str] | None) -> None:

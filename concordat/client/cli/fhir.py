@@ -15,11 +15,10 @@ from concordat.client.cli.common import App, columns, write_new
 from concordat.client.cli.terminal import echo_json
 from concordat.client.ehr import Ehr, address_of
 from concordat.client.rereading import found_wrong
-from concordat.client.retraction import check_not_taken_back, listed, take_back
+from concordat.client.retraction import Written, check_not_taken_back, listed, questions, take_back
 from concordat.client.work import Work
-from concordat.display import RETRACTIONS
+from concordat.display import BY_HAND, RETRACTIONS
 from concordat.fhir.capability import capability_statement
-from concordat.fhir.retraction import REASONS
 from concordat.fhir.study import research_study, research_subject
 from concordat.reasons import Reason, Refused
 
@@ -62,7 +61,7 @@ def send(app: App, request: str) -> None:
         _check_not_wrong(ehr, work)
     with Ehr.of(app.home, to="write") as ehr:
         spoken.audit_disclosed(app.home, work, kinds=_kinds(bundle), recipient=ehr.base)
-        work.keep_written(clock.now())
+        work.keep_written(bundle, clock.now())
         places = ehr.write(bundle)
     app.answer({"written": places}, lambda console: console.print("\n".join(places)))
 
@@ -73,7 +72,7 @@ def written(app: App) -> None:
     """List what `send` sent to the FHIR server from here, and whether it was taken back, there and at the bedside."""
     found = listed(app.home)
     rows = [
-        (each["request"], each["since"], each["bedside"] or "-", each["taken_back"] or "-", each["definition"])
+        (each["request"], each["since"], each["bedside"] or "-", _taken_back(each) or "-", each["definition"])
         for each in found
     ]
     headings = ("request", "sent", "bedside", "health record", "definition")
@@ -82,7 +81,7 @@ def written(app: App) -> None:
 
 @fhir.command()
 @click.argument("request")
-@click.option("--why", required=True, type=click.Choice(list(REASONS)))
+@click.option("--why", required=True, type=click.Choice(list(BY_HAND)))
 @click.option(
     "--person",
     required=True,
@@ -94,13 +93,14 @@ def written(app: App) -> None:
 def retract(app: App, request: str, why: str, person: UUID) -> None:
     """Take back what `send` wrote of REQUEST: it gets the status entered-in-error at the FHIR server in ehr.json.
 
-    Nothing is deleted there: a note and a Provenance say why, and who took it back. Given again, it does nothing. A
-    bedside in this home has to take the result back first: `concordat bedside retract`.
+    Nothing is deleted there: a note and a Provenance say why, and who took it back. What was asked about its record,
+    and sent, is taken back with it. Given again, it goes on where it was, or does nothing. A bedside in this home has
+    to take the result back first: `concordat bedside retract`.
     """
-    work = _from_server(app, request)
-    check_not_shown(app.home.directory, work.request)
+    works = [_from_server(app, request), *questions(app.home, request)]
+    check_not_shown(app.home.directory, [work.request for work in works])
     with Ehr.of(app.home, to="retract") as ehr:
-        places = take_back(app.home, ehr, work, person=str(person), why=why)
+        places = [each for work in works for each in take_back(app.home, ehr, work, person=str(person), why=why)]
     said = places or ["Everything of it there was taken back before."]
     app.answer({"retracted": places}, lambda console: console.print("\n".join(said)))
 
@@ -173,6 +173,10 @@ def _check_not_wrong(ehr: Ehr, work: Work) -> None:
     why, _ = found_wrong(ehr, origins["patient"].removeprefix("Patient/"), origins)
     if why:
         raise Refused(Reason.WRONG_STATE, detail=f"By the health record now: {RETRACTIONS[why]}.", field="request")
+
+
+def _taken_back(each: Written) -> str:
+    return f"{each['taken_back']}, not done" if each["state"] == "begun" else each["taken_back"]
 
 
 def _kinds(bundle: dict[str, Any]) -> list[str]:

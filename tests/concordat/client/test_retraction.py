@@ -1,23 +1,29 @@
 """What was written of a result to a FHIR server is taken back by `concordat fhir retract`; the server is a double."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from concordat import clock
 from concordat.bedside.items import Items
 from concordat.bedside.store import Store
-from concordat.client.ehr import RETRACT
+from concordat.client.ehr import RETRACT, Ehr
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.client.work import Work
+from concordat.reasons import Reason
 from tests.concordat.client.conftest import FOLDER, PERSON, Run, World, machine
 from tests.concordat.client.test_cli import ASKED, give_consent, on_a_server
 from tests.support import balp
 from tests.support.fhir_server_double import CLIENT, FhirServerDouble, fhir_server_double
+
+ONCE = "0b6e7f0e-6a43-4c5f-8a3b-5d1e0c9f7a29"
 
 
 @dataclass
@@ -33,6 +39,14 @@ class Sent:
     def of(self, kind: str) -> list[dict[str, Any]]:
         """What was written of this type; the Observations of the record are others."""
         return [each for each in self.server.resources if each["resourceType"] == kind and each["id"][0] != "r"]
+
+    def listed(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = machine(self.run("fhir", "written", output="json"))["written"]
+        return found
+
+    def state(self) -> str:
+        (found,) = self.listed()
+        return str(found["state"])
 
     def at_the_bedside(self) -> Items:
         """The bedside in the home knows it, too."""
@@ -67,12 +81,20 @@ def sent(world: World, agreed: CheckedDefinition, run: Run, tmp_path: Path) -> I
         yield Sent(server, home, asked, run, agreed.digest)
 
 
+def marked(sent: Sent) -> set[str]:
+    return {each["status"] for each in (*sent.of("RiskAssessment"), *sent.of("Observation"))}
+
+
+def events(sent: Sent) -> list[str]:
+    return [balp.profile(json.loads(line)) for line in sent.home.audit.read_text().splitlines()]
+
+
 class TestTakingBackWhatWasWritten:
-    def test_marks_it_as_an_error_and_says_who_and_why(self, sent: Sent) -> None:
-        assert sent.refused("fhir", "retract", sent.request, "--why", "merged", "--person", PERSON)["reason"] == (
-            "not-found"
-        ), "nothing was written yet"
+    @pytest.fixture(autouse=True)
+    def _written(self, sent: Sent) -> None:
         machine(sent.run("fhir", "send", sent.request, output="json"))
+
+    def test_marks_it_as_an_error_and_says_who_and_why(self, sent: Sent) -> None:
         before = {each["id"]: each for each in (*sent.of("RiskAssessment"), *sent.of("Observation"))}
         told = machine(sent.take_back())
         assert len(told["retracted"]) == 3
@@ -89,24 +111,52 @@ class TestTakingBackWhatWasWritten:
         assert len(sent.of("Provenance")) == 2, "of who computed it stays"
         assert sent.server.given[-1] == set(RETRACT.split())
 
-    def test_is_audited_without_a_value_and_given_again_does_nothing(self, sent: Sent) -> None:
-        machine(sent.run("fhir", "send", sent.request, output="json"))
+    def test_is_audited_without_a_value(self, sent: Sent) -> None:
         machine(sent.take_back())
-        event = json.loads(sent.home.audit.read_text().splitlines()[-1])
-        assert (balp.profile(event), balp.violations(event)) == ("PatientUpdate", [])
-        assert PERSON in json.dumps(event)
-        audited, there = sent.home.audit.read_text(), list(sent.server.resources)
-        assert machine(sent.take_back("merged")) == {"retracted": []}
-        assert (sent.home.audit.read_text(), sent.server.resources) == (audited, there)
+        *_, looked, updated = [json.loads(line) for line in sent.home.audit.read_text().splitlines()]
+        assert [balp.profile(each) for each in (looked, updated)] == ["PatientRead", "PatientUpdate"]
+        assert balp.violations(looked) == balp.violations(updated) == []
+        assert PERSON in json.dumps(updated)
+        assert updated["entity"][1]["what"]["display"] == "Observation, RiskAssessment"
 
-    def test_leaves_the_record_that_it_was_computed_from_as_it_is(self, sent: Sent) -> None:
-        machine(sent.run("fhir", "send", sent.request, output="json"))
+    def test_given_again_does_nothing_and_for_another_reason_is_refused(self, sent: Sent) -> None:
+        machine(sent.take_back())
+        there = list(sent.server.resources)
+        assert machine(sent.take_back()) == {"retracted": []}
+        error = sent.refused("fhir", "retract", sent.request, "--why", "merged", "--person", PERSON)
+        assert (error["reason"], error["field"]) == ("wrong-state", "why")
+        assert sent.server.resources == there
+        assert events(sent).count("PatientUpdate") == 1
+        assert Work.of(sent.home.work, sent.request).taken_back == {"why": "wrong-patient", "done": True}
+
+    def test_reads_and_changes_nothing_of_the_record_that_it_was_computed_from(self, sent: Sent) -> None:
         inputs = [each for each in sent.server.resources if each["id"][0] == "r"]
+        begun = len(sent.server.seen)
         machine(sent.take_back())
         assert [each for each in sent.server.resources if each["id"][0] == "r"] == inputs
+        assert all("identifier" in form for _, path, form in sent.server.seen[begun:] if path.endswith("_search"))
+
+    @pytest.mark.parametrize(
+        "changes",
+        [{"basis": []}, {"basis": [{"reference": "https://public.example.org/fhir/Observation/1"}]}, {"code": {}}],
+        ids=["no basis", "elsewhere", "another code"],
+    )
+    def test_finds_it_whatever_the_hospital_made_of_it(self, sent: Sent, changes: dict[str, Any]) -> None:
+        ours = {each["id"] for each in (*sent.of("RiskAssessment"), *sent.of("Observation"))}
+        sent.server.resources = [each | changes if each["id"] in ours else each for each in sent.server.resources]
+        machine(sent.take_back())
+        assert marked(sent) == {"entered-in-error"}
+
+    def test_says_what_of_it_the_server_does_not_find(self, sent: Sent) -> None:
+        (assessment,) = sent.of("RiskAssessment")
+        sent.server.resources.remove(assessment)
+        error = sent.refused("fhir", "retract", sent.request, "--why", "wrong-patient", "--person", PERSON)
+        assert error["reason"] == "not-found"
+        assert f"RiskAssessment {assessment['identifier'][0]['value']}" in error["detail"]
+        assert marked(sent) == {"entered-in-error"}, "the rest is taken back"
+        assert sent.state() == "begun"
 
     def test_means_that_it_is_neither_shown_nor_written_again(self, sent: Sent, tmp_path: Path) -> None:
-        machine(sent.run("fhir", "send", sent.request, output="json"))
         machine(sent.take_back())
         for command in (
             ["open", sent.request, "--viewer", "clinician"],
@@ -118,23 +168,44 @@ class TestTakingBackWhatWasWritten:
             assert (error["reason"], error["field"]) == ("wrong-state", "request")
             assert "taken back in the health record" in error["detail"]
 
+    def test_takes_what_was_asked_about_it_along(self, sent: Sent) -> None:
+        work = Work.of(sent.home.work, sent.request)
+        question = Work(sent.home.work / ONCE)
+        shutil.copytree(work.folder, question.folder)
+        content = work.content | {"request": ONCE, "about": sent.request}
+        (question.folder / "request.json").write_text(json.dumps(content))
+        other = {each["id"]: uuid4().hex for each in (*sent.of("RiskAssessment"), *sent.of("Observation"))}
+        identifiers = {name: {"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{uuid4()}"} for name in other}
+        kept = []
+        for each in (*sent.of("RiskAssessment"), *sent.of("Observation")):
+            sent.server.resources.append(each | {"id": other[each["id"]], "identifier": [identifiers[each["id"]]]})
+            kept.append({"type": each["resourceType"], "identifier": identifiers[each["id"]]})
+        written = {"since": clock.rfc3339(clock.now()), "resources": kept}
+        (question.folder / "written").write_text(json.dumps(written))
+        assert len(machine(sent.take_back())["retracted"]) == 6
+        assert marked(sent) == {"entered-in-error"}
+        assert "taken back in the health record" in sent.refused("open", ONCE, "--viewer", "clinician")["detail"]
+
     def test_waits_until_the_bedside_has_taken_it_back(self, sent: Sent) -> None:
-        machine(sent.run("fhir", "send", sent.request, output="json"))
         items = sent.at_the_bedside()
-        error = sent.refused("fhir", "retract", sent.request, "--why", "wrong-patient", "--person", PERSON)
-        assert "concordat bedside retract" in error["detail"]
-        assert {each["status"] for each in sent.of("RiskAssessment")} == {"final"}
-        items.retract(request=sent.request, why="wrong-patient")
-        assert len(machine(sent.take_back())["retracted"]) == 3
+        error = sent.refused("fhir", "retract", sent.request, "--why", "model-recalled", "--person", PERSON)
+        assert f"concordat bedside retract --request {sent.request}" in error["detail"]
+        assert marked(sent) == {"final"}
+        items.retract(request=sent.request, why="model-recalled")
+        assert len(machine(sent.take_back("model-recalled"))["retracted"]) == 3
+
+    def test_does_not_wait_for_a_bedside_that_never_shows_it(self, sent: Sent) -> None:
+        items = sent.at_the_bedside()
+        items.failed(items.of(sent.request), Reason.MODEL_RECALLED)
+        assert len(machine(sent.take_back("model-recalled"))["retracted"]) == 3
 
     def test_overwrites_nothing_that_was_changed_meanwhile(self, sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
-        machine(sent.run("fhir", "send", sent.request, output="json"))
         searched, server = sent.server.search, sent.server
 
         def changed_after(kind: str, form: dict[str, str]) -> dict[str, Any]:
             answer = searched(kind, form)
             server.resources = [
-                each | {"meta": {"versionId": "9"}} if each["resourceType"] == kind else each
+                each | {"meta": {"versionId": str(uuid4().int)}} if each["resourceType"] == kind else each
                 for each in server.resources
             ]
             return answer
@@ -143,15 +214,82 @@ class TestTakingBackWhatWasWritten:
             patch.setattr(server, "search", changed_after)
             error = sent.refused("fhir", "retract", sent.request, "--why", "merged", "--person", PERSON)
         assert (error["reason"], "412" in error["detail"]) == ("ehr-refused", True)
-        assert {each["status"] for each in sent.of("RiskAssessment")} == {"final"}
-        machine(sent.run("open", sent.request, "--viewer", "clinician", output="json"))
-        assert len(machine(sent.take_back())["retracted"]) == 3
+        assert (marked(sent), sent.state()) == ({"final"}, "begun")
+        assert "PatientUpdate" not in events(sent)
+        assert "merged" in sent.refused("open", sent.request, "--viewer", "clinician")["detail"], "nor is it shown"
+        assert len(machine(sent.take_back("wrong-patient"))["retracted"]) == 3, "nothing was done for that reason"
+        assert sent.state() == "done"
 
     def test_through_trouble_is_done_once(self, sent: Sent) -> None:
-        machine(sent.run("fhir", "send", sent.request, output="json"))
         sent.server.troubles = [(503, {"Retry-After": "0"}), (502, {})]
         machine(sent.take_back())
         assert [each["meta"]["versionId"] for each in sent.of("RiskAssessment")] == ["2"]
+
+    @pytest.mark.parametrize("answer", ["cut", {}, {"entry": [{"response": "200 OK"}] * 3}], ids=str)
+    def test_is_done_though_the_answer_is_lost(
+        self, sent: Sent, monkeypatch: pytest.MonkeyPatch, answer: str | dict[str, Any]
+    ) -> None:
+        write = sent.server.transaction
+
+        def lost(bundle: dict[str, Any]) -> dict[str, Any]:
+            write(bundle)
+            if isinstance(answer, str):
+                raise ConnectionAbortedError
+            return {"resourceType": "Bundle", **answer}
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sent.server, "transaction", lost)
+            assert len(machine(sent.take_back())["retracted"]) == 3
+        assert [each["meta"]["versionId"] for each in sent.of("RiskAssessment")] == ["2"]
+        assert (sent.state(), events(sent).count("PatientUpdate")) == ("done", 1)
+
+    def test_killed_after_the_server_has_done_it_goes_on_where_it_was(
+        self, sent: Sent, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def killed(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        write = sent.server.transaction
+        with monkeypatch.context() as patch:
+            patch.setattr(Ehr, "write", lambda ehr, bundle: killed(write(bundle)))
+            assert sent.take_back().exit_code == 130
+        assert (marked(sent), sent.state()) == ({"entered-in-error"}, "begun")
+        sent.refused("open", sent.request, "--viewer", "clinician")
+        assert machine(sent.take_back()) == {"retracted": []}
+        assert (sent.state(), events(sent).count("PatientUpdate")) == ("done", 1)
+
+    def test_of_what_somebody_else_has_marked_changes_nothing_and_says_nothing(self, sent: Sent) -> None:
+        ours = {each["id"] for each in (*sent.of("RiskAssessment"), *sent.of("Observation"))}
+        sent.server.resources = [
+            each | {"status": "entered-in-error"} if each["id"] in ours else each for each in sent.server.resources
+        ]
+        assert machine(sent.take_back()) == {"retracted": []}
+        assert "PatientUpdate" not in events(sent)
+        assert len(sent.of("Provenance")) == 1
+        sent.refused("open", sent.request, "--viewer", "clinician")
+
+    def test_what_is_not_ours_is_not_touched_whatever_the_server_answers(
+        self, sent: Sent, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        searched = sent.server.search
+        (assessment,) = sent.of("RiskAssessment")
+        foreign = [
+            assessment | {"resourceType": "Patient", "id": "p1"},
+            assessment | {"resourceType": "Anna Muster 1950", "id": "p1"},
+            assessment | {"id": "../Patient/p1"},
+            assessment | {"id": "other", "identifier": [{"system": "urn:other", "value": "1"}]},
+            {"resourceType": "RiskAssessment"},
+        ]
+
+        def more(kind: str, form: dict[str, str]) -> dict[str, Any]:
+            answer = searched(kind, form)
+            answer["entry"] += [{"resource": each} for each in foreign] * 2 + answer["entry"]
+            return answer
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sent.server, "search", more)
+            assert len(machine(sent.take_back())["retracted"]) == 3
+        assert "Muster" not in sent.home.audit.read_text()
 
     def test_is_only_done_at_the_server_that_the_record_came_from(self, sent: Sent) -> None:
         config = json.loads((sent.home.directory / "ehr.json").read_text())
@@ -160,30 +298,33 @@ class TestTakingBackWhatWasWritten:
         error = sent.refused("fhir", "retract", sent.request, "--why", "merged", "--person", PERSON)
         assert (error["reason"], error["field"]) == ("wrong-state", "request")
 
-    def test_is_listed_with_what_was_sent_and_what_the_bedside_says(self, sent: Sent) -> None:
-        def listed() -> list[dict[str, Any]]:
-            found: list[dict[str, Any]] = machine(sent.run("fhir", "written", output="json"))["written"]
-            return found
+    def test_for_what_only_ended_is_no_option(self, sent: Sent) -> None:
+        assert sent.take_back("consent-withdrawn").exit_code == 2
 
-        assert listed() == []
+
+class TestWhatWasWritten:
+    def test_is_listed_with_what_became_of_it(self, sent: Sent) -> None:
+        assert sent.listed() == []
+        assert sent.refused("fhir", "retract", sent.request, "--why", "merged", "--person", PERSON)["reason"] == (
+            "not-found"
+        )
         machine(sent.run("fhir", "send", sent.request, output="json"))
-        (first,) = listed()
+        (first,) = sent.listed()
         assert (first["request"], first["definition"]) == (sent.request, sent.definition)
-        assert (first["bedside"], first["taken_back"]) == ("", "")
+        assert (first["bedside"], first["taken_back"], first["state"]) == ("", "", "")
         machine(sent.run("fhir", "send", sent.request, output="json"))
-        assert listed() == [first]
+        assert sent.listed() == [first]
         sent.at_the_bedside().retract(request=sent.request, why="merged")
         machine(sent.take_back("merged"))
-        assert listed() == [first | {"bedside": "merged", "taken_back": "merged"}]
+        assert sent.listed() == [first | {"bedside": "merged", "taken_back": "merged", "state": "done"}]
         assert "merged" in sent.run("fhir", "written").stdout
 
-    def test_what_may_have_been_written_is_listed_and_taken_back_too(
+    def test_may_have_been_written_though_the_answer_was_lost(
         self, sent: Sent, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The answer was lost, or the command was killed."""
         sent.server.troubles = [(500, {})]
         assert sent.run("fhir", "send", sent.request).exit_code != 0
-        assert machine(sent.run("fhir", "written", output="json"))["written"] == [], "the look before it failed"
+        assert sent.listed() == [], "the look before it failed"
         write = sent.server.transaction
 
         def lost(bundle: dict[str, Any]) -> dict[str, Any]:
@@ -193,8 +334,5 @@ class TestTakingBackWhatWasWritten:
         with monkeypatch.context() as patch:
             patch.setattr(sent.server, "transaction", lost)
             assert sent.run("fhir", "send", sent.request).exit_code != 0
-        assert len(machine(sent.run("fhir", "written", output="json"))["written"]) == 1
+        assert len(sent.listed()) == 1
         assert len(machine(sent.take_back())["retracted"]) == 3
-
-    def test_for_what_only_ended_is_no_option(self, sent: Sent) -> None:
-        assert sent.take_back("consent-withdrawn").exit_code == 2

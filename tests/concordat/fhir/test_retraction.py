@@ -5,91 +5,130 @@ from typing import Any
 import pytest
 
 from concordat import clock
-from concordat.display import ENDINGS, RETRACTIONS
-from concordat.fhir.result import own
-from concordat.fhir.retraction import (
-    REASONS,
-    assessment_identifier,
-    is_assessment,
-    is_factors,
-    rests_on,
-    retraction_bundle,
-)
-from tests.support.fhir_out import NOW, PERSON, REQUEST, classes, explanation, retraction, stored
+from concordat.display import BY_HAND, ENDINGS, RETRACTIONS
+from concordat.fhir.retraction import bears, retraction_bundle
+from concordat.reasons import Reason, Refused
+from tests.support.fhir_out import NOW, PERSON, REQUEST, SUBJECT, classes, explanation, retraction, stored
 
-OTHER = "6f1d1f7e-2c0b-4c3e-9d56-0b7a3a9f5aff"
-BASE = "https://ehr.example.org/fhir"
+KEPT = {"status": "generated", "div": "<div>final</div>"}
 
 
-def entries(bundle: dict[str, Any], kind: str) -> list[dict[str, Any]]:
-    return [each for each in bundle["entry"] if each["resource"]["resourceType"] == kind]
+def resources(bundle: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [each["resource"] for each in bundle["entry"] if each["resource"]["resourceType"] == kind]
 
 
-class TestWhatIsFound:
-    @pytest.mark.parametrize("answer", [explanation(), classes()], ids=["one probability", "classes"])
-    def test_is_every_resource_of_the_request(self, answer: Any) -> None:
-        assessment, *factors = stored(answer)
-        assert assessment["identifier"][0] == assessment_identifier(REQUEST)
-        assert is_assessment(assessment, REQUEST)
-        assert [is_factors(each, REQUEST) for each in factors] == [True] * len(factors)
+def refusal(**changes: Any) -> Refused:
+    assessment, factors = stored(explanation())
+    with pytest.raises(Refused) as caught:
+        retraction_bundle([assessment | changes, factors], retraction())
+    return caught.value
 
-    def test_is_nothing_of_another_request(self) -> None:
-        assessment, factors = stored(explanation())
-        assert not is_assessment(assessment, OTHER)
-        assert not is_factors(factors, OTHER)
-        assert not is_assessment(factors, REQUEST)
 
-    def test_is_no_observation_that_only_bears_the_identifier(self) -> None:
-        _, factors = stored(explanation())
-        assert not is_factors({**factors, "code": {"coding": []}}, REQUEST)
-        assert not is_factors({**factors, "identifier": [own(REQUEST, "assessment")]}, REQUEST)
+class TestWhatIsOurs:
+    IDENTIFIER = {"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{REQUEST}"}  # noqa: RUF012
+    RESOURCE = {"resourceType": "RiskAssessment", "id": "a1", "identifier": [IDENTIFIER]}  # noqa: RUF012
 
-    def test_is_looked_for_where_the_assessment_refers_to(self) -> None:
-        said = ["Observation/r1", "Condition/c1", f"{BASE}/Observation/r2", "https://elsewhere.example/Observation/r3"]
-        assessment = {"basis": [*({"reference": each} for each in said), {"display": "a value"}, "odd"]}
-        assert list(rests_on(assessment, base=BASE)) == ["r1", "r2"]
+    def test_is_what_bears_the_identifier(self) -> None:
+        assert bears(self.RESOURCE, "RiskAssessment", self.IDENTIFIER)
+        others = [{"system": "urn:other", "value": "1"}, "odd", self.IDENTIFIER]
+        assert bears(self.RESOURCE | {"identifier": others}, "RiskAssessment", self.IDENTIFIER)
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"identifier": [{"system": "urn:other", "value": f"urn:uuid:{REQUEST}"}]},
+            {"identifier": [{"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{SUBJECT}"}]},
+            {"identifier": IDENTIFIER},
+            {"identifier": None},
+            {"resourceType": "Patient"},
+            {"resourceType": ["RiskAssessment"]},
+            {"id": "../Patient/p1"},
+            {"id": ""},
+            {"id": ["a1"]},
+        ],
+        ids=str,
+    )
+    def test_is_nothing_else(self, changes: dict[str, Any]) -> None:
+        assert not bears(self.RESOURCE | changes, "RiskAssessment", self.IDENTIFIER)
 
 
 class TestTakingBack:
-    BUNDLE = retraction_bundle(stored(classes()), retraction())
-
-    def test_changes_the_status_and_adds_a_note_and_nothing_else(self) -> None:
-        for entry, before in zip(self.BUNDLE["entry"], stored(classes()), strict=False):
-            after = dict(entry["resource"])
-            note = after["note"].pop()
-            assert after == {**before, "status": "entered-in-error"}
-            assert note == {"time": clock.rfc3339(NOW), "text": f"Taken back. {REASONS['wrong-patient']}."}
+    @pytest.mark.parametrize("answer", [explanation(), classes()], ids=["one probability", "classes"])
+    def test_changes_the_status_and_adds_a_note_and_nothing_else(self, answer: Any) -> None:
+        bundle = retraction_bundle(stored(answer), retraction())
+        note = {"time": clock.rfc3339(NOW), "text": f"Taken back. {BY_HAND['wrong-patient']}."}
+        expected = [
+            each | {"status": "entered-in-error", "note": [*each.get("note", []), note]} for each in stored(answer)
+        ]
+        assert [entry["resource"] for entry in bundle["entry"][:-1]] == expected
 
     def test_overwrites_only_the_version_that_was_read(self) -> None:
-        (how,) = [each["request"] for each in entries(self.BUNDLE, "RiskAssessment")]
+        how = retraction_bundle(stored(explanation()), retraction())["entry"][0]["request"]
         assert how == {"method": "PUT", "url": "RiskAssessment/r0", "ifMatch": 'W/"3"'}
         unversioned = [{**each, "meta": {}} for each in stored(explanation())]
-        (how,) = [each["request"] for each in entries(retraction_bundle(unversioned, retraction()), "RiskAssessment")]
+        how = retraction_bundle(unversioned, retraction())["entry"][0]["request"]
         assert "ifMatch" not in how, "of a server without versions none is named"
 
+    def test_leaves_out_a_narrative_that_a_server_made_of_the_rest(self) -> None:
+        assessment, factors = stored(explanation())
+        own = {"status": "additional", "div": "<div>seen by Dr. K.</div>"}
+        bundle = retraction_bundle([assessment | {"text": KEPT}, factors | {"text": own}], retraction())
+        told = [entry["resource"].get("text") for entry in bundle["entry"][:-1]]
+        assert told == [None, own]
+
     def test_has_a_provenance_of_who_and_why(self) -> None:
-        (entry,) = entries(self.BUNDLE, "Provenance")
-        resource = entry["resource"]
-        assert entry["request"]["url"] == f"Provenance/{resource['id']}"
+        bundle = retraction_bundle(stored(classes()), retraction())
+        (resource,) = resources(bundle, "Provenance")
+        assert bundle["entry"][-1]["request"] == {"method": "PUT", "url": f"Provenance/{resource['id']}"}
         targets = [each["reference"] for each in resource["target"]]
         assert targets == ["RiskAssessment/r0", "Observation/r1", "Observation/r2", "Observation/r3"]
         assert resource["reason"][0]["coding"] == [{"system": "urn:concordat:retraction", "code": "wrong-patient"}]
-        assert PERSON in resource["agent"][0]["who"]["identifier"]["value"]
+        assert resource["activity"]["coding"][0]["code"] == "NULLIFY"
+        (who,) = resource["agent"]
+        assert PERSON in who["who"]["identifier"]["value"]
+        assert who["onBehalfOf"]["identifier"]["value"] == "long-beach"
 
     def test_of_what_was_taken_back_before_does_nothing(self) -> None:
-        done = [
-            entry["resource"] for entry in self.BUNDLE["entry"] if entry["resource"]["resourceType"] != "Provenance"
-        ]
+        done = [entry["resource"] for entry in retraction_bundle(stored(classes()), retraction())["entry"][:-1]]
         assert retraction_bundle(done, retraction())["entry"] == []
-        half = [done[0], *stored(classes())[1:]]
-        assert len(entries(retraction_bundle(half, retraction()), "Observation")) == 3
 
-    def test_its_provenance_is_the_same_resource_whenever_it_is_made(self) -> None:
-        again = retraction_bundle(stored(classes()), retraction(why="merged"))
-        assert again["entry"][-1]["request"] == self.BUNDLE["entry"][-1]["request"]
+    def test_speaks_only_for_what_it_changes(self) -> None:
+        """Somebody else may have marked the rest."""
+        marked, *others = stored(classes())
+        bundle = retraction_bundle([marked | {"status": "entered-in-error"}, *others], retraction())
+        (provenance,) = resources(bundle, "Provenance")
+        assert [each["reference"] for each in provenance["target"]] == [
+            "Observation/r1",
+            "Observation/r2",
+            "Observation/r3",
+        ]
+
+    def test_of_the_same_changes_has_one_provenance_and_of_others_another(self) -> None:
+        def name(found: list[dict[str, Any]], **changes: Any) -> str:
+            return str(resources(retraction_bundle(found, retraction(**changes)), "Provenance")[0]["id"])
+
+        first = name(stored(classes()))
+        assert name(stored(classes()), why="merged") == first
+        assert name(stored(classes())[:1]) != first
+        assert name([each | {"meta": {"versionId": "4"}} for each in stored(classes())]) != first
+
+    @pytest.mark.parametrize("list_", ["tag", "security"])
+    @pytest.mark.parametrize("code", ["SUBSETTED", "REDACTED", "MASKED"])
+    def test_of_what_is_not_shown_whole_is_refused(self, list_: str, code: str) -> None:
+        """Written back, the rest would be lost; the version does not tell."""
+        refused = refusal(meta={"versionId": "3", list_: [{"code": code}]})
+        assert refused.reason is Reason.EHR_REFUSED
+
+    @pytest.mark.parametrize(
+        "changes",
+        [{"meta": "3"}, {"meta": []}, {"meta": None}, {"meta": {"versionId": 3}}, {"note": "seen"}, {"note": ["seen"]}],
+        ids=str,
+    )
+    def test_of_what_no_resource_can_be_is_refused(self, changes: dict[str, Any]) -> None:
+        assert refusal(**changes).reason is Reason.EHR_REFUSED
 
 
 def test_what_only_ended_is_no_reason() -> None:
     """A result that was used while its consent held stays in the record of what was done."""
-    assert set(REASONS) - set(RETRACTIONS) == {"model-recalled"}
-    assert "consent-withdrawn" in set(ENDINGS) - set(REASONS)
+    assert set(BY_HAND) - set(RETRACTIONS) == {"model-recalled"}
+    assert "consent-withdrawn" in set(ENDINGS) - set(BY_HAND)
