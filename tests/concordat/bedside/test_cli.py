@@ -133,6 +133,18 @@ def test_what_is_retracted_gets_a_receipt_in_the_log_if_it_had_a_result(hospital
     assert LogEntry.objects.filter(event=Event.RESULT_DISPLAYED).count() == 1
 
 
+def test_a_recall_that_the_worker_has_not_heard_of_is_taken_back_by_hand(hospital: Hospital, run: Run) -> None:
+    opened = hospital.opened()
+    with hospital.store.write() as db:
+        db.execute("UPDATE item SET source = 'https://ehr.example.org/fhir' WHERE id = ?", (opened.id,))
+    told = run("retract", "--request", opened.id, "--why", "model-recalled", output="text").stdout
+    assert "concordat fhir retract" in told, "the server may have it, too"
+    assert [(each.decision, each.reason) for each in Receipts(hospital.store).of(opened)] == [
+        ("retracted", "model-recalled")
+    ]
+    assert run("retract", "--request", opened.id, "--why", "consent-withdrawn").exit_code == 2
+
+
 def test_a_merge_takes_both_patients_results_back(hospital: Hospital, run: Run) -> None:
     hospital.enqueue()
     hospital.enqueue("survivor", age=70)
