@@ -37,7 +37,12 @@ class Record:
 
 
 def read_fhir(
-    file: Path, schema: FeatureSchema, heard: Heard, participant: Participant | None = None, *, server: str = ""
+    file: Path,
+    schema: FeatureSchema,
+    participant: Participant | None = None,
+    *,
+    server: str = "",
+    heard: Heard | None = None,
 ) -> Record:
     """The record in a FHIR Bundle of one patient.
 
@@ -47,12 +52,14 @@ def read_fhir(
     Args:
         participant: as of `read_bundle`.
         server: the address of the EHR's FHIR server, if it is known.
+        heard: notes what the file holds, also if it is refused, for whoever keeps an audit.
 
     Raises:
         Refused: FILE_UNREADABLE, BUNDLE_INVALID, what the mapping refuses, and FIELD_INVALID as `_of`.
     """
     bundle, now = records.read_object(file), clock.now()
-    heard.bundle(bundle)
+    if heard is not None:
+        heard.bundle(bundle)
     reading = read_bundle(bundle, schema, now=now, participant=participant)
     return _of(reading, _identity(bundle, server), source=FILE, now=now)
 

@@ -89,7 +89,7 @@ def enqueue(
     with spoken.hearing(app.home, person=str(person), subject=pseudonym) as heard:
         patient = named(patient_file) if patient_file or fhir is None else ""
         if fhir is not None:
-            read = record.read_fhir(fhir, known.schema, heard, participant, server=address_of(app.home))
+            read = record.read_fhir(fhir, known.schema, participant, server=address_of(app.home), heard=heard)
         elif ehr:
             read = record.read_ehr(app.home, patient, known.schema, heard, participant)
         elif warehouse is not None and whose is not None:

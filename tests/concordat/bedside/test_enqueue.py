@@ -20,7 +20,6 @@ from concordat.bedside.item import Item
 from concordat.bedside.record import read_fhir
 from concordat.client import api as client_api
 from concordat.client.cli import main
-from concordat.client.heard import Heard
 from concordat.client.work import Work
 from concordat.reasons import Reason, Refused
 from concordat.request import peek_request
@@ -226,13 +225,13 @@ class TestAFile:
     def test_that_can_be_read_in_two_ways_is_not_read(self, tmp_path: Path, written: bytes, said: str) -> None:
         (tmp_path / "bundle.json").write_bytes(written)
         with pytest.raises(Refused, match=said) as caught:
-            read_fhir(tmp_path / "bundle.json", only("systolic"), Heard())
+            read_fhir(tmp_path / "bundle.json", only("systolic"))
         assert caught.value.reason is Reason.FILE_UNREADABLE
 
     def test_may_begin_with_a_byte_order_mark(self, tmp_path: Path) -> None:
         content = json.dumps(bundle(observation(valueQuantity=quantity(118.5)))).encode()
         (tmp_path / "bundle.json").write_bytes(b"\xef\xbb\xbf" + content)
-        assert read_fhir(tmp_path / "bundle.json", only("systolic"), Heard()).values == {"systolic": 118.5}
+        assert read_fhir(tmp_path / "bundle.json", only("systolic")).values == {"systolic": 118.5}
 
 
 class TestWhoseAFileIs:
@@ -244,7 +243,7 @@ class TestWhoseAFileIs:
         (folder / "bundle.json").write_text(
             json.dumps(bundle(observation(subject={"reference": url}), who=patient(**who), url=url))
         )
-        return read_fhir(folder / "bundle.json", self.SCHEMA, Heard(), server=server).patient
+        return read_fhir(folder / "bundle.json", self.SCHEMA, server=server).patient
 
     def test_is_told_by_the_health_records_own_server(self, tmp_path: Path) -> None:
         assert self.read(tmp_path, BASE) == "p1"
@@ -262,7 +261,7 @@ class TestWhoseAFileIs:
         (tmp_path / "bundle.json").write_text(
             json.dumps(bundle(observation(subject={"reference": url}), who=nobody, url=url))
         )
-        assert read_fhir(tmp_path / "bundle.json", self.SCHEMA, Heard(), server=BASE).patient == ""
+        assert read_fhir(tmp_path / "bundle.json", self.SCHEMA, server=BASE).patient == ""
 
     def test_is_for_the_hospital_to_say_where_the_file_names_somebody_elses_patient(
         self, hospital: Hospital, run: Run, tmp_path: Path
@@ -317,12 +316,12 @@ def test_there_is_no_condition_as_of_the_reading(tmp_path: Path) -> None:
     """That nobody takes a medicine has no date of its own: it is so today."""
     today = clock.now().replace(hour=0, minute=0, second=0)
     (tmp_path / "bundle.json").write_text(json.dumps(bundle()))
-    read = read_fhir(tmp_path / "bundle.json", only("metformin"), Heard(), server=BASE)
+    read = read_fhir(tmp_path / "bundle.json", only("metformin"), server=BASE)
     assert read.values == {"metformin": False}
     assert clock.parse(read.taken["metformin"]) == today
     (tmp_path / "bundle.json").write_text(json.dumps(bundle(observation(at=None))))
     with pytest.raises(Refused, match=f"^{Reason.FIELD_INVALID}:"):
-        read_fhir(tmp_path / "bundle.json", only("systolic"), Heard(), server=BASE)
+        read_fhir(tmp_path / "bundle.json", only("systolic"), server=BASE)
 
 
 def test_the_same_record_read_again_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,5 +330,5 @@ def test_the_same_record_read_again_is_the_same(tmp_path: Path, monkeypatch: pyt
     noon, read = clock.now().replace(hour=12), []
     for later in (timedelta(), timedelta(seconds=5)):
         monkeypatch.setattr(clock, "now", lambda moment=noon + later: moment)
-        read.append(read_fhir(tmp_path / "bundle.json", only("metformin"), Heard(), server=BASE))
+        read.append(read_fhir(tmp_path / "bundle.json", only("metformin"), server=BASE))
     assert read[0].taken == read[1].taken
