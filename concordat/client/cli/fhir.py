@@ -63,7 +63,7 @@ def send(app: App, request: str) -> None:
         spoken.audit_disclosed(app.home, work, kinds=_kinds(bundle), recipient=ehr.base)
         work.keep_written(bundle, clock.now())
         places = ehr.write(bundle)
-    app.answer({"written": places}, lambda console: console.print("\n".join(places)))
+    app.answer({"written": places}, lambda console: console.print("\n".join(places), soft_wrap=True))
 
 
 @fhir.command()
@@ -102,7 +102,7 @@ def retract(app: App, request: str, why: str, person: UUID) -> None:
     with Ehr.of(app.home, to="retract") as ehr:
         places = [each for work in works for each in take_back(app.home, ehr, work, person=str(person), why=why)]
     said = places or ["Everything of it there was taken back before."]
-    app.answer({"retracted": places}, lambda console: console.print("\n".join(said)))
+    app.answer({"retracted": places}, lambda console: console.print("\n".join(said), soft_wrap=True))
 
 
 @fhir.command()

@@ -48,6 +48,14 @@ class Sent:
         (found,) = self.listed()
         return str(found["state"])
 
+    def question(self) -> Work:
+        """What was asked about the record, as if it had been answered with the same."""
+        work, question = Work.of(self.home.work, self.request), Work(self.home.work / ONCE)
+        shutil.copytree(work.folder, question.folder)
+        content = work.content | {"request": ONCE, "about": self.request}
+        (question.folder / "request.json").write_text(json.dumps(content))
+        return question
+
     def at_the_bedside(self) -> Items:
         """The bedside in the home knows it, too."""
         items, work = Items(Store(self.home.directory), self.definition), Work.of(self.home.work, self.request)
@@ -157,9 +165,12 @@ class TestTakingBackWhatWasWritten:
         assert sent.state() == "begun"
 
     def test_means_that_it_is_neither_shown_nor_written_again(self, sent: Sent, tmp_path: Path) -> None:
+        """Nor is what was asked about its record, sent or not."""
+        sent.question().folder.joinpath("written").unlink()
         machine(sent.take_back())
         for command in (
             ["open", sent.request, "--viewer", "clinician"],
+            ["open", ONCE, "--viewer", "clinician"],
             ["fhir", "send", sent.request],
             ["fhir", "result", sent.request, tmp_path / "result.json"],
             ["what-if", sent.request, "trestbps=120"],
@@ -169,11 +180,7 @@ class TestTakingBackWhatWasWritten:
             assert "taken back in the health record" in error["detail"]
 
     def test_takes_what_was_asked_about_it_along(self, sent: Sent) -> None:
-        work = Work.of(sent.home.work, sent.request)
-        question = Work(sent.home.work / ONCE)
-        shutil.copytree(work.folder, question.folder)
-        content = work.content | {"request": ONCE, "about": sent.request}
-        (question.folder / "request.json").write_text(json.dumps(content))
+        question = sent.question()
         other = {each["id"]: uuid4().hex for each in (*sent.of("RiskAssessment"), *sent.of("Observation"))}
         identifiers = {name: {"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{uuid4()}"} for name in other}
         kept = []
