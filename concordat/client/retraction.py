@@ -112,7 +112,10 @@ def _mark(ehr: Ehr, work: Work, bundle: dict[str, Any]) -> list[str]:
     try:
         return ehr.write(bundle)
     except Refused as refused:
-        if refused.reason is not Reason.EHR_REFUSED or not all(map(erroneous, _there(ehr, work)[0])):
+        if refused.reason is not Reason.EHR_REFUSED:
+            raise
+        found, _ = _there(ehr, work)
+        if not found or not all(map(erroneous, found)):
             raise
     return [entry["request"]["url"] for entry in bundle["entry"]]
 
