@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from concordat.fhir.elements import element, elements
+from concordat.fhir.elements import element, elements, text
 from concordat.fhir.reader import READ
 
 FILE = "urn:concordat:file"
@@ -20,5 +20,5 @@ class Heard:
 
     def bundle(self, bundle: Mapping[str, Any]) -> None:
         """A Bundle came from a file. What it calls a type that is never read may be anything, and is not kept."""
-        found = {element(each.get("resource")).get("resourceType") for each in elements(bundle.get("entry"))}
+        found = {text(element(each.get("resource")).get("resourceType")) for each in elements(bundle.get("entry"))}
         self.kinds, self.source = {kind for kind in READ if kind in found}, FILE
