@@ -24,6 +24,11 @@ FORGET_CONSENTS = "DELETE FROM consent_ended WHERE consent NOT IN (SELECT consen
 _SAME = ("given", "taken", "person", "consent", "subject", "urgency", "source")
 """What makes a record asked for again the same; how old its values were when it was read does not count."""
 
+_RETRACTIONS = (
+    "SELECT id, retraction FROM item WHERE id IN (SELECT value FROM json_each(?)) "
+    "AND (retraction != '' OR state != 'failed')"
+)
+
 _LATEST = "SELECT * FROM item WHERE patient = ? AND about IS NULL ORDER BY asked DESC, rowid DESC LIMIT 1"
 
 
@@ -248,9 +253,7 @@ def retractions(folder: Path, requests: Sequence[str]) -> dict[str, str]:
     if not (folder / FILE).exists():
         return {}
     with Store(folder).read() as db:
-        which = "id IN (SELECT value FROM json_each(?)) AND (retraction != '' OR state != 'failed')"
-        rows = db.execute(f"SELECT id, retraction FROM item WHERE {which}", [json.dumps(list(requests))])  # noqa: S608
-        return dict(rows.fetchall())
+        return dict(db.execute(_RETRACTIONS, [json.dumps(list(requests))]).fetchall())
 
 
 def delete(db: sqlite3.Connection, request: str) -> None:

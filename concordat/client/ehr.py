@@ -10,7 +10,6 @@ https://hl7.org/fhir/smart-app-launch/backend-services.html, https://hl7.org/fhi
 """
 
 import json
-import re
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +27,7 @@ from concordat.client.bounds import PLAIN, Bounds
 from concordat.client.heard import Heard
 from concordat.client.home import ClientHome
 from concordat.client.session import ATTEMPTS, NO_ANSWER, TRANSIENT, MachineSignIn, pause
-from concordat.fhir.elements import element, text
+from concordat.fhir.elements import element, is_id, text
 from concordat.fields import STRICT, Text, WebAddress, read
 from concordat.files import about
 from concordat.reasons import Reason, Refused
@@ -45,7 +44,6 @@ TIMEOUT = 30.0
 
 MOST_PAGES = 1000
 _CODES = 20
-_ID = re.compile(r"[A-Za-z0-9.-]{1,64}", re.ASCII)
 _FHIR = "application/fhir+json"
 _HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 _SUBJECTS_REFUSED = (
@@ -310,7 +308,7 @@ def _searches(identity: str, schema: FeatureSchema) -> Iterator[tuple[str, dict[
 
 
 def _check_identity(identity: str) -> None:
-    if not _ID.fullmatch(identity):
+    if not is_id(identity):
         detail = "A resource's id has up to 64 letters, digits, dots and hyphens."
         raise Refused(Reason.FIELD_INVALID, detail=detail, field="ehr")
 

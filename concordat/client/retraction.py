@@ -8,6 +8,7 @@ the log is asked. In what order:
 Killed at any point, the command is given again, and goes on. From the second step on the result is not shown here.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
 
 from concordat import clock
@@ -15,7 +16,7 @@ from concordat.bedside import items
 from concordat.client import fhir as spoken
 from concordat.client.ehr import Ehr
 from concordat.client.home import ClientHome
-from concordat.client.work import Work
+from concordat.client.work import Sent, Work
 from concordat.display import TAKEN_BACK
 from concordat.fhir.later import erroneous
 from concordat.fhir.retraction import Retraction, bears, place, retraction_bundle
@@ -35,34 +36,32 @@ class Written(TypedDict):
     state: str
 
 
-def take_back(home: ClientHome, ehr: Ehr, work: Work, *, person: str, why: str) -> list[str]:
-    """Give what the server has of a result the status `entered-in-error`; answers what was changed, or nothing where
-    all of it had that status before.
+def take_back(home: ClientHome, ehr: Ehr, works: Iterable[Work], *, person: str, why: str) -> list[str]:
+    """Give what the server has of these results the status `entered-in-error`; answers what was changed, or nothing
+    where all of it had that status before.
 
     Args:
+        works: some of them may never have been sent.
         person: the handle (UUID) of who takes it back.
         why: a code of `display.BY_HAND`.
 
     Raises:
-        Refused: NOT_FOUND for what was not sent from here, and, when the rest is done, for what the server does not
-            find; WRONG_STATE if it was taken back for another reason; what `Ehr` and `retraction_bundle` raise, also
-            for what was changed there while it was read.
+        Refused: NOT_FOUND if nothing was sent from here, and, when the rest is done, for what the server does not find;
+            WRONG_STATE if it was taken back for another reason; what `Ehr` and `retraction_bundle` raise, also for what
+            was changed there while it was read.
     """
-    before = work.taken_back
-    found, missing = _there(ehr, work)
-    if not found:
-        raise Refused(Reason.NOT_FOUND, detail="The server has nothing of this result.", field="request")
-    kinds = [str(each["resourceType"]) for each in found]
-    spoken.audit_looked(home, work, person=person, kinds=kinds, server=ehr.base)
-    bundle = retraction_bundle(found, Retraction(work.request, home.institution, person, clock.now(), why))
-    if before is not None and before["why"] != why and (before["done"] or not bundle["entry"]):
-        detail = f"It was taken back before, for another reason: {before['why']}."
-        raise Refused(Reason.WRONG_STATE, detail=detail, field="why")
-    work.take_back(why)
-    changed = _mark(ehr, work, bundle) if bundle["entry"] else []
-    if changed or (before is not None and not before["done"]):
-        spoken.audit_updated(home, work, person=person, kinds=kinds, server=ehr.base)
-    work.take_back(why, done=not missing)
+    sent = [(work, work.written["resources"]) for work in works if work.written is not None]
+    if not sent:
+        raise Refused(Reason.NOT_FOUND, detail="This result was not sent to a server from here.", field="request")
+    changed: list[str] = []
+    missing: list[str] = []
+    for work, resources in sent:
+        found = _there(ehr, resources)
+        lost = [each for each in resources if not any(bears(one, each["type"], each["identifier"]) for one in found)]
+        if found:
+            changed += _take_back(home, ehr, work, found, person=person, why=why)
+            work.take_back(why, done=not lost)
+        missing += [f"{each['type']} {each['identifier']['value']}" for each in lost]
     if missing:
         detail = f"The server does not find all of it. Taken back is what it has, and not: {', '.join(missing)}."
         raise Refused(Reason.NOT_FOUND, detail=detail, field="request")
@@ -92,21 +91,34 @@ def check_not_taken_back(home: ClientHome, work: Work) -> None:
             raise Refused(Reason.WRONG_STATE, detail=detail, field="request")
 
 
-def _there(ehr: Ehr, work: Work) -> tuple[list[dict[str, Any]], list[str]]:
-    """What the server has of a result, and what of it is not found. Raises Refused(NOT_FOUND) if it was never sent."""
-    if work.written is None:
-        raise Refused(Reason.NOT_FOUND, detail="This result was not sent to a server from here.", field="request")
+def _there(ehr: Ehr, resources: Iterable[Sent]) -> list[dict[str, Any]]:
+    """What the server has now of what was sent, once each."""
     found: dict[str, dict[str, Any]] = {}
-    missing = []
-    for sent in work.written["resources"]:
-        kind, identifier = sent["type"], sent["identifier"]
-        answered = [each for each in ehr.identified(kind, identifier) if bears(each, kind, identifier)]
-        found |= {place(each): each for each in answered}
-        missing += [] if answered else [f"{kind} {identifier['value']}"]
-    return list(found.values()), missing
+    for each in resources:
+        kind, identifier = each["type"], each["identifier"]
+        found |= {place(one): one for one in ehr.identified(kind, identifier) if bears(one, kind, identifier)}
+    return list(found.values())
 
 
-def _mark(ehr: Ehr, work: Work, bundle: dict[str, Any]) -> list[str]:
+def _take_back(
+    home: ClientHome, ehr: Ehr, work: Work, found: list[dict[str, Any]], *, person: str, why: str
+) -> list[str]:
+    """The same of what was found of one result."""
+    before, kinds = work.taken_back, [each["resourceType"] for each in found]
+    spoken.audit_looked(home, work, person=person, kinds=kinds, server=ehr.base)
+    bundle = retraction_bundle(found, Retraction(work.request, home.institution, person, clock.now(), why))
+    if before is not None and before["why"] != why and (before["done"] or not bundle["entry"]):
+        detail = f"It was taken back before, for another reason: {before['why']}."
+        raise Refused(Reason.WRONG_STATE, detail=detail, field="why")
+    work.take_back(why)
+    changed = _mark(ehr, work, bundle) if bundle["entry"] else []
+    if changed or (before is not None and not before["done"]):
+        marked = [each["resourceType"] for each in found if not erroneous(each)]
+        spoken.audit_updated(home, work, person=person, kinds=marked or kinds, server=ehr.base)
+    return changed
+
+
+def _mark(ehr: Ehr, work: Work, bundle: Mapping[str, Any]) -> list[str]:
     """Send it. A server that has done it already refuses it, since what was read is not the newest version any more;
     and one whose answer says nothing may have done it: so it is looked at again."""
     try:
@@ -114,7 +126,7 @@ def _mark(ehr: Ehr, work: Work, bundle: dict[str, Any]) -> list[str]:
     except Refused as refused:
         if refused.reason is not Reason.EHR_REFUSED:
             raise
-        found, _ = _there(ehr, work)
+        found = _there(ehr, work.written["resources"] if work.written else [])
         if not found or not all(map(erroneous, found)):
             raise
     return [entry["request"]["url"] for entry in bundle["entry"]]

@@ -1,5 +1,6 @@
 """Small steps through FHIR's JSON before it is validated: what has the wrong shape is not there."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -7,6 +8,8 @@ from concordat.reading.values import Key
 from concordat.reasons import Reason, Refused
 
 Element = Mapping[str, Any]
+
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}", re.ASCII)
 
 
 def element(value: object) -> Element:
@@ -22,6 +25,11 @@ def elements(value: object) -> list[Element]:
 def text(value: object) -> str:
     """The value if it is a text, else the empty one."""
     return value if isinstance(value, str) else ""
+
+
+def is_id(value: object) -> bool:
+    """Whether this can be a resource's id (https://hl7.org/fhir/R4/datatypes.html#id)."""
+    return _ID.fullmatch(text(value)) is not None
 
 
 def keys(concept: object) -> list[Key]:

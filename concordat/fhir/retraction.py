@@ -5,7 +5,6 @@ R4 has that status for what was withdrawn after it was final
 it, with a note of why, and a Provenance says when, by whom and for which reason it was taken back.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,14 +13,13 @@ from uuid import UUID, uuid5
 
 from concordat import clock
 from concordat.display import BY_HAND
-from concordat.fhir.elements import Element, element, elements, text
+from concordat.fhir.elements import Element, element, elements, is_id, text
 from concordat.fhir.later import erroneous
 from concordat.fhir.names import by_uuid, concept, identified, uuid_identifier
 from concordat.fhir.result import agent
 from concordat.reasons import Reason, Refused
 
 _OPERATIONS = "http://terminology.hl7.org/CodeSystem/v3-DataOperation"
-_ID = re.compile(r"[A-Za-z0-9.-]{1,64}", re.ASCII)
 _PARTIAL = frozenset({"SUBSETTED", "REDACTED", "MASKED"})
 """Codes by which a server says that it does not show all of a resource
 (https://hl7.org/fhir/R4/search.html#summary): what is written back then would lose the rest."""
@@ -49,7 +47,7 @@ def bears(resource: Element, kind: str, identifier: Mapping[str, str]) -> bool:
     wanted = identifier["system"], identifier["value"]
     return (
         resource.get("resourceType") == kind
-        and _ID.fullmatch(text(resource.get("id"))) is not None
+        and is_id(resource.get("id"))
         and any((each.get("system"), each.get("value")) == wanted for each in listed)
     )
 

@@ -27,7 +27,8 @@ from concordat.schema import FeatureSchema
 from tests.concordat.bedside.test_watch import Ward, link
 from tests.concordat.bedside.test_watch import resources as at_the_ward
 from tests.concordat.client.conftest import FOLDER, PERSON, Run, World, agreed, away, machine, run, stage, stages, world
-from tests.concordat.client.test_cli import ASKED, give_consent, on_a_server
+from tests.concordat.client.test_cli import ASKED, give_consent
+from tests.concordat.client.test_cli_records import on_a_server
 from tests.concordat.client.test_ehr import NOW, PARTICIPANT, SCHEMA, refusal, resources
 from tests.support import fhir_out
 from tests.support.bundles import code, observation, research_study, research_subject

@@ -17,7 +17,7 @@ from concordat.bedside.store import Store
 from concordat.bedside.worker import Worker
 from concordat.client import fhir as spoken
 from concordat.client import predict
-from concordat.client.cli.common import FILE, OMOP, OMOP_PERSON, URGENCY, App
+from concordat.client.cli.common import FILE, OMOP, OMOP_PERSON, URGENCY, App, person_option
 from concordat.client.cli.patient import PATIENT, TEXT, named
 from concordat.client.ehr import address_of
 from concordat.display import BY_HAND
@@ -35,7 +35,7 @@ def bedside() -> None:
 
 
 @bedside.command()
-@click.option("--person", required=True, type=click.UUID, metavar="UUID", help="Who decides with the result.")
+@person_option("Who decides with the result.")
 @click.option(
     "--patient-file", type=TEXT, help="Holds the patient's id, where the record does not say it; - is standard input."
 )

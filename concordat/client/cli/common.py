@@ -157,6 +157,11 @@ OMOP_PERSON = click.option(
 )
 
 
+def person_option(help: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The option `--person`, of who stands behind a command: a handle, and no name."""
+    return click.option("--person", required=True, type=click.UUID, metavar="UUID", help=help)
+
+
 def wait_or_not(what: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """The option `--wait`. A command that does not wait answers what there is and then has `check_not_ended` speak."""
     text = f"Wait until {what}. A request that is refused at once ends the command with 1 or 75 as well."

@@ -11,7 +11,7 @@ from concordat import clock
 from concordat.bedside.items import check_not_shown
 from concordat.client import consents, governance, predict
 from concordat.client import fhir as spoken
-from concordat.client.cli.common import App, columns, write_new
+from concordat.client.cli.common import App, columns, person_option, write_new
 from concordat.client.cli.terminal import echo_json
 from concordat.client.ehr import Ehr, address_of
 from concordat.client.rereading import found_wrong
@@ -82,13 +82,7 @@ def written(app: App) -> None:
 @fhir.command()
 @click.argument("request")
 @click.option("--why", required=True, type=click.Choice(list(BY_HAND)))
-@click.option(
-    "--person",
-    required=True,
-    type=click.UUID,
-    metavar="UUID",
-    help="Who takes it back: your own handle of that person, not a name.",
-)
+@person_option("Who takes it back: your own handle of that person, not a name.")
 @click.pass_obj
 def retract(app: App, request: str, why: str, person: UUID) -> None:
     """Take back what `send` wrote of REQUEST: it gets the status entered-in-error at the FHIR server in ehr.json.
@@ -100,7 +94,7 @@ def retract(app: App, request: str, why: str, person: UUID) -> None:
     works = [_from_server(app, request), *questions(app.home, request)]
     check_not_shown(app.home.directory, [work.request for work in works])
     with Ehr.of(app.home, to="retract") as ehr:
-        places = [each for work in works for each in take_back(app.home, ehr, work, person=str(person), why=why)]
+        places = take_back(app.home, ehr, works, person=str(person), why=why)
     said = places or ["Everything of it there was taken back before."]
     app.answer({"retracted": places}, lambda console: console.print("\n".join(said), soft_wrap=True))
 

@@ -5,7 +5,7 @@ from uuid import UUID
 import click
 
 from concordat.client import governance, many
-from concordat.client.cli.common import DIGEST, SECONDS, App, following, wait_or_not
+from concordat.client.cli.common import DIGEST, SECONDS, App, following, person_option, wait_or_not
 from concordat.client.follow import check_not_ended
 from concordat.client.home import Many
 from concordat.client.work import CohortWork
@@ -32,9 +32,7 @@ def add_commands(group: click.Group, which: Many, *, one: str, then: str) -> Non
         "--definition", "digest", type=DIGEST, required=True, help=f"Digest of the approved definition of {one}."
     )
     @click.option("--purpose", required=True, help="One of the definition's purposes.")
-    @click.option(
-        "--person", required=True, type=click.UUID, metavar="UUID", help="Your own handle of who asks, no name."
-    )
+    @person_option("Your own handle of who asks, no name.")
     @wait_or_not(f"the result can be {then}")
     @SECONDS
     @click.pass_obj

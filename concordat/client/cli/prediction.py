@@ -20,6 +20,7 @@ from concordat.client.cli.common import (
     URGENCY,
     App,
     following,
+    person_option,
     wait_or_not,
     write_new,
 )
@@ -43,13 +44,7 @@ READ = "definitions.read predictions.read ledger.read"
     "--definition", "digest", type=DIGEST, required=True, help="Digest of the approved computation definition."
 )
 @click.option("--purpose", required=True, help="One of the definition's purposes.")
-@click.option(
-    "--person",
-    required=True,
-    type=click.UUID,
-    metavar="UUID",
-    help="Who decides with the result: your own handle of the clinician, not a name.",
-)
+@person_option("Who decides with the result: your own handle of the clinician, not a name.")
 @click.option("--consent", default="", help="Id of the consent, as `concordat consent give` printed it.")
 @click.option("--subject", type=click.UUID, help="The person's pseudonym, where the legal ground is not consent.")
 @URGENCY

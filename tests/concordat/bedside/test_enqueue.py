@@ -26,7 +26,7 @@ from concordat.request import peek_request
 from concordat.schema import FeatureSchema
 from tests.concordat.bedside.conftest import Hospital
 from tests.concordat.client.conftest import FOLDER, PERSON, VALUES
-from tests.concordat.client.test_cli import on_a_server
+from tests.concordat.client.test_cli_records import on_a_server
 from tests.support import balp
 from tests.support.bedside import PATIENT
 from tests.support.bundles import BASE, bundle, observation, only, patient, quantity, research_subject

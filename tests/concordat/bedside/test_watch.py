@@ -28,7 +28,7 @@ from concordat.schema import FeatureSchema
 from tests.concordat.bedside.conftest import Hospital
 from tests.concordat.bedside.test_pages import reader
 from tests.concordat.client.conftest import FOLDER, PERSON
-from tests.concordat.client.test_cli import on_a_server
+from tests.concordat.client.test_cli_records import on_a_server
 from tests.support.bedside import running
 from tests.support.bundles import FEATURES as ALL
 from tests.support.bundles import code, condition, medication, observation, patient, schema

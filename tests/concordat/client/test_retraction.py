@@ -19,7 +19,8 @@ from concordat.client.home import ClientHome
 from concordat.client.work import Work
 from concordat.reasons import Reason
 from tests.concordat.client.conftest import FOLDER, PERSON, Run, World, machine
-from tests.concordat.client.test_cli import ASKED, give_consent, on_a_server
+from tests.concordat.client.test_cli import ASKED, give_consent
+from tests.concordat.client.test_cli_records import on_a_server
 from tests.support import balp
 from tests.support.fhir_server_double import CLIENT, FhirServerDouble, fhir_server_double
 
@@ -55,6 +56,17 @@ class Sent:
         content = work.content | {"request": ONCE, "about": self.request}
         (question.folder / "request.json").write_text(json.dumps(content))
         return question
+
+    def question_written(self) -> None:
+        """It was sent, too: the server has resources of its own of it."""
+        sent = []
+        for each in (*self.of("RiskAssessment"), *self.of("Observation")):
+            identifier = {"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{uuid4()}"}
+            own = f"q{uuid4().hex}"  # with r begin the record's
+            self.server.resources.append(each | {"id": own, "identifier": [identifier]})
+            sent.append({"type": each["resourceType"], "identifier": identifier})
+        content = json.dumps({"since": clock.rfc3339(clock.now()), "resources": sent})
+        self.question().folder.joinpath("written").write_text(content)
 
     def at_the_bedside(self) -> Items:
         """The bedside in the home knows it, too."""
@@ -180,18 +192,26 @@ class TestTakingBackWhatWasWritten:
             assert "taken back in the health record" in error["detail"]
 
     def test_takes_what_was_asked_about_it_along(self, sent: Sent) -> None:
-        question = sent.question()
-        other = {each["id"]: uuid4().hex for each in (*sent.of("RiskAssessment"), *sent.of("Observation"))}
-        identifiers = {name: {"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{uuid4()}"} for name in other}
-        kept = []
-        for each in (*sent.of("RiskAssessment"), *sent.of("Observation")):
-            sent.server.resources.append(each | {"id": other[each["id"]], "identifier": [identifiers[each["id"]]]})
-            kept.append({"type": each["resourceType"], "identifier": identifiers[each["id"]]})
-        written = {"since": clock.rfc3339(clock.now()), "resources": kept}
-        (question.folder / "written").write_text(json.dumps(written))
+        sent.question_written()
         assert len(machine(sent.take_back())["retracted"]) == 6
         assert marked(sent) == {"entered-in-error"}
         assert "taken back in the health record" in sent.refused("open", ONCE, "--viewer", "clinician")["detail"]
+
+    @pytest.mark.parametrize("lost", ["a part of it", "all of it"])
+    def test_does_so_though_the_server_does_not_find_it_any_more(self, sent: Sent, lost: str) -> None:
+        gone = [*sent.of("RiskAssessment"), *(sent.of("Observation") if lost == "all of it" else [])]
+        sent.question_written()
+        for each in gone:
+            sent.server.resources.remove(each)
+        error = sent.refused("fhir", "retract", sent.request, "--why", "wrong-patient", "--person", PERSON)
+        assert [each["identifier"][0]["value"] in error["detail"] for each in gone] == [True] * len(gone)
+        assert marked(sent) == {"entered-in-error"}
+        assert Work(sent.home.work / ONCE).taken_back == {"why": "wrong-patient", "done": True}
+
+    def test_does_so_though_only_that_was_sent(self, sent: Sent) -> None:
+        sent.question_written()
+        Work.of(sent.home.work, sent.request).folder.joinpath("written").unlink()
+        assert len(machine(sent.take_back())["retracted"]) == 3
 
     def test_waits_until_the_bedside_has_taken_it_back(self, sent: Sent) -> None:
         items = sent.at_the_bedside()
@@ -274,6 +294,14 @@ class TestTakingBackWhatWasWritten:
         assert "PatientUpdate" not in events(sent)
         assert len(sent.of("Provenance")) == 1
         sent.refused("open", sent.request, "--viewer", "clinician")
+
+    def test_of_what_is_half_marked_audits_the_other_half(self, sent: Sent) -> None:
+        (assessment,) = sent.of("RiskAssessment")
+        sent.server.resources.remove(assessment)
+        sent.server.resources.append(assessment | {"status": "entered-in-error"})
+        assert len(machine(sent.take_back())["retracted"]) == 2
+        event = json.loads(sent.home.audit.read_text().splitlines()[-1])
+        assert (balp.profile(event), event["entity"][1]["what"]["display"]) == ("PatientUpdate", "Observation")
 
     def test_what_is_not_ours_is_not_touched_whatever_the_server_answers(
         self, sent: Sent, monkeypatch: pytest.MonkeyPatch

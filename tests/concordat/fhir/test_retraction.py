@@ -10,7 +10,9 @@ from concordat.fhir.retraction import bears, retraction_bundle
 from concordat.reasons import Reason, Refused
 from tests.support.fhir_out import NOW, PERSON, REQUEST, SUBJECT, classes, explanation, retraction, stored
 
-KEPT = {"status": "generated", "div": "<div>final</div>"}
+IDENTIFIER = {"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{REQUEST}"}
+RESOURCE: dict[str, Any] = {"resourceType": "RiskAssessment", "id": "a1", "identifier": [IDENTIFIER]}
+GENERATED = {"status": "generated", "div": "<div>final</div>"}
 
 
 def resources(bundle: dict[str, Any], kind: str) -> list[dict[str, Any]]:
@@ -25,13 +27,10 @@ def refusal(**changes: Any) -> Refused:
 
 
 class TestWhatIsOurs:
-    IDENTIFIER = {"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{REQUEST}"}  # noqa: RUF012
-    RESOURCE = {"resourceType": "RiskAssessment", "id": "a1", "identifier": [IDENTIFIER]}  # noqa: RUF012
-
     def test_is_what_bears_the_identifier(self) -> None:
-        assert bears(self.RESOURCE, "RiskAssessment", self.IDENTIFIER)
-        others = [{"system": "urn:other", "value": "1"}, "odd", self.IDENTIFIER]
-        assert bears(self.RESOURCE | {"identifier": others}, "RiskAssessment", self.IDENTIFIER)
+        assert bears(RESOURCE, "RiskAssessment", IDENTIFIER)
+        others = [{"system": "urn:other", "value": "1"}, "odd", IDENTIFIER]
+        assert bears(RESOURCE | {"identifier": others}, "RiskAssessment", IDENTIFIER)
 
     @pytest.mark.parametrize(
         "changes",
@@ -49,7 +48,7 @@ class TestWhatIsOurs:
         ids=str,
     )
     def test_is_nothing_else(self, changes: dict[str, Any]) -> None:
-        assert not bears(self.RESOURCE | changes, "RiskAssessment", self.IDENTIFIER)
+        assert not bears(RESOURCE | changes, "RiskAssessment", IDENTIFIER)
 
 
 class TestTakingBack:
@@ -72,7 +71,7 @@ class TestTakingBack:
     def test_leaves_out_a_narrative_that_a_server_made_of_the_rest(self) -> None:
         assessment, factors = stored(explanation())
         own = {"status": "additional", "div": "<div>seen by Dr. K.</div>"}
-        bundle = retraction_bundle([assessment | {"text": KEPT}, factors | {"text": own}], retraction())
+        bundle = retraction_bundle([assessment | {"text": GENERATED}, factors | {"text": own}], retraction())
         told = [entry["resource"].get("text") for entry in bundle["entry"][:-1]]
         assert told == [None, own]
 
