@@ -118,9 +118,11 @@ class TestWhoGetsToIt:
 
     def test_without_a_cookie_there_is_nothing(self, hospital: Hospital, shown: Running) -> None:
         hospital.opened()
-        answer = shown.get(reader(shown).path)
-        assert answer.status_code == 403
-        assert PATIENT not in answer.text
+        path = reader(shown).path
+        for part in ("", "/questions", "/patient"):
+            answer = shown.get(path + part)
+            assert answer.status_code == 403
+            assert PATIENT not in answer.text
 
     def test_a_link_and_a_session_end(
         self, hospital: Hospital, shown: Running, monkeypatch: pytest.MonkeyPatch
