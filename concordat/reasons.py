@@ -94,6 +94,7 @@ class Reason(StrEnum):
     SELF_REVIEW = "self-review"
     ROSTER_MISSING = "roster-missing"
     VOTE_INVALID = "vote-invalid"
+    VOTE_PENDING = "vote-pending"
     # nodes
     POLICY_MISSING = "policy-missing"
     POLICY_REFUSES = "policy-refuses"
@@ -503,6 +504,11 @@ REASONS: dict[Reason, ReasonInfo] = {
         "The vote was not signed by the institution it names, or is stale.",
         "Sign a new vote with the institution's chain key and the next nonce.",
         403,
+    ),
+    Reason.VOTE_PENDING: ReasonInfo(
+        "The vote was handed in, and no block of the chain that the coordinator has seen holds it.",
+        "Nothing is computed on it before one does. Look at the definition, or approve again: that is no harm.",
+        409,
     ),
     Reason.POLICY_MISSING: ReasonInfo(
         "The node has no policy file, so it refuses everything.", "Write the node's policy file.", 403

@@ -345,12 +345,11 @@ class Story:
             governance.vote(self.world.home(member), self.world.api(member), self.definition, approve=True)
         names = [member.slug for member in members]
         self.screen.doing("waiting until the votes are on chain")
-        until(lambda: self._on_chain(names), seconds=ANCHOR_SECONDS)
+        for member in members:
+            governance.await_block(
+                self.world.home(member), self.world.api(member), self.definition, seconds=ANCHOR_SECONDS
+            )
         self.screen.done(f"approved on chain: {', '.join(names)}")
-
-    def _on_chain(self, institutions: list[str]) -> bool:
-        answer = self.world.api(LONG_BEACH).votes(self.definition)
-        return set(institutions) <= set(answer["on_chain"])
 
     def _request(self) -> None:
         api, work = self.world.api(LONG_BEACH), self.prepare()

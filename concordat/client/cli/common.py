@@ -41,6 +41,7 @@ _TEMPORARY = frozenset(
         Reason.RATE_LIMITED,
         Reason.BROKER_UNAVAILABLE,
         Reason.CHAIN_UNAVAILABLE,
+        Reason.VOTE_PENDING,
     }
 )
 

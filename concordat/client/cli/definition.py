@@ -17,6 +17,7 @@ from concordat.fields import plain
 from concordat.recall import sentence
 from concordat.schema import Feature, FeatureSchema
 from concordat.training_privacy import DELTA
+from concordat.votes import VoteDocument
 
 
 @click.group()
@@ -91,10 +92,18 @@ def show(app: App, digest: str, features: bool) -> None:
 
 @definition.command()
 @click.argument("digest", type=DIGEST)
+@click.option("--seconds", default=60.0, show_default=True, help="How long to wait until a block holds the vote.")
 @click.pass_obj
-def approve(app: App, digest: str) -> None:
-    """Approve the definition DIGEST for this institution; it is checked first, and signed with the chain key."""
-    _vote(app, digest, approve=True)
+def approve(app: App, digest: str, seconds: float) -> None:
+    """Approve the definition DIGEST for this institution; it is checked first, and signed with the chain key.
+
+    It counts once a block of the chain holds it. Where none does in time, the command ends with 75.
+    """
+    with app.api("definitions.read definitions.vote") as api:
+        vote = governance.vote(app.home, api, digest, approve=True)
+        with app.progress.status("  waiting for a block that holds the vote"):
+            governance.await_block(app.home, api, digest, seconds=seconds)
+    _answer(app, vote, f"Approved {digest}", "is on the chain")
 
 
 @definition.command()
@@ -102,7 +111,9 @@ def approve(app: App, digest: str) -> None:
 @click.pass_obj
 def revoke(app: App, digest: str) -> None:
     """Revoke this institution's approval of DIGEST. It takes effect at once; what is running is withheld."""
-    _vote(app, digest, approve=False)
+    with app.api("definitions.read definitions.vote") as api:
+        vote = governance.vote(app.home, api, digest, approve=False)
+    _answer(app, vote, f"Revoked {digest}", "handed in")
 
 
 _COMPUTES = {
@@ -112,13 +123,10 @@ _COMPUTES = {
 }
 
 
-def _vote(app: App, digest: str, *, approve: bool) -> None:
-    with app.api("definitions.read definitions.vote") as api:
-        vote = governance.vote(app.home, api, digest, approve=approve)
-    word = "Approved" if approve else "Revoked"
+def _answer(app: App, vote: VoteDocument, what: str, where: str) -> None:
     app.answer(
         {"vote": plain(vote)},
-        lambda console: console.print(f"{word} {digest}\nVote {vote['nonce']} of {app.home.institution} handed in."),
+        lambda console: console.print(f"{what}\nVote {vote['nonce']} of {app.home.institution} {where}."),
     )
 
 

@@ -12,6 +12,7 @@ from concordat.client.ballots import FURTHEST, Ballots, revocation
 from concordat.client.governance import CheckedDefinition
 from concordat.reasons import Reason, Refused
 from concordat.votes import VoteDocument
+from ledger.models import ChainTransaction
 from tests.concordat.client.conftest import World
 
 D, E = "sha256:" + "d" * 64, "sha256:" + "e" * 64
@@ -90,6 +91,24 @@ def test_a_coordinator_that_gives_out_a_nonce_twice_voids_no_revocation(
         with pytest.raises(Refused) as caught:
             count(world, agreed, ballot, tmp_path / f"two-{number}")
         assert caught.value.reason is Reason.DEFINITION_NOT_APPROVED
+
+
+def test_an_approval_is_awaited_until_a_block_holds_it(world: World, agreed: CheckedDefinition) -> None:
+    home, api = world.homes["budapest"], world.api("budapest")
+    governance.vote(home, api, agreed.digest, approve=False)
+    governance.vote(home, api, agreed.digest, approve=True)
+    with pytest.raises(Refused) as caught:
+        governance.await_block(home, api, agreed.digest, seconds=0)
+    assert caught.value.reason is Reason.VOTE_PENDING
+    paused: list[float] = []
+
+    def mine(seconds: float) -> None:
+        paused.append(seconds)
+        if len(paused) == 3:
+            ChainTransaction.objects.update(state="mined")
+
+    governance.await_block(home, api, agreed.digest, seconds=60, sleep=mine)
+    assert paused == [0.25, 0.5, 1]
 
 
 def test_a_revocation_is_written_down_for_our_own_node_though_nobody_can_be_reached(

@@ -260,7 +260,8 @@ def test_a_revocation_counts_at_once(agreed: CheckedDefinition, run: Run) -> Non
     assert run("definition", "revoke", agreed.digest, home="zurich").exit_code == 0
     shown = machine(run("definition", "show", agreed.digest, output="json"))
     assert (shown["state"], shown["votes"]["zurich"]) == ("revoked", False)
-    assert run("definition", "approve", agreed.digest, home="zurich").exit_code == 0
+    early = run("definition", "approve", agreed.digest, "--seconds", 0, home="zurich", output="json")
+    assert (early.exit_code, json.loads(early.stderr)["error"]["reason"]) == (75, "vote-pending")
     assert machine(run("definition", "show", agreed.digest, output="json"))["votes"]["zurich"] is True
 
 
