@@ -1,4 +1,4 @@
-"""Follow a job of ours, a prediction or an audit, until its result is there."""
+"""Follow a job of ours, a prediction or an audit, until its result is there and the log shows it."""
 
 import time
 from collections.abc import Callable
@@ -12,9 +12,13 @@ from concordat.states import AVAILABLE, ended
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
 _LONGEST_WAIT = 20
 """Seconds for which the coordinator is asked to hold an answer back until there is news."""
+PUBLICATION = 30.0
+"""Seconds within which the log's next head, with its cosignatures, can be expected."""
+_HEAD_PAUSE = 1.0
 
 S = TypeVar("S", bound=JobStatus)
 S_co = TypeVar("S_co", bound=JobStatus, covariant=True)
+T = TypeVar("T")
 
 
 class AskForNews(Protocol[S_co]):
@@ -65,3 +69,22 @@ def follow_job(
         if not answer.waited or time.monotonic() - asked < pause:  # it may say so, and have waited for nothing
             sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def when_published(
+    verify: Callable[[], T], *, seconds: float = PUBLICATION, sleep: Callable[[float], None] = time.sleep
+) -> T:
+    """What `verify` answers, called for as often as it takes within so many seconds until the log shows what it looks
+    for, cosigned by as many as the home asks for: a result is there some moments before the log's next head is.
+
+    Raises Refused as `verify` does.
+    """
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return verify()
+        except Refused as refused:
+            waits = refused.reason in (Reason.RESULT_NOT_READY, Reason.WITNESSES_TOO_FEW)
+            if not waits or time.monotonic() + _HEAD_PAUSE > until:
+                raise
+        sleep(_HEAD_PAUSE)

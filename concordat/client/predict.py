@@ -46,8 +46,6 @@ from concordat.verifier.disclosure import Disclosure
 from concordat.what_if import Change, WhatIf
 from concordat.witnesses import Witnessed
 
-_HEAD_PAUSE = 1.0
-
 
 @dataclass(frozen=True)
 class OpenedPrediction:
@@ -271,31 +269,6 @@ def open_result(
     for stage in packages.STAGES:
         packages.hand_in(api, work, stage, home.keys.identity)
     return OpenedPrediction(*told, result["record"], log.head.size, log.witnessed)
-
-
-def open_when_ready(
-    home: ClientHome,
-    api: Api,
-    work: Work,
-    *,
-    seconds: float,
-    shown: Sequence[str] = (),
-    sleep: Callable[[float], None] = time.sleep,
-) -> OpenedPrediction:
-    """As `open_result`, for as often as it takes within so many seconds until the log shows the result, cosigned by as
-    many as the home asks for: a result is there some moments before the log's next head is.
-
-    Raises Refused as `open_result` does.
-    """
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            return open_result(home, api, work, shown=shown, sleep=sleep)
-        except Refused as refused:
-            waits = refused.reason in (Reason.RESULT_NOT_READY, Reason.WITNESSES_TOO_FEW)
-            if not waits or time.monotonic() + _HEAD_PAUSE > until:
-                raise
-        sleep(_HEAD_PAUSE)
 
 
 def show(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,6 +11,7 @@ from uuid import uuid4
 from concordat import canonical, clock, design
 from concordat.client import consents, governance, model_cards, models, predict, records
 from concordat.client.answers import Status
+from concordat.client.follow import when_published
 from concordat.client.models import PublishedModel
 from concordat.client.predict import OpenedPrediction
 from concordat.client.work import Work
@@ -196,9 +198,7 @@ class Story:
 
         predict.wait(work, api, seconds=90, on_change=changed)
         self.screen.done("states: " + " → ".join(shown))
-        self.opened = opened = until(
-            lambda: predict.open_result(home, api, work), seconds=ANCHOR_SECONDS, retry=Reason.RESULT_NOT_READY
-        )
+        self.opened = opened = when_published(partial(predict.open_result, home, api, work), seconds=ANCHOR_SECONDS)
         predict.show(home, api, work, opened, viewer="clinician", decision="shown")
         self.secrets.add_record(self.schema, work)
         self.secrets.add_result(opened.explanation)

@@ -2,6 +2,7 @@
 processes in the consortium of the main job."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from concordat import canonical
 from concordat.client import governance, predict
+from concordat.client.follow import when_published
 from concordat.importers import from_sklearn
 from concordat.reasons import Reason, Refused
 from config.demo import review
@@ -17,7 +19,6 @@ from config.demo.consortium import CLEVELAND, HOSPITALS, LONG_BEACH, NODES
 from config.demo.reference import Reference, explain
 from config.demo.story import ANCHOR_SECONDS, Story
 from config.demo.training import Trained, encode, labels, read_rows
-from config.demo.waiting import until
 from config.demo.world import write_policy
 from tests.e2e.conftest import Demo
 from tests.support.needles import files, leaks
@@ -46,11 +47,7 @@ def forest(demo: Demo) -> Iterator[Story]:
     story.work = story.prepare()
     predict.submit(story.work, api)
     predict.wait(story.work, api, seconds=90)
-    story.opened = until(
-        lambda: predict.open_result(home, api, story.work),  # type: ignore[arg-type]
-        seconds=ANCHOR_SECONDS,
-        retry=Reason.RESULT_NOT_READY,
-    )
+    story.opened = when_published(partial(predict.open_result, home, api, story.work), seconds=ANCHOR_SECONDS)
     predict.show(home, api, story.work, story.opened, viewer="clinician", decision="shown")
     story.secrets.add_record(story.schema, story.work)
     story.secrets.add_result(story.opened.explanation)

@@ -5,12 +5,14 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from concordat.client import consents, predict
 from concordat.client.answers import Status
+from concordat.client.follow import when_published
 from concordat.client.work import Work
 from concordat.reasons import Reason, Refused
 from concordat.states import JobState, ended
@@ -112,11 +114,8 @@ def test_a_result_waits_for_the_chain_only_to_become_final(demo: Demo, work: Wor
     demo.world.supervisor.kill("chain")
     submit(demo, work)
     reach(demo, work, JobState.RECORDED)
-    opened = until(
-        lambda: predict.open_result(demo.world.home(LONG_BEACH), demo.world.api(LONG_BEACH), work),
-        seconds=SECONDS,
-        retry=Reason.RESULT_NOT_READY,
-    )
+    opens = partial(predict.open_result, demo.world.home(LONG_BEACH), demo.world.api(LONG_BEACH), work)
+    opened = when_published(opens, seconds=SECONDS)
     assert opened.explanation.probability == pytest.approx(demo.report.prediction["plaintext"], abs=1e-3)
     assert status(demo, work)["state"] == JobState.RECORDED
     demo.world.supervisor.restart("chain")

@@ -1,6 +1,7 @@
 """`concordat audit`: how a model answers about groups of people, counted over rows that hospitals bring themselves."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import click
@@ -10,8 +11,9 @@ from rich.table import Table
 from concordat.audit_plan import check_plan
 from concordat.client import audits
 from concordat.client.audits import OpenedAudit
-from concordat.client.cli.common import FILE, App, document, feature_schema, write_new
+from concordat.client.cli.common import FILE, PUBLISHED, App, document, feature_schema, write_new
 from concordat.client.cli.many import add_commands, read_scopes
+from concordat.client.follow import when_published
 from concordat.client.work import CohortWork
 from concordat.figures import Between, largest_gaps
 
@@ -41,12 +43,13 @@ add_commands(audit, "audits", one="an audit", then="opened")
 @audit.command("open")
 @click.argument("request")
 @click.option("--file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures there, too, as JSON.")
+@PUBLISHED
 @click.pass_obj
-def open_command(app: App, request: str, file: Path | None) -> None:
+def open_command(app: App, request: str, file: Path | None, seconds: float) -> None:
     """Verify, open and show the figures of REQUEST. Where counts were too small to be opened, a rate has two ends."""
     work = CohortWork.of(app.home.many("audits"), request)
     with app.api(read_scopes("audits")) as api:
-        opened = audits.open_result(app.home, api, work)
+        opened = when_published(partial(audits.open_result, app.home, api, work), seconds=seconds)
     figures = opened.figures.document()
     if file is not None:
         write_new(file, (json.dumps(figures, indent=2, ensure_ascii=False) + "\n").encode())

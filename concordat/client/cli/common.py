@@ -18,6 +18,7 @@ from concordat.canonical import digest_bytes
 from concordat.client.answers import JobStatus
 from concordat.client.api import Api, signed_in
 from concordat.client.cli.terminal import Terminal, echo_json, visible
+from concordat.client.follow import PUBLICATION
 from concordat.client.home import ClientHome
 from concordat.files import about, write_private
 from concordat.model_card import ATTRIBUTES
@@ -139,6 +140,9 @@ class _Digest(click.ParamType[str]):
 DIGEST = _Digest()
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 SECONDS = click.option("--seconds", default=180.0, show_default=True, help="How long to wait for the result.")
+PUBLISHED = click.option(
+    "--seconds", default=PUBLICATION, show_default=True, help="How long to wait until the log shows the result as well."
+)
 
 URGENCY = click.option(
     "--urgency",

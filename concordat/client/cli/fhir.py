@@ -1,6 +1,7 @@
 """`concordat fhir`: what the client knows, in FHIR R4, in a file, on the screen or at a hospital's server."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,6 +15,7 @@ from concordat.client import fhir as spoken
 from concordat.client.cli.common import App, columns, person_option, write_new
 from concordat.client.cli.terminal import echo_json
 from concordat.client.ehr import Ehr, address_of
+from concordat.client.follow import when_published
 from concordat.client.rereading import found_wrong
 from concordat.client.retraction import Written, check_not_taken_back, listed, questions, take_back
 from concordat.client.work import Work
@@ -158,7 +160,7 @@ def _result(app: App, work: Work) -> dict[str, Any]:
     _ = work.result  # what was never opened is not written
     with app.api("definitions.read predictions.read predictions.write ledger.read") as api:
         definition = governance.fetch_definition(app.home, api, work.content["definition"])
-        opened = predict.open_result(app.home, api, work)
+        opened = when_published(partial(predict.open_result, app.home, api, work))
     return spoken.result(app.home, definition, work, opened)
 
 

@@ -1,6 +1,7 @@
 """`concordat predict`, `watch`, `cancel`, `open`, `disclose`: one explained prediction, step by step."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import IO, TextIO
 from uuid import UUID
@@ -16,6 +17,7 @@ from concordat.client.cli.common import (
     FILE,
     OMOP,
     OMOP_PERSON,
+    PUBLISHED,
     SECONDS,
     URGENCY,
     App,
@@ -26,7 +28,7 @@ from concordat.client.cli.common import (
 )
 from concordat.client.cli.patient import PATIENT, named
 from concordat.client.ehr import fetch_patient
-from concordat.client.follow import check_not_ended
+from concordat.client.follow import check_not_ended, when_published
 from concordat.client.heard import Heard
 from concordat.client.retraction import check_not_taken_back
 from concordat.client.work import Work
@@ -189,9 +191,7 @@ def cancel(app: App, request: str) -> None:
     metavar="NAME",
     help="Of a model of several classes: show the factors of this one. Repeatable; else of the two most probable.",
 )
-@click.option(
-    "--seconds", default=30.0, show_default=True, help="How long to wait until the log shows the result as well."
-)
+@PUBLISHED
 @click.pass_obj
 def open_command(
     app: App, request: str, viewer: str, decision: Decision, shown: tuple[str, ...], seconds: float
@@ -203,7 +203,7 @@ def open_command(
     work = Work.of(app.home.work, request)
     check_not_taken_back(app.home, work)
     with app.api(f"{READ} predictions.write") as api:
-        opened = predict.open_when_ready(app.home, api, work, seconds=seconds, shown=shown)
+        opened = when_published(partial(predict.open_result, app.home, api, work, shown=shown), seconds=seconds)
         predict.show(app.home, api, work, opened, viewer=viewer, decision=decision)
     value = {
         "record": opened.record,

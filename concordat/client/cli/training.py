@@ -1,13 +1,15 @@
 """`concordat training`: a model of ours learns from rows that hospitals bring, and its shares stay with the parties."""
 
 import math
+from functools import partial
 from pathlib import Path
 
 import click
 
 from concordat.client import trainings
-from concordat.client.cli.common import FILE, App, document, feature_schema
+from concordat.client.cli.common import FILE, PUBLISHED, App, document, feature_schema
 from concordat.client.cli.many import add_commands, read_scopes
+from concordat.client.follow import when_published
 from concordat.client.work import CohortWork
 from concordat.training_plan import check_plan
 
@@ -41,11 +43,12 @@ add_commands(training, "trainings", one="a training", then="imported")
 
 @training.command("import")
 @click.argument("request")
+@PUBLISHED
 @click.pass_obj
-def import_command(app: App, request: str) -> None:
+def import_command(app: App, request: str, seconds: float) -> None:
     """Verify what the nodes made in REQUEST, sign the trained model's manifest, import it, and print its digest."""
     work = CohortWork.of(app.home.many("trainings"), request)
     with app.api(f"{read_scopes('trainings')} models.write") as api:
-        made = trainings.import_trained(app.home, api, work)
+        made = when_published(partial(trainings.import_trained, app.home, api, work), seconds=seconds)
     named = {"model": made.manifest["model"], "version": made.manifest["version"]}
     app.answer({"digest": made.digest, **named}, lambda console: console.print(made.digest))

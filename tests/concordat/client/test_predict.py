@@ -1,6 +1,7 @@
 """One explained prediction through the client, against the real coordinator; and what the client refuses to believe."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from concordat.canonical import b64, unb64
 from concordat.client import canaries, consents, governance, predict, records
 from concordat.client.alarms import ATTEMPTS
 from concordat.client.api import Api
+from concordat.client.follow import when_published
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.client.session import Newer
@@ -144,9 +146,10 @@ def test_a_result_is_opened_as_soon_as_the_log_shows_it(
     with monkeypatch.context() as patch:
         patch.setattr("tests.concordat.client.conftest.publish", lambda: None)
         world.compute(agreed)
+    opens = partial(predict.open_result, home, api, work)
     with refusal(Reason.RESULT_NOT_READY):
-        predict.open_when_ready(home, api, work, seconds=0)
-    assert predict.open_when_ready(home, api, work, seconds=30, sleep=published).record
+        when_published(opens, seconds=0)
+    assert when_published(opens, seconds=30, sleep=published).record
 
 
 def test_a_result_is_not_released_after_the_consent_was_withdrawn(home: ClientHome, api: Api, computed: Work) -> None:
