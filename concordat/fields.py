@@ -30,6 +30,9 @@ _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 _WEB = re.compile(r"https?://[^\s/?#]+\S*")
 _BROKER = re.compile(r"rediss?://[^\s/?#]+\S*|redis\+socket://\S+|unix://\S+")
 _LONGEST = 2000
+_HIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters, and those by which a text is shown in another order than it has (Unicode UAX #9): what is agreed
+on, or read beside a patient, has to be what is seen. Scripts that run from right to left need none of them."""
 
 _REASONS = {"missing": Reason.FIELD_MISSING, "extra_forbidden": Reason.FIELD_UNKNOWN}
 
@@ -76,6 +79,8 @@ def _jurisdiction(value: str) -> str:
 def _text(value: str) -> str:
     if not value.strip() or len(value) > _LONGEST:
         raise PydanticCustomError("text", "a text has between 1 and 2000 characters")
+    if _HIDDEN.search(value):
+        raise PydanticCustomError("text", "a text has no control characters, and none that turn its direction")
     return value
 
 

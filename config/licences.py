@@ -59,13 +59,14 @@ def closure(requirements: list[Requirement]) -> dict[str, metadata.Distribution]
 def licence(distribution: metadata.Distribution) -> str:
     """The licence as the package's metadata states it, shortest exact form first."""
     about = distribution.metadata
-    if expression := about.get("License-Expression"):
-        return expression
+    if expressions := about.get_all("License-Expression"):
+        return str(expressions[0])
     classifiers = [c.rpartition(" :: ")[2] for c in about.get_all("Classifier") or () if c.startswith("License :: ")]
     named = [c for c in classifiers if c != "OSI Approved"]
     if named:
         return " / ".join(sorted(named))
-    return (about.get("License") or "not stated").strip().splitlines()[0]
+    (stated,) = about.get_all("License") or ("",)
+    return (stated.strip() or "not stated").splitlines()[0]
 
 
 def forbidden(text: str) -> bool:

@@ -119,7 +119,7 @@ class Officer:
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         base = str(self._http.base_url).rstrip("/")
         headers = {
-            "X-CSRFToken": self._http.cookies.get("csrftoken", ""),
+            "X-CSRFToken": self._http.cookies.get("csrftoken") or "",
             "Referer": f"{base}/admin/",
             "Content-Type": "application/json",
         }

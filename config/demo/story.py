@@ -16,6 +16,8 @@ from concordat.client.models import PublishedModel
 from concordat.client.predict import OpenedPrediction
 from concordat.client.work import Work
 from concordat.definition import extraction_of, scale_of
+from concordat.design import MaskDesign
+from concordat.explanation import Explanation
 from concordat.findings import needed
 from concordat.kinds.kind import Scale
 from concordat.reasons import Reason, Refused
@@ -91,7 +93,9 @@ class Story:
     def review_study(self) -> None:
         api = self.world.api(CLEVELAND)
         study = api.submit_study(self.protocol)
-        reviews = {review["board"]: review["review"] for review in study["submission"]["reviews"]}
+        submission = study["submission"]
+        assert submission is not None
+        reviews = {review["board"]: review["review"] for review in submission["reviews"]}
         self.screen.done(f"submitted: {self.protocol['title']}")
         self.world.officers[LONG_BEACH.slug].sign("file-local-context", study=study["uuid"], **LOCAL_CONTEXT)
         self.screen.done("Long Beach files its local context, without which the board it relies on cannot approve")
@@ -200,6 +204,7 @@ class Story:
         self.screen.done("states: " + " → ".join(shown))
         self.opened = opened = when_published(partial(predict.open_result, home, api, work), seconds=ANCHOR_SECONDS)
         predict.show(home, api, work, opened, viewer="clinician", decision="shown")
+        assert isinstance(opened.explanation, Explanation)
         self.secrets.add_record(self.schema, work)
         self.secrets.add_result(opened.explanation)
         self.screen.done("opened at Long Beach only: the shares added up on the requester's own machine")
@@ -207,14 +212,15 @@ class Story:
         self.screen.plain("")
         for line in opened.text.rstrip().splitlines():
             self.screen.plain(line)
-        self._compare(work, opened)
+        self._compare(work, opened.explanation)
 
-    def _compare(self, work: Work, opened: OpenedPrediction) -> None:
+    def _compare(self, work: Work, secure: Explanation) -> None:
         model = self.trained["mlp"]
         checked = governance.fetch_definition(self.world.home(LONG_BEACH), self.world.api(LONG_BEACH), self.definition)
         record = self.schema.encode_row(work.content["values"])
+        assert isinstance(checked.design, MaskDesign)
         reference = explain(model, checked.design, record.vector, scale_of(checked.content))
-        self.report.compare(opened.explanation, reference, checked, work.result)
+        self.report.compare(secure, reference, checked, work.result)
         self.screen.done(
             f"against scikit-learn and lime in plaintext: largest difference {self.report.max_abs_error:.1e}; "
             f"{self.report.rounds} rounds, {self.report.bytes_total:,} bytes"

@@ -6,10 +6,10 @@ from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
-from compute.node.home import NodeHome
+from compute.node.home import NodeHome, Settings
 from concordat import canonical, clock
 from concordat.client.api import Api
-from concordat.client.home import ClientHome
+from concordat.client.home import ClientHome, Config
 from concordat.client.session import Session
 from concordat.enrolment import build_enrolment, build_roster
 from concordat.fields import plain
@@ -169,7 +169,7 @@ def _found(world: World, member: Member, table: Path) -> str:
     """Makes the institution's folder with its keys, policy and own rows; answers its signed enrolment."""
     folder, stack = world.folder(member), world.stack
     if member in NODES:
-        settings = {
+        settings: Settings = {
             "institution": member.slug,
             "coordinator": stack.base_url,
             "broker": stack.broker_url(member.slug),
@@ -180,7 +180,7 @@ def _found(world: World, member: Member, table: Path) -> str:
             settings,
             name=member.name,
             jurisdiction=member.jurisdiction,
-            roles=member.roles,  # type: ignore[arg-type]
+            roles=member.roles,
         )
         token = home.enrolment
     else:
@@ -201,7 +201,7 @@ def _found(world: World, member: Member, table: Path) -> str:
 
 def _pin(world: World, member: Member, pins: PinsDocument) -> None:
     """Each institution writes down whom it believes. In life they compare the keys by telephone first."""
-    config = {"institution": member.slug, "coordinator": world.stack.base_url}
+    config: Config = {"institution": member.slug, "coordinator": world.stack.base_url}
     ClientHome.create(world.folder(member), config).pin(canonical.encode(plain(pins)))
 
 

@@ -43,6 +43,11 @@ def test_a_document_comes_back_as_the_json_that_it_was():
     assert read(FINE, Document) == FINE
 
 
+def test_lines_and_scripts_from_right_to_left_are_text():
+    for text in ("one\r\n\tanother", "שלום, ألم في الصدر", "סוג\u200e B"):
+        assert read({**FINE, "text": text}, Document)["text"] == text
+
+
 def test_a_missing_field_is_named():
     with pytest.raises(Refused) as caught:
         read({name: value for name, value in FINE.items() if name != "time"}, Document)
@@ -76,6 +81,9 @@ def test_an_unknown_field_is_named():
         ("time", "2026-02-30T12:00:00Z"),
         ("text", "  "),
         ("text", "x" * 2001),
+        ("text", "an\x1b[2J escape"),
+        ("text", "\u202ereversed"),
+        ("text", "a \u2066 part of it"),
         ("decimal", "1e3"),
         ("decimal", ".5"),
         ("decimal", "NaN"),

@@ -100,7 +100,7 @@ FIRST = {
 
 
 @given(
-    seed=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8).filter(str.strip),
+    seed=st.text(st.characters(exclude_categories=["C"]), max_size=8).filter(str.strip),
     sampler=st.sampled_from(SAMPLERS),
     power=st.integers(2, 6),
     sigma=st.sampled_from([0.05, 0.2, 0.25]),
