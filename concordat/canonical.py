@@ -11,7 +11,7 @@ import codecs
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import rfc8785
@@ -56,10 +56,11 @@ def decode(data: bytes | str) -> Any:
     return value
 
 
-def decode_decimals(data: bytes) -> Any:
+def decode_decimals(data: bytes, number: Callable[[str], object] = float) -> Any:
     """The same for what others write and nobody signs, as FHIR: it may begin with a byte order mark, and its numbers
-    may be floats, and of any size. Raises Refused(MALFORMED), for a key that stands twice too."""
-    return _loads(data.removeprefix(codecs.BOM_UTF8), parse_constant=_no_constant)
+    may be of any size, and have decimals, of which `number` makes what it gives back. Raises Refused(MALFORMED), for a
+    key that stands twice too."""
+    return _loads(data.removeprefix(codecs.BOM_UTF8), parse_constant=_no_constant, parse_float=number)
 
 
 def decode_exact(data: bytes) -> Any:

@@ -9,15 +9,16 @@ waits, all of it has a time (`concordat.client.bounds`).
 https://hl7.org/fhir/smart-app-launch/backend-services.html, https://hl7.org/fhir/R4/search.html
 """
 
-import json
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from itertools import chain, starmap
 from typing import Any, Literal, NotRequired
 from urllib.parse import urljoin, urlsplit
 
 import httpx
+import simplejson
 from joserfc.jwk import ECKey
 from pydantic import with_config
 from typing_extensions import TypedDict
@@ -170,20 +171,17 @@ class Ehr:
                 yield entry["resource"]
 
     def identified(self, kind: str, identifier: Mapping[str, str]) -> list[dict[str, Any]]:
-        """The resources of a type that the server answers with where those with this Identifier are asked for."""
+        """The resources of a type that the server answers with where those with this Identifier are asked for, such
+        that they can be written back: decimals are Decimals, since how many digits one has says how precise it is
+        (https://hl7.org/fhir/R4/datatypes.html#decimal)."""
         wanted = {"identifier": f"{identifier['system']}|{identifier['value']}", "_count": "200"}
-        return [entry["resource"] for entry in self._search(kind, wanted)]
+        return [entry["resource"] for entry in self._search(kind, wanted, number=Decimal)]
 
     def write(self, bundle: Mapping[str, Any]) -> list[str]:
         """Send a transaction; answers where each resource is now, or was already. Raises Refused(EHR_REFUSED) if the
-        server answers with fewer resources, or another status than 200 or 201 for one, and for a number that is none
-        in what came from there."""
+        server answers with fewer resources, or another status than 200 or 201 for one."""
         self._bounds.begin()
-        try:
-            content = json.dumps(bundle, allow_nan=False).encode()
-        except ValueError:
-            raise Refused(Reason.EHR_REFUSED, detail="A number there is larger than any that can be written.") from None
-        answer = self._send(self._base, content=content)
+        answer = self._send(self._base, content=simplejson.dumps(bundle, use_decimal=True).encode())
         entries = [element(each.get("response")) for each in _entries(answer)]
         done = [each for each in entries if text(each.get("status"))[:3] in ("200", "201")]
         if len(done) != len(bundle["entry"]) or len(entries) != len(done):
@@ -205,9 +203,11 @@ class Ehr:
             detail = f"Of ResearchSubjects: {refused.detail} {_SUBJECTS_REFUSED}"
             raise Refused(Reason.EHR_REFUSED, detail=detail, field="ResearchSubject") from None
 
-    def _search(self, kind: str, parameters: Mapping[str, str], *, known: bool = True) -> Iterator[dict[str, Any]]:
+    def _search(
+        self, kind: str, parameters: Mapping[str, str], *, known: bool = True, number: Callable[[str], object] = float
+    ) -> Iterator[dict[str, Any]]:
         self._bounds.begin()
-        page = self._send(f"{self._base}{kind}/_search", known=known, data=dict(parameters))
+        page = self._send(f"{self._base}{kind}/_search", known=known, number=number, data=dict(parameters))
         total, matches = page.get("total"), 0
         for _ in range(MOST_PAGES):
             for entry in _entries(page):
@@ -225,7 +225,7 @@ class Ehr:
                     detail = "The server says that it has more than it gave: something may be withheld."
                     raise Refused(Reason.EHR_REFUSED, detail=detail)
                 return
-            page = self._send(self._address(following))
+            page = self._send(self._address(following), number=number)
         raise Refused(Reason.EHR_REFUSED, detail=f"A search has more than {MOST_PAGES} pages.")
 
     def _address(self, following: str) -> str:
@@ -239,7 +239,9 @@ class Ehr:
             raise Refused(Reason.EHR_REFUSED, detail="The next page is said to be at another server.")
         return address
 
-    def _send(self, address: str, *, known: bool = True, **body: Any) -> dict[str, Any]:
+    def _send(
+        self, address: str, *, known: bool = True, number: Callable[[str], object] = float, **body: Any
+    ) -> dict[str, Any]:
         """GET without a body, POST with one; repeated on trouble. Of a type that need not be `known`, 404 is an empty
         answer (https://hl7.org/fhir/R4/http.html#summary)."""
         headers = {"Accept": _FHIR, **({"Content-Type": _FHIR} if "content" in body else {})}
@@ -253,7 +255,7 @@ class Ehr:
             if response.status_code == httpx.codes.NOT_FOUND and not known:
                 return {}
             if response.status_code not in TRANSIENT or not self._waited(attempt, pause(attempt, response)):
-                return _json(_checked(response))
+                return _json(_checked(response), number)
         raise AssertionError("every attempt returns, raises or is followed by another")
 
     def _waited(self, attempt: int, seconds: float) -> bool:
@@ -326,9 +328,9 @@ def _checked(response: httpx.Response) -> httpx.Response:
     raise Refused(Reason.EHR_UNAVAILABLE if later else Reason.EHR_REFUSED, detail=detail)
 
 
-def _json(response: httpx.Response) -> dict[str, Any]:
+def _json(response: httpx.Response, number: Callable[[str], object]) -> dict[str, Any]:
     try:
-        content = canonical.decode_decimals(response.content)
+        content = canonical.decode_decimals(response.content, number)
     except Refused:
         content = None
     if not isinstance(content, dict) or content.get("resourceType") != "Bundle":

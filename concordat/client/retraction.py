@@ -106,7 +106,8 @@ def _take_back(
     """The same of what was found of one result."""
     before, kinds = work.taken_back, [each["resourceType"] for each in found]
     spoken.audit_looked(home, work, person=person, kinds=kinds, server=ehr.base)
-    bundle = retraction_bundle(found, Retraction(work.request, home.institution, person, clock.now(), why))
+    about = Retraction(work.request, home.institution, person, clock.now(), why)
+    bundle = retraction_bundle(found, about, key=home.keys.identity)
     if before is not None and before["why"] != why and (before["done"] or not bundle["entry"]):
         detail = f"It was taken back before, for another reason: {before['why']}."
         raise Refused(Reason.WRONG_STATE, detail=detail, field="why")

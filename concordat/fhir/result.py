@@ -28,7 +28,7 @@ _TABLES = {
 """What a row of an OMOP table would be in FHIR."""
 
 _SIGNATURES = "urn:iso-astm:E1762-95:2013"
-_AUTHOR, _PARTICIPANT = "1.2.840.10065.1.12.1.1", "1.2.840.10065.1.12.1.3"
+AUTHOR, _PARTICIPANT = "1.2.840.10065.1.12.1.1", "1.2.840.10065.1.12.1.3"
 _PARTICIPANTS = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
 
 LIMITS = (
@@ -209,14 +209,15 @@ def _provenance(about: About, targets: Sequence[str]) -> dict[str, Any]:
             {"role": "derivation", "what": identified("definition", about.definition)},
         ],
         "signature": [
-            _signature(_AUTHOR, requester, about.signed, when),
-            *(_signature(_PARTICIPANT, nodes[name], token, when) for name, token in about.receipts.items()),
+            signature(AUTHOR, requester, about.signed, when),
+            *(signature(_PARTICIPANT, nodes[name], token, when) for name, token in about.receipts.items()),
         ],
     }
 
 
-def _signature(kind: str, who: Mapping[str, Any], token: str, when: str) -> dict[str, Any]:
-    """A signed document (JWS, RFC 7515) in the element for it; what it signs is in it."""
+def signature(kind: str, who: Mapping[str, Any], token: str, when: str) -> dict[str, Any]:
+    """A Signature: a signed document (JWS, RFC 7515) in the element for it; what it signs is in it. `kind` is the
+    purpose (ASTM E1762-95), `who` a Reference, and `when` in RFC 3339."""
     return {
         "type": [{"system": _SIGNATURES, "code": kind}],
         "when": when,

@@ -20,7 +20,6 @@ from concordat.client.ehr import READ, Ehr
 from concordat.client.governance import CheckedDefinition
 from concordat.fhir import read_bundle
 from concordat.fhir.result import result_bundle
-from concordat.fhir.retraction import retraction_bundle
 from concordat.fhir.statements import VERIFICATION
 from concordat.reasons import Reason
 from concordat.schema import FeatureSchema
@@ -215,10 +214,10 @@ class TestTakingBack:
             found = there()
             assert [each["resourceType"] for each in found] == ["RiskAssessment", "Observation"]
             server.put([found[1]])
-            bundle = retraction_bundle(found, fhir_out.retraction(request=about.request))
+            bundle = fhir_out.taken_back(found, request=about.request)
             assert refusal(lambda: ehr.write(bundle)).reason is Reason.EHR_REFUSED
             assert [each["status"] for each in there()] == ["final", "final"]
-            bundle = retraction_bundle(there(), fhir_out.retraction(request=about.request))
+            bundle = fhir_out.taken_back(there(), request=about.request)
             assert len(ehr.write(bundle)) == 3
             assert [each["status"] for each in there()] == ["entered-in-error"] * 2
 

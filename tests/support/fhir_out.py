@@ -86,6 +86,15 @@ def retraction(**changes: Any) -> Retraction:
     return Retraction(**(said | changes))
 
 
+KEY = SigningKey.generate()
+"""The requester's identity key."""
+
+
+def taken_back(resources: list[Json], **changes: Any) -> Json:
+    """The Bundle that takes these back, signed with `KEY`."""
+    return retraction_bundle(resources, retraction(**changes), key=KEY)
+
+
 def stored(answer: Explanation | Classes) -> list[Json]:
     """RiskAssessment and Observations of a result, as a server has them that took them as they were sent."""
     sent = [entry["resource"] for entry in result_bundle(answer, about())["entry"]]
@@ -142,7 +151,7 @@ def everything(protocol: Any) -> list[Json]:
         result_bundle(explanation(), about(patient="", origins=[], codes={})),
         result_bundle(probability, about()),
         result_bundle(classes(), about()),
-        retraction_bundle(stored(classes()), retraction()),
+        taken_back(stored(classes())),
         *(job(state) for state in JobState),
         job(JobState.REFUSED, reason=Reason.CONSENT_WITHDRAWN, record=""),
         to_fhir(given),

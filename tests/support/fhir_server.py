@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+import simplejson
 from joserfc.jwk import ECKey
 
 from concordat.client.ehr import READ, Config
@@ -65,7 +66,7 @@ class FhirServer:
             for each in resources
         ]
         bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
-        answer = self.http.post("", content=json.dumps(bundle), headers=_MEDIA)
+        answer = self.http.post("", content=simplejson.dumps(bundle, use_decimal=True), headers=_MEDIA)
         assert answer.is_success, answer.text
 
     def resources(self, kind: str, **search: str) -> list[Json]:

@@ -11,12 +11,14 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
+import simplejson
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
@@ -193,7 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             self._answer(form, None)
         else:
-            self._answer({}, json.loads(body) if self.headers["Content-Type"] == _MEDIA else None)
+            self._answer({}, json.loads(body, parse_float=Decimal) if self.headers["Content-Type"] == _MEDIA else None)
 
     def _answer(self, form: dict[str, str], bundle: Json | None) -> None:
         double, address = self.double, urlsplit(self.path)
@@ -226,7 +228,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _say(self, status: int, content: Json, headers: dict[str, str] | None = None) -> None:
         padding = 0 if self.path == "/token" else self.double.padding
-        body = b" " * padding + json.dumps(content).encode()
+        body = b" " * padding + simplejson.dumps(content, use_decimal=True).encode()
         self.send_response(status)
         for name, value in {"Content-Type": _MEDIA, "Content-Length": str(len(body)), **(headers or {})}.items():
             self.send_header(name, value)

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -130,6 +131,18 @@ class TestTakingBackWhatWasWritten:
         assert targets == set(before)
         assert len(sent.of("Provenance")) == 2, "of who computed it stays"
         assert sent.server.given[-1] == set(RETRACT.split())
+
+    def test_leaves_every_digit_of_a_decimal(self, sent: Sent) -> None:
+        """How many there are says how precise it is, whoever put it there; some are more than a float has."""
+        numbers = ["1.50", "0.1234567890123456789", "12345678901234567.8", "1E+400", "-0.0"]
+        there = [{"url": "urn:example", "valueDecimal": Decimal(number)} for number in numbers]
+        (assessment,) = sent.of("RiskAssessment")
+        sent.server.resources.remove(assessment)
+        sent.server.resources.append(assessment | {"extension": there})
+        machine(sent.take_back())
+        (after,) = sent.of("RiskAssessment")
+        assert after["status"] == "entered-in-error"
+        assert [str(each["valueDecimal"]) for each in after["extension"]] == numbers
 
     def test_is_audited_without_a_value(self, sent: Sent) -> None:
         machine(sent.take_back())
