@@ -2,7 +2,8 @@
 
 The address stands in a document that the institution's offline key signed; what is found there counts for as long as
 its Cache-Control says, within bounds. An assertion by a key that is not there has the set fetched anew, but no set is
-fetched more often than every `PAUSE`, whoever asks and however often.
+fetched more often than every `PAUSE`, whoever asks and however often. A key that the institution has declared
+compromised is passed over, wherever it is published.
 """
 
 import re
@@ -17,9 +18,9 @@ from api import outbound
 from api.models import AccessToken, FetchedKeySet
 from api.outbound import Unreached
 from concordat import canonical, clock
-from concordat.client_keys import read_key_set
+from concordat.client_keys import read_key_set, thumbprints
 from concordat.reasons import Refused
-from governance.models import InstitutionKey
+from governance.models import Institution, InstitutionKey
 from governance.services import institutions
 
 PAUSE = timedelta(seconds=30)
@@ -70,7 +71,7 @@ def _fetch(key: InstitutionKey, pk: int, now: datetime) -> None:
         if answer.status != 200:
             log.warning("key_set.not_fetched", institution=key.institution.slug, status=answer.status)
             return
-        keys = read_key_set(canonical.decode(answer.content))
+        published = read_key_set(canonical.decode(answer.content))
     except (Unreached, Refused) as error:
         why = error.why.value if isinstance(error, Unreached) else error.reason.value
         log.warning("key_set.not_fetched", institution=key.institution.slug, reason=why)
@@ -78,11 +79,27 @@ def _fetch(key: InstitutionKey, pk: int, now: datetime) -> None:
     with transaction.atomic():
         institutions.lock(key.institution)  # before whom no token is issued for a key that is going
         kept = FetchedKeySet.objects.select_for_update().get(pk=pk)
+        doubted = _doubted(key.institution)
+        keys = [each for each in published if not thumbprints({"keys": [each]}) & doubted]
+        if len(keys) < len(published):
+            log.warning("key_set.compromised_key", institution=key.institution.slug, keys=len(published) - len(keys))
         if {*map(canonical.digest, kept.keys)} - {*map(canonical.digest, keys)}:
             # Which of the institution's tokens a key bought that is gone nobody has written down: all of them end.
             AccessToken.objects.filter(institution=key.institution).delete()
         kept.keys, kept.fetched, kept.until = keys, now, now + _good_for(answer.headers.get("cache-control", ""))
         kept.save(update_fields=["keys", "fetched", "until"])
+
+
+def _doubted(institution: Institution) -> frozenset[str]:
+    """Thumbprints of the keys that signed in until they, or all of an address, were declared compromised; without those
+    that the offline key has named again since. Of an address they are those that were fetched last."""
+    doubted = frozenset[str]()
+    for key in institution.keys.filter(kind=InstitutionKey.Kind.CLIENT).order_by("enrolled", "pk"):
+        doubted -= thumbprints(key.public)
+        if key.ground == "compromise":
+            fetched = FetchedKeySet.objects.filter(key=key).first()
+            doubted |= thumbprints({"keys": fetched.keys} if fetched else key.public)
+    return doubted
 
 
 def _good_for(cache_control: str) -> timedelta:

@@ -21,7 +21,7 @@ from api.models import AccessToken, FetchedKeySet
 from api.oauth import ClientCredentials, token_url
 from concordat import clock
 from concordat.canonical import b64
-from concordat.key_change import build_change
+from concordat.key_change import Ground, build_change
 from concordat.keystore import Keystore
 from governance import selectors
 from governance.models import Institution, InstitutionKey
@@ -58,17 +58,15 @@ def publish(server: HttpsServer, *keys: Any, **headers: str) -> None:
 
 
 @pytest.fixture
-def change(
-    client: Client, members: dict[str, Institution], keystores: dict[str, Keystore]
-) -> Callable[[dict[str, Any] | None], None]:
+def change(client: Client, members: dict[str, Institution], keystores: dict[str, Keystore]) -> Callable[..., None]:
     """Hand in a change of zurich's client key."""
 
-    def hand_in(key: dict[str, Any] | None) -> None:
+    def hand_in(key: dict[str, Any] | None, ground: Ground = "rotation") -> None:
         token = build_change(
             selectors.key_history(members["zurich"]),
             kind="client",
             key=key,
-            ground="rotation",
+            ground=ground,
             issued=clock.now(),
             offline=keystores["zurich"].offline,
         )
@@ -227,6 +225,35 @@ def test_a_new_address_forgets_the_old_ones_keys(
     assert (sign_in(ours[0]), sign_in(ours[1])) == (401, 200)
     change(None)
     assert sign_in(ours[1]) == 401
+
+
+def test_a_compromised_key_signs_in_nowhere_again_unless_the_offline_key_names_it(
+    published: HttpsServer, ours: tuple[ECKey, RSAKey], sign_in: Callable[..., int], change: Any
+) -> None:
+    """`ours` are published at every address of it."""
+    lost, other = (key.as_dict(private=False) for key in ours)
+    change({"keys": [lost, other]})
+    change({"keys": [other]}, "compromise")
+    change({"jwks_url": f"{published.url}/jwks.json"})
+    assert [sign_in(key) for key in ours] == [401, 200]
+
+
+def test_what_an_address_published_when_it_was_declared_compromised_signs_in_at_no_other(
+    named: HttpsServer, ours: tuple[ECKey, RSAKey], sign_in: Callable[..., int], change: Any
+) -> None:
+    publish(named, ours[0])
+    assert sign_in(ours[0]) == 200
+    publish(named, *ours)
+    change({"jwks_url": f"{named.url}/other.json"}, "compromise")
+    assert [sign_in(key) for key in ours] == [401, 200]
+
+
+def test_what_an_address_published_when_it_was_replaced_signs_in_at_the_next(
+    named: HttpsServer, ours: tuple[ECKey, RSAKey], sign_in: Callable[..., int], change: Any
+) -> None:
+    assert sign_in(ours[0]) == 200
+    change({"jwks_url": f"{named.url}/other.json"})
+    assert [sign_in(key) for key in ours] == [200, 200]
 
 
 def test_a_token_does_not_outlive_a_key_that_its_set_loses_meanwhile(
