@@ -139,7 +139,7 @@ def _loads(data: bytes | str, **options: Any) -> Any:
         what, line, column = error.msg.removesuffix(" at"), error.lineno, error.colno
         detail = f"This is not JSON: {what} at line {line}, column {column}."
         raise Refused(Reason.MALFORMED, detail=detail) from error
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:
         raise Refused(Reason.MALFORMED, detail="This is not JSON that can be read here.") from error
 
 

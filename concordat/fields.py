@@ -30,9 +30,13 @@ _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 _WEB = re.compile(r"https?://[^\s/?#]+\S*")
 _BROKER = re.compile(r"rediss?://[^\s/?#]+\S*|redis\+socket://\S+|unix://\S+")
 _LONGEST = 2000
-_HIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""Control characters, and those by which a text is shown in another order than it has (Unicode UAX #9): what is agreed
-on, or read beside a patient, has to be what is seen. Scripts that run from right to left need none of them."""
+_HIDDEN = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # control characters, but those that end a line, and tabs
+    r"\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"  # what turns the direction, or ends a line for some
+    r"\U000e0000-\U000e007f]"  # tags, which nobody sees
+)
+"""What is agreed on, or read beside a patient, stands there in the order in which it is shown (Unicode UAX #9). Letters
+that run from right to left need none of these."""
 
 _REASONS = {"missing": Reason.FIELD_MISSING, "extra_forbidden": Reason.FIELD_UNKNOWN}
 

@@ -507,7 +507,7 @@ REASONS: dict[Reason, ReasonInfo] = {
     ),
     Reason.VOTE_PENDING: ReasonInfo(
         "The vote was handed in, and no block of the chain that the coordinator has seen holds it.",
-        "Nothing is computed on it before one does. Look at the definition, or approve again: that is no harm.",
+        "It counts once one does: look at the definition again. It is not lost, and to approve again is no harm.",
         409,
     ),
     Reason.POLICY_MISSING: ReasonInfo(

@@ -182,8 +182,8 @@ is converted if it has the same dimension, and refused otherwise. Not converted,
 - `concordat fhir retract REQUEST` [takes that back](../how-to/connect-an-ehr.md): RiskAssessment and Observations, as
   the server has them, get the status `entered-in-error` and a note; a Provenance of its own, whose activity is
   `NULLIFY`, says who took them back and why. It holds the institution's signed statement (JWS of the type
-  `concordat.retraction+jws`): request, person, reason, time, and the versions that it found. Nothing is deleted, and
-  decimals keep their digits. `concordat fhir written` lists what was sent.
+  `concordat.retraction+jws`): request, person, reason, time, server, and the versions that it found. Nothing is
+  deleted, and decimals keep their digits. `concordat fhir written` lists what was sent.
 - `concordat fhir task REQUEST` prints the job, `fhir study DEFINITION` the study, `fhir subject CONSENT` the person's
   part in it; `concordat consent show CONSENT --fhir` the consent.
 

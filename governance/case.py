@@ -149,6 +149,7 @@ class Case:
         if isinstance(self.on_chain, Refused) and self.on_chain.reason is not Reason.CHAIN_UNAVAILABLE:
             raise self.on_chain
         domain = registry_domain()
+        seen = frozenset() if isinstance(self.on_chain, Authorisation) else selectors.approving(self.definition)
         counted = set()
         for slug, last in selectors.last_votes(self.definition).items():
             vote = votes.Vote(self.definition.digest, last.approve, last.address, last.nonce, last.deadline)
@@ -160,7 +161,7 @@ class Case:
             if isinstance(self.on_chain, Authorisation):
                 mined = self.on_chain.approvals.get(last.address, False)
             else:
-                mined = last.transaction.in_a_block
+                mined = slug in seen
             if last.approve and own and mined:
                 counted.add(slug)
         return frozenset(counted)

@@ -18,7 +18,9 @@ from concordat.client.ehr import Ehr
 from concordat.client.home import ClientHome
 from concordat.client.work import Sent, Work
 from concordat.display import TAKEN_BACK
+from concordat.fhir.elements import elements
 from concordat.fhir.later import erroneous
+from concordat.fhir.reader import READ
 from concordat.fhir.retraction import Retraction, bears, place, retraction_bundle
 from concordat.reasons import Reason, Refused
 
@@ -41,7 +43,7 @@ def take_back(home: ClientHome, ehr: Ehr, works: Iterable[Work], *, person: str,
     where all of it had that status before.
 
     Args:
-        works: some of them may never have been sent.
+        works: one that was never sent is from then on not shown here either.
         person: the handle (UUID) of who takes it back.
         why: a code of `display.BY_HAND`.
 
@@ -50,16 +52,18 @@ def take_back(home: ClientHome, ehr: Ehr, works: Iterable[Work], *, person: str,
             WRONG_STATE if it was taken back for another reason; what `Ehr` and `retraction_bundle` raise, also for what
             was changed there while it was read.
     """
+    works = list(works)
     sent = [(work, work.written["resources"]) for work in works if work.written is not None]
+    unsent = [work for work in works if work.written is None]
     if not sent:
         raise Refused(Reason.NOT_FOUND, detail="This result was not sent to a server from here.", field="request")
     changed: list[str] = []
     missing: list[str] = []
     for work, resources in sent:
-        found = _there(ehr, resources)
+        found = _look(home, ehr, work, person=person)
         lost = [each for each in resources if not any(bears(one, each["type"], each["identifier"]) for one in found)]
         if found:
-            changed += _take_back(home, ehr, work, found, person=person, why=why)
+            changed += _take_back(home, ehr, work, found, along=unsent, person=person, why=why)
             work.take_back(why, done=not lost)
         missing += [f"{each['type']} {each['identifier']['value']}" for each in lost]
     if missing:
@@ -91,46 +95,68 @@ def check_not_taken_back(home: ClientHome, work: Work) -> None:
             raise Refused(Reason.WRONG_STATE, detail=detail, field="request")
 
 
+def _look(home: ClientHome, ehr: Ehr, work: Work, *, person: str) -> list[dict[str, Any]]:
+    """What the server has now of what was sent, once each; that it was read is written down, whatever comes of it."""
+    assert work.written is not None
+    resources = work.written["resources"]
+    ehr.received.clear()
+    try:
+        return _there(ehr, resources)
+    finally:  # what a server calls a type of which nobody asked may be anything
+        if kinds := ehr.received & {*READ, *(each["type"] for each in resources)}:
+            spoken.audit_looked(home, work, person=person, kinds=kinds, server=ehr.base)
+
+
 def _there(ehr: Ehr, resources: Iterable[Sent]) -> list[dict[str, Any]]:
-    """What the server has now of what was sent, once each."""
     found: dict[str, dict[str, Any]] = {}
     for each in resources:
         kind, identifier = each["type"], each["identifier"]
-        found |= {place(one): one for one in ehr.identified(kind, identifier) if bears(one, kind, identifier)}
+        for one in ehr.identified(kind, identifier):
+            if bears(one, kind, identifier) and found.setdefault(place(one), one) != one:
+                raise Refused(Reason.EHR_UNAVAILABLE, detail="A resource was changed while it was looked for.")
     return list(found.values())
 
 
 def _take_back(
-    home: ClientHome, ehr: Ehr, work: Work, found: list[dict[str, Any]], *, person: str, why: str
+    home: ClientHome,
+    ehr: Ehr,
+    work: Work,
+    found: list[dict[str, Any]],
+    *,
+    along: Iterable[Work],
+    person: str,
+    why: str,
 ) -> list[str]:
-    """The same of what was found of one result."""
+    """The same of what was found of one result; those `along` were not sent."""
     before, kinds = work.taken_back, [each["resourceType"] for each in found]
-    spoken.audit_looked(home, work, person=person, kinds=kinds, server=ehr.base)
-    about = Retraction(work.request, home.institution, person, clock.now(), why)
+    about = Retraction(work.request, home.institution, person, clock.now(), why, ehr.base)
     bundle = retraction_bundle(found, about, key=home.keys.identity)
     if before is not None and before["why"] != why and (before["done"] or not bundle["entry"]):
         detail = f"It was taken back before, for another reason: {before['why']}."
         raise Refused(Reason.WRONG_STATE, detail=detail, field="why")
-    work.take_back(why)
-    changed = _mark(ehr, work, bundle) if bundle["entry"] else []
+    for each in (work, *along):
+        each.take_back(why)
+    changed = _mark(home, ehr, work, bundle, person=person) if bundle["entry"] else []
     if changed or (before is not None and not before["done"]):
         marked = [each["resourceType"] for each in found if not erroneous(each)]
         spoken.audit_updated(home, work, person=person, kinds=marked or kinds, server=ehr.base)
     return changed
 
 
-def _mark(ehr: Ehr, work: Work, bundle: Mapping[str, Any]) -> list[str]:
+def _mark(home: ClientHome, ehr: Ehr, work: Work, bundle: Mapping[str, Any], *, person: str) -> list[str]:
     """Send it. A server that has done it already refuses it, since what was read is not the newest version any more;
-    and one whose answer says nothing may have done it: so it is looked at again."""
+    and one whose answer says nothing may have done it: so it is looked at again, and ours is what bears our note. What
+    somebody else has marked meanwhile is not answered."""
     try:
         return ehr.write(bundle)
     except Refused as refused:
         if refused.reason is not Reason.EHR_REFUSED:
             raise
-        found = _there(ehr, work.written["resources"] if work.written else [])
+        found = _look(home, ehr, work, person=person)
         if not found or not all(map(erroneous, found)):
             raise
-    return [entry["request"]["url"] for entry in bundle["entry"]]
+    note = bundle["entry"][0]["resource"]["note"][-1]["text"]
+    return [place(each) for each in found if note in [said.get("text") for said in elements(each.get("note"))]]
 
 
 def _sent(home: ClientHome) -> list[Work]:

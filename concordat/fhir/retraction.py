@@ -37,7 +37,7 @@ _GENERATED = frozenset({"generated", "extensions"})
 @with_config(STRICT)
 class RetractionStatement(TypedDict):
     """What the Provenance is signed with (JWS): that the `institution` took the result of its `request` back, and in
-    which versions it found the resources that it marked, such as `Observation/17/_history/3`."""
+    which versions it found the resources that it marked at the `server`, such as `Observation/17/_history/3`."""
 
     v: Literal[1]
     request: Uuid
@@ -45,19 +45,21 @@ class RetractionStatement(TypedDict):
     person: Uuid
     why: Text
     time: Time
+    server: Text
     versions: list[Text]
 
 
 @dataclass(frozen=True)
 class Retraction:
-    """Which request's result (UUID) is taken back, by whom (a person's handle, UUID) at which institution, when, and
-    why: a code of `display.BY_HAND`."""
+    """Which request's result (UUID) is taken back, by whom (a person's handle, UUID) at which institution, when, why (a
+    code of `display.BY_HAND`), and at which server (its address)."""
 
     request: str
     requester: str
     person: str
     made: datetime
     why: str
+    server: str
 
 
 def bears(resource: Element, kind: str, identifier: Mapping[str, str]) -> bool:
@@ -129,6 +131,7 @@ def _provenance(changed: Sequence[Element], about: Retraction, key: SigningKey) 
         "person": about.person,
         "why": about.why,
         "time": when,
+        "server": about.server,
         "versions": [_versioned(each) for each in changed],
     }
     identity = str(uuid5(UUID(about.request), f"retraction: {' '.join(statement['versions'])}"))

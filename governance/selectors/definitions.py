@@ -1,7 +1,5 @@
 """Definitions, who has a say in them, and how the votes stand."""
 
-from collections.abc import Mapping
-
 from django.db.models import Max, Prefetch, Q, QuerySet
 from django.db.models.fields.json import KT
 
@@ -78,21 +76,29 @@ def standing_votes(definition: Definition) -> list[DefinitionVote]:
 def last_votes(definition: Definition) -> dict[str, DefinitionVote]:
     """Each institution's vote that counts, by the same order as at the nodes. An approval that the contract refused
     counts for nothing; a revocation counts from the moment it was signed, whatever became of its transaction."""
+    return {vote.institution.slug: vote for vote in _counted(definition)}
+
+
+def approving(definition: Definition) -> frozenset[str]:
+    """The institutions whose approval was seen in a block, and no revocation since. One that approves again approves
+    meanwhile."""
+    found: set[str] = set()
+    for vote in _counted(definition):
+        if not vote.approve:
+            found.discard(vote.institution.slug)
+        elif vote.transaction.in_a_block:
+            found.add(vote.institution.slug)
+    return frozenset(found)
+
+
+def _counted(definition: Definition) -> list[DefinitionVote]:
+    """The votes that count, the last of each institution last."""
     counted = [
         vote
         for vote in standing_votes(definition)
         if not vote.approve or vote.transaction.state != TransactionState.FAILED
     ]
-    return {vote.institution.slug: vote for vote in sorted(counted, key=lambda vote: precedence(vote.document))}
-
-
-def approving(definition: Definition) -> frozenset[str]:
-    """The institutions whose last vote is an approval that was seen in a block."""
-    return _approving(last_votes(definition))
-
-
-def _approving(last: Mapping[str, DefinitionVote]) -> frozenset[str]:
-    return frozenset(slug for slug, vote in last.items() if vote.approve and vote.transaction.in_a_block)
+    return sorted(counted, key=lambda vote: precedence(vote.document))
 
 
 def next_nonce(address: str) -> int:
@@ -105,7 +111,7 @@ def next_nonce(address: str) -> int:
 def definition_state(definition: Definition) -> DefinitionState:
     """Approved once blocks hold every needed approval and the quorum; revoked once one that is needed has said no."""
     last = last_votes(definition)
-    yes = _approving(last)
+    yes = approving(definition)
     needed, quorum = needed_approvals(definition), definition.content["quorum"]
     if any(slug in last and not last[slug].approve for slug in needed):
         return DefinitionState.REVOKED

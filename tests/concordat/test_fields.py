@@ -44,7 +44,7 @@ def test_a_document_comes_back_as_the_json_that_it_was():
 
 
 def test_lines_and_scripts_from_right_to_left_are_text():
-    for text in ("one\r\n\tanother", "שלום, ألم في الصدر", "סוג\u200e B"):
+    for text in ("one\r\n\tanother", "שלום, ألم في الصدر", "می\u200cخواهم"):
         assert read({**FINE, "text": text}, Document)["text"] == text
 
 
@@ -84,6 +84,9 @@ def test_an_unknown_field_is_named():
         ("text", "an\x1b[2J escape"),
         ("text", "\u202ereversed"),
         ("text", "a \u2066 part of it"),
+        ("text", "take \u200f1\u200f-\u200f2 tablets"),
+        ("text", "a line\u2028another"),
+        ("text", "seen\U000e0041"),
         ("decimal", "1e3"),
         ("decimal", ".5"),
         ("decimal", "NaN"),

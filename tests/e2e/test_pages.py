@@ -139,7 +139,7 @@ def test_attaching_documents_is_described_right(demo: Demo, folder: Path) -> Non
 def test_auditing_a_model_is_described_right(folder: Path) -> None:
     """By all institutions, each in its own home."""
     said = typed(folder, commands("audit-a-model"))
-    assert re.search(r"Vote \d+ of long-beach is on the chain\.", said)
+    assert re.search(r"Vote \d+ of long-beach handed in; the chain holds the approval\.", said)
     assert "Yes from 0.4 on, for “coronary disease at angiography” within 365 days" in said
     assert "Observed, among whom the model answers so" in said
     assert "Record C-" in said

@@ -286,6 +286,19 @@ def test_a_vote_counts_as_an_approval_once_a_block_holds_it(consortium: Consorti
     assert selectors.definition_state(selectors.definition(known.digest)) is DefinitionState.APPROVED
 
 
+def test_who_approves_again_approves_meanwhile_and_who_revoked_does_not(consortium: Consortium) -> None:
+    known = consortium.registered()
+    for slug in PARTIES:
+        definitions.relay_vote(vote=consortium.vote(slug, known))
+    ChainTransaction.objects.update(state=TransactionState.MINED)
+    definitions.relay_vote(vote=consortium.vote("zurich", known, nonce=1))
+    assert "zurich" in selectors.approving(selectors.definition(known.digest))
+    definitions.relay_vote(vote=consortium.vote("zurich", known, approve=False, nonce=2))
+    assert "zurich" not in selectors.approving(selectors.definition(known.digest))
+    definitions.relay_vote(vote=consortium.vote("zurich", known, nonce=3))
+    assert "zurich" not in selectors.approving(selectors.definition(known.digest)), "no block holds the new one"
+
+
 def test_a_definition_is_approved_by_all_it_needs_and_revoked_by_one(consortium: Consortium) -> None:
     known = consortium.registered()
     states = []

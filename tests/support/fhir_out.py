@@ -83,6 +83,7 @@ def about(**changes: Any) -> About:
 
 def retraction(**changes: Any) -> Retraction:
     said: Json = {"request": REQUEST, "requester": "long-beach", "person": PERSON, "made": NOW, "why": "wrong-patient"}
+    said |= {"server": "https://ehr.example.org/fhir"}
     return Retraction(**(said | changes))
 
 

@@ -28,6 +28,7 @@ from concordat.schema import FeatureSchema
 REFUSED, WRONG_USAGE, TRY_AGAIN, INTERRUPTED = 1, 2, 75, 128 + signal.SIGINT
 """Exit codes besides 0; 2 is click's own, 75 the EX_TEMPFAIL of sysexits.h, and 130 what shells give."""
 
+_A_DAY = 24 * 60 * 60
 _TEMPORARY = frozenset(
     {
         Reason.COORDINATOR_UNAVAILABLE,
@@ -139,10 +140,15 @@ class _Digest(click.ParamType[str]):
 
 DIGEST = _Digest()
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-SECONDS = click.option("--seconds", default=180.0, show_default=True, help="How long to wait for the result.")
-PUBLISHED = click.option(
-    "--seconds", default=PUBLICATION, show_default=True, help="How long to wait until the log shows the result as well."
-)
+
+
+def seconds_option(default: float, help: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The option `--seconds`, whole ones: so that there is an end."""
+    return click.option("--seconds", default=int(default), show_default=True, type=click.IntRange(0, _A_DAY), help=help)
+
+
+SECONDS = seconds_option(180, "How long to wait for the result.")
+PUBLISHED = seconds_option(PUBLICATION, "How long to wait until the log shows the result as well.")
 
 URGENCY = click.option(
     "--urgency",

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from concordat.audit_plan import AuditPlan
 from concordat.client import governance
-from concordat.client.cli.common import DIGEST, FILE, App, columns, document
+from concordat.client.cli.common import DIGEST, FILE, App, columns, document, seconds_option
 from concordat.client.governance import CheckedDefinition
 from concordat.data_use import LABELS
 from concordat.definition import Kind
@@ -92,7 +92,7 @@ def show(app: App, digest: str, features: bool) -> None:
 
 @definition.command()
 @click.argument("digest", type=DIGEST)
-@click.option("--seconds", default=60.0, show_default=True, help="How long to wait until a block holds the vote.")
+@seconds_option(60, "How long to wait until a block holds the vote.")
 @click.pass_obj
 def approve(app: App, digest: str, seconds: float) -> None:
     """Approve the definition DIGEST for this institution; it is checked first, and signed with the chain key.
@@ -103,7 +103,7 @@ def approve(app: App, digest: str, seconds: float) -> None:
         vote = governance.vote(app.home, api, digest, approve=True)
         with app.progress.status("  waiting for a block that holds the vote"):
             governance.await_block(app.home, api, digest, seconds=seconds)
-    _answer(app, vote, f"Approved {digest}", "is on the chain")
+    _answer(app, vote, f"Approved {digest}", "handed in; the chain holds the approval")
 
 
 @definition.command()

@@ -61,6 +61,7 @@ def send(app: App, request: str) -> None:
     bundle = _result(app, work)
     with Ehr.of(app.home) as ehr:
         _check_not_wrong(ehr, work)
+    check_not_taken_back(app.home, work)  # nor while the server was asked
     with Ehr.of(app.home, to="write") as ehr:
         spoken.audit_disclosed(app.home, work, kinds=_kinds(bundle), recipient=ehr.base)
         work.keep_written(bundle, clock.now())
@@ -161,6 +162,7 @@ def _result(app: App, work: Work) -> dict[str, Any]:
     with app.api("definitions.read predictions.read predictions.write ledger.read") as api:
         definition = governance.fetch_definition(app.home, api, work.content["definition"])
         opened = when_published(partial(predict.open_result, app.home, api, work))
+    check_not_taken_back(app.home, work)  # nor meanwhile
     return spoken.result(app.home, definition, work, opened)
 
 

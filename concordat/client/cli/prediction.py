@@ -204,6 +204,7 @@ def open_command(
     check_not_taken_back(app.home, work)
     with app.api(f"{READ} predictions.write") as api:
         opened = when_published(partial(predict.open_result, app.home, api, work, shown=shown), seconds=seconds)
+        check_not_taken_back(app.home, work)  # nor meanwhile
         predict.show(app.home, api, work, opened, viewer=viewer, decision=decision)
     value = {
         "record": opened.record,

@@ -265,6 +265,13 @@ def test_a_revocation_counts_at_once(agreed: CheckedDefinition, run: Run) -> Non
     assert machine(run("definition", "show", agreed.digest, output="json"))["votes"]["zurich"] is True
 
 
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "1e400", "100000"])
+def test_a_wait_has_an_end(agreed: CheckedDefinition, run: Run, seconds: str) -> None:
+    result = run("definition", "approve", agreed.digest, "--seconds", seconds)
+    assert result.exit_code == 2
+    assert "'--seconds'" in result.stderr
+
+
 def test_a_record_may_come_as_a_row_or_as_json(agreed: CheckedDefinition, run: Run, tmp_path: Path) -> None:
     consent = give_consent(run, tmp_path)
     base = [

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -9,11 +10,13 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from concordat import clock
 from concordat.bedside.items import Items
 from concordat.bedside.store import Store
+from concordat.client import predict
 from concordat.client.ehr import RETRACT, Ehr
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
@@ -225,6 +228,8 @@ class TestTakingBackWhatWasWritten:
         sent.question_written()
         Work.of(sent.home.work, sent.request).folder.joinpath("written").unlink()
         assert len(machine(sent.take_back())["retracted"]) == 3
+        for command in (["open", sent.request, "--viewer", "clinician"], ["fhir", "send", sent.request]):
+            assert sent.refused(*command)["reason"] == "wrong-state", "nor is the record's own result shown"
 
     def test_waits_until_the_bedside_has_taken_it_back(self, sent: Sent) -> None:
         items = sent.at_the_bedside()
@@ -260,6 +265,60 @@ class TestTakingBackWhatWasWritten:
         assert len(machine(sent.take_back("wrong-patient"))["retracted"]) == 3, "nothing was done for that reason"
         assert sent.state() == "done"
 
+    def test_by_somebody_else_meanwhile_is_not_called_ours(self, sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+        searched, server = sent.server.search, sent.server
+
+        def marked_after(kind: str, form: dict[str, str]) -> dict[str, Any]:
+            answer = searched(kind, form)
+            other = {"meta": {"versionId": str(uuid4().int)}, "status": "entered-in-error"}
+            server.resources = [each | other if each["resourceType"] == kind else each for each in server.resources]
+            return answer
+
+        with monkeypatch.context() as patch:
+            patch.setattr(server, "search", marked_after)
+            assert machine(sent.take_back()) == {"retracted": []}
+        assert (marked(sent), sent.state()) == ({"entered-in-error"}, "done")
+        assert "PatientUpdate" not in events(sent)
+
+    @pytest.mark.parametrize("number", ["1E+9999999999999999999", "1" * 5000])
+    def test_of_a_number_that_cannot_be_read_is_refused(
+        self, sent: Sent, monkeypatch: pytest.MonkeyPatch, number: str
+    ) -> None:
+        odd = json.dumps({"resourceType": "Bundle", "entry": [], "total": 0})[:-1] + f', "number": {number}}}'
+        response = httpx.Response(200, content=odd.encode(), request=httpx.Request("POST", sent.server.base))
+        with monkeypatch.context() as patch:
+            patch.setattr(httpx.Client, "request", lambda *_, **__: response)
+            result = sent.run("fhir", "retract", sent.request, "--why", "merged", "--person", PERSON, output="json")
+        assert json.loads(result.stderr)["error"]["reason"] == "ehr-unavailable"
+
+    def test_of_two_versions_in_one_answer_is_refused(self, sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+        searched = sent.server.search
+
+        def twice(kind: str, form: dict[str, str]) -> dict[str, Any]:
+            answer = searched(kind, form)
+            older = [{"resource": each["resource"] | {"meta": {"versionId": "0"}}} for each in answer["entry"]]
+            return answer | {"entry": answer["entry"] + older}
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sent.server, "search", twice)
+            assert sent.take_back().exit_code == 75
+        assert marked(sent) == {"final"}
+
+    def test_that_breaks_off_leaves_an_audit_of_what_was_read(
+        self, sent: Sent, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before, searched = len(events(sent)), sent.server.search
+
+        def only_assessments(kind: str, form: dict[str, str]) -> dict[str, Any]:
+            return searched(kind, form) | ({"entry": []} if kind == "Observation" else {})
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sent.server, "search", only_assessments)
+            assert sent.take_back().exit_code == 1
+        assert events(sent)[before:] == ["PatientRead"]
+        looked = json.loads(sent.home.audit.read_text().splitlines()[-1])
+        assert looked["entity"][1]["what"]["display"] == "RiskAssessment"
+
     def test_through_trouble_is_done_once(self, sent: Sent) -> None:
         sent.server.troubles = [(503, {"Retry-After": "0"}), (502, {})]
         machine(sent.take_back())
@@ -279,7 +338,9 @@ class TestTakingBackWhatWasWritten:
 
         with monkeypatch.context() as patch:
             patch.setattr(sent.server, "transaction", lost)
-            assert len(machine(sent.take_back())["retracted"]) == 3
+            told = machine(sent.take_back())["retracted"]
+        assert [place.partition("/")[0] for place in told] == ["RiskAssessment", "Observation"], "what was looked at"
+        assert len(sent.of("Provenance")) == 2
         assert [each["meta"]["versionId"] for each in sent.of("RiskAssessment")] == ["2"]
         assert (sent.state(), events(sent).count("PatientUpdate")) == ("done", 1)
 
@@ -348,6 +409,42 @@ class TestTakingBackWhatWasWritten:
 
     def test_for_what_only_ended_is_no_option(self, sent: Sent) -> None:
         assert sent.take_back("consent-withdrawn").exit_code == 2
+
+
+class TestWhatIsTakenBackWhileACommandWaits:
+    """For the log, or for the health record; each of them may take its time."""
+
+    @pytest.fixture
+    def _meanwhile(self, sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+        def opened(*arguments: Any, **options: Any) -> Any:
+            sent.at_the_bedside().retract(request=sent.request, why="wrong-patient")
+            return open_result(*arguments, **options)
+
+        open_result = predict.open_result
+        monkeypatch.setattr(predict, "open_result", opened)
+
+    @pytest.mark.usefixtures("_meanwhile")
+    def test_is_neither_shown_nor_written(self, sent: Sent, tmp_path: Path) -> None:
+        assert "another patient's values" in sent.refused("open", sent.request, "--viewer", "clinician")["detail"]
+        error = sent.refused("fhir", "result", sent.request, tmp_path / "result.json")
+        assert (error["reason"], (tmp_path / "result.json").exists()) == ("wrong-state", False)
+
+    @pytest.mark.usefixtures("_meanwhile")
+    def test_is_not_sent(self, sent: Sent) -> None:
+        assert sent.refused("fhir", "send", sent.request)["reason"] == "wrong-state"
+        assert (sent.of("RiskAssessment"), sent.listed()) == ([], [])
+
+    def test_is_not_sent_though_only_the_last_look_tells(self, sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+        commands = sys.modules["concordat.client.cli.fhir"]
+        found = commands._check_not_wrong
+
+        def looked(ehr: Ehr, work: Work) -> None:
+            found(ehr, work)
+            sent.at_the_bedside().retract(request=sent.request, why="wrong-patient")
+
+        monkeypatch.setattr(commands, "_check_not_wrong", looked)
+        assert sent.refused("fhir", "send", sent.request)["reason"] == "wrong-state"
+        assert (sent.of("RiskAssessment"), sent.listed()) == ([], [])
 
 
 class TestWhatWasWritten:

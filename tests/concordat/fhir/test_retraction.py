@@ -78,6 +78,7 @@ class TestTakingBack:
             "person": PERSON,
             "why": "merged",
             "time": "2026-03-02T09:00:00Z",
+            "server": "https://ehr.example.org/fhir",
             "versions": ["RiskAssessment/r0/_history/3", "Observation/r1"],
         }
         with pytest.raises(Refused) as caught:
