@@ -67,5 +67,5 @@ screenshots: setup ## make the pictures of the desk in docs/images/ anew; needs 
 	CONCORDAT_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser/test_screenshots.py
 
 clean: ## leave nothing behind
-	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf $(VENV) var build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -346,7 +346,7 @@ REASONS: dict[Reason, ReasonInfo] = {
         "This belongs to another institution.", "Act for your own institution only.", 403
     ),
     Reason.WRONG_STATE: ReasonInfo(
-        "This is not possible in the present state.", "Look at the state first; the named states allow it.", 409
+        "This is not possible in the present state.", "See where it stands now, and what can follow from there.", 409
     ),
     Reason.SELF_GRANT: ReasonInfo(
         "Nobody lets themself into a matter.", "Ask another administrator of your institution to give the grant.", 403

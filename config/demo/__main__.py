@@ -1,8 +1,11 @@
 """`make demo` and `make serve`."""
 
+import fcntl
 import shlex
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -28,6 +31,22 @@ STATE = click.option(
 )
 
 
+@contextmanager
+def alone(state: Path) -> Iterator[None]:
+    """Nobody else runs or serves what is in this folder meanwhile: a run empties it, and its processes have its ports.
+
+    Raises click.ClickException if somebody does.
+    """
+    state.parent.mkdir(parents=True, exist_ok=True)
+    with Path(f"{state}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            detail = f"The demonstration in {state} is running already: use that one, or end it with Ctrl-C."
+            raise click.ClickException(detail) from None
+        yield
+
+
 @click.group()
 def cli() -> None:
     """Four hospitals, one explained prediction, one verified dossier."""
@@ -42,6 +61,11 @@ def run(state: Path) -> None:
         "Concordat: four hospitals, one explained prediction, one verified dossier",
         "920 real patients (UCI Heart Disease, 1989). Every institution acts through processes of its own.",
     )
+    with alone(state):
+        _run(state, screen)
+
+
+def _run(state: Path, screen: Screen) -> None:
     stack = new_stack(state)
     with Supervisor(stack.logs) as supervisor:
         with screen.stage("enrol", "A consortium comes up: keys, broker, chain, servers, nodes"):
@@ -58,8 +82,12 @@ def serve(state: Path) -> None:
     """Bring the state of the last `run` up again, to click through. Ends with Ctrl-C."""
     if not (state / REPORT).exists():
         raise click.ClickException("There is no finished demonstration to serve: run `make demo` first.")
+    with alone(state):
+        _serve(state, Screen())
+
+
+def _serve(state: Path, screen: Screen) -> None:
     stack = Stack.load(state)
-    screen = Screen()
     with Supervisor(stack.logs) as supervisor:
         stack.choose_ports()
         stack.save()

@@ -65,10 +65,18 @@ class Stack:
         write_private(self.state / "stack.json", content.encode(), replace=True)
 
     def choose_ports(self) -> None:
-        """Keeps each port that is still free and replaces the others."""
-        self.web_port, self.redis_port, self.chain_port = (
-            port if port and _is_free(port) else _free_port()
-            for port in (self.web_port, self.redis_port, self.chain_port)
+        """Keeps each port that is still free and replaces the others, but not the coordinator's: officers' passkeys
+        are bound to its address (WebAuthn, 13.4.9), and with them whatever they have signed.
+
+        Raises Refused(WRONG_STATE) if another program has that one.
+        """
+        if self.web_port and not _is_free(self.web_port):
+            taken = f"Another program has port {self.web_port}, to which what was signed here is bound."
+            detail = f"{taken} End it, or make a new demonstration."
+            raise Refused(Reason.WRONG_STATE, detail=detail)
+        self.web_port = self.web_port or _free_port()
+        self.redis_port, self.chain_port = (
+            port if port and _is_free(port) else _free_port() for port in (self.redis_port, self.chain_port)
         )
 
     @property

@@ -1,5 +1,8 @@
 """The broker that the local stack starts: each node's user can do its worker's work, and nothing else."""
 
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +16,8 @@ from celery.contrib.testing.worker import start_worker
 from compute import broker
 from compute.node.app import make_app
 from compute.queues import COORDINATOR_ACCESS, key_prefix, node_access, queue
+from concordat.reasons import Reason, Refused
+from config.demo.__main__ import alone
 from config.local.stack import Stack
 from config.local.supervisor import Supervisor
 from tests.support.consortium import Consortium
@@ -32,6 +37,37 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with Supervisor(stack.logs) as supervisor:
         supervisor.start(program)
         yield stack
+
+
+def test_ports_that_are_taken_are_replaced_but_not_the_one_to_which_passkeys_are_bound(tmp_path: Path) -> None:
+    other = Stack(tmp_path)
+    other.choose_ports()
+    web, chain = other.web_port, other.chain_port
+    with socket.create_server(("127.0.0.1", chain)):
+        other.choose_ports()
+    assert other.web_port == web
+    assert other.chain_port != chain
+    with socket.create_server(("127.0.0.1", web)), pytest.raises(Refused, match=f"port {web}") as caught:
+        other.choose_ports()
+    assert caught.value.reason is Reason.WRONG_STATE
+
+
+def test_a_demonstration_is_run_or_served_once_at_a_time(tmp_path: Path) -> None:
+    state = tmp_path / "var" / "demo"
+    with alone(state):
+        served = subprocess.run(
+            [sys.executable, "-m", "config.demo", "run", "--state", str(state)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert served.returncode == 1
+        assert "is running already" in served.stderr
+        assert not state.exists(), "nothing was begun"
+    with alone(state):
+        pass
 
 
 @pytest.fixture

@@ -200,10 +200,11 @@ def retract(app: App, patient_file: IO[str] | None, request_id: str, why: str, i
     for item in found:
         receipts.retracted(item, viewer=config["viewer"])
     opened = [item for item in found if item.result is not None]
-    told = (
-        f"{len(found)} retracted. {len(opened)} had a result: the worker hands in a receipt of each. "
-        "Of the others there is nothing in the log to take back."
-    )
+    told = f"{len(found)} retracted. {len(opened)} had a result: the worker hands in a receipt of each."
+    if len(opened) < len(found):
+        told += " Of the others there is nothing in the log to take back."
+    if not found:
+        told = "Nothing was retracted: nothing of it is shown here, or it was retracted before. Compare the id."
     if any(item.server for item in opened):
         told += " What was written of it to the health record is taken back by: concordat fhir retract"
     app.answer(

@@ -117,7 +117,11 @@ class Day(click.DateTime):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         if not (self._ahead and isinstance(value, str) and value.startswith("P")):
-            found: datetime = super().convert(value, param, ctx)
+            try:
+                found: datetime = super().convert(value, param, ctx)
+            except click.BadParameter:
+                after = ", nor a time from today such as P1Y (ISO 8601)" if self._ahead else ""
+                self.fail(f"“{value}” is no day such as 2026-01-31{after}.", param, ctx)
             return found
         try:
             return clock.after(value, clock.now()).replace(hour=0, minute=0, second=0, tzinfo=None)
@@ -275,6 +279,8 @@ def write_new(file: Path, content: bytes) -> None:
     """Write a file that is the owner's alone (0600). Raises click.UsageError rather than replace one."""
     try:
         write_private(file, content, replace=False)
+    except FileExistsError as error:
+        raise click.UsageError(f"{file} is there already: name another file, or move that one away.") from error
     except OSError as error:
         raise click.UsageError(f"{file}: {error.strerror}") from error
 

@@ -37,7 +37,10 @@ AFTERWARDS: dict[Kind, str] = {
         "Votes by the old address no longer count: vote again, revocations included. The registry contract still lists "
         "the old address; its members must replace it there, by their quorum."
     ),
-    "client": "Restart the node: the key of its folder has to be the new one, or in the new set, for it to sign in.",
+    "client": (
+        "Restart the node, and `concordat bedside work`: the key of their folder has to be the new one, or in the new "
+        "set, for them to sign in."
+    ),
 }
 
 

@@ -106,7 +106,7 @@ def test_the_main_job_by_hand(world: World, agreed: CheckedDefinition, run: Run,
     assert run("disclose", asked["request"], file).exit_code == 0
     assert set(json.loads(file.read_text())["outputs"]) == {"cleveland", "budapest", "zurich"}
     again = run("disclose", asked["request"], file)
-    assert (again.exit_code, "File exists" in again.stderr) == (2, True)
+    assert (again.exit_code, "is there already" in again.stderr) == (2, True)
     disclosed = json.loads(audit.read_text().splitlines()[-1])
     assert disclosed["entity"][1]["what"]["type"] == "DocumentReference"
     opened_record = tmp_path / "with-record.json"
@@ -587,7 +587,7 @@ def test_a_design_of_limes_sampler_is_made_where_the_training_data_are(run: Run,
         "Seed 5; 0.0% of the 99 rows"
         in run("design", "lime-tabular", schema, table, tmp_path / "again.json", "--samples", 100, "--seed", 5).stdout
     )
-    assert "File exists" in run("design", "lime-tabular", schema, table, file).output
+    assert "is there already" in run("design", "lime-tabular", schema, table, file).output
     broken = tmp_path / "broken.csv"
     broken.write_text("age\n12\n")
     refused = run("design", "lime-tabular", schema, broken, tmp_path / "none.json")
