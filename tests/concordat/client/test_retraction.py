@@ -424,8 +424,11 @@ class TestWhatIsTakenBackWhileACommandWaits:
         monkeypatch.setattr(predict, "open_result", opened)
 
     @pytest.mark.usefixtures("_meanwhile")
-    def test_is_neither_shown_nor_written(self, sent: Sent, tmp_path: Path) -> None:
+    def test_is_not_shown(self, sent: Sent) -> None:
         assert "another patient's values" in sent.refused("open", sent.request, "--viewer", "clinician")["detail"]
+
+    @pytest.mark.usefixtures("_meanwhile")
+    def test_is_not_written_to_a_file(self, sent: Sent, tmp_path: Path) -> None:
         error = sent.refused("fhir", "result", sent.request, tmp_path / "result.json")
         assert (error["reason"], (tmp_path / "result.json").exists()) == ("wrong-state", False)
 
