@@ -12,9 +12,10 @@ from concordat.states import AVAILABLE, ended
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
 _LONGEST_WAIT = 20
 """Seconds for which the coordinator is asked to hold an answer back until there is news."""
-PUBLICATION = 30.0
+PUBLICATION = 30
 """Seconds within which the log's next head, with its cosignatures, can be expected."""
 _HEAD_PAUSE = 1.0
+_NOT_YET = frozenset({Reason.RESULT_NOT_READY, Reason.WITNESSES_TOO_FEW, Reason.VOTE_PENDING})
 
 S = TypeVar("S", bound=JobStatus)
 S_co = TypeVar("S_co", bound=JobStatus, covariant=True)
@@ -71,20 +72,19 @@ def follow_job(
             pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def when_published(
-    verify: Callable[[], T], *, seconds: float = PUBLICATION, sleep: Callable[[float], None] = time.sleep
+def once_there(
+    look: Callable[[], T], *, seconds: float = PUBLICATION, sleep: Callable[[float], None] = time.sleep
 ) -> T:
-    """What `verify` answers, called for as often as it takes within so many seconds until the log shows what it looks
-    for, cosigned by as many as the home asks for: a result is there some moments before the log's next head is.
+    """What `look` answers, called for as often as it takes within so many seconds until the log shows what it looks
+    for, cosigned by as many as the home asks for, or a block holds it: both are there some moments after the deed.
 
-    Raises Refused as `verify` does.
+    Raises Refused as `look` does.
     """
     until = time.monotonic() + seconds
     while True:
         try:
-            return verify()
+            return look()
         except Refused as refused:
-            waits = refused.reason in (Reason.RESULT_NOT_READY, Reason.WITNESSES_TOO_FEW)
-            if not waits or time.monotonic() + _HEAD_PAUSE > until:
+            if refused.reason not in _NOT_YET or time.monotonic() + _HEAD_PAUSE > until:
                 raise
         sleep(_HEAD_PAUSE)

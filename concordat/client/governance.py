@@ -1,7 +1,6 @@
 """What an institution decides on a computation: it checks the definition, and votes, signed here by its own key."""
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -27,7 +26,6 @@ from concordat.schema import FeatureSchema
 from concordat.training_plan import TrainingPlan
 
 VOTE_DEADLINE = timedelta(days=7)
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
 
 
 @dataclass(frozen=True)
@@ -200,22 +198,14 @@ def vote(home: ClientHome, api: Api, digest: str, *, approve: bool) -> votes.Vot
     return signed
 
 
-def await_block(
-    home: ClientHome, api: Api, digest: str, *, seconds: float, sleep: Callable[[float], None] = time.sleep
-) -> None:
-    """Return once a block holds this institution's approval of the definition: whoever asks under it before is refused.
+def check_in_block(home: ClientHome, api: Api, digest: str) -> None:
+    """That a block holds this institution's approval of the definition: whoever asks under it before is refused. It is
+    the coordinator's word; a node asks the registry itself.
 
-    That it does is the coordinator's word; a node asks the registry itself.
-
-    Raises:
-        Refused: VOTE_PENDING after `seconds`.
+    Raises Refused(VOTE_PENDING).
     """
-    pause, until = _SHORTEST_PAUSE, time.monotonic() + seconds
-    while home.institution not in api.votes(digest)["on_chain"]:
-        if time.monotonic() + pause > until:
-            raise Refused(Reason.VOTE_PENDING)
-        sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE)
+    if home.institution not in api.votes(digest)["on_chain"]:
+        raise Refused(Reason.VOTE_PENDING)
 
 
 def _approvals(home: ClientHome, answer: DefinitionAnswer, digest: str) -> dict[str, bool]:

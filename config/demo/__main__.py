@@ -56,16 +56,16 @@ def cli() -> None:
 @STATE
 def run(state: Path) -> None:
     """The main job from beginning to end; then all processes stop, and the state stays."""
+    with alone(state):
+        _run(state)
+
+
+def _run(state: Path) -> None:
     screen = Screen()
     screen.title(
         "Concordat: four hospitals, one explained prediction, one verified dossier",
         "920 real patients (UCI Heart Disease, 1989). Every institution acts through processes of its own.",
     )
-    with alone(state):
-        _run(state, screen)
-
-
-def _run(state: Path, screen: Screen) -> None:
     stack = new_stack(state)
     with Supervisor(stack.logs) as supervisor:
         with screen.stage("enrol", "A consortium comes up: keys, broker, chain, servers, nodes"):
@@ -83,11 +83,11 @@ def serve(state: Path) -> None:
     if not (state / REPORT).exists():
         raise click.ClickException("There is no finished demonstration to serve: run `make demo` first.")
     with alone(state):
-        _serve(state, Screen())
+        _serve(state)
 
 
-def _serve(state: Path, screen: Screen) -> None:
-    stack = Stack.load(state)
+def _serve(state: Path) -> None:
+    screen, stack = Screen(), Stack.load(state)
     with Supervisor(stack.logs) as supervisor:
         stack.choose_ports()
         stack.save()

@@ -11,7 +11,7 @@ from uuid import uuid4
 from concordat import canonical, clock, design
 from concordat.client import consents, governance, model_cards, models, predict, records
 from concordat.client.answers import Status
-from concordat.client.follow import when_published
+from concordat.client.follow import once_there
 from concordat.client.models import PublishedModel
 from concordat.client.predict import OpenedPrediction
 from concordat.client.work import Work
@@ -202,7 +202,7 @@ class Story:
 
         predict.wait(work, api, seconds=90, on_change=changed)
         self.screen.done("states: " + " → ".join(shown))
-        self.opened = opened = when_published(partial(predict.open_result, home, api, work), seconds=ANCHOR_SECONDS)
+        self.opened = opened = once_there(partial(predict.open_result, home, api, work), seconds=ANCHOR_SECONDS)
         predict.show(home, api, work, opened, viewer="clinician", decision="shown")
         assert isinstance(opened.explanation, Explanation)
         self.secrets.add_record(self.schema, work)
@@ -352,9 +352,10 @@ class Story:
         names = [member.slug for member in members]
         self.screen.doing("waiting until the votes are on chain")
         for member in members:
-            governance.await_block(
-                self.world.home(member), self.world.api(member), self.definition, seconds=ANCHOR_SECONDS
+            counts = partial(
+                governance.check_in_block, self.world.home(member), self.world.api(member), self.definition
             )
+            once_there(counts, seconds=ANCHOR_SECONDS)
         self.screen.done(f"approved on chain: {', '.join(names)}")
 
     def _request(self) -> None:

@@ -1,5 +1,7 @@
 """Definitions, who has a say in them, and how the votes stand."""
 
+from collections.abc import Sequence
+
 from django.db.models import Max, Prefetch, Q, QuerySet
 from django.db.models.fields.json import KT
 
@@ -82,8 +84,12 @@ def last_votes(definition: Definition) -> dict[str, DefinitionVote]:
 def approving(definition: Definition) -> frozenset[str]:
     """The institutions whose approval was seen in a block, and no revocation since. One that approves again approves
     meanwhile."""
+    return _approving(_counted(definition))
+
+
+def _approving(counted: Sequence[DefinitionVote]) -> frozenset[str]:
     found: set[str] = set()
-    for vote in _counted(definition):
+    for vote in counted:
         if not vote.approve:
             found.discard(vote.institution.slug)
         elif vote.transaction.in_a_block:
@@ -110,8 +116,9 @@ def next_nonce(address: str) -> int:
 
 def definition_state(definition: Definition) -> DefinitionState:
     """Approved once blocks hold every needed approval and the quorum; revoked once one that is needed has said no."""
-    last = last_votes(definition)
-    yes = approving(definition)
+    counted = _counted(definition)
+    last = {vote.institution.slug: vote for vote in counted}
+    yes = _approving(counted)
     needed, quorum = needed_approvals(definition), definition.content["quorum"]
     if any(slug in last and not last[slug].approve for slug in needed):
         return DefinitionState.REVOKED

@@ -11,7 +11,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from concordat import canonical
 from concordat.client import governance, predict
-from concordat.client.follow import when_published
+from concordat.client.follow import once_there
 from concordat.importers import from_sklearn
 from concordat.reasons import Reason, Refused
 from config.demo import review
@@ -47,7 +47,7 @@ def forest(demo: Demo) -> Iterator[Story]:
     story.work = story.prepare()
     predict.submit(story.work, api)
     predict.wait(story.work, api, seconds=90)
-    story.opened = when_published(partial(predict.open_result, home, api, story.work), seconds=ANCHOR_SECONDS)
+    story.opened = once_there(partial(predict.open_result, home, api, story.work), seconds=ANCHOR_SECONDS)
     predict.show(home, api, story.work, story.opened, viewer="clinician", decision="shown")
     story.secrets.add_record(story.schema, story.work)
     story.secrets.add_result(story.opened.explanation)

@@ -12,7 +12,7 @@ import pytest
 
 from concordat.client import consents, predict
 from concordat.client.answers import Status
-from concordat.client.follow import when_published
+from concordat.client.follow import once_there
 from concordat.client.work import Work
 from concordat.reasons import Reason, Refused
 from concordat.states import JobState, ended
@@ -115,7 +115,7 @@ def test_a_result_waits_for_the_chain_only_to_become_final(demo: Demo, work: Wor
     submit(demo, work)
     reach(demo, work, JobState.RECORDED)
     opens = partial(predict.open_result, demo.world.home(LONG_BEACH), demo.world.api(LONG_BEACH), work)
-    opened = when_published(opens, seconds=SECONDS)
+    opened = once_there(opens, seconds=SECONDS)
     assert opened.explanation.probability == pytest.approx(demo.report.prediction["plaintext"], abs=1e-3)
     assert status(demo, work)["state"] == JobState.RECORDED
     demo.world.supervisor.restart("chain")

@@ -13,7 +13,7 @@ from concordat.client import audits
 from concordat.client.audits import OpenedAudit
 from concordat.client.cli.common import FILE, PUBLISHED, App, document, feature_schema, write_new
 from concordat.client.cli.many import add_commands, read_scopes
-from concordat.client.follow import when_published
+from concordat.client.follow import once_there
 from concordat.client.work import CohortWork
 from concordat.figures import Between, largest_gaps
 
@@ -49,7 +49,7 @@ def open_command(app: App, request: str, file: Path | None, seconds: float) -> N
     """Verify, open and show the figures of REQUEST. Where counts were too small to be opened, a rate has two ends."""
     work = CohortWork.of(app.home.many("audits"), request)
     with app.api(read_scopes("audits")) as api:
-        opened = when_published(partial(audits.open_result, app.home, api, work), seconds=seconds)
+        opened = once_there(partial(audits.open_result, app.home, api, work), seconds=seconds)
     figures = opened.figures.document()
     if file is not None:
         write_new(file, (json.dumps(figures, indent=2, ensure_ascii=False) + "\n").encode())

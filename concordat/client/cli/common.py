@@ -146,9 +146,9 @@ DIGEST = _Digest()
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-def seconds_option(default: float, help: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def seconds_option(default: int, help: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """The option `--seconds`, whole ones: so that there is an end."""
-    return click.option("--seconds", default=int(default), show_default=True, type=click.IntRange(0, _A_DAY), help=help)
+    return click.option("--seconds", default=default, show_default=True, type=click.IntRange(0, _A_DAY), help=help)
 
 
 SECONDS = seconds_option(180, "How long to wait for the result.")

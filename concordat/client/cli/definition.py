@@ -1,5 +1,6 @@
 """`concordat definition`: read what is proposed, and vote on it."""
 
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -10,6 +11,7 @@ from rich.table import Table
 from concordat.audit_plan import AuditPlan
 from concordat.client import governance
 from concordat.client.cli.common import DIGEST, FILE, App, columns, document, seconds_option
+from concordat.client.follow import once_there
 from concordat.client.governance import CheckedDefinition
 from concordat.data_use import LABELS
 from concordat.definition import Kind
@@ -102,7 +104,7 @@ def approve(app: App, digest: str, seconds: float) -> None:
     with app.api("definitions.read definitions.vote") as api:
         vote = governance.vote(app.home, api, digest, approve=True)
         with app.progress.status("  waiting for a block that holds the vote"):
-            governance.await_block(app.home, api, digest, seconds=seconds)
+            once_there(partial(governance.check_in_block, app.home, api, digest), seconds=seconds)
     _answer(app, vote, f"Approved {digest}", "handed in; the chain holds the approval")
 
 

@@ -15,7 +15,7 @@ from concordat.client import fhir as spoken
 from concordat.client.cli.common import App, columns, person_option, write_new
 from concordat.client.cli.terminal import echo_json
 from concordat.client.ehr import Ehr, address_of
-from concordat.client.follow import when_published
+from concordat.client.follow import once_there
 from concordat.client.rereading import found_wrong
 from concordat.client.retraction import Written, check_not_taken_back, listed, questions, take_back
 from concordat.client.work import Work
@@ -161,7 +161,7 @@ def _result(app: App, work: Work) -> dict[str, Any]:
     _ = work.result  # what was never opened is not written
     with app.api("definitions.read predictions.read predictions.write ledger.read") as api:
         definition = governance.fetch_definition(app.home, api, work.content["definition"])
-        opened = when_published(partial(predict.open_result, app.home, api, work))
+        opened = once_there(partial(predict.open_result, app.home, api, work))
     check_not_taken_back(app.home, work)  # nor meanwhile
     return spoken.result(app.home, definition, work, opened)
 

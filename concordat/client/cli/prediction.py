@@ -28,7 +28,7 @@ from concordat.client.cli.common import (
 )
 from concordat.client.cli.patient import PATIENT, named
 from concordat.client.ehr import fetch_patient
-from concordat.client.follow import check_not_ended, when_published
+from concordat.client.follow import check_not_ended, once_there
 from concordat.client.heard import Heard
 from concordat.client.retraction import check_not_taken_back
 from concordat.client.work import Work
@@ -203,7 +203,7 @@ def open_command(
     work = Work.of(app.home.work, request)
     check_not_taken_back(app.home, work)
     with app.api(f"{READ} predictions.write") as api:
-        opened = when_published(partial(predict.open_result, app.home, api, work, shown=shown), seconds=seconds)
+        opened = once_there(partial(predict.open_result, app.home, api, work, shown=shown), seconds=seconds)
         check_not_taken_back(app.home, work)  # nor meanwhile
         predict.show(app.home, api, work, opened, viewer=viewer, decision=decision)
     value = {

@@ -9,7 +9,7 @@ import click
 from concordat.client import trainings
 from concordat.client.cli.common import FILE, PUBLISHED, App, document, feature_schema
 from concordat.client.cli.many import add_commands, read_scopes
-from concordat.client.follow import when_published
+from concordat.client.follow import once_there
 from concordat.client.work import CohortWork
 from concordat.training_plan import check_plan
 
@@ -49,6 +49,6 @@ def import_command(app: App, request: str, seconds: float) -> None:
     """Verify what the nodes made in REQUEST, sign the trained model's manifest, import it, and print its digest."""
     work = CohortWork.of(app.home.many("trainings"), request)
     with app.api(f"{read_scopes('trainings')} models.write") as api:
-        made = when_published(partial(trainings.import_trained, app.home, api, work), seconds=seconds)
+        made = once_there(partial(trainings.import_trained, app.home, api, work), seconds=seconds)
     named = {"model": made.manifest["model"], "version": made.manifest["version"]}
     app.answer({"digest": made.digest, **named}, lambda console: console.print(made.digest))

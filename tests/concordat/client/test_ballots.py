@@ -1,5 +1,6 @@
 """The order of an institution's votes is its own to say: a coordinator that lies about nonces voids no revocation."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from compute.node import approvals
 from compute.node.seen_votes import SeenVotes
 from concordat.client import governance
 from concordat.client.ballots import FURTHEST, Ballots, revocation
+from concordat.client.follow import once_there
 from concordat.client.governance import CheckedDefinition
 from concordat.reasons import Reason, Refused
 from concordat.votes import VoteDocument
@@ -97,8 +99,9 @@ def test_an_approval_is_awaited_until_a_block_holds_it(world: World, agreed: Che
     home, api = world.homes["budapest"], world.api("budapest")
     governance.vote(home, api, agreed.digest, approve=False)
     governance.vote(home, api, agreed.digest, approve=True)
+    counts = partial(governance.check_in_block, home, api, agreed.digest)
     with pytest.raises(Refused) as caught:
-        governance.await_block(home, api, agreed.digest, seconds=0)
+        once_there(counts, seconds=0)
     assert caught.value.reason is Reason.VOTE_PENDING
     paused: list[float] = []
 
@@ -107,8 +110,8 @@ def test_an_approval_is_awaited_until_a_block_holds_it(world: World, agreed: Che
         if len(paused) == 3:
             ChainTransaction.objects.update(state="mined")
 
-    governance.await_block(home, api, agreed.digest, seconds=60, sleep=mine)
-    assert paused == [0.25, 0.5, 1]
+    once_there(counts, seconds=60, sleep=mine)
+    assert len(paused) == 3
 
 
 def test_a_revocation_is_written_down_for_our_own_node_though_nobody_can_be_reached(

@@ -9,7 +9,7 @@ from rich.console import Console
 from concordat.client import follow
 from concordat.client.answers import JobStatus
 from concordat.client.cli.common import App, following
-from concordat.client.follow import check_not_ended, follow_job
+from concordat.client.follow import check_not_ended, follow_job, once_there
 from concordat.client.session import Newer
 from concordat.reasons import Reason, Refused
 from concordat.states import JobState
@@ -87,3 +87,15 @@ def test_states_are_lines_and_a_computation_is_a_bar_in_a_terminal(terminal: boo
     assert [said.count(f"  {state}") for state in ("reserved", "computing", "recorded")] == [1, 1, 1]
     assert ("30/90" in said, "60/90" in said) == (terminal, terminal)
     assert ("rounds" in said) == terminal
+
+
+def test_what_is_not_there_yet_is_looked_for_again_and_any_other_refusal_ends_it() -> None:
+    answers = iter([Reason.RESULT_NOT_READY, Reason.WITNESSES_TOO_FEW, Reason.VOTE_PENDING, Reason.CONSISTENCY_INVALID])
+    paused: list[float] = []
+
+    def look() -> None:
+        raise Refused(next(answers))
+
+    with pytest.raises(Refused) as refused:
+        once_there(look, seconds=60, sleep=paused.append)
+    assert (refused.value.reason, len(paused)) == (Reason.CONSISTENCY_INVALID, 3)

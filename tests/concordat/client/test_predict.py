@@ -15,7 +15,7 @@ from concordat.canonical import b64, unb64
 from concordat.client import canaries, consents, governance, predict, records
 from concordat.client.alarms import ATTEMPTS
 from concordat.client.api import Api
-from concordat.client.follow import when_published
+from concordat.client.follow import once_there
 from concordat.client.governance import CheckedDefinition
 from concordat.client.home import ClientHome
 from concordat.client.session import Newer
@@ -148,8 +148,8 @@ def test_a_result_is_opened_as_soon_as_the_log_shows_it(
         world.compute(agreed)
     opens = partial(predict.open_result, home, api, work)
     with refusal(Reason.RESULT_NOT_READY):
-        when_published(opens, seconds=0)
-    assert when_published(opens, seconds=30, sleep=published).record
+        once_there(opens, seconds=0)
+    assert once_there(opens, seconds=30, sleep=published).record
 
 
 def test_a_result_is_not_released_after_the_consent_was_withdrawn(home: ClientHome, api: Api, computed: Work) -> None:
